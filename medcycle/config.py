@@ -1,0 +1,193 @@
+"""The configuration: pure data, checked when it is read.
+
+A configuration is a YAML file of four sections, `data`, `network`, `method` and `training`. Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from medcycle.errors import ConfigError
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "MethodConfig",
+    "NetworkConfig",
+    "TrainingConfig",
+    "config_names",
+    "load_config",
+    "parse_config",
+]
+
+Positive = Annotated[int, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Spacing = Annotated[float, Field(gt=0, le=20)] | None
+
+
+class Section(BaseModel):
+    """A frozen section that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class DataConfig(Section):
+    """How volumes are prepared and cut into slices or patches."""
+
+    spacing: tuple[Spacing, Spacing, Spacing] = Field(
+        (1.0, 1.0, None), description="voxel size (mm) right-left, front-back, foot-head; null keeps the volume's own"
+    )
+    patch_size: tuple[Positive, ...] = Field((256, 256), description="pixels (2D) or voxels (3D) of a training patch")
+    hu_window: tuple[float, float] = Field((-1024.0, 2000.0), description="Hounsfield units that map to -1 and +1")
+    mr_percentile: float = Field(99.5, gt=50, le=100, description="percentile of the MR in the body that maps to +1")
+    min_body_fraction: float = Field(
+        0.05, ge=0, lt=1, description="slices with less of their area in the body than this are not trained on"
+    )
+    flip: bool = Field(True, description="mirror left and right at random")
+    max_rotation: float = Field(5.0, ge=0, le=45, description="largest random in-plane rotation, degrees")
+    max_scaling: float = Field(0.05, ge=0, lt=0.5, description="largest random change of size, as a fraction")
+
+
+class NetworkConfig(Section):
+    """The generators and discriminators."""
+
+    name: Literal["resnet"] = Field("resnet", description="the generator")
+    spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
+    filters: Positive = Field(64, description="channels of the generator's first layer")
+    blocks: Positive = Field(9, description="residual blocks; 6 and 9 are usual")
+    upsampling: Literal["transposed", "resize"] = Field(
+        "resize", description="transposed convolution, or interpolation and convolution (no checkerboards)"
+    )
+    discriminator_filters: Positive = Field(64, description="channels of the discriminator's first layer")
+    discriminator_layers: Positive = Field(3, description="strided layers of the PatchGAN; 3 see 70 pixels each")
+
+
+class MethodConfig(Section):
+    """The method and the weights of its losses."""
+
+    name: Literal["cyclegan"] = Field("cyclegan", description="how the two directions are learned")
+    cycle_weight: Weight = Field(10.0, description="weight of the cycle loss")
+    identity_weight: Weight = Field(5.0, description="weight of the identity loss")
+
+
+class TrainingConfig(Section):
+    """The optimisation and what is recorded of it."""
+
+    max_steps: Positive = Field(100_000, description="optimiser steps")
+    max_minutes: float | None = Field(None, gt=0, description="stop after this many minutes; null for no limit")
+    batch_size: Positive = Field(1, description="slices or patches of each modality a step and device")
+    learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate; falls linearly in the second half")
+    betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's decay rates")
+    pool_size: int = Field(50, ge=0, description="earlier outputs kept to train each discriminator; 0 for none")
+    seed: int = Field(0, ge=0, description="seed of weights, sampling and augmentation")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="auto is bf16-mixed where the processor or GPU computes in it, else 32-true"
+    )
+    devices: Literal["auto"] | Positive = Field("auto", description="number of devices")
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
+    workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the training process")
+    log_every: Positive = Field(20, description="steps between rows of metrics.csv")
+    preview_every: Positive = Field(500, description="steps between preview pictures")
+    checkpoint_every: Positive = Field(500, description="steps between checkpoints")
+
+
+class Config(Section):
+    """A whole configuration."""
+
+    data: DataConfig = DataConfig()
+    network: NetworkConfig = NetworkConfig()
+    method: MethodConfig = MethodConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _patch_fits_network(self) -> Self:
+        if len(self.data.patch_size) != self.network.spatial_dims:
+            raise ValueError(
+                f"data.patch_size has {len(self.data.patch_size)} sizes, network.spatial_dims is "
+                f"{self.network.spatial_dims}; give one size a dimension"
+            )
+        if any(size % 4 or size < 32 for size in self.data.patch_size):
+            raise ValueError(f"data.patch_size {list(self.data.patch_size)} needs multiples of 4, 32 or more")
+        if self.data.hu_window[0] >= self.data.hu_window[1]:
+            raise ValueError(f"data.hu_window {list(self.data.hu_window)} needs its lower end first")
+        return self
+
+
+def config_names() -> dict[str, Path]:
+    """The shipped configurations: name to file."""
+    package = Path(__file__).parent
+    for folder in (package / "_configs", package.parent / "configs"):  # in a wheel; in a checkout
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {}
+
+
+def load_config(name_or_file: str, overrides: Sequence[str] = ()) -> Config:
+    """Read a shipped configuration by name, or a YAML file, and set `key=value` overrides with dotted keys.
+
+    Raises:
+        ConfigError: if there is no such configuration, or a key or value is wrong.
+    """
+    shipped = config_names()
+    path = shipped.get(name_or_file) or Path(name_or_file)
+    if not path.is_file():
+        raise ConfigError(f"{name_or_file}: no such configuration; give a file, or one of {', '.join(shipped)}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())}); correct it") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a configuration is a mapping of sections, not {type(values).__name__}")
+    for override in overrides:
+        _set(values, override)
+    return parse_config(values, where=name_or_file)
+
+
+def parse_config(values: Mapping[str, Any], where: str) -> Config:
+    """Check plain values. Raises `ConfigError` that names the first wrong key, `where` it stands and what is allowed."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error)}") from None
+
+
+def _set(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: give key=value, as in training.max_steps=1000")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: the value is not YAML; quote it") from None
+    *parents, last = key.split(".")
+    section: Any = values
+    for parent in parents:
+        section = section.setdefault(parent, {}) if isinstance(section, dict) else None
+    if not isinstance(section, dict):
+        raise ConfigError(f"--set {override}: {key} is not a key; see `medcycle config show`")
+    section[last] = value
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, list(_keys()), n=1, cutoff=0.5)
+        suggestion = f"did you mean {near[0]}?" if near else f"the sections are {', '.join(Config.model_fields)}"
+        return f"unknown key {key}; {suggestion}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}, not {first['input']!r}" if key else message
+
+
+def _keys() -> Iterator[str]:
+    for section, field in Config.model_fields.items():
+        yield section
+        annotation: Any = field.annotation
+        for key in annotation.model_fields:
+            yield f"{section}.{key}"

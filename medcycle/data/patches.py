@@ -1,0 +1,94 @@
+"""Slices and patches of both modalities, drawn at random from a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from monai.transforms import Compose, RandAffine, RandFlip, RandSpatialCrop, SpatialPad
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from medcycle.config import DataConfig
+from medcycle.data.store import Store, StoredCase
+from medcycle.errors import DataError
+
+__all__ = ["UnpairedPatches"]
+
+
+class UnpairedPatches(Dataset[dict[str, Tensor]]):
+    """An MR and a CT patch of different patients for every index.
+
+    What index `n` gives depends on the seed and `n` alone, whatever was drawn before and by which process: a training
+    run that goes on at step `n` sees what an uninterrupted one would have seen.
+
+    Args:
+        store: the prepared cases.
+        config: patch size, augmentation, and which slices count.
+        length: how many indices there are.
+        seed: the seed.
+
+    Raises:
+        DataError: if a modality has no slice with enough of the body.
+    """
+
+    def __init__(self, store: Store, config: DataConfig, *, length: int, seed: int) -> None:
+        self.length = length
+        self.seed = seed
+        self.spatial_dims = len(config.patch_size)
+        self.cases = {"source": _usable(store.mr, config), "target": _usable(store.ct, config)}
+        self.transform = _augmentation(config)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """A `source` (MR) and a `target` (CT) patch, float32 in [−1, 1], shape (1, *patch_size)."""
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        return {
+            domain: self._draw(cases, np.random.default_rng([self.seed, index, number]))
+            for number, (domain, cases) in enumerate(self.cases.items())
+        }
+
+    def _draw(self, cases: Sequence[tuple[StoredCase, list[int]]], random: np.random.Generator) -> Tensor:
+        case, slices = cases[random.integers(len(cases))]
+        position = slices[random.integers(len(slices))]
+        image = case.image[:, :, position] if self.spatial_dims == 2 else case.image
+        self.transform.set_random_state(seed=int(random.integers(2**31)))
+        patch = self.transform(torch.from_numpy(np.array(image[None], dtype=np.float32, order="C")))
+        return torch.as_tensor(patch).clamp(-1, 1).contiguous()
+
+
+def _usable(cases: Sequence[StoredCase], config: DataConfig) -> list[tuple[StoredCase, list[int]]]:
+    usable = []
+    for case in cases:
+        slices = [n for n, part in enumerate(case.record.body_fraction) if part > config.min_body_fraction]
+        if slices:
+            usable.append((case, slices))
+    if not usable:
+        raise DataError(
+            f"no slice has more than {config.min_body_fraction:.0%} of its area in the body; "
+            "lower data.min_body_fraction, or check the volumes"
+        )
+    return usable
+
+
+def _augmentation(config: DataConfig) -> Compose:
+    size = list(config.patch_size)
+    affine = RandAffine(
+        prob=1.0 if config.max_rotation or config.max_scaling else 0.0,
+        # about the foot-head axis, which a 2D patch has as its normal and a 3D one as its last axis
+        rotate_range=[np.deg2rad(config.max_rotation)] if len(size) == 2 else [0.0, 0.0, np.deg2rad(config.max_rotation)],
+        scale_range=[config.max_scaling] * len(size),
+        padding_mode="border",
+    )
+    return Compose(
+        [
+            SpatialPad(size, constant_values=-1.0),
+            RandSpatialCrop(size, random_size=False),
+            RandFlip(prob=0.5 if config.flip else 0.0, spatial_axis=0),
+            affine,
+        ]
+    )

@@ -1,0 +1,157 @@
+"""The prepared store: one memory-mapped array a volume, and JSON beside it.
+
+    STORE/store.json                 what it was made from and how
+    STORE/mr/NAME/image.npy          float16 in [−1, 1], −1 outside the body, RAS, [i, j, k] in Fortran order
+    STORE/mr/NAME/body.npy           booleans
+    STORE/mr/NAME/case.json          `CaseRecord`
+    STORE/ct/...                     the same
+
+Fortran order keeps every axial slice in one piece of the file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medcycle.body import Modality
+from medcycle.data.prepare import Prepared
+from medcycle.errors import DataError, UsageError
+from medcycle.intensity import IntensityMap, map_from_dict
+from medcycle.io.files import atomic_path, write_text
+from medcycle.volume import Array
+
+__all__ = ["STORE_VERSION", "CaseRecord", "Store", "StoredCase", "write_case"]
+
+STORE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """What is known of a prepared case.
+
+    Args:
+        name: the case.
+        modality: `mr` or `ct`.
+        patient: PatientID of a DICOM series, the name otherwise.
+        sha256: hash of the source's files.
+        shape: voxels of the prepared image.
+        affine: its affine, RAS+ mm.
+        intensity: the intensity map as plain values.
+        body_fraction: for each axial slice, the fraction of it in the body.
+    """
+
+    name: str
+    modality: Modality
+    patient: str
+    sha256: str
+    shape: list[int]
+    affine: list[list[float]]
+    intensity: dict[str, Any]
+    body_fraction: list[float]
+
+
+@dataclass(frozen=True)
+class StoredCase:
+    """A prepared case on disk; arrays are opened when first asked for, and only mapped into memory."""
+
+    folder: Path
+    record: CaseRecord
+
+    @cached_property
+    def image(self) -> Array:
+        """Float16 in [−1, 1], indexed [i, j, k]; read-only."""
+        return _open_array(self.folder / "image.npy")
+
+    @cached_property
+    def body(self) -> Array:
+        """Booleans of the image's shape; read-only."""
+        return _open_array(self.folder / "body.npy")
+
+    @property
+    def intensity(self) -> IntensityMap:
+        """The map from real units to the image's values."""
+        return map_from_dict(self.record.intensity)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A finished store.
+
+    Args:
+        root: its folder.
+        key: a digest of the sources and the settings it was made from.
+        data: the settings, as plain values of the configuration's `data` section.
+        mr: the MR cases, sorted by name.
+        ct: the CT cases, sorted by name.
+    """
+
+    root: Path
+    key: str
+    data: dict[str, Any]
+    mr: tuple[StoredCase, ...]
+    ct: tuple[StoredCase, ...]
+
+    @classmethod
+    def open(cls, root: Path) -> Store:
+        """Open a store for reading.
+
+        Raises:
+            UsageError: if there is none at `root`.
+            DataError: if it is damaged or of another version.
+        """
+        index = root / "store.json"
+        if not index.is_file():
+            raise UsageError(f"{root}: not a prepared store (no store.json); make one with `medcycle prepare`")
+        try:
+            values = json.loads(index.read_text(encoding="utf-8"))
+            if values["version"] != STORE_VERSION:
+                raise DataError(f"{root}: a store of version {values['version']}, not {STORE_VERSION}; prepare it again")
+            mr, ct = (tuple(_open_case(root / kind / name) for name in values[kind]) for kind in ("mr", "ct"))
+            return cls(root, values["key"], values["data"], mr, ct)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{root}: the store is damaged ({error}); delete it and prepare again") from error
+
+    @staticmethod
+    def finish(root: Path, key: str, data: dict[str, Any], names: dict[Modality, list[str]]) -> Store:
+        """Write the index that makes a folder of cases a store, and open it."""
+        index = {"version": STORE_VERSION, "key": key, "data": data, **names}
+        write_text(root / "store.json", json.dumps(index, indent=1))
+        return Store.open(root)
+
+
+def write_case(root: Path, prepared: Prepared, *, name: str, modality: Modality, patient: str, sha256: str) -> None:
+    """Write one case below `root`, whole or not at all."""
+    body = prepared.body.array
+    record = CaseRecord(
+        name=name,
+        modality=modality,
+        patient=patient,
+        sha256=sha256,
+        shape=list(prepared.image.grid.shape),
+        affine=prepared.image.grid.affine.tolist(),
+        intensity=prepared.intensity.to_dict(),
+        body_fraction=body.mean(axis=(0, 1)).round(4).tolist(),
+    )
+    with atomic_path(root / modality / name) as folder:
+        folder.mkdir(parents=True)
+        np.save(folder / "image.npy", np.asfortranarray(prepared.image.array, dtype=np.float16))
+        np.save(folder / "body.npy", np.asfortranarray(body))
+        (folder / "case.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
+
+
+def _open_case(folder: Path) -> StoredCase:
+    values = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    return StoredCase(folder, CaseRecord(**values))
+
+
+def _open_array(path: Path) -> Array:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the stored array is damaged ({error}); delete the store and prepare again") from error

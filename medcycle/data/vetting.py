@@ -1,0 +1,64 @@
+"""Whether a volume is what it is given for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medcycle.body import Modality
+from medcycle.errors import DataError, WrongModality
+from medcycle.io.discover import Source
+from medcycle.volume import Array, Volume
+
+__all__ = ["looks_like_ct", "modality_of", "vet"]
+
+AIR_HU = -500.0
+"""Below this is air: only CT has it, MR signal is not that negative."""
+
+SOFT_TISSUE_HU = (-250.0, 250.0)
+
+MIN_AIR, MIN_SOFT_TISSUE = 0.005, 0.02
+"""The least fractions of a CT that are air and soft tissue (lung bases and tight crops included)."""
+
+MIN_VOXELS = 2
+
+
+def vet(source: Source, volume: Volume, expected: Modality) -> None:
+    """Refuse a volume that can't be used as `expected`.
+
+    Raises:
+        DataError: if it is flat, constant, or has voxels that are not numbers.
+        WrongModality: if the header or the values say that it is not `expected`.
+    """
+    if min(volume.grid.shape) < MIN_VOXELS:
+        raise DataError(f"{source.path}: one slice only, {volume.grid.shape}; give a whole volume")
+    if not np.isfinite(volume.array).all():
+        raise DataError(f"{source.path}: holds voxels that are not numbers; export it again")
+    if volume.array.min() == volume.array.max():
+        raise DataError(f"{source.path}: every voxel is {volume.array.flat[0]:g}; export it again")
+    header = source.series.modality.lower() if source.series else expected
+    if header != expected:
+        raise WrongModality(f"{source.path}: a DICOM series of modality {header.upper()}, not {expected.upper()}")
+    if looks_like_ct(volume.array) != (expected == "ct"):
+        raise WrongModality(_mismatch(source, volume.array, expected))
+
+
+def modality_of(source: Source, volume: Volume) -> str:
+    """`mr`, `ct` or another DICOM modality in lower case: from the header of a series, from the values of a file."""
+    if source.series:
+        return source.series.modality.lower()
+    return "ct" if looks_like_ct(volume.array) else "mr"
+
+
+def looks_like_ct(values: Array) -> bool:
+    """Whether values have the two landmarks of the Hounsfield scale: air near −1000 and soft tissue near 0."""
+    low, high = SOFT_TISSUE_HU
+    air = np.count_nonzero(values < AIR_HU) / values.size
+    soft = np.count_nonzero((values > low) & (values < high)) / values.size
+    return air > MIN_AIR and soft > MIN_SOFT_TISSUE
+
+
+def _mismatch(source: Source, values: Array, expected: Modality) -> str:
+    span = f"values from {values.min():g} to {values.max():g}"
+    if expected == "ct":
+        return f"{source.path}: not a CT in Hounsfield units ({span}, no air near -1000); is it an MR?"
+    return f"{source.path}: not an MR ({span}, as of a CT in Hounsfield units); are MR and CT swapped?"

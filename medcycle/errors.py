@@ -1,0 +1,78 @@
+"""The exceptions medcycle raises on purpose.
+
+    MedcycleError
+    ├── UsageError              the call or the configuration is wrong      (exit status 2)
+    │   └── ConfigError         a key or a value of a configuration
+    └── DataError               the data or the run failed                  (exit status 1)
+        ├── UnreadableFile      torn, empty, or not what its name says
+        ├── DefectiveSeries     a DICOM series that is not one sound volume
+        ├── WrongModality       an MR where a CT belongs, or the reverse
+        ├── EmptyFolder         no usable volume where some were expected
+        ├── GridMismatch        two volumes that should share a grid do not
+        ├── BadCheckpoint       not a checkpoint of medcycle, or a damaged one
+        └── TrainingFailed      the optimisation cannot go on
+
+Every message says what is wrong, where, and what to do, in one line.
+"""
+
+__all__ = [
+    "BadCheckpoint",
+    "ConfigError",
+    "DataError",
+    "DefectiveSeries",
+    "EmptyFolder",
+    "GridMismatch",
+    "MedcycleError",
+    "TrainingFailed",
+    "UnreadableFile",
+    "UsageError",
+    "WrongModality",
+]
+
+
+class MedcycleError(Exception):
+    """Base of all errors that medcycle raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(MedcycleError):
+    """The call is wrong: a path that is not there, options that exclude each other."""
+
+    exit_status = 2
+
+
+class ConfigError(UsageError):
+    """A configuration has an unknown key or a value that can't be used."""
+
+
+class DataError(MedcycleError):
+    """The data can't be used, or the run failed on it."""
+
+
+class UnreadableFile(DataError):
+    """A file that is torn, empty, or not what its name says."""
+
+
+class DefectiveSeries(DataError):
+    """A DICOM series that is not one sound volume."""
+
+
+class WrongModality(DataError):
+    """A volume of another modality than the one asked for."""
+
+
+class EmptyFolder(DataError):
+    """A folder without a single usable volume."""
+
+
+class GridMismatch(DataError):
+    """Volumes that should lie on one grid do not."""
+
+
+class BadCheckpoint(DataError):
+    """A file that is not a checkpoint of medcycle, or a damaged one."""
+
+
+class TrainingFailed(DataError):
+    """The optimisation cannot go on, as when a loss is no longer finite."""

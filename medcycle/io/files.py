@@ -1,0 +1,46 @@
+"""Writing that leaves nothing half-done under a final name."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medcycle.errors import UsageError
+
+__all__ = ["atomic_path", "require_exists", "write_text"]
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary sibling of `path`, renamed to it when the block ends well and removed when it does not.
+
+    The temporary name keeps the suffixes, so that writers that choose a format by name choose the same one. The block
+    may make a file or a folder there; a folder replaces only an absent or empty one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".partial-{uuid.uuid4().hex[:12]}-{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def require_exists(path: Path, what: str) -> Path:
+    """Return `path`, or raise `UsageError` naming `what` it should have been."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; give {what}")
+    return path

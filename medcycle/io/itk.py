@@ -1,0 +1,80 @@
+"""NRRD and MetaImage files to `Volume`, and the bridge between `Volume` and SimpleITK images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from medcycle.errors import UnreadableFile
+from medcycle.volume import Array, Grid, Volume
+
+__all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "read_itk", "read_itk_grid", "to_itk"]
+
+ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
+
+RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def read_itk(path: Path) -> Volume:
+    """Read a three-dimensional NRRD or MetaImage volume as float32.
+
+    Raises:
+        UnreadableFile: if the file is torn, of another kind, not three-dimensional or not of single real numbers.
+    """
+    reader, grid = _open(path)
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise UnreadableFile(f"{path}: the voxels can't be read; copy the file again") from error
+    return Volume(_array(image).astype(np.float32), grid)
+
+
+def read_itk_grid(path: Path) -> Grid:
+    """Read only the header. Raises `UnreadableFile` as `read_itk` does."""
+    return _open(path)[1]
+
+
+def to_itk(volume: Volume) -> sitk.Image:
+    """A SimpleITK image (LPS+) with the same voxels at the same places; the affine must be without shear."""
+    array = volume.array.astype(np.uint8) if volume.array.dtype.kind == "b" else volume.array
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
+    spacing = np.array(volume.grid.spacing)
+    image.SetSpacing([float(s) for s in spacing])
+    image.SetDirection((RAS_FROM_LPS @ volume.grid.affine[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin((RAS_FROM_LPS @ volume.grid.affine[:3, 3]).tolist())
+    return image
+
+
+def from_itk(image: sitk.Image) -> Volume:
+    """The volume of a three-dimensional SimpleITK image; its own data type."""
+    return Volume(_array(image), grid_of_itk(image))
+
+
+def grid_of_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
+    """The grid, RAS+, of a three-dimensional SimpleITK image or of a reader that has read its header."""
+    affine = np.eye(4)
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    affine[:3, :3] = RAS_FROM_LPS @ direction * np.array(image.GetSpacing())
+    affine[:3, 3] = RAS_FROM_LPS @ np.array(image.GetOrigin())
+    return Grid(tuple(image.GetSize()), affine)
+
+
+def _array(image: sitk.Image) -> Array:
+    return np.asarray(sitk.GetArrayFromImage(image)).T
+
+
+def _open(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise UnreadableFile(f"{path}: not an NRRD or MetaImage file, or cut short; copy it again") from error
+    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
+        raise UnreadableFile(
+            f"{path}: {reader.GetDimension()} dimensions of {reader.GetNumberOfComponents()} components; "
+            "give one three-dimensional volume of single numbers a file"
+        )
+    return reader, grid_of_itk(reader)

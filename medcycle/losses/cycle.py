@@ -1,0 +1,30 @@
+"""Losses that tie a translation to its input."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import l1_loss
+
+__all__ = ["cycle_loss", "identity_loss"]
+
+
+def cycle_loss(real: Tensor, restored: Tensor, weight: float = 10.0) -> Tensor:
+    """Weighted mean absolute difference between an image and itself after both translations (Zhu et al. 2017, eq. 2).
+
+    Args:
+        real: an image, any shape.
+        restored: the image there and back, same shape.
+        weight: λ of the paper's eq. 3.
+    """
+    return weight * l1_loss(restored.float(), real.float())
+
+
+def identity_loss(real: Tensor, unchanged: Tensor, weight: float = 5.0) -> Tensor:
+    """Weighted mean absolute change that a generator makes to an image already of its own domain (Zhu et al. 2017, 5.2).
+
+    Args:
+        real: an image of the generator's output domain, any shape.
+        unchanged: the generator's output for it, same shape.
+        weight: the weight; half of the cycle loss's is usual.
+    """
+    return weight * l1_loss(unchanged.float(), real.float())

@@ -1,0 +1,1 @@
+"""Methods: which networks there are and which losses they learn from."""

@@ -1,0 +1,60 @@
+"""The contract between a method and whatever trains or applies it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+__all__ = ["Batch", "Fakes", "Losses", "Method", "Outputs"]
+
+Outputs = Mapping[str, Tensor]
+Losses = dict[str, Tensor]
+Fakes = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of both domains, not necessarily of the same patients.
+
+    Args:
+        source: shape (batch, channels, *sizes), values in [−1, 1].
+        target: the same of the other domain.
+    """
+
+    source: Tensor
+    target: Tensor
+
+
+class Method(nn.Module, ABC):
+    """Networks and losses without an optimiser; nothing is kept from one step to the next.
+
+    Attributes:
+        generators: networks trained by `generator_losses`.
+        discriminators: networks trained by `discriminator_losses`, each named as the output it judges.
+    """
+
+    generators: nn.ModuleDict
+    discriminators: nn.ModuleDict
+
+    @abstractmethod
+    def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
+        """Source images to target images, or target to source with `reverse`; shape and range as in `Batch`."""
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> Outputs:
+        """All that the generators make of a batch, by name."""
+
+    @abstractmethod
+    def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
+        """Weighted scalar losses, by name; their sum trains the generators."""
+
+    @abstractmethod
+    def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
+        """The outputs that discriminators judge, by the discriminator's name."""
+
+    @abstractmethod
+    def discriminator_losses(self, batch: Batch, fakes: Fakes) -> Losses:
+        """Scalar losses, by name; their sum trains the discriminators. `fakes` are detached, perhaps from a pool."""

@@ -1,0 +1,1 @@
+"""Generators and discriminators: plain modules, generic in the number of dimensions."""
