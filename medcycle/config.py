@@ -89,7 +89,7 @@ class TrainingConfig(Section):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="auto is bf16-mixed where the processor or GPU computes in it, else 32-true"
     )
-    devices: Literal["auto"] | Positive = Field("auto", description="number of devices")
+    devices: Literal[1] = Field(1, description="number of devices; only one for now")
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
     workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the training process")
     log_every: Positive = Field(20, description="steps between rows of metrics.csv")
@@ -150,7 +150,7 @@ def load_config(name_or_file: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def parse_config(values: Mapping[str, Any], where: str) -> Config:
-    """Check plain values. Raises `ConfigError` that names the first wrong key, `where` it stands and what is allowed."""
+    """Check plain values. Raises `ConfigError` naming the first wrong key, `where` it stands and what is allowed."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:

@@ -57,8 +57,8 @@ class _Linear:
 
     def forward(self, values: Array) -> Floats:
         """Real units to [−1, 1]; what lies beyond the range is clipped."""
-        clipped = np.clip(values.astype(np.float32), self.low, self.high)
-        return cast(Floats, (clipped - self.low) * np.float32(2 / (self.high - self.low)) - np.float32(1))
+        scaled = (values.astype(np.float32) - np.float32(self.low)) * np.float32(2 / (self.high - self.low))
+        return cast(Floats, np.clip(scaled - np.float32(1), -1, 1))
 
     def inverse(self, values: Array) -> Floats:
         """[−1, 1] to real units; what lies beyond [−1, 1] is clipped."""

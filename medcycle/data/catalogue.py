@@ -19,7 +19,7 @@ from medcycle.io.discover import Source, discover
 from medcycle.io.files import require_exists
 from medcycle.progress import ProgressLine
 
-__all__ = ["cohort_key", "find_cohort", "prepare_cohort"]
+__all__ = ["cohort_key", "find_cohort", "prepare_cohort", "store_for_training"]
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,9 @@ def find_cohort(mr: Path, ct: Path) -> Cohort:
         require_exists(folder, f"a folder of {modality.upper()} volumes")
         cohort[modality] = discover(folder)  # type: ignore[index]
         if not cohort[modality]:  # type: ignore[index]
-            raise EmptyFolder(f"{folder}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series) for {modality.upper()}")
+            raise EmptyFolder(
+                f"{folder}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series) for {modality.upper()}"
+            )
     return cohort
 
 
@@ -88,6 +90,31 @@ def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig) -> Store:
     return Store.finish(root, key, _preparation(config), names)
 
 
+def store_for_training(config: DataConfig, store: Path | None, mr: Path | None, ct: Path | None, run: Path) -> Store:
+    """The store to train on: the one given, or one made of two folders.
+
+    A store made of folders lies beside the run, in `medcycle-store-KEY`, where KEY is `cohort_key`: all runs in one
+    folder share it as long as data and settings stay the same.
+
+    Raises:
+        UsageError: if neither a store nor both folders are given, or all are, or the store was prepared with other
+            settings.
+    """
+    if store is not None:
+        if mr is not None or ct is not None:
+            raise UsageError("--store goes without --mr and --ct; give one or the others")
+        opened = Store.open(store)
+        if opened.data != _preparation(config):
+            raise UsageError(
+                f"{store}: prepared with {opened.data}, the configuration says {_preparation(config)}; prepare it again"
+            )
+        return opened
+    if mr is None or ct is None:
+        raise UsageError("no data to train on; give --mr and --ct, or --store")
+    cohort = find_cohort(mr, ct)
+    return prepare_cohort(cohort, run.resolve().parent / f"medcycle-store-{cohort_key(cohort, config)}", config)
+
+
 def _prepare_all(
     sources: Sequence[Source], modality: Modality, root: Path, config: DataConfig, progress: ProgressLine
 ) -> list[str]:
@@ -104,8 +131,8 @@ def _prepare_all(
         shutil.rmtree(root, ignore_errors=True)
         kind = WrongModality if all(isinstance(error, WrongModality) for error in refused) else DataError
         raise kind(f"no {modality.upper()} can be used; {len(refused)} refused, the first: {refused[0]}")
-    for error in refused:
-        log.warning("refused: %s", error)
+    for reason in refused:
+        log.warning("refused: %s", reason)
     return sorted(names)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
-from monai.transforms import Compose, RandAffine, RandFlip, RandSpatialCrop, SpatialPad
+from monai.transforms import CenterSpatialCrop, Compose, RandAffine, RandFlip, RandSpatialCrop, SpatialPad
+from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -14,7 +16,7 @@ from medcycle.config import DataConfig
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
 
-__all__ = ["UnpairedPatches"]
+__all__ = ["UnpairedPatches", "preview_pairs"]
 
 
 class UnpairedPatches(Dataset[dict[str, Tensor]]):
@@ -53,12 +55,36 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         }
 
     def _draw(self, cases: Sequence[tuple[StoredCase, list[int]]], random: np.random.Generator) -> Tensor:
-        case, slices = cases[random.integers(len(cases))]
-        position = slices[random.integers(len(slices))]
-        image = case.image[:, :, position] if self.spatial_dims == 2 else case.image
+        case, slices = cases[int(random.integers(len(cases)))]
+        position = slices[int(random.integers(len(slices)))]
         self.transform.set_random_state(seed=int(random.integers(2**31)))
-        patch = self.transform(torch.from_numpy(np.array(image[None], dtype=np.float32, order="C")))
-        return torch.as_tensor(patch).clamp(-1, 1).contiguous()
+        patch = self.transform(_image(case, position, self.spatial_dims))
+        return _plain(patch).clamp(-1, 1).contiguous()
+
+
+def preview_pairs(store: Store, config: DataConfig, count: int = 3) -> tuple[Tensor, Tensor]:
+    """Fixed MR and CT patches to look at, from the middle of up to `count` cases of each, without augmentation.
+
+    Returns:
+        MR and CT, each of shape (pairs, 1, *patch_size).
+    """
+    centred = Compose([SpatialPad(config.patch_size, constant_values=-1.0), CenterSpatialCrop(config.patch_size)])
+    pairs = list(zip(_usable(store.mr, config), _usable(store.ct, config), strict=False))[:count]
+    columns = []
+    for cases in zip(*pairs, strict=True):
+        images = [_image(case, slices[len(slices) // 2], len(config.patch_size)) for case, slices in cases]
+        columns.append(torch.stack([_plain(centred(image)) for image in images]))
+    return columns[0], columns[1]
+
+
+def _image(case: StoredCase, position: int, spatial_dims: int) -> Tensor:
+    image = case.image[:, :, position] if spatial_dims == 2 else case.image
+    return torch.from_numpy(np.array(image[None], dtype=np.float32, order="C"))
+
+
+def _plain(patch: Any) -> Tensor:
+    """Without MONAI's metadata, which slows every operation down and can't go into a checkpoint."""
+    return cast(Tensor, convert_to_tensor(patch, track_meta=False))
 
 
 def _usable(cases: Sequence[StoredCase], config: DataConfig) -> list[tuple[StoredCase, list[int]]]:
@@ -80,7 +106,9 @@ def _augmentation(config: DataConfig) -> Compose:
     affine = RandAffine(
         prob=1.0 if config.max_rotation or config.max_scaling else 0.0,
         # about the foot-head axis, which a 2D patch has as its normal and a 3D one as its last axis
-        rotate_range=[np.deg2rad(config.max_rotation)] if len(size) == 2 else [0.0, 0.0, np.deg2rad(config.max_rotation)],
+        rotate_range=[np.deg2rad(config.max_rotation)]
+        if len(size) == 2
+        else [0.0, 0.0, np.deg2rad(config.max_rotation)],
         scale_range=[config.max_scaling] * len(size),
         padding_mode="border",
     )

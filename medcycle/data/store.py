@@ -111,7 +111,9 @@ class Store:
         try:
             values = json.loads(index.read_text(encoding="utf-8"))
             if values["version"] != STORE_VERSION:
-                raise DataError(f"{root}: a store of version {values['version']}, not {STORE_VERSION}; prepare it again")
+                raise DataError(
+                    f"{root}: a store of version {values['version']}, not {STORE_VERSION}; prepare it again"
+                )
             mr, ct = (tuple(_open_case(root / kind / name) for name in values[kind]) for kind in ("mr", "ct"))
             return cls(root, values["key"], values["data"], mr, ct)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -120,7 +122,13 @@ class Store:
     @staticmethod
     def finish(root: Path, key: str, data: dict[str, Any], names: dict[Modality, list[str]]) -> Store:
         """Write the index that makes a folder of cases a store, and open it."""
-        index = {"version": STORE_VERSION, "key": key, "data": data, **names}
+        index: dict[str, Any] = {
+            "version": STORE_VERSION,
+            "key": key,
+            "data": data,
+            "mr": names["mr"],
+            "ct": names["ct"],
+        }
         write_text(root / "store.json", json.dumps(index, indent=1))
         return Store.open(root)
 
@@ -152,6 +160,7 @@ def _open_case(folder: Path) -> StoredCase:
 
 def _open_array(path: Path) -> Array:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: the stored array is damaged ({error}); delete the store and prepare again") from error
+    return array

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from medcycle.body import Modality
@@ -9,7 +11,7 @@ from medcycle.errors import DataError, WrongModality
 from medcycle.io.discover import Source
 from medcycle.volume import Array, Volume
 
-__all__ = ["looks_like_ct", "modality_of", "vet"]
+__all__ = ["looks_like_ct", "modality_of", "require_usable", "vet"]
 
 AIR_HU = -500.0
 """Below this is air: only CT has it, MR signal is not that negative."""
@@ -29,17 +31,22 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
         DataError: if it is flat, constant, or has voxels that are not numbers.
         WrongModality: if the header or the values say that it is not `expected`.
     """
-    if min(volume.grid.shape) < MIN_VOXELS:
-        raise DataError(f"{source.path}: one slice only, {volume.grid.shape}; give a whole volume")
-    if not np.isfinite(volume.array).all():
-        raise DataError(f"{source.path}: holds voxels that are not numbers; export it again")
-    if volume.array.min() == volume.array.max():
-        raise DataError(f"{source.path}: every voxel is {volume.array.flat[0]:g}; export it again")
+    require_usable(source.path, volume)
     header = source.series.modality.lower() if source.series else expected
     if header != expected:
         raise WrongModality(f"{source.path}: a DICOM series of modality {header.upper()}, not {expected.upper()}")
     if looks_like_ct(volume.array) != (expected == "ct"):
         raise WrongModality(_mismatch(source, volume.array, expected))
+
+
+def require_usable(path: Path, volume: Volume) -> None:
+    """Raise `DataError` if a volume of either modality is flat, constant or has voxels that are not numbers."""
+    if min(volume.grid.shape) < MIN_VOXELS:
+        raise DataError(f"{path}: one slice only, {volume.grid.shape}; give a whole volume")
+    if not np.isfinite(volume.array).all():
+        raise DataError(f"{path}: holds voxels that are not numbers; export it again")
+    if volume.array.min() == volume.array.max():
+        raise DataError(f"{path}: every voxel is {volume.array.flat[0]:g}; export it again")
 
 
 def modality_of(source: Source, volume: Volume) -> str:
@@ -52,8 +59,8 @@ def modality_of(source: Source, volume: Volume) -> str:
 def looks_like_ct(values: Array) -> bool:
     """Whether values have the two landmarks of the Hounsfield scale: air near −1000 and soft tissue near 0."""
     low, high = SOFT_TISSUE_HU
-    air = np.count_nonzero(values < AIR_HU) / values.size
-    soft = np.count_nonzero((values > low) & (values < high)) / values.size
+    air = float(np.mean(values < AIR_HU))
+    soft = float(np.mean((values > low) & (values < high)))
     return air > MIN_AIR and soft > MIN_SOFT_TISSUE
 
 

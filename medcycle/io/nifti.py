@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, ImageDataError
 
 from medcycle.errors import UnreadableFile
@@ -22,7 +23,7 @@ NIFTI_SUFFIXES = (".nii", ".nii.gz")
 
 MILLIMETRES = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
-TORN = (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError, HeaderDataError, ImageDataError)
+TORN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, ImageDataError)
 """What nibabel, gzip and NumPy raise on files that are empty, cut short or of another kind."""
 
 

@@ -20,7 +20,7 @@ def cycle_loss(real: Tensor, restored: Tensor, weight: float = 10.0) -> Tensor:
 
 
 def identity_loss(real: Tensor, unchanged: Tensor, weight: float = 5.0) -> Tensor:
-    """Weighted mean absolute change that a generator makes to an image already of its own domain (Zhu et al. 2017, 5.2).
+    """Weighted mean absolute change a generator makes to an image of its own output domain (Zhu et al. 2017, 5.2).
 
     Args:
         real: an image of the generator's output domain, any shape.

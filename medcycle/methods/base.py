@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -15,8 +15,7 @@ Losses = dict[str, Tensor]
 Fakes = Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Images of both domains, not necessarily of the same patients.
 
     Args:

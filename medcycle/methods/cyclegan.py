@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from medcycle.losses.adversarial import discriminator_loss, generator_loss
@@ -48,7 +49,9 @@ class CycleGan(Method):
     def forward(self, batch: Batch) -> Outputs:
         """Both translations, both cycles and, if they are weighted, both identities."""
         to_target, to_source = self.generators["target"], self.generators["source"]
-        synthetic_target, synthetic_source = to_target(batch.source), to_source(batch.target)
+        # Instance normalisation keeps images apart, so that those of both domains can share one pass.
+        synthetic_target, *same_target = to_target(self._stacked(batch.source, batch.target)).split(len(batch.source))
+        synthetic_source, *same_source = to_source(self._stacked(batch.target, batch.source)).split(len(batch.target))
         outputs = {
             "synthetic_target": synthetic_target,
             "synthetic_source": synthetic_source,
@@ -56,8 +59,11 @@ class CycleGan(Method):
             "restored_target": to_target(synthetic_source),
         }
         if self.identity_weight:
-            outputs |= {"same_target": to_target(batch.target), "same_source": to_source(batch.source)}
+            outputs |= {"same_target": same_target[0], "same_source": same_source[0]}
         return outputs
+
+    def _stacked(self, translated: Tensor, unchanged: Tensor) -> Tensor:
+        return torch.cat([translated, unchanged]) if self.identity_weight else translated
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
         """Adversarial, cycle and identity losses of both directions."""
@@ -76,8 +82,8 @@ class CycleGan(Method):
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes) -> Losses:
         """How badly each discriminator separates real from synthetic."""
-        reals = {"target": batch.target, "source": batch.source}
-        return {
-            f"discriminator_{domain}": discriminator_loss(judge(reals[domain]), judge(fakes[domain]))
-            for domain, judge in self.discriminators.items()
-        }
+        losses = {}
+        for domain, real in (("target", batch.target), ("source", batch.source)):
+            judged = self.discriminators[domain](torch.cat([real, fakes[domain]]))
+            losses[f"discriminator_{domain}"] = discriminator_loss(*judged.split(len(real)))
+        return losses

@@ -100,7 +100,10 @@ def _convolution(
 
 def _upsampling(spatial_dims: int, in_channels: int, out_channels: int, kind: str) -> nn.Module:
     if kind == "transposed":
-        return Convolution(spatial_dims, in_channels, out_channels, strides=2, is_transposed=True, act="RELU")
+        return cast(
+            nn.Module,
+            Convolution(spatial_dims, in_channels, out_channels, strides=2, is_transposed=True, act="RELU"),
+        )
     return nn.Sequential(
         UpSample(spatial_dims, in_channels, in_channels, scale_factor=2, mode="nontrainable"),
         _convolution(spatial_dims, in_channels, out_channels),

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - the name its own manual uses
+import SimpleITK as sitk
 
 from medcycle.volume import Array, Volume
 
@@ -30,7 +30,7 @@ class AxialStack:
 
 
 def axial_stack(volume: Volume) -> AxialStack:
-    """Clip HU to `HU_RANGE`, round, and bring the volume onto planes of orientation 1\\0\\0\\0\\1\\0 exactly.
+    r"""Clip HU to `HU_RANGE`, round, and bring the volume onto planes of orientation 1\0\0\0\1\0 exactly.
 
     Planes that are axial already, and cubes of voxels that only need their axes permuted or flipped, keep their voxels.
     Anything else is resampled linearly onto square pixels over the bounding box, with the slice spacing of the source
@@ -46,7 +46,7 @@ def axial_stack(volume: Volume) -> AxialStack:
     sliced_axially = order[2] == 2
     square = bool(np.isclose(spacing[0], spacing[1], rtol=1e-4))
     keeps = moved <= AXIAL_TOLERANCE and (sliced_axially or square)
-    hu = array.clip(*HU_RANGE)
+    hu = array.astype(np.float32).clip(*HU_RANGE)
     if not keeps:
         hu, origin, spacing = _resample(hu, directions, origin, spacing)
     stored = (np.rint(hu) - HU_RANGE[0]).astype(np.uint16).transpose(2, 1, 0)
@@ -85,7 +85,7 @@ def _resample(hu: Array, directions: Array, origin: Array, spacing: Array) -> tu
     # A box of a whole number of voxels must not gain one by rounding.
     size = np.ceil((high - low) / target - 1e-4).astype(int)
     first = (low + high) / 2 - target * (size - 1) / 2
-    image = sitk.GetImageFromArray(np.ascontiguousarray(hu.transpose(2, 1, 0), dtype=np.float32))
+    image = sitk.GetImageFromArray(np.ascontiguousarray(hu.transpose(2, 1, 0)))
     image.SetOrigin(origin.tolist())
     image.SetSpacing(spacing.tolist())
     image.SetDirection(directions.ravel().tolist())

@@ -41,11 +41,14 @@ _OPTIONAL = (
 """Copied from the source where it has them."""
 
 _BODY_PARTS = frozenset(
-    """
-    ABDOMEN ABDOMENPELVIS BLADDER BRAIN CERVIX CHEST CHESTABDOMEN CHESTABDPELVIS CSPINE CTSPINE ESOPHAGUS FACE HEAD
-    HEADNECK HEART JAW LIVER LSPINE LSSPINE MAXILLA MEDIASTINUM NECK NECKCHEST NECKCHESTABDPELV PANCREAS PELVIS PROSTATE
-    RECTUM SKULL SPINE SSPINE STOMACH TLSPINE TONGUE TSPINE UTERUS WHOLEBODY
-    """.split()
+    (
+        *("ABDOMEN", "ABDOMENPELVIS", "BLADDER", "BRAIN", "CERVIX", "CHEST", "CHESTABDOMEN"),
+        *("CHESTABDPELVIS", "CSPINE", "CTSPINE", "ESOPHAGUS", "FACE", "HEAD", "HEADNECK"),
+        *("HEART", "JAW", "LIVER", "LSPINE", "LSSPINE", "MAXILLA", "MEDIASTINUM"),
+        *("NECK", "NECKCHEST", "NECKCHESTABDPELV", "PANCREAS", "PELVIS", "PROSTATE", "RECTUM"),
+        *("SKULL", "SPINE", "SSPINE", "STOMACH", "TLSPINE", "TONGUE", "TSPINE"),
+        *("UTERUS", "WHOLEBODY"),
+    )
 )
 """Terms of PS3.16 annex L for parts that are not paired: a paired one demands a Laterality, which MR seldom has."""
 
@@ -126,11 +129,11 @@ def _copied(element: DataElement) -> DataElement:
     if element.VR == "DS":
         value = [decimal_string(float(v)) for v in value] if element.VM > 1 else decimal_string(float(value))
     elif element.VR == "PN":
-        value = [_five_components(str(v)) for v in value] if element.VM > 1 else _five_components(str(value))
+        value = [_delimited(str(v)) for v in value] if element.VM > 1 else _delimited(str(value))
     return DataElement(element.tag, dictionary_VR(element.tag), value)
 
 
-def _five_components(name: str) -> str:
+def _delimited(name: str) -> str:
     """The same person name in a form that no validator takes for the retired free text (PS3.5, 6.2.1.2).
 
     Empty trailing components and their delimiters may be left out or written: `Doe` and `Doe^` are one name.
@@ -219,7 +222,7 @@ def _body_part(term: str) -> str:
 
 def decimal_string(value: float) -> str:
     """A decimal string of at most 16 characters, as its type demands."""
-    return str(format_number_asdecimal_string(float(value) + 0.0))
+    return str(format_number_as_ds(float(value) + 0.0))
 
 
 def _plain(text: str, length: int) -> str:

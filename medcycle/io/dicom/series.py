@@ -111,7 +111,7 @@ def _describe(uid: str, instances: Sequence[tuple[Path, Dataset]]) -> DicomSerie
 
 def _image_header(path: Path) -> Dataset | None:
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)  # type: ignore[arg-type]
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)
     except InvalidDicomError:
         return None
     except (OSError, EOFError, ValueError, KeyError, NotImplementedError) as error:
@@ -189,14 +189,16 @@ def _regular_step(
         )
     shear = np.linalg.norm(step - (step @ normal) * normal) * (len(slices) - 1)
     if shear > POSITION_TOLERANCE * 10:
-        raise DefectiveSeries(f"{where}: the slices are stacked askew by {shear:.1f} mm (gantry tilt); rebuild it first")
+        raise DefectiveSeries(
+            f"{where}: the slices are stacked askew by {shear:.1f} mm (gantry tilt); rebuild it first"
+        )
     return step
 
 
 def _real_units(path: Path, item: Dataset) -> Array:
     try:
         pixels = item.pixel_array
-    except Exception as error:  # noqa: BLE001 - decoders raise what they like on torn data
+    except Exception as error:
         raise UnreadableFile(f"{path}: the pixels can't be decoded ({error}); export it again") from error
     slope, intercept = float(item.get("RescaleSlope", 1) or 1), float(item.get("RescaleIntercept", 0) or 0)
     return (pixels.astype(np.float32) * np.float32(slope) + np.float32(intercept)).T

@@ -1,0 +1,41 @@
+# Everything runs in .venv, made when it is absent: `make demo` and `make test` need nothing by hand.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo "make demo    the whole way on generated heads, about 8 minutes on 2 cores; writes demo/"
+	@echo "make test    all tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   speeds, side by side"
+	@echo "make setup   only install, into $(VENV)"
+	@echo "make clean   remove $(VENV) and demo/"
+
+setup: $(READY)
+
+# an existing .venv is brought up to date whenever the dependencies change
+$(READY): pyproject.toml .ci/constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint .ci/constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+demo: setup
+	rm -rf demo
+	$(BIN)/medcycle demo --output demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) demo

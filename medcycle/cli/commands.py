@@ -1,0 +1,116 @@
+"""The commands: read, do, write. Heavy modules are imported inside, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["demo", "evaluate", "inspect", "prepare", "synthesize", "train"]
+
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
+]
+
+
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders to look through.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the findings there.")] = None,
+) -> None:
+    """Say what volumes there are, and whether they are sound."""
+    from medcycle.cli.tables import print_findings
+    from medcycle.data.findings import inspect_paths, write_findings
+
+    findings = inspect_paths(paths)
+    if json_file:
+        write_findings(findings, json_file)
+    print_findings(findings)
+
+
+def prepare(
+    store: Annotated[Path, typer.Argument(help="The store to make.")],
+    mr: Annotated[Path, typer.Option(help="Folder of MR volumes.")],
+    ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients or the same.")],
+    config: Annotated[str, typer.Option(help="A configuration's name or file.")] = "head_mr_ct_2d",
+    overrides: Overrides = None,
+) -> None:
+    """Vet two folders and prepare them for training."""
+    from medcycle.config import load_config
+    from medcycle.data.catalogue import find_cohort, prepare_cohort
+
+    made = prepare_cohort(find_cohort(mr, ct), store, load_config(config, overrides or ()).data)
+    typer.echo(f"{store}: {len(made.mr)} MR and {len(made.ct)} CT prepared")
+
+
+def train(
+    config: Annotated[str, typer.Argument(help="A configuration's name or file; see `medcycle config list`.")],
+    output: Annotated[Path, typer.Option(help="The run's folder.")],
+    mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes.")] = None,
+    ct: Annotated[Path | None, typer.Option(help="Folder of CT volumes.")] = None,
+    store: Annotated[Path | None, typer.Option(help="A store that `medcycle prepare` made, instead.")] = None,
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
+) -> None:
+    """Train on two folders of scans, or on a prepared store."""
+    from medcycle.config import load_config
+    from medcycle.data.catalogue import store_for_training
+    from medcycle.training import loop
+
+    settings = load_config(config, overrides or ())
+    loop.require_run_folder(output, resume=resume)
+    prepared = store_for_training(settings.data, store, mr, ct, output)
+    typer.echo(f"training on {len(prepared.mr)} MR and {len(prepared.ct)} CT, prepared in {prepared.root}")
+    result = loop.train(settings, prepared, output, resume=resume)
+    typer.echo(
+        f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
+        f"saved in {result.checkpoint}, previews in {output / 'previews'}"
+    )
+
+
+def synthesize(
+    run_or_checkpoint: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint.")],
+    input_path: Annotated[Path, typer.Argument(metavar="INPUT", help="A volume, a DICOM series, or a folder of them.")],
+    output: Annotated[Path, typer.Argument(help="A folder, or for one case a file ending in .nii.gz.")],
+    to: Annotated[Literal["ct", "mr"], typer.Option(help="What to make.")] = "ct",
+    output_format: Annotated[
+        Literal["nifti", "dicom", "both"], typer.Option("--format", help="What to write.")
+    ] = "nifti",
+    batch_size: Annotated[int, typer.Option(min=1, help="Slices or windows computed together.")] = 8,
+) -> None:
+    """Make synthetic CT from MR, or MR from CT, on the input's grid."""
+    from medcycle.synthesis.cohort import synthesize_path
+
+    written = synthesize_path(
+        run_or_checkpoint, input_path, output, to=to, output_format=output_format, batch_size=batch_size
+    )
+    for path in written:
+        typer.echo(f"wrote {path}")
+    typer.echo("Synthetic images, for research only: not for diagnosis or treatment.")
+
+
+def evaluate(
+    real: Annotated[Path, typer.Option(help="The true volume, or a folder of cases.")],
+    synthetic: Annotated[Path, typer.Option(help="The synthetic volume, or the folder that synthesize wrote.")],
+    output: Annotated[Path, typer.Option(help="Folder for cases.csv and summary.json.")],
+    mask: Annotated[Path | None, typer.Option(help="Mask or folder of masks; the real CT's body if not given.")] = None,
+    protocol: Annotated[str, typer.Option(help="How to score.")] = "medcycle",
+) -> None:
+    """Score synthetic volumes against the true ones."""
+    from medcycle.cli.tables import print_summary
+    from medcycle.evaluation import cases, tables
+
+    summary = tables.evaluate(cases.match_cases(real, synthetic, mask), protocol)
+    tables.write_tables(summary, output)
+    print_summary(summary)
+    typer.echo(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder to write to; new or empty.")] = Path("demo"),
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 3.5,
+) -> None:
+    """Show the whole way on generated heads: inspect, prepare, train, synthesize, evaluate."""
+    from medcycle.cli.demo import run_demo
+
+    run_demo(output, minutes)

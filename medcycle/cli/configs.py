@@ -1,0 +1,51 @@
+"""`medcycle config`: what can be configured."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Show and check configurations.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(help="A shipped configuration's name, or a YAML file.")]
+
+
+@app.command("list")
+def list_names() -> None:
+    """List the shipped configurations."""
+    from medcycle.config import config_names
+
+    for name, path in config_names().items():
+        first_line = path.read_text(encoding="utf-8").splitlines()[0]
+        typer.echo(f"{name}: {first_line.lstrip('# ')}")
+
+
+@app.command()
+def show(name: Name) -> None:
+    """Print a configuration with every key and its default."""
+    import yaml
+
+    from medcycle.config import load_config
+
+    typer.echo(yaml.safe_dump(load_config(name).model_dump(mode="json"), sort_keys=False), nl=False)
+
+
+@app.command()
+def check(file: Name) -> None:
+    """Check a configuration file."""
+    from medcycle.config import load_config
+
+    load_config(file)
+    typer.echo(f"{file}: correct")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema, for editors."""
+    from medcycle.config import Config
+
+    typer.echo(json.dumps(Config.model_json_schema(), indent=1))

@@ -1,0 +1,89 @@
+"""`medcycle`: the commands, and how they end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import TyperException
+
+from medcycle import __version__
+from medcycle.cli import commands, configs
+from medcycle.errors import MedcycleError
+
+__all__ = ["app", "execute", "run"]
+
+app = typer.Typer(
+    name="medcycle",
+    help="MR to CT and CT to MR synthesis. Research use only.",
+    epilog="--debug, anywhere, shows the traceback of an error.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("inspect")(commands.inspect)
+app.command("prepare")(commands.prepare)
+app.command("train")(commands.train)
+app.command("synthesize")(commands.synthesize)
+app.command("evaluate")(commands.evaluate)
+app.command("demo")(commands.demo)
+app.add_typer(configs.app, name="config")
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(execute(sys.argv[1:]))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status: 0 done, 1 the data or the run failed, 2 the call is wrong."""
+    debug = "--debug" in arguments
+    _configure_logging()
+    try:
+        status = app([item for item in arguments if item != "--debug"], standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except MedcycleError as error:
+        return _fail(str(error), error.exit_status, debug)
+    except TyperException as error:
+        return _fail(f"{error.format_message()} See `medcycle --help`.", 2, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; nothing half-written is left", 130, debug)
+    except MemoryError as error:
+        return _fail(f"out of memory ({error}); lower training.batch_size or raise data.spacing", 1, debug)
+    except OSError as error:
+        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}; check the path", 1, debug)
+
+
+def _fail(message: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    return status
+
+
+def _configure_logging() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    logger = logging.getLogger("medcycle")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pydicom|monai|lightning_fabric|torch)\b.*")

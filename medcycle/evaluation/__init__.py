@@ -1,0 +1,17 @@
+"""Scores of synthetic volumes against real ones, as named protocols, case by case."""
+
+from medcycle.evaluation.cases import Case, match_cases
+from medcycle.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, score
+from medcycle.evaluation.tables import Summary, evaluate, write_tables
+
+__all__ = [
+    "DEFAULT_PROTOCOL",
+    "PROTOCOLS",
+    "Case",
+    "Protocol",
+    "Summary",
+    "evaluate",
+    "match_cases",
+    "score",
+    "write_tables",
+]

@@ -1,0 +1,125 @@
+"""Which synthetic volume belongs to which real one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medcycle.errors import EmptyFolder, UsageError
+from medcycle.io.discover import VOLUME_SUFFIXES, stem
+from medcycle.io.files import require_exists
+
+__all__ = ["SYNTHETIC_STEMS", "Case", "match_cases"]
+
+SYNTHETIC_STEMS = ("sct", "smr")
+"""What `medcycle synthesize` calls its volumes, one to a case's folder."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison.
+
+    Args:
+        name: of the case, unique.
+        real: volume file or DICOM folder.
+        synthetic: volume file or DICOM folder, on the real volume's grid.
+        mask: region to score, on that grid; `None` for the patient outline of the real CT.
+    """
+
+    name: str
+    real: Path
+    synthetic: Path
+    mask: Path | None = None
+
+
+def match_cases(real: Path, synthetic: Path, mask: Path | None = None) -> list[Case]:
+    """Pair volumes by name.
+
+    Each path is one volume (a file, or a folder of DICOM files) or a folder of cases. In a folder of cases, a case NAME
+    is a file `NAME.nii.gz` (or another volume format) or a folder `NAME` with one volume in it; among the synthetic
+    ones also what `medcycle synthesize` writes, `NAME/sct.nii.gz` or `NAME/smr.nii.gz`. Two single volumes are a pair
+    whatever their names.
+
+    Args:
+        real: what was measured.
+        synthetic: what was synthesised.
+        mask: where to score. Masks of further cases are ignored.
+
+    Returns:
+        The cases in the order of their names.
+
+    Raises:
+        UsageError: if a path does not exist, a name is ambiguous, or a volume has no counterpart.
+        EmptyFolder: if a folder holds no case.
+    """
+    reals, synthetics = _volumes(real), _volumes(synthetic, SYNTHETIC_STEMS)
+    if _is_single(real) and _is_single(synthetic):
+        synthetics = dict(zip(reals, synthetics.values(), strict=True))
+    _require_same(reals, synthetics, real, synthetic)
+    masks = {} if mask is None else _volumes(mask)
+    if mask is not None and _is_single(mask) and len(reals) == 1:
+        masks = dict(zip(reals, masks.values(), strict=True))
+    missing = sorted(set(reals) - set(masks))
+    if mask is not None and missing:
+        raise UsageError(f"{mask} has no mask for {_listed(missing)}; give one a case, of the case's name")
+    return [Case(name, reals[name], synthetics[name], masks.get(name)) for name in sorted(reals)]
+
+
+def _require_same(reals: dict[str, Path], synthetics: dict[str, Path], real: Path, synthetic: Path) -> None:
+    without_synthetic, without_real = sorted(set(reals) - set(synthetics)), sorted(set(synthetics) - set(reals))
+    problems = []
+    if without_synthetic:
+        problems.append(f"{synthetic} lacks {_listed(without_synthetic)}")
+    if without_real:
+        problems.append(f"{real} lacks {_listed(without_real)}")
+    if problems:
+        raise UsageError(f"cases do not match by name: {'; '.join(problems)}; give folders with the same case names")
+
+
+def _volumes(path: Path, stems: tuple[str, ...] = ()) -> dict[str, Path]:
+    """Case names and the volume of each."""
+    require_exists(path, "a volume or a folder of cases")
+    if _is_single(path):
+        return {stem(path) if path.is_file() else path.resolve().name: path}
+    found: dict[str, Path] = {}
+    for entry in _entries(path):
+        if entry.is_file() and not _is_volume(entry):
+            continue
+        name = stem(entry) if entry.is_file() else entry.name
+        if name in found:
+            raise UsageError(f"{path} holds {name} twice: {found[name].name} and {entry.name}; remove one")
+        found[name] = entry if entry.is_file() else _inside(entry, stems)
+    if not found:
+        raise EmptyFolder(f"{path} holds no case; a case is a file ({', '.join(VOLUME_SUFFIXES)}) or a folder with one")
+    return found
+
+
+def _inside(folder: Path, stems: tuple[str, ...]) -> Path:
+    """The volume of a case's folder: the one of a known stem, else the only one, else the folder (DICOM)."""
+    volumes = [entry for entry in _entries(folder) if entry.is_file() and _is_volume(entry)]
+    candidates = [volume for volume in volumes if stem(volume) in stems] or volumes
+    if len(candidates) > 1:
+        names = ", ".join(volume.name for volume in candidates)
+        raise UsageError(f"{folder} holds several volumes ({names}), and which one to score is unclear; leave one")
+    return candidates[0] if candidates else folder
+
+
+def _is_single(path: Path) -> bool:
+    """Whether this is one volume: a file, or a folder with nothing but files that are no volumes by name (DICOM)."""
+    if path.is_file():
+        return True
+    entries = _entries(path)
+    return bool(entries) and not any(entry.is_dir() or _is_volume(entry) for entry in entries)
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _is_volume(path: Path) -> bool:
+    return path.name.lower().endswith(tuple(VOLUME_SUFFIXES))
+
+
+def _listed(names: list[str], at_most: int = 10) -> str:
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more

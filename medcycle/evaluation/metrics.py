@@ -1,0 +1,190 @@
+"""Similarity of a synthetic volume to the real one, inside a mask: pure functions of three arrays of one shape.
+
+`real` and `synthetic` are in one unit (HU for CT) and finite, `mask` is boolean and not empty. A `window` is the pair
+`(low, high)`, in that unit, to which both are clipped; its width is the dynamic range *L* of the formulas.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+from skimage.metrics import structural_similarity
+
+from medcycle.errors import DataError
+from medcycle.volume import Array
+
+__all__ = ["MS_SSIM_WEIGHTS", "SSIM_WINDOW", "Window", "mae", "me", "ms_ssim", "psnr", "ssim"]
+
+Window = tuple[float, float]
+
+SSIM_WINDOW = 7
+"""Edge of the cubic SSIM window, voxels. Voxels nearer to the array's edge than half of it have no SSIM."""
+
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Exponents of the five scales, finest first (Wang, Simoncelli and Bovik, Asilomar 2003, section 3.2)."""
+
+_MARGIN = SSIM_WINDOW // 2
+_MS_SSIM_SIZE = (SSIM_WINDOW - 1) * 2 ** (len(MS_SSIM_WEIGHTS) - 1) + 1
+
+
+def _differences(real: Array, synthetic: Array, mask: Array) -> Array:
+    return synthetic[mask].astype(np.float64) - real[mask].astype(np.float64)
+
+
+def mae(real: Array, synthetic: Array, mask: Array) -> float:
+    """Mean absolute error, `mean |synthetic − real|` over the mask.
+
+    Returns:
+        In the arrays' unit, 0 (equal) upwards.
+    """
+    return float(np.abs(_differences(real, synthetic, mask)).mean())
+
+
+def me(real: Array, synthetic: Array, mask: Array) -> float:
+    """Mean error (bias), `mean (synthetic − real)` over the mask.
+
+    Returns:
+        In the arrays' unit; positive where the synthetic volume is too bright. Its size never exceeds `mae`.
+    """
+    return float(_differences(real, synthetic, mask).mean())
+
+
+def psnr(real: Array, synthetic: Array, mask: Array, window: Window) -> float:
+    """Peak signal-to-noise ratio of the clipped volumes over the mask, `10 log10(L² / mean square error)`.
+
+    Returns:
+        Decibels; infinite where the clipped volumes are equal.
+    """
+    low, high = window
+    error = float(np.square(_differences(real.clip(low, high), synthetic.clip(low, high), mask)).mean())
+    return float("inf") if error == 0 else float(10 * np.log10((high - low) ** 2 / error))
+
+
+def ssim(real: Array, synthetic: Array, mask: Array, window: Window) -> float:
+    """Mean structural similarity over the mask, as SynthRAD 2023 defines it.
+
+    Both volumes are clipped, set to `low` outside the mask and shifted so that `low` is 0. The index is that of Wang et
+    al. (IEEE Trans. Image Process. 13, 2004, eq. 13: K1 = 0.01, K2 = 0.03) with a uniform window of 7×7×7 voxels and
+    sample covariances; its mean is over the mask, without the outermost three voxels of the array.
+
+    Arithmetic is in the arrays' own precision; float32 and float64 agree to about 1e-6.
+
+    Args:
+        real: real volume, shape `(i, j, k)`, a floating-point type.
+        synthetic: synthetic volume of that shape and type.
+        mask: boolean, of that shape.
+        window: `(low, high)`.
+
+    Returns:
+        −1 to 1; 1 where the clipped volumes are equal.
+
+    Raises:
+        DataError: if no voxel of the mask is at least three voxels inside the array.
+    """
+    box = _neighbourhood(_require_inner(mask))
+    real, synthetic, mask = real[box], synthetic[box], mask[box]
+    low, high = window
+    _, similarity = structural_similarity(
+        _shifted(real, mask, window),
+        _shifted(synthetic, mask, window),
+        win_size=SSIM_WINDOW,
+        data_range=high - low,
+        full=True,
+    )
+    return _inner_mean(similarity, mask)
+
+
+def ms_ssim(real: Array, synthetic: Array, mask: Array, window: Window) -> float:
+    """Multi-scale structural similarity over the mask, as SynthRAD 2025 defines it.
+
+    The product over five scales of the masked mean of `luminance^w · contrast^w · structure^w` (Wang, Simoncelli and
+    Bovik, Asilomar 2003, eq. 7, but with luminance at every scale, and the mean taken at each scale before the
+    product). Negative structure counts as 0. Arrays smaller than 97 voxels along an axis are extended to that by
+    repeating their edges. From one scale to the next the volumes are averaged over 2×2×2 voxels, zero beyond the first
+    plane, and the mask keeps every second voxel.
+
+    Args:
+        real: real volume, shape `(i, j, k)`.
+        synthetic: synthetic volume of that shape.
+        mask: boolean, of that shape.
+        window: `(low, high)`.
+
+    Returns:
+        0 to 1; 1 where the clipped volumes are equal.
+
+    Raises:
+        DataError: if at one of the scales no voxel of the mask is at least three voxels inside the array.
+    """
+    low, high = window
+    padding = [_to_minimum(n) for n in mask.shape]
+    images = [
+        np.pad(_shifted(image.astype(np.float64), mask, window), padding, mode="edge") for image in (real, synthetic)
+    ]
+    mask = np.pad(mask, padding, mode="edge")
+    product = 1.0
+    for weight in MS_SSIM_WEIGHTS:
+        _require_inner(mask)
+        product *= _inner_mean(_weighted_similarity(images[0], images[1], weight, high - low), mask)
+        images = [uniform_filter(image, size=2, mode="constant")[::2, ::2, ::2] for image in images]
+        mask = mask[::2, ::2, ::2]
+    return product
+
+
+def _weighted_similarity(first: Array, second: Array, weight: float, data_range: float) -> Array:
+    """SSIM of each voxel with its three terms raised to `weight` (Wang et al. 2004, eq. 6, 9 and 10, C3 = C2/2)."""
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    sample = SSIM_WINDOW**3 / (SSIM_WINDOW**3 - 1)
+
+    def local_mean(image: Array) -> Array:
+        mean: Array = uniform_filter(image, size=SSIM_WINDOW)
+        return mean
+
+    mean_1, mean_2 = local_mean(first), local_mean(second)
+    variance_1 = sample * (local_mean(first * first) - mean_1 * mean_1)
+    variance_2 = sample * (local_mean(second * second) - mean_2 * mean_2)
+    covariance = sample * (local_mean(first * second) - mean_1 * mean_2)
+    # Rounding makes the variance of a constant region slightly negative.
+    deviations = np.sqrt(variance_1.clip(min=0)) * np.sqrt(variance_2.clip(min=0))
+    luminance = (2 * mean_1 * mean_2 + c1) / (mean_1**2 + mean_2**2 + c1)
+    contrast = (2 * deviations + c2) / (variance_1 + variance_2 + c2)
+    structure = ((covariance + c2 / 2) / (deviations + c2 / 2)).clip(min=0)
+    similarity: Array = (luminance * contrast * structure) ** weight
+    return similarity
+
+
+def _shifted(image: Array, mask: Array, window: Window) -> Array:
+    low, high = window
+    shifted: Array = np.where(mask, image.clip(low, high), image.dtype.type(low)) - image.dtype.type(low)
+    return shifted
+
+
+def _inner(image: Array) -> Array:
+    inner: Array = image[(slice(_MARGIN, -_MARGIN),) * image.ndim]
+    return inner
+
+
+def _inner_mean(similarity: Array, mask: Array) -> float:
+    return float(_inner(similarity)[_inner(mask)].mean(dtype=np.float64))
+
+
+def _require_inner(mask: Array) -> Array:
+    if not _inner(mask).any():
+        raise DataError(
+            f"no voxel of the mask is {_MARGIN} voxels inside the array of {'×'.join(map(str, mask.shape))} voxels, "
+            "where the structural similarity is defined; give a larger mask, or choose a protocol without that metric"
+        )
+    return mask
+
+
+def _neighbourhood(mask: Array) -> tuple[slice, ...]:
+    """The box around the mask that holds every voxel its SSIM windows reach: the mean is the same, for less memory."""
+    ranges = []
+    for axis in range(mask.ndim):
+        occupied = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        ranges.append(slice(max(int(occupied[0]) - _MARGIN, 0), int(occupied[-1]) + 1 + _MARGIN))
+    return tuple(ranges)
+
+
+def _to_minimum(size: int) -> tuple[int, int]:
+    missing = max(_MS_SSIM_SIZE - size, 0)
+    return missing // 2, missing - missing // 2

@@ -1,0 +1,107 @@
+"""What a trained method needs to be used: the part of a checkpoint that is not about training."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medcycle import __version__
+from medcycle.config import Config, parse_config
+from medcycle.errors import BadCheckpoint, MedcycleError, UsageError
+from medcycle.intensity import IntensityMap, map_from_dict
+from medcycle.io.files import atomic_path
+from medcycle.methods.base import Method
+from medcycle.methods.build import build_method
+
+__all__ = ["SavedMethod", "checkpoint_of", "load_method", "read_checkpoint", "save_method"]
+
+FORMAT = "medcycle checkpoint 1"
+
+
+@dataclass(frozen=True)
+class SavedMethod:
+    """A trained method and what ties it to real units.
+
+    Args:
+        method: the networks, on the CPU, in evaluation mode.
+        config: the configuration it was trained with.
+        intensity: for `mr` and `ct`, a map whose inverse gives real units. For MR it is a typical one of the
+            training data, since MR signal has no unit of its own.
+        step: how many steps it was trained.
+    """
+
+    method: Method
+    config: Config
+    intensity: Mapping[str, IntensityMap]
+    step: int
+
+
+def _model_state(saved: SavedMethod) -> dict[str, Any]:
+    """A dictionary of tensors and plain values that `load_method` reads back once it is saved by torch."""
+    return {
+        "format": FORMAT,
+        "medcycle": __version__,
+        "config": saved.config.model_dump(mode="json"),
+        "intensity": {modality: item.to_dict() for modality, item in saved.intensity.items()},
+        "step": saved.step,
+        "method": saved.method.state_dict(),
+    }
+
+
+def save_method(saved: SavedMethod, path: Path, extra: Mapping[str, Any] | None = None) -> None:
+    """Write a checkpoint, whole or not at all; `extra` holds what training needs to go on."""
+    with atomic_path(path) as temporary:
+        torch.save(_model_state(saved) | dict(extra or {}), temporary)
+
+
+def checkpoint_of(run_or_checkpoint: Path) -> Path:
+    """The checkpoint meant by a path: the file itself, or `checkpoints/last.pt` of a run.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    path = run_or_checkpoint
+    if path.is_dir():
+        path = path / "checkpoints" / "last.pt"
+    if not path.is_file():
+        raise UsageError(f"{path}: no such checkpoint; give a run folder or a .pt file that `medcycle train` wrote")
+    return path
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """All of a checkpoint's tensors and plain values; nothing in the file is executed.
+
+    Raises:
+        BadCheckpoint: if the file is torn, of another kind or of another format.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # on foreign bytes the unpickler raises what it likes
+        raise BadCheckpoint(f"{path}: not a checkpoint of medcycle, or damaged; give one that it wrote") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise BadCheckpoint(f"{path}: not a checkpoint of medcycle (no '{FORMAT}' in it); give one that it wrote")
+    return state
+
+
+def load_method(path: Path) -> SavedMethod:
+    """The method in a checkpoint.
+
+    Raises:
+        BadCheckpoint: if the file is not a checkpoint, or its parts don't fit each other.
+    """
+    state = read_checkpoint(path)
+    try:
+        config = parse_config(state["config"], where=str(path))
+        method = build_method(config)
+        method.load_state_dict(state["method"])
+        intensity = {modality: map_from_dict(values) for modality, values in state["intensity"].items()}
+        return SavedMethod(method.eval(), config, intensity, int(state["step"]))
+    except (KeyError, TypeError, ValueError, RuntimeError, MedcycleError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BadCheckpoint(f"{path}: the checkpoint's parts don't fit each other ({reason}); train again") from error

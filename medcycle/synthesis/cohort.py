@@ -1,0 +1,119 @@
+"""One case or a folder of them, from files to files."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from medcycle.data.vetting import vet
+from medcycle.errors import DataError, EmptyFolder, UsageError
+from medcycle.io.discover import Source, discover
+from medcycle.io.nifti import write_nifti
+from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
+from medcycle.progress import ProgressLine
+from medcycle.synthesis.outputs import OutputFormat, require_absent, write_case
+from medcycle.synthesis.translate import SOURCE_OF, Synthesis, synthesize
+
+__all__ = ["synthesize_path"]
+
+log = logging.getLogger(__name__)
+
+
+def synthesize_path(
+    run_or_checkpoint: Path,
+    input_path: Path,
+    output: Path,
+    *,
+    to: Literal["ct", "mr"],
+    output_format: OutputFormat = "nifti",
+    batch_size: int = 8,
+) -> list[Path]:
+    """Translate every volume at `input_path`.
+
+    Args:
+        run_or_checkpoint: a run's folder or a checkpoint.
+        input_path: an image file, a DICOM series folder or a folder of cases.
+        output: a folder that gets one folder a case, or, for one case, a file ending in .nii.gz.
+        to: the modality to make.
+        output_format: what to write into a case's folder.
+        batch_size: slices or windows computed together.
+
+    Returns:
+        What was written: the case folders, or the file.
+
+    Raises:
+        UsageError: if a path is missing, an output is there already, or the call contradicts itself.
+        BadCheckpoint: if the checkpoint can't be used.
+        DataError: if there is no volume, or some could not be translated; the others are written all the same.
+    """
+    checkpoint = checkpoint_of(run_or_checkpoint)
+    sources = discover(input_path)
+    if not sources:
+        raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
+    targets = _targets(sources, output, to, output_format)
+    saved = load_method(checkpoint)
+    identity = {"path": checkpoint.name, "sha256": _sha256(checkpoint), "step": saved.step}
+    written: list[Path] = []
+    failed: list[str] = []
+    with ProgressLine("synthesizing", len(sources)) as progress:
+        for source, target in zip(sources, targets, strict=True):
+            try:
+                synthesis = _translate(source, saved, to, batch_size)
+            except DataError as error:
+                failed.append(str(error))
+            else:
+                if _is_file(target):
+                    write_nifti(synthesis.volume, target)
+                else:
+                    write_case(synthesis, source, target, to=to, output_format=output_format, checkpoint=identity)
+                written.append(target)
+            progress.advance(source.name)
+    _report(failed, len(sources), written)
+    return written
+
+
+def _translate(source: Source, saved: SavedMethod, to: Literal["ct", "mr"], batch_size: int) -> Synthesis:
+    volume = source.read()
+    vet(source, volume, SOURCE_OF[to])
+    try:
+        return synthesize(volume, saved, to, batch_size=batch_size)
+    except DataError as error:
+        raise type(error)(f"{source.path}: {error}") from error
+
+
+def _report(failed: Sequence[str], total: int, written: Sequence[Path]) -> None:
+    if not failed:
+        return
+    if total == 1:
+        raise DataError(failed[0])
+    for reason in failed:
+        log.warning("not translated: %s", reason)
+    raise DataError(f"{len(failed)} of {total} volumes not translated, {len(written)} written; the first: {failed[0]}")
+
+
+def _targets(sources: Sequence[Source], output: Path, to: str, output_format: OutputFormat) -> list[Path]:
+    if to == "mr" and output_format != "nifti":
+        raise UsageError("--format dicom writes CT series only; leave it out with --to mr")
+    if not _is_file(output):
+        targets = [output / source.name for source in sources]
+    elif len(sources) > 1:
+        raise UsageError(f"{output}: one file for {len(sources)} volumes; give a folder")
+    elif output_format != "nifti":
+        raise UsageError(f"{output}: a .nii.gz file can't hold DICOM; give a folder")
+    else:
+        targets = [output]
+    for target in targets:
+        require_absent(target)
+    return targets
+
+
+def _is_file(output: Path) -> bool:
+    return output.name.endswith(".nii.gz")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

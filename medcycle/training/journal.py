@@ -1,0 +1,123 @@
+"""What is recorded of a run: metrics.csv, TensorBoard, preview pictures."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from medcycle.errors import TrainingFailed
+from medcycle.io.files import atomic_path, write_text
+from medcycle.methods.base import Batch, Losses, Method
+
+__all__ = ["Journal", "draw_preview"]
+
+PREVIEW_COLUMNS = ("MR", "synthetic CT", "cycle MR", "CT", "synthetic MR", "cycle CT")
+
+
+class Journal:
+    """Rows of mean losses, written every `every` steps.
+
+    Args:
+        run: the run's folder.
+        every: steps between rows.
+        step: the step a resumed run goes on from; rows beyond it are dropped.
+    """
+
+    def __init__(self, run: Path, every: int, step: int = 0) -> None:
+        self._file = run / "metrics.csv"
+        self._every = every
+        self._pending: list[Losses] = []
+        self._columns = _truncate(self._file, step)
+        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1 if step else None)
+
+    def note(self, step: int, elapsed_seconds: float, losses: Losses) -> None:
+        """Take the losses of a step, and write a row when it is due.
+
+        Raises:
+            TrainingFailed: if a mean loss is not finite.
+        """
+        self._pending.append(losses)
+        if step % self._every:
+            return
+        means = {name: torch.stack([item[name] for item in self._pending]).mean().item() for name in losses}
+        self._pending.clear()
+        broken = [name for name, value in means.items() if not math.isfinite(value)]
+        if broken:
+            raise TrainingFailed(
+                f"step {step}: {', '.join(broken)} no longer finite; "
+                "lower training.learning_rate, or set training.precision=32-true"
+            )
+        self._write(step, elapsed_seconds, means)
+
+    def close(self) -> None:
+        """Flush TensorBoard."""
+        self._board.close()
+
+    def _write(self, step: int, elapsed_seconds: float, means: Mapping[str, float]) -> None:
+        new = not self._columns
+        self._columns = self._columns or ["step", "elapsed_seconds", *means]
+        with self._file.open("a", newline="", encoding="utf-8") as stream:
+            rows = csv.DictWriter(stream, self._columns)
+            if new:
+                rows.writeheader()
+            rows.writerow(
+                {"step": step, "elapsed_seconds": f"{elapsed_seconds:.1f}"}
+                | {name: f"{value:.6g}" for name, value in means.items()}
+            )
+        for name, value in means.items():
+            self._board.add_scalar(f"loss/{name}", value, step)
+
+
+def draw_preview(method: Method, batch: Batch, path: Path) -> None:
+    """Draw a row for every pair of the batch: MR, synthetic CT and back; CT, synthetic MR and back.
+
+    3D patches are shown by their middle axial slice. All columns share the grey scale of [−1, 1].
+    """
+    with torch.no_grad():
+        outputs = method(batch)
+    columns = [
+        batch.source,
+        outputs["synthetic_target"],
+        outputs["restored_source"],
+        batch.target,
+        outputs["synthetic_source"],
+        outputs["restored_target"],
+    ]
+    images = [[_axial(image) for image in column] for column in columns]
+    rows = len(images[0])
+    figure = Figure(figsize=(2 * len(columns), 2.1 * rows + 0.3), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, len(columns), squeeze=False)
+    for column, title in enumerate(PREVIEW_COLUMNS):
+        axes[0, column].set_title(title, fontsize=9)
+        for row in range(rows):
+            axes[row, column].imshow(images[column][row], cmap="gray", vmin=-1, vmax=1)
+            axes[row, column].axis("off")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+
+
+def _axial(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    array = image[0].float().cpu().numpy()
+    if array.ndim == 3:
+        array = array[:, :, array.shape[2] // 2]
+    return np.asarray(array.T[::-1, ::-1])  # anterior on top, the patient's right on the left, as radiologists look
+
+
+def _truncate(file: Path, step: int) -> Sequence[str]:
+    if not file.is_file():
+        return []
+    with file.open(newline="", encoding="utf-8") as stream:
+        header, *rows = list(csv.reader(stream)) or [[]]
+    kept = [row for row in rows if row and int(row[0]) <= step]
+    write_text(file, "".join(",".join(row) + "\n" for row in [header, *kept]))
+    return header

@@ -1,0 +1,244 @@
+"""A training run, from a prepared store to a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import monai
+import numpy as np
+import torch
+import yaml
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader, Subset
+
+from medcycle import __version__
+from medcycle.config import Config
+from medcycle.data.patches import UnpairedPatches, preview_pairs
+from medcycle.data.store import Store, StoredCase
+from medcycle.errors import BadCheckpoint, UsageError
+from medcycle.intensity import HounsfieldWindow, IntensityMap, MrPercentile
+from medcycle.io.files import write_text
+from medcycle.methods.base import Batch, Method
+from medcycle.methods.build import build_method
+from medcycle.methods.saved import SavedMethod, read_checkpoint, save_method
+from medcycle.progress import ProgressLine
+from medcycle.training.journal import Journal, draw_preview
+from medcycle.training.pool import ImagePool
+from medcycle.training.runtime import make_fabric
+from medcycle.training.signals import StopRequest
+from medcycle.training.step import Optimizers, training_step
+
+__all__ = ["TrainingResult", "learning_rate_factor", "require_run_folder", "train"]
+
+LAST = Path("checkpoints", "last.pt")
+
+FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate")
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended.
+
+    Args:
+        step: steps done in all.
+        elapsed_seconds: time spent training, earlier parts of a resumed run included.
+        stopped_by: `steps`, `minutes`, or the name of a signal.
+        checkpoint: the last checkpoint.
+    """
+
+    step: int
+    elapsed_seconds: float
+    stopped_by: str
+    checkpoint: Path
+
+
+def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> TrainingResult:
+    """Train a method on a store and leave a run folder.
+
+    SIGINT and SIGTERM end the run after the step under way; it is saved and can be resumed.
+
+    Args:
+        config: all settings.
+        store: the prepared cases.
+        run: the folder to write; new or empty, unless `resume`.
+        resume: go on from `checkpoints/last.pt`.
+
+    Raises:
+        UsageError: if `run` holds a run and `resume` is off, or holds none and it is on.
+        BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
+        TrainingFailed: if a loss is no longer finite.
+    """
+    require_run_folder(run, resume=resume)
+    trainer = _Trainer(config, store, run, _state_to_resume(config, run) if resume else None)
+    if not resume:
+        write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        write_text(run / "manifest.json", json.dumps(_manifest(store), indent=1))
+    return trainer.run_to_end()
+
+
+def learning_rate_factor(progress: float) -> float:
+    """What the learning rate is multiplied by: 1 in the first half, then linearly to 0 (Zhu et al. 2017, 7.1).
+
+    Args:
+        progress: how much of the run is done, 0 to 1.
+    """
+    return max(0.0, min(1.0, 2.0 * (1.0 - progress)))
+
+
+class _Trainer:
+    def __init__(self, config: Config, store: Store, run: Path, state: dict[str, Any] | None) -> None:
+        self.config = config
+        self.store = store
+        self.run = run
+        self.step = 0
+        self.elapsed = 0.0
+        self.intensity = _typical_intensity(store)
+        self.fabric: Fabric = make_fabric(config.training)
+        torch.manual_seed(config.training.seed)
+        self.plain: Method = build_method(config)
+        self.pools = {
+            name: ImagePool(config.training.pool_size, config.training.seed + number)
+            for number, name in enumerate(self.plain.discriminators)
+        }
+        optimizers = [
+            torch.optim.Adam(part.parameters(), config.training.learning_rate, config.training.betas)
+            for part in (self.plain.generators, self.plain.discriminators)
+        ]
+        if state:
+            self._restore(state, optimizers)
+        self.method = self.fabric.setup_module(self.plain)
+        for name in FORWARD_METHODS:
+            self.method.mark_forward_method(name)
+        generators, discriminators = (self.fabric.setup_optimizers(optimizer) for optimizer in optimizers)
+        self.optimizers = Optimizers(cast(Optimizer, generators), cast(Optimizer, discriminators))
+
+    def run_to_end(self) -> TrainingResult:
+        """Step until the steps or the minutes are used up or a signal comes, and save."""
+        settings = self.config.training
+        journal = Journal(self.run, settings.log_every, self.step)
+        preview = self._preview_batch()
+        before = self.elapsed
+        start = time.monotonic()
+        with StopRequest() as stop, ProgressLine("training", settings.max_steps) as progress:
+            progress.advance(steps=self.step)
+            for batch in self._batches():
+                if stop.name or self._progress() >= 1:
+                    break
+                rate = settings.learning_rate * learning_rate_factor(self._progress())
+                self.optimizers.set_learning_rate(rate)
+                losses = training_step(self.fabric, self.method, batch, self.optimizers, self.pools)
+                self.step += 1
+                self.elapsed = before + time.monotonic() - start
+                journal.note(self.step, self.elapsed, losses)
+                if self.step % settings.preview_every == 0:
+                    self._draw(preview)
+                if self.step % settings.checkpoint_every == 0:
+                    self._save()
+                progress.advance(f"{self.elapsed / 60:.1f} min")
+            self._draw(preview)
+            checkpoint = self._save()
+        journal.close()
+        return TrainingResult(self.step, self.elapsed, stop.name or self._limit_reached(), checkpoint)
+
+    def _batches(self) -> Iterator[Batch]:
+        settings = self.config.training
+        total = settings.max_steps * settings.batch_size
+        patches = UnpairedPatches(self.store, self.config.data, length=total, seed=settings.seed)
+        remaining = Subset(patches, range(self.step * settings.batch_size, total))
+        loader = DataLoader(
+            remaining,
+            batch_size=settings.batch_size,
+            num_workers=settings.workers,
+            pin_memory=self.fabric.device.type == "cuda",
+        )
+        for item in cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader)):
+            yield Batch(item["source"], item["target"])
+
+    def _preview_batch(self) -> Batch:
+        source, target = preview_pairs(self.store, self.config.data)
+        return Batch(source.to(self.fabric.device), target.to(self.fabric.device))
+
+    def _draw(self, batch: Batch) -> None:
+        draw_preview(self.method, batch, self.run / "previews" / f"step_{self.step:06d}.png")  # type: ignore[arg-type]
+
+    def _progress(self) -> float:
+        """How much of the run is done, by steps or minutes, whichever is further."""
+        settings = self.config.training
+        by_time = self.elapsed / (60 * settings.max_minutes) if settings.max_minutes else 0.0
+        return max(self.step / settings.max_steps, by_time)
+
+    def _limit_reached(self) -> str:
+        return "steps" if self.step >= self.config.training.max_steps else "minutes"
+
+    def _save(self) -> Path:
+        extra = {
+            "elapsed_seconds": self.elapsed,
+            "optimizers": {
+                "generators": self.optimizers.generators.state_dict(),
+                "discriminators": self.optimizers.discriminators.state_dict(),
+            },
+            "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
+        }
+        path = self.run / LAST
+        save_method(SavedMethod(self.plain, self.config, self.intensity, self.step), path, extra)
+        return path
+
+    def _restore(self, state: dict[str, Any], optimizers: list[torch.optim.Adam]) -> None:
+        try:
+            self.plain.load_state_dict(state["method"])
+            for optimizer, name in zip(optimizers, ("generators", "discriminators"), strict=True):
+                optimizer.load_state_dict(state["optimizers"][name])
+            for name, pool in self.pools.items():
+                pool.load_state_dict(state["pools"][name], self.fabric.device)
+            self.step, self.elapsed = int(state["step"]), float(state["elapsed_seconds"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadCheckpoint(f"{self.run}: the checkpoint doesn't fit this configuration ({reason})") from error
+
+
+def require_run_folder(run: Path, *, resume: bool) -> None:
+    """Raise `UsageError` if `run` holds a run and `resume` is off, or holds none and it is on, or is a file."""
+    if run.is_file():
+        raise UsageError(f"{run}: a file; give a folder for the run")
+    if resume and not (run / LAST).is_file():
+        raise UsageError(f"{run / LAST}: nothing to resume; leave out --resume")
+    if not resume and run.is_dir() and any(run.iterdir()):
+        raise UsageError(f"{run}: not empty; pass --resume to go on with a run in it, or give another --output")
+
+
+def _state_to_resume(config: Config, run: Path) -> dict[str, Any]:
+    state = read_checkpoint(run / LAST)
+    for section in ("network", "method"):
+        saved, given = state["config"][section], getattr(config, section).model_dump(mode="json")
+        changed = [f"{section}.{key}" for key in given if saved.get(key) != given[key]]
+        if changed:
+            raise UsageError(f"{run}: {', '.join(changed)} can't change when a run is resumed; start a new run")
+    return state
+
+
+def _typical_intensity(store: Store) -> dict[str, IntensityMap]:
+    """The CT's window, and for MR the median range of the training volumes."""
+    tops = [case.record.intensity["high"] for case in store.mr]
+    return {"ct": HounsfieldWindow(*store.data["hu_window"]), "mr": MrPercentile(0.0, float(np.median(tops)))}
+
+
+def _manifest(store: Store) -> dict[str, Any]:
+    def described(cases: tuple[StoredCase, ...]) -> list[dict[str, str]]:
+        return [{"name": case.record.name, "sha256": case.record.sha256} for case in cases]
+
+    return {
+        "medcycle": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "monai": monai.__version__,
+        "store": {"path": str(store.root.resolve()), "key": store.key},
+        "split": {"train": {"mr": described(store.mr), "ct": described(store.ct)}, "validation": {"mr": [], "ct": []}},
+    }

@@ -1,0 +1,33 @@
+"""Devices and precision, by Lightning Fabric."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from medcycle.config import TrainingConfig
+
+__all__ = ["best_precision", "make_fabric"]
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+def make_fabric(config: TrainingConfig) -> Fabric:
+    """Fabric on the devices and in the precision that the configuration asks for, launched."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    precision = best_precision(config.accelerator) if config.precision == "auto" else config.precision
+    fabric = Fabric(accelerator=config.accelerator, devices=config.devices, precision=precision)
+    fabric.launch()
+    return fabric
+
+
+def best_precision(accelerator: str) -> Precision:
+    """bf16 autocast where the hardware computes in it, float32 elsewhere."""
+    if accelerator in ("auto", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    if accelerator in ("auto", "mps") and torch.backends.mps.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"

@@ -1,0 +1,65 @@
+"""One optimisation step: the generators, then the discriminators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from medcycle.methods.base import Batch, Losses
+from medcycle.training.pool import ImagePool
+
+__all__ = ["Optimizers", "training_step"]
+
+
+@dataclass(frozen=True)
+class Optimizers:
+    """One optimiser for all generators, one for all discriminators."""
+
+    generators: Optimizer
+    discriminators: Optimizer
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Use this rate from now on."""
+        for optimizer in (self.generators, self.discriminators):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+
+
+def training_step(
+    fabric: Fabric, method: nn.Module, batch: Batch, optimizers: Optimizers, pools: Mapping[str, ImagePool]
+) -> Losses:
+    """Improve the generators against frozen discriminators, then the discriminators on detached outputs.
+
+    Args:
+        fabric: runs the backward passes in the chosen precision.
+        method: a `Method` as Fabric wraps it.
+        batch: real images.
+        optimizers: step the two halves.
+        pools: for each discriminator, the earlier outputs it is trained on.
+
+    Returns:
+        The detached losses of both halves, by name.
+    """
+    discriminators = cast(nn.ModuleDict, method.discriminators)
+    discriminators.requires_grad_(False)
+    outputs = method(batch)
+    generator_losses = method.generator_losses(batch, outputs)  # type: ignore[operator]
+    _descend(fabric, optimizers.generators, generator_losses)
+
+    discriminators.requires_grad_(True)
+    fakes = {name: pools[name].exchange(fake.detach()) for name, fake in method.fakes(outputs).items()}  # type: ignore[operator]
+    discriminator_losses = method.discriminator_losses(batch, fakes)  # type: ignore[operator]
+    _descend(fabric, optimizers.discriminators, discriminator_losses)
+    return {name: loss.detach() for name, loss in {**generator_losses, **discriminator_losses}.items()}
+
+
+def _descend(fabric: Fabric, optimizer: Optimizer, losses: Mapping[str, Tensor]) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    fabric.backward(torch.stack(list(losses.values())).sum())
+    optimizer.step()

@@ -1,0 +1,34 @@
+"""Fixtures that tests of several packages use."""
+
+from pathlib import Path
+
+import pytest
+
+from medcycle.config import DataConfig
+from medcycle.data.catalogue import find_cohort, prepare_cohort
+from medcycle.data.store import Store
+from medcycle.phantom import write_cohort
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real volumes beside the repository, which is never part of it."""
+    folder = Path(__file__).resolve().parents[1].parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"real data are not at {folder}; they may not be redistributed with the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two MR and two CT of four small phantom heads, and one true pair; read-only by agreement."""
+    folder = tmp_path_factory.mktemp("cohort")
+    write_cohort(folder, patients=2, paired_cases=1, spacing=(4.0, 4.0, 5.0))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def store(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The cohort, prepared at 4 mm; read-only by agreement."""
+    config = DataConfig(spacing=(4.0, 4.0, None), patch_size=(64, 64))
+    return prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), tmp_path_factory.mktemp("prepared") / "s", config)

@@ -1,0 +1,107 @@
+"""Two folders into a store."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medcycle.config import DataConfig
+from medcycle.data.catalogue import cohort_key, find_cohort, prepare_cohort, store_for_training
+from medcycle.data.store import Store
+from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
+
+CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
+
+
+def times(root: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+
+def test_unchanged_data_are_prepared_once(cohort: Path, tmp_path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(cohort, data)
+    runs = tmp_path / "runs"
+    first = store_for_training(CONFIG, None, data / "mr", data / "ct", runs / "a")
+    before = times(first.root)
+    second = store_for_training(CONFIG, None, data / "mr", data / "ct", runs / "b")
+    assert second.root == first.root
+    assert times(second.root) == before
+    sampled = CONFIG.model_copy(update={"flip": False, "patch_size": (32, 32)})
+    assert store_for_training(sampled, None, data / "mr", data / "ct", runs / "c").root == first.root
+    other = CONFIG.model_copy(update={"hu_window": (-1000.0, 1000.0)})
+    assert cohort_key(find_cohort(data / "mr", data / "ct"), other) != first.key
+    (data / "mr" / "mr000.nii.gz").unlink()
+    third = store_for_training(CONFIG, None, data / "mr", data / "ct", runs / "d")
+    assert third.root != first.root
+    assert len(third.mr) == len(first.mr) - 1
+
+
+def test_stored_arrays_are_slices_on_disk(store: Store) -> None:
+    case = store.mr[0]
+    assert isinstance(case.image, np.memmap)
+    assert case.image[:, :, 5].flags.f_contiguous
+    assert not case.image.flags.writeable
+    assert case.image.dtype == np.float16
+    assert (case.image[~case.body] == -1).all()
+    fractions = case.body.mean(axis=(0, 1))
+    np.testing.assert_allclose(case.record.body_fraction, fractions, atol=1e-4)
+    assert len(case.record.sha256) == 64
+
+
+def test_sound_volumes_are_used_and_others_named(cohort: Path, tmp_path, caplog) -> None:
+    shutil.copytree(cohort, tmp_path / "data")
+    mr, ct = tmp_path / "data" / "mr", tmp_path / "data" / "ct"
+    (mr / "text.nii.gz").write_text("not a volume")
+    shutil.copy(ct / "ct000.nii.gz", mr / "misplaced.nii.gz")
+    made = prepare_cohort(find_cohort(mr, ct), tmp_path / "store", CONFIG)
+    assert [case.record.name for case in made.mr] == ["mr000", "mr001"]
+    refused = "\n".join(record.getMessage() for record in caplog.records)
+    assert "text.nii.gz" in refused
+    assert "misplaced.nii.gz" in refused
+
+
+def test_swapped_folders_are_refused_and_leave_nothing(cohort: Path, tmp_path) -> None:
+    with pytest.raises(WrongModality, match="swapped"):
+        prepare_cohort(find_cohort(cohort / "ct", cohort / "mr"), tmp_path / "store", CONFIG)
+    assert not (tmp_path / "store").exists()
+
+
+def test_folders_that_hold_nothing(cohort: Path, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EmptyFolder, match="empty"):
+        find_cohort(tmp_path / "empty", cohort / "ct")
+    with pytest.raises(UsageError, match="nowhere"):
+        find_cohort(cohort / "mr", tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="both"):
+        find_cohort(cohort / "mr", cohort / "mr")
+
+
+def test_other_peoples_folders_are_not_touched(cohort: Path, tmp_path) -> None:
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    with pytest.raises(UsageError, match="not empty"):
+        prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), tmp_path, CONFIG)
+    assert (tmp_path / "thesis.txt").read_text() == "three years of work"
+
+
+def test_an_interrupted_preparation_is_done_again(cohort: Path, store: Store, tmp_path) -> None:
+    shutil.copytree(store.root, tmp_path / "store")
+    (tmp_path / "store" / "store.json").unlink()
+    shutil.rmtree(tmp_path / "store" / "ct")
+    made = prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), tmp_path / "store", CONFIG)
+    assert (len(made.mr), len(made.ct)) == (2, 2)
+
+
+def test_stores_that_are_none(store: Store, tmp_path) -> None:
+    with pytest.raises(UsageError, match=r"store\.json"):
+        Store.open(tmp_path)
+    shutil.copytree(store.root, tmp_path / "store")
+    (tmp_path / "store" / "mr" / "mr000" / "case.json").write_text("{")
+    with pytest.raises(DataError, match="damaged"):
+        Store.open(tmp_path / "store")
+    with pytest.raises(UsageError, match="prepared with"):
+        store_for_training(DataConfig(), store.root, None, None, tmp_path)
+    with pytest.raises(UsageError, match="--store"):
+        store_for_training(CONFIG, store.root, tmp_path, tmp_path, tmp_path)
+    with pytest.raises(UsageError, match="no data"):
+        store_for_training(CONFIG, None, tmp_path, None, tmp_path)

@@ -1,0 +1,68 @@
+"""What a network is fed."""
+
+import pytest
+import torch
+
+from medcycle.config import DataConfig
+from medcycle.data.patches import UnpairedPatches, preview_pairs
+from medcycle.data.store import Store
+from medcycle.errors import DataError
+
+CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
+
+
+def test_patches_depend_on_seed_and_index_alone(store: Store) -> None:
+    patches = UnpairedPatches(store, CONFIG, length=20, seed=1)
+    again = UnpairedPatches(store, CONFIG, length=20, seed=1)
+    _ = again[3], again[11]
+    for domain in ("source", "target"):
+        torch.testing.assert_close(patches[7][domain], again[7][domain], rtol=0, atol=0)
+        assert not torch.equal(patches[7][domain], patches[8][domain])
+        assert not torch.equal(patches[7][domain], UnpairedPatches(store, CONFIG, length=20, seed=2)[7][domain])
+
+
+@pytest.mark.parametrize("size", [(64, 64), (32, 32), (128, 36), (32, 32, 32)])
+def test_shapes_and_ranges(store: Store, size: tuple[int, ...]) -> None:
+    patches = UnpairedPatches(store, DataConfig(patch_size=size), length=5, seed=0)
+    for index in range(5):
+        for patch in patches[index].values():
+            assert type(patch) is torch.Tensor  # metadata of MONAI's would slow training down
+            assert patch.shape == (1, *size)
+            assert patch.dtype == torch.float32
+            assert patch.min() >= -1
+            assert patch.max() <= 1
+            assert patch.std() > 0
+
+
+def test_without_augmentation_slices_are_as_stored(store: Store) -> None:
+    plain = DataConfig(patch_size=(64, 64), flip=False, max_rotation=0, max_scaling=0)
+    patch = UnpairedPatches(store, plain, length=1, seed=0)[0]["source"][0]
+    stored = [torch.tensor(case.image[:, :, k].astype("float32")) for case in store.mr for k in range(case.image.shape[2])]
+    low = [(64 - n) // 2 for n in stored[0].shape]
+    inner = patch[low[0] : low[0] + stored[0].shape[0], low[1] : low[1] + stored[0].shape[1]]
+    assert any(torch.equal(inner, slice_) for slice_ in stored)
+
+
+def test_every_case_is_drawn_and_no_empty_slice(store: Store) -> None:
+    strict = DataConfig(patch_size=(64, 64), min_body_fraction=0.2)
+    patches = UnpairedPatches(store, strict, length=60, seed=0)
+    assert len(patches.cases["source"]) == len(store.mr)
+    for index in range(60):
+        assert (patches[index]["target"] > -1).float().mean() > 0.1
+
+
+def test_previews_are_the_same_every_time(store: Store) -> None:
+    first, second = preview_pairs(store, CONFIG), preview_pairs(store, CONFIG)
+    for a, b in zip(first, second, strict=True):
+        assert a.shape == (2, 1, 64, 64)
+        assert torch.equal(a, b)
+
+
+def test_a_store_without_bodies(store: Store) -> None:
+    with pytest.raises(DataError, match="min_body_fraction"):
+        UnpairedPatches(store, DataConfig(patch_size=(64, 64), min_body_fraction=0.99), length=1, seed=0)
+
+
+def test_indices_beyond_the_end(store: Store) -> None:
+    with pytest.raises(IndexError):
+        UnpairedPatches(store, CONFIG, length=1, seed=0)[1]

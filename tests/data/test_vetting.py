@@ -1,0 +1,44 @@
+"""Modality from the values."""
+
+import numpy as np
+import pytest
+
+from medcycle.data.vetting import looks_like_ct, vet
+from medcycle.errors import DataError, WrongModality
+from medcycle.io import Source, discover
+from medcycle.io.dicom.series import DicomSeries
+from medcycle.phantom import T2_SPIN_ECHO, HeadPhantom, head_grid
+from medcycle.volume import Volume
+
+GRID = head_grid(spacing=(5, 5, 5))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_phantoms_are_told_apart(seed: int, tmp_path) -> None:
+    head = HeadPhantom.random(seed)
+    source = Source("a", tmp_path / "a.nii")
+    for volume, modality, other in ((head.ct(GRID), "ct", "mr"), (head.mr(GRID, T2_SPIN_ECHO), "mr", "ct")):
+        vet(source, volume, modality)
+        with pytest.raises(WrongModality, match=r"a\.nii"):
+            vet(source, volume, other)
+
+
+def test_headers_count_too(tmp_path) -> None:
+    series = DicomSeries("1.2", "PT", "", "", (tmp_path / "a.dcm",))
+    with pytest.raises(WrongModality, match="modality PT, not MR"):
+        vet(Source("a", tmp_path, series), HeadPhantom.random(0).mr(GRID), "mr")
+
+
+@pytest.mark.parametrize(("value", "words"), [(np.nan, "not numbers"), (np.inf, "not numbers"), (0.0, "every voxel")])
+def test_unusable_values(tmp_path, value: float, words: str) -> None:
+    volume = Volume(np.zeros(GRID.shape), GRID)
+    volume.array[3, 3, 3] = value
+    with pytest.raises(DataError, match=words):
+        vet(Source("a", tmp_path), volume, "mr")
+
+
+def test_real_volumes_are_told_apart(shared) -> None:
+    for region in ("head", "body"):
+        for modality in ("mr", "ct"):
+            for source in discover(shared / "data" / region / modality):
+                assert looks_like_ct(source.read().array) == (modality == "ct"), source.path

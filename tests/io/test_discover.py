@@ -1,0 +1,50 @@
+"""What is found in folders."""
+
+import pytest
+
+from medcycle.errors import EmptyFolder, UnreadableFile, UsageError
+from medcycle.io import discover, read_volume, write_nifti
+from medcycle.io.discover import stem
+from medcycle.phantom import head_grid
+from medcycle.phantom_series import write_series
+from tests.geometry import numbered
+
+GRID = head_grid((8, 7, 6), (4, 4, 4))
+
+
+def test_files_and_series_at_any_depth(tmp_path) -> None:
+    volume = numbered(GRID)
+    for name in ("a.nii.gz", "sub/a.nii", "sub-01/anat/T1 w.nii.gz", ".hidden/b.nii.gz"):
+        write_nifti(volume, tmp_path / name)
+    write_series(volume, tmp_path / "patient" / "series", modality="MR", seed=1)
+    write_series(volume, tmp_path / "mixed", modality="MR", seed=2)
+    for number, path in enumerate(write_series(volume, tmp_path / "other", modality="CT", seed=3)):
+        path.rename(tmp_path / "mixed" / f"other{number}")
+    (tmp_path / "other").rmdir()
+    (tmp_path / "notes.txt").write_text("nothing")
+    sources = discover(tmp_path)
+    names = [source.name for source in sources]
+    assert len(set(names)) == len(names)
+    assert {"a", "sub_a", "sub-01_anat_T1-w", "patient_series"} <= set(names)
+    assert [source.series.modality for source in sources if source.path.name == "mixed"] == ["MR", "CT"]
+    assert len(sources) == 6
+    for source in sources:
+        assert source.read().grid.shape == GRID.shape
+
+
+def test_one_volume_is_one_volume(tmp_path) -> None:
+    volume = numbered(GRID)
+    write_series(volume, tmp_path / "one", modality="CT")
+    assert read_volume(tmp_path / "one").grid.is_close(GRID, 1e-3)
+    write_series(volume, tmp_path / "one" / "two", modality="CT", seed=5)
+    with pytest.raises(EmptyFolder, match="2 found"):
+        read_volume(tmp_path / "one")
+    with pytest.raises(UsageError, match="nowhere"):
+        read_volume(tmp_path / "nowhere")
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(UnreadableFile, match="known are"):
+        read_volume(tmp_path / "a.txt")
+
+
+def test_stems(tmp_path) -> None:
+    assert [stem(tmp_path / name) for name in ("a.b.nii.gz", "c.NII", "d.mha")] == ["a.b", "c", "d"]

@@ -1,0 +1,74 @@
+"""CycleGAN's contract."""
+
+import pytest
+import torch
+
+from medcycle.config import load_config
+from medcycle.methods.base import Batch
+from medcycle.methods.build import build_method
+from medcycle.methods.cyclegan import CycleGan
+
+TINY = ["network.filters=4", "network.blocks=1", "network.discriminator_filters=4"]
+
+
+@pytest.fixture
+def method() -> CycleGan:
+    torch.manual_seed(0)
+    return build_method(load_config("demo", TINY))
+
+
+@pytest.fixture
+def batch() -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    return Batch(*(torch.rand(2, 1, 48, 48, generator=generator) * 2 - 1 for _ in range(2)))
+
+
+def test_outputs_are_what_the_generators_give(method: CycleGan, batch: Batch) -> None:
+    outputs = method(batch)
+    to_target, to_source = method.generators["target"], method.generators["source"]
+    expected = {
+        "synthetic_target": to_target(batch.source),
+        "synthetic_source": to_source(batch.target),
+        "restored_source": to_source(to_target(batch.source)),
+        "restored_target": to_target(to_source(batch.target)),
+        "same_target": to_target(batch.target),
+        "same_source": to_source(batch.source),
+    }
+    assert set(outputs) == set(expected)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(outputs[name], tensor, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(method.translate(batch.source), expected["synthetic_target"])
+    torch.testing.assert_close(method.translate(batch.target, reverse=True), expected["synthetic_source"])
+
+
+def test_losses_follow_the_paper(method: CycleGan, batch: Batch) -> None:
+    outputs = method(batch)
+    losses = method.generator_losses(batch, outputs)
+    restored, same = outputs["restored_source"], outputs["same_target"]
+    assert losses["cycle_source"].item() == pytest.approx(10 * (restored - batch.source).abs().mean().item())
+    assert losses["identity_target"].item() == pytest.approx(5 * (same - batch.target).abs().mean().item())
+    judged = method.discriminators["target"](outputs["synthetic_target"])
+    assert losses["adversarial_target"].item() == pytest.approx(((judged - 1) ** 2).mean().item(), rel=1e-5)
+    fakes = {name: fake.detach() for name, fake in method.fakes(outputs).items()}
+    judges = method.discriminator_losses(batch, fakes)
+    real = method.discriminators["source"](batch.source)
+    fake = method.discriminators["source"](outputs["synthetic_source"])
+    expected = 0.5 * (((real - 1) ** 2).mean() + (fake**2).mean()).item()
+    assert judges["discriminator_source"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_identity(batch: Batch) -> None:
+    method = build_method(load_config("demo", [*TINY, "method.identity_weight=0"]))
+    outputs = method(batch)
+    assert set(outputs) == {"synthetic_target", "synthetic_source", "restored_source", "restored_target"}
+    assert not any(name.startswith("identity") for name in method.generator_losses(batch, outputs))
+
+
+def test_each_half_moves_only_its_own_weights(method: CycleGan, batch: Batch) -> None:
+    sum(method.generator_losses(batch, method(batch)).values()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in method.generators.parameters() if p.ndim > 1)
+    method.zero_grad()
+    fakes = {name: fake.detach() for name, fake in method.fakes(method(batch)).items()}
+    sum(method.discriminator_losses(batch, fakes).values()).backward()
+    assert all(p.grad is None for p in method.generators.parameters())
+    assert all(p.grad is not None for p in method.discriminators.parameters())

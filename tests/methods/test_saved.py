@@ -1,0 +1,68 @@
+"""Checkpoints: what is written is read, and nothing else is."""
+
+import pickle
+
+import pytest
+import torch
+
+from medcycle.config import load_config
+from medcycle.errors import BadCheckpoint, UsageError
+from medcycle.intensity import HounsfieldWindow, MrPercentile
+from medcycle.methods.build import build_method
+from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
+from tests.methods.test_cyclegan import TINY
+
+
+def saved() -> SavedMethod:
+    config = load_config("demo", TINY)
+    return SavedMethod(build_method(config), config, {"ct": HounsfieldWindow(-1000, 2000), "mr": MrPercentile(0, 7)}, 5)
+
+
+def test_a_checkpoint_is_enough(tmp_path) -> None:
+    before = saved()
+    save_method(before, tmp_path / "a.pt")
+    after = load_method(tmp_path / "a.pt")
+    assert (after.config, after.intensity, after.step) == (before.config, before.intensity, 5)
+    image = torch.randn(1, 1, 32, 32)
+    torch.testing.assert_close(after.method.translate(image), before.method.eval().translate(image))
+
+
+class Malicious:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+@pytest.mark.parametrize("kind", ["text", "empty", "torn", "other", "malicious", "misfit", "wrong config"])
+def test_what_is_no_checkpoint_is_refused(tmp_path, kind: str, capsys) -> None:
+    path = tmp_path / "a.pt"
+    save_method(saved(), path)
+    state = torch.load(path, weights_only=True)
+    match kind:
+        case "text":
+            path.write_text("not a checkpoint")
+        case "empty":
+            path.write_bytes(b"")
+        case "torn":
+            path.write_bytes(path.read_bytes()[:-2000])
+        case "other":
+            torch.save({"state_dict": state["method"]}, path)
+        case "malicious":
+            path.write_bytes(pickle.dumps(Malicious()))
+        case "misfit":
+            state["config"]["network"]["filters"] = 8
+            torch.save(state, path)
+        case "wrong config":
+            state["config"]["network"]["shape"] = "round"
+            torch.save(state, path)
+    with pytest.raises(BadCheckpoint, match=r"a\.pt") as caught:
+        load_method(path)
+    assert "\n" not in str(caught.value)
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_a_run_means_its_last_checkpoint(tmp_path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(UsageError, match=r"last\.pt"):
+        checkpoint_of(tmp_path)
+    (tmp_path / "checkpoints" / "last.pt").touch()
+    assert checkpoint_of(tmp_path) == tmp_path / "checkpoints" / "last.pt"

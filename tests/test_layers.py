@@ -1,0 +1,72 @@
+"""The architecture: modules import only from layers to their left, and some never import torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "medcycle"
+
+LAYERS = [
+    {"errors", "progress"},
+    {"volume"},
+    {"intensity", "resample"},
+    {"body"},
+    {"io"},
+    {"config", "phantom", "phantom_series", "phantom_defects"},
+    {"networks", "losses"},
+    {"methods"},
+    {"data"},
+    {"training", "synthesis", "evaluation"},
+    {"report"},
+    {"cli"},
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module} if node.module != "medcycle" else {f"medcycle.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative import"
+    return {name for name in found if name.startswith("medcycle.") and name != "medcycle.__version__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_come_from_the_left(path: Path) -> None:
+    own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    assert own in RANK, f"{own} has no layer"
+    for module in imports(path):
+        other = room(module)
+        assert other == own or RANK[other] < RANK[own], f"{path.name} ({own}) imports {module}"
+
+
+def test_every_layer_is_there() -> None:
+    rooms = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in MODULES}
+    assert rooms <= set(RANK)
+    assert {"errors", "volume", "io", "config", "networks", "methods", "data", "training", "cli"} <= rooms
+
+
+@pytest.mark.parametrize("module", ["evaluation.tables", "evaluation.cases", "io", "io.dicom.ct_writer", "volume", "body"])
+def test_torch_is_not_imported(module: str) -> None:
+    code = f"import sys, medcycle.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from medcycle.cli.main import execute; status = execute(['--help']); "
+        "sys.exit(status or any(name in sys.modules for name in ('torch', 'monai', 'numpy', 'SimpleITK')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
