@@ -8,9 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from medcycle.volume import Grid, Volume
 
-AXES = [
-    np.array(order) for order in itertools.permutations(range(3))
-]
+AXES = [np.array(order) for order in itertools.permutations(range(3))]
 FLIPS = [np.array(signs) for signs in itertools.product((-1.0, 1.0), repeat=3)]
 
 

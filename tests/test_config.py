@@ -49,7 +49,7 @@ def test_overrides_are_yaml() -> None:
     ],
 )
 def test_wrong_keys_and_values_are_named(override: str, words: str) -> None:
-    with pytest.raises(ConfigError, match=".*") as caught:
+    with pytest.raises(ConfigError, match=words.split(maxsplit=1)[0]) as caught:
         load_config("demo", [override])
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -60,23 +60,29 @@ def execute(arguments: Sequence[str]) -> int:
     try:
         status = app([item for item in arguments if item != "--debug"], standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except MedcycleError as error:
-        return _fail(str(error), error.exit_status, debug)
-    except TyperException as error:
-        return _fail(f"{error.format_message()} See `medcycle --help`.", 2, debug)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; nothing half-written is left", 130, debug)
-    except MemoryError as error:
-        return _fail(f"out of memory ({error}); lower training.batch_size or raise data.spacing", 1, debug)
-    except OSError as error:
-        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}; check the path", 1, debug)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where every error ends
+        message, status = _explain(error)
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"error: {' '.join(message.split())}", err=True)
+        return status
 
 
-def _fail(message: str, status: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
-    return status
+def _explain(error: BaseException) -> tuple[str, int]:
+    """What to say of an error, and the exit status."""
+    match error:
+        case MedcycleError():
+            return str(error), error.exit_status
+        case TyperException():
+            return f"{error.format_message()} See `medcycle --help`.", 2
+        case KeyboardInterrupt() | typer.Abort():
+            return "interrupted; nothing half-written is left", 130
+        case MemoryError():
+            return f"out of memory ({error}); lower training.batch_size or raise data.spacing", 1
+        case OSError():
+            return f"{error.filename or 'input or output'}: {error.strerror or error}; check the path", 1
+        case _:
+            return f"{type(error).__name__}: {error}; a fault of medcycle, please report it with --debug", 1
 
 
 def _configure_logging() -> None:

@@ -39,7 +39,8 @@ class ResnetGenerator(nn.Module):
         spatial_dims: 2 or 3.
         filters: channels of the first layer.
         blocks: number of residual blocks.
-        upsampling: "transposed" convolution, or "resize" (linear interpolation, then convolution).
+        upsampling: "transposed" convolution, or "resize" (nearest neighbour, then convolution: no
+            checkerboards; Odena et al. 2016).
         in_channels: channels of the input.
         out_channels: channels of the output.
     """
@@ -105,6 +106,14 @@ def _upsampling(spatial_dims: int, in_channels: int, out_channels: int, kind: st
             Convolution(spatial_dims, in_channels, out_channels, strides=2, is_transposed=True, act="RELU"),
         )
     return nn.Sequential(
-        UpSample(spatial_dims, in_channels, in_channels, scale_factor=2, mode="nontrainable"),
+        UpSample(
+            spatial_dims,
+            in_channels,
+            in_channels,
+            scale_factor=2,
+            mode="nontrainable",
+            interp_mode="nearest",
+            align_corners=None,
+        ),
         _convolution(spatial_dims, in_channels, out_channels),
     )

@@ -57,7 +57,13 @@ def write_case(
             write_nifti(synthesis.volume, temporary / FILE_NAMES[to])
         if output_format in ("dicom", "both"):
             reference = read_headers(source.series) if source.series else None
-            write_ct_series(synthesis.volume, temporary / "dicom", reference=reference, software_version=__version__)
+            write_ct_series(
+                synthesis.volume,
+                temporary / "dicom",
+                reference=reference,
+                model_description=f"checkpoint of SHA-256 {checkpoint['sha256']}",
+                software_version=__version__,
+            )
         description = json.dumps(_describe(synthesis, source, to, checkpoint), indent=1)
         (temporary / "synthesis.json").write_text(description, encoding="utf-8")
 

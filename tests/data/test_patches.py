@@ -37,7 +37,9 @@ def test_shapes_and_ranges(store: Store, size: tuple[int, ...]) -> None:
 def test_without_augmentation_slices_are_as_stored(store: Store) -> None:
     plain = DataConfig(patch_size=(64, 64), flip=False, max_rotation=0, max_scaling=0)
     patch = UnpairedPatches(store, plain, length=1, seed=0)[0]["source"][0]
-    stored = [torch.tensor(case.image[:, :, k].astype("float32")) for case in store.mr for k in range(case.image.shape[2])]
+    stored = [
+        torch.tensor(case.image[:, :, k].astype("float32")) for case in store.mr for k in range(case.image.shape[2])
+    ]
     low = [(64 - n) // 2 for n in stored[0].shape]
     inner = patch[low[0] : low[0] + stored[0].shape[0], low[1] : low[1] + stored[0].shape[1]]
     assert any(torch.equal(inner, slice_) for slice_ in stored)

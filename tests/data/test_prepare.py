@@ -22,7 +22,9 @@ def test_there_and_back(orientation: str) -> None:
     again = resample_to(
         prepared.image.with_array(prepared.intensity.inverse(prepared.image.array)), grid, background=-1024
     )
-    body = resample_to(prepared.body.with_array(prepared.body.array.astype(np.float32)), grid, background=0).array > 0.99
+    body = (
+        resample_to(prepared.body.with_array(prepared.body.array.astype(np.float32)), grid, background=0).array > 0.99
+    )
     difference = np.abs(again.array - np.clip(ct.array, -1024, 2000))[body]
     assert np.mean(difference) < 2
 

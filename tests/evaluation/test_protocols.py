@@ -10,7 +10,6 @@ import pytest
 from medcycle.body import body_mask
 from medcycle.errors import ConfigError, DataError, GridMismatch
 from medcycle.evaluation import PROTOCOLS, score
-
 from medcycle.volume import Grid, Volume
 
 
@@ -69,7 +68,7 @@ def test_scores_do_not_depend_on_axis_order() -> None:
 
 def test_mask_counts_above_zero() -> None:
     real, synthetic = head(0), head(1)
-    region = ct_body_mask(real)
+    region = body_mask(real, "ct").array
     labels = real.with_array(np.where(region, 7, 0).astype(np.uint8))
     assert score(real, synthetic, labels, "medcycle") == score(real, synthetic, None, "medcycle")
 

@@ -21,7 +21,7 @@ def test_generators_keep_size_and_range(spatial_dims: int, upsampling: str) -> N
 
 @pytest.mark.parametrize("blocks", [6, 9])
 def test_the_papers_generator(blocks: int) -> None:
-    """Weights as counted by hand from the paper's appendix 7.2: c7s1-64, d128, d256, R256 × blocks, u128, u64, c7s1-1."""
+    """Weights as counted by hand from the paper's appendix 7.2: c7s1-64, d128, d256, R256, u128, u64, c7s1-1."""
     net = ResnetGenerator(2, 64, blocks, "transposed")
     expected = 49 * 64 + 9 * 64 * 128 + 9 * 128 * 256 + blocks * 2 * 9 * 256**2 + 9 * 256 * 128 + 9 * 128 * 64 + 49 * 64
     assert sum(p.numel() for p in net.parameters() if p.ndim == 4) == expected

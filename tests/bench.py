@@ -1,0 +1,94 @@
+"""`make bench`: speeds as ratios, each pair measured in turns in one run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+
+from medcycle.config import load_config
+from medcycle.methods.base import Batch
+from medcycle.methods.build import build_method
+
+ROUNDS = 5
+
+
+def compare(title: str, candidates: dict[str, Callable[[], object]]) -> None:
+    """Time the candidates in turns and print medians, and how many times faster each is than the first."""
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for turn in range(ROUNDS + 1):
+        for name, work in candidates.items():
+            start = time.perf_counter()
+            work()
+            if turn:  # the first turn warms up
+                seconds[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    first = next(iter(medians.values()))
+    print(title)
+    for name, median in medians.items():
+        print(f"  {name:<34} {median * 1000:8.1f} ms   {first / median:5.2f}×")
+
+
+def training_step(*overrides: str, bf16: bool, apart: bool = False) -> Callable[[], None]:
+    """A generator step of `head_mr_ct_2d_cpu`, forward and backward."""
+    config = load_config("head_mr_ct_2d_cpu", overrides)
+    torch.manual_seed(0)
+    method = build_method(config)
+    batch = Batch(*(torch.rand(1, 1, *config.data.patch_size) * 2 - 1 for _ in range(2)))
+
+    def outputs() -> dict[str, torch.Tensor]:
+        if not apart:
+            return dict(method(batch))
+        to_target, to_source = method.generators["target"], method.generators["source"]
+        made = {"synthetic_target": to_target(batch.source), "synthetic_source": to_source(batch.target)}
+        return made | {
+            "restored_source": to_source(made["synthetic_target"]),
+            "restored_target": to_target(made["synthetic_source"]),
+            "same_target": to_target(batch.target),
+            "same_source": to_source(batch.source),
+        }
+
+    def step() -> None:
+        method.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
+            loss = torch.stack(list(method.generator_losses(batch, outputs()).values())).sum()
+        loss.backward()
+
+    return step
+
+
+def reading() -> dict[str, Callable[[], object]]:
+    """Axial slices from arrays in the store's order and in NumPy's own."""
+    generator = np.random.default_rng(0)
+    volume = generator.random((256, 256, 180), dtype=np.float32).astype(np.float16)
+    stored = np.asfortranarray(volume)
+    return {
+        "C order": lambda: [np.array(volume[:, :, k], dtype=np.float32) for k in range(180)],
+        "Fortran order (the store's)": lambda: [np.array(stored[:, :, k], dtype=np.float32) for k in range(180)],
+    }
+
+
+def main() -> None:
+    """Run all comparisons."""
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    compare(
+        "generator step, 128×128, 32 filters, 6 blocks",
+        {"float32": training_step(bf16=False), "bf16 autocast": training_step(bf16=True)},
+    )
+    compare(
+        "generator step in bf16",
+        {
+            "each image in a pass of its own": training_step(bf16=True, apart=True),
+            "both domains in one pass": training_step(bf16=True),
+            "the same, transposed upsampling": training_step("network.upsampling=transposed", bf16=True),
+        },
+    )
+    compare("180 axial slices of 256×256", reading())
+
+
+if __name__ == "__main__":
+    main()

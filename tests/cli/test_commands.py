@@ -1,0 +1,144 @@
+"""The commands, in process, on small phantoms."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from medcycle.phantom_series import write_series
+
+from medcycle import __version__
+from medcycle.cli.main import execute
+from medcycle.phantom import HeadPhantom, head_grid
+from tests.methods.test_cyclegan import TINY
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
+
+SMALL = [f"--set={item}" for item in (*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]")]
+
+
+@pytest.fixture(scope="module")
+def run(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    train = ["train", "demo", "--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(folder)]
+    assert execute([*train, *SMALL, "--set=training.max_steps=4"]) == 0
+    return folder
+
+
+def test_training_on_raw_folders_prepares_once(cohort: Path, run: Path, capfd) -> None:
+    second = run.with_name("second")
+    train = ["train", "demo", "--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(second)]
+    assert execute([*train, *SMALL, "--set=training.max_steps=2"]) == 0
+    said = capfd.readouterr()
+    assert "preparing" not in said.err
+    assert "2 steps" in said.out
+    assert execute([*train, *SMALL, "--set=training.max_steps=3", "--resume"]) == 0
+    assert "3 steps" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("to", ["ct", "mr"])
+def test_a_folder_of_cases_keeps_names_and_grids(cohort: Path, run: Path, tmp_path: Path, to: str) -> None:
+    source = cohort / ("mr" if to == "ct" else "ct")
+    assert execute(["synthesize", str(run), str(source), str(tmp_path / "out"), "--to", to]) == 0
+    for path in source.iterdir():
+        case = tmp_path / "out" / path.name.removesuffix(".nii.gz")
+        made, given = nib.load(case / f"s{to}.nii.gz"), nib.load(path)
+        assert made.shape == given.shape
+        np.testing.assert_allclose(made.affine, given.affine, atol=1e-4)
+        description = json.loads((case / "synthesis.json").read_text())
+        assert description["use"] == "research only"
+        assert description["units"] == ("HU" if to == "ct" else "arbitrary")
+
+
+def test_one_file_into_one_file(cohort: Path, run: Path, tmp_path: Path, capfd) -> None:
+    given = cohort / "mr" / "mr001.nii.gz"
+    checkpoint = run / "checkpoints" / "last.pt"
+    assert execute(["synthesize", str(checkpoint), str(given), str(tmp_path / "a" / "b.nii.gz")]) == 0
+    made = nib.load(tmp_path / "a" / "b.nii.gz")
+    np.testing.assert_allclose(made.affine, nib.load(given).affine, atol=1e-4)
+    assert made.get_fdata().min() == -1024
+    assert "research only" in capfd.readouterr().out
+
+
+def test_a_sagittal_series_becomes_a_ct_series(run: Path, tmp_path: Path) -> None:
+    grid = head_grid(spacing=(4, 4, 5), orientation="PIR", rotation_degrees=(2, 3, 0))
+    write_series(HeadPhantom.random(1).mr(grid), tmp_path / "mr", modality="MR")
+    out = tmp_path / "out"
+    assert execute(["synthesize", str(run), str(tmp_path / "mr"), str(out), "--format", "both"]) == 0
+    nifti = sitk.ReadImage(out / "mr" / "sct.nii.gz")
+    assert nifti.GetSize() == grid.shape
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(out / "mr" / "dicom")))
+    ct = reader.Execute()
+    np.testing.assert_allclose(ct.GetDirection(), np.eye(3).ravel(), atol=1e-6)
+    onto = sitk.Resample(nifti, ct, sitk.Transform(), sitk.sitkLinear, -1024.0)
+    difference = sitk.GetArrayFromImage(onto) - sitk.GetArrayFromImage(ct)
+    assert np.abs(difference).max() < 1
+
+
+def test_evaluation_writes_what_the_contract_says(cohort: Path, run: Path, tmp_path: Path, capfd) -> None:
+    assert execute(["synthesize", str(run), str(cohort / "test" / "mr"), str(tmp_path / "out")]) == 0
+    real, made = cohort / "test" / "ct", tmp_path / "out"
+    scores = tmp_path / "scores"
+    assert execute(["evaluate", "--real", str(real), "--synthetic", str(made), "--output", str(scores)]) == 0
+    summary = json.loads((scores / "summary.json").read_text())
+    assert set(summary) == {"protocol", "cases", "mean"}
+    assert set(summary["cases"]["case000"]) == {"mae", "me", "psnr", "ssim"}
+    assert (scores / "cases.csv").read_text().startswith("case,mae,me,psnr,ssim")
+    assert "case000" in capfd.readouterr().out
+
+
+def test_inspect(cohort: Path, tmp_path: Path, capfd) -> None:
+    (tmp_path / "torn.nii.gz").write_bytes(b"\x1f\x8b")
+    findings = tmp_path / "findings.json"
+    assert execute(["inspect", str(cohort), str(tmp_path), "--json", str(findings)]) == 0
+    assert "3 MR, 3 CT, 0 of other kinds, 1 refused" in capfd.readouterr().out
+    found = {item["name"]: item for item in json.loads(findings.read_text())}
+    assert found["mr_mr000"]["modality"] == "mr"
+    assert found["mr_mr000"]["spacing"] == [4, 4, 5]
+    assert "torn.nii.gz" in found["torn"]["problem"]
+
+
+def test_prepare_then_train_on_the_store(cohort: Path, tmp_path: Path, capfd) -> None:
+    store = str(tmp_path / "store")
+    folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct")]
+    assert execute(["prepare", *folders, store, "--config", "demo", *SMALL]) == 0
+    assert "2 MR and 2 CT" in capfd.readouterr().out
+    train = ["train", "demo", "--store", store, "--output", str(tmp_path / "run"), *SMALL]
+    assert execute([*train, "--set=training.max_steps=1"]) == 0
+    assert (tmp_path / "run" / "checkpoints" / "last.pt").is_file()
+
+
+def test_configurations(capfd, tmp_path: Path) -> None:
+    assert execute(["config", "list"]) == 0
+    assert "head_mr_ct_2d_cpu: Heads" in capfd.readouterr().out
+    assert execute(["config", "show", "head_mr_ct_2d"]) == 0
+    shown = capfd.readouterr().out
+    (tmp_path / "mine.yaml").write_text(shown)
+    assert execute(["config", "check", str(tmp_path / "mine.yaml")]) == 0
+    assert execute(["config", "schema"]) == 0
+    assert json.loads(capfd.readouterr().out.split("correct\n")[-1])["additionalProperties"] is False
+
+
+def test_help_and_version(capfd) -> None:
+    assert execute(["--version"]) == 0
+    assert capfd.readouterr().out.strip() == __version__
+    for command in ("inspect", "prepare", "train", "synthesize", "evaluate", "config", "demo"):
+        assert execute([command, "--help"]) == 0
+        assert command in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_demo_goes_all_the_way(tmp_path: Path, capfd) -> None:
+    demo = tmp_path / "demo"
+    assert execute(["demo", "--output", str(demo), "--minutes", "0.1"]) == 0
+    said = capfd.readouterr().out
+    assert "body MAE:" in said
+    assert sorted(path.name for path in demo.iterdir()) == [
+        "cohort", "evaluation", "run", "store", "synthetic", "untrained",
+    ]  # fmt: skip
+    assert list((demo / "synthetic" / "case000" / "dicom").glob("*.dcm"))
+    assert list((demo / "run" / "previews").glob("*.png"))
+    assert execute(["demo", "--output", str(demo)]) == 2

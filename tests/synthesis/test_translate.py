@@ -1,0 +1,77 @@
+"""Whole volumes: with a generator whose answer is known, the output's place and values are known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from medcycle.config import load_config
+from medcycle.errors import DataError
+from medcycle.intensity import HounsfieldWindow, MrPercentile
+from medcycle.methods.cyclegan import CycleGan
+from medcycle.methods.saved import SavedMethod
+from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.synthesis.translate import synthesize
+from medcycle.volume import Grid, Volume
+
+HEAD = HeadPhantom.random(2)
+INTENSITY = {"ct": HounsfieldWindow(-1024, 2000), "mr": MrPercentile(0, 500)}
+
+
+class Negative(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return -x
+
+
+def saved(to_target: nn.Module, to_source: nn.Module, *overrides: str) -> SavedMethod:
+    config = load_config("demo", ["data.spacing=[3, 3, null]", *overrides])
+    return SavedMethod(CycleGan(to_target, to_source, nn.Identity(), nn.Identity()), config, INTENSITY, 1)
+
+
+@pytest.mark.parametrize("dims", ["2", "3"])
+@pytest.mark.parametrize("orientation", ["RAS", "LPS", "PIR", "LIP"])
+def test_an_identity_network_returns_the_source(orientation: str, dims: str) -> None:
+    grid = head_grid(spacing=(3, 3, 3), orientation=orientation, rotation_degrees=(3, 0, 5))
+    mr = HEAD.mr(grid)
+    overrides = ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"] if dims == "3" else []
+    made = synthesize(mr, saved(nn.Identity(), nn.Identity(), *overrides), "ct")
+    assert made.volume.grid is grid
+    top = made.intensity.to_dict()["high"]
+    expected = np.clip(mr.array, 0, top) / top * 3024 - 1024
+    inside = made.body.array
+    assert np.mean(np.abs(made.volume.array - expected)[inside]) < 60  # of 3024: interpolation to RAS and back
+    assert np.corrcoef(made.volume.array[inside], expected[inside])[0, 1] > 0.99
+    assert (made.volume.array[~inside] == -1024).all()
+
+
+def test_directions_are_not_mixed_up() -> None:
+    grid = head_grid(spacing=(4, 4, 4))
+    ct = HEAD.ct(grid)
+    made = synthesize(ct, saved(nn.Identity(), Negative()), "mr")
+    inside = made.body.array
+    assert np.corrcoef(made.volume.array[inside], ct.array[inside])[0, 1] < -0.95
+    assert (made.volume.array[~inside] == 0).all()
+    assert made.volume.array.min() >= 0
+    assert made.volume.array.max() <= 500
+
+
+@pytest.mark.parametrize("shape", [(30, 41, 2), (57, 33, 7), (90, 110, 5)])
+def test_odd_sizes_and_few_slices(shape: tuple[int, int, int]) -> None:
+    mr = HEAD.mr(head_grid(shape, (3, 3, 8)))
+    made = synthesize(mr, saved(nn.Identity(), nn.Identity()), "ct", batch_size=3)
+    assert made.volume.array.shape == shape
+    assert np.isfinite(made.volume.array).all()
+    assert made.body.array.any()
+
+
+def test_batches_do_not_matter() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.InstanceNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1), nn.Tanh())
+    mr = HEAD.mr(head_grid(spacing=(4, 4, 6)))
+    one, many = (synthesize(mr, saved(net, net), "ct", batch_size=size).volume.array for size in (1, 16))
+    np.testing.assert_allclose(one, many, atol=0.5)
+
+
+def test_a_volume_without_a_body() -> None:
+    with pytest.raises(DataError, match="no body"):
+        synthesize(Volume(np.zeros((8, 8, 8)), Grid((8, 8, 8), np.eye(4))), saved(nn.Identity(), nn.Identity()), "ct")

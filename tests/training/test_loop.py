@@ -1,0 +1,146 @@
+"""Training runs: what they leave, how they stop, and that they can go on."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from medcycle.config import Config, load_config
+from medcycle.data.store import Store
+from medcycle.errors import BadCheckpoint, TrainingFailed, UsageError
+from medcycle.methods.saved import load_method, read_checkpoint
+from medcycle.training.loop import learning_rate_factor, train
+from tests.methods.test_cyclegan import TINY
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
+
+
+def config(*overrides: str) -> Config:
+    small = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
+    every = ["training.log_every=2", "training.preview_every=100", "training.checkpoint_every=100"]
+    return load_config("demo", [*small, *every, "training.max_minutes=null", "training.max_steps=6", *overrides])
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def finished(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "run"
+    result = train(config(), store, run)
+    assert (result.step, result.stopped_by) == (6, "steps")
+    return run
+
+
+def test_a_run_is_complete(finished: Path, store: Store) -> None:
+    assert Config.model_validate(yaml.safe_load((finished / "config.yaml").read_text())) == config()
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert [case["sha256"] for case in manifest["split"]["train"]["mr"]] == [case.record.sha256 for case in store.mr]
+    assert manifest["torch"] == torch.__version__
+    assert (finished / "previews" / "step_000006.png").read_bytes().startswith(b"\x89PNG")
+    assert list((finished / "tensorboard").iterdir())
+    found = rows(finished)
+    assert [row["step"] for row in found] == ["2", "4", "6"]
+    assert list(found[0])[:2] == ["step", "elapsed_seconds"]
+    assert float(found[0]["cycle_target"]) > 0
+    saved = load_method(finished / "checkpoints" / "last.pt")
+    assert saved.step == 6
+    assert saved.intensity["ct"].background == -1024
+
+
+def test_the_same_seed_gives_the_same_run(finished: Path, store: Store, tmp_path: Path) -> None:
+    train(config(), store, tmp_path / "again")
+    train(config("training.seed=1"), store, tmp_path / "other")
+
+    def losses(run: Path) -> list[list[str]]:
+        return [[value for key, value in row.items() if key != "elapsed_seconds"] for row in rows(run)]
+
+    assert losses(tmp_path / "again") == losses(finished)
+    assert losses(tmp_path / "other") != losses(finished)
+
+
+def test_a_resumed_run_equals_one_in_one_go(finished: Path, store: Store, tmp_path: Path) -> None:
+    # the rate falls with max_steps, so both parts are told the same length, and the first is stopped by a signal
+    run = tmp_path / "run"
+    train(config("training.max_steps=6", "training.max_minutes=1e-9"), store, run)
+    assert read_checkpoint(run / "checkpoints" / "last.pt")["step"] == 0
+    result = train(config(), store, run, resume=True)
+    assert result.step == 6
+    whole, parts = (load_method(path / "checkpoints" / "last.pt").method.state_dict() for path in (finished, run))
+    for name, tensor in whole.items():
+        torch.testing.assert_close(parts[name], tensor, rtol=0, atol=0)
+
+
+def test_a_run_is_not_overwritten(finished: Path, store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--resume"):
+        train(config(), store, finished)
+    with pytest.raises(UsageError, match="nothing to resume"):
+        train(config(), store, tmp_path / "new", resume=True)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(UsageError, match=r"network\.filters"):
+        train(config("network.filters=8"), store, finished, resume=True)
+
+
+def test_a_damaged_checkpoint_is_not_resumed(finished: Path, store: Store, tmp_path: Path) -> None:
+    state = read_checkpoint(finished / "checkpoints" / "last.pt")
+    (tmp_path / "checkpoints").mkdir()
+    del state["optimizers"]
+    torch.save(state, tmp_path / "checkpoints" / "last.pt")
+    with pytest.raises(BadCheckpoint, match="optimizers"):
+        train(config(), store, tmp_path, resume=True)
+
+
+def test_minutes_end_a_run(store: Store, tmp_path: Path) -> None:
+    result = train(config("training.max_steps=100000", "training.max_minutes=0.02"), store, tmp_path / "run")
+    assert result.stopped_by == "minutes"
+    assert 1 < result.step < 100_000
+    assert result.elapsed_seconds < 10
+
+
+def test_a_diverged_run_says_so(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="learning_rate"):
+        train(config("training.learning_rate=1e30", "training.max_steps=20"), store, tmp_path / "run")
+
+
+def test_learning_rate_falls_in_the_second_half() -> None:
+    assert [learning_rate_factor(x) for x in (0, 0.5, 0.75, 1, 1.2)] == [1, 1, 0.5, 0, 0]
+
+
+def test_overfitting_two_slices_lowers_the_cycle_loss(store: Store, tmp_path: Path) -> None:
+    train(config("training.max_steps=120", "training.log_every=10", "network.filters=8"), store, tmp_path / "run")
+    cycle = [float(row["cycle_source"]) + float(row["cycle_target"]) for row in rows(tmp_path / "run")]
+    assert cycle[-1] < 0.6 * cycle[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_save_and_end_cleanly(store: Store, tmp_path: Path, number: signal.Signals) -> None:
+    run = tmp_path / "run"
+    settings = [f"--set={item}" for item in (*TINY, "data.spacing=[4, 4, null]", "training.log_every=1")]
+    command = [sys.executable, "-m", "medcycle", "train", "demo", "--store", str(store.root), "--output", str(run)]
+    process = subprocess.Popen([*command, *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (run / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert f"ended by {number.name}" in output
+    assert "Traceback" not in errors
+    step = load_method(run / "checkpoints" / "last.pt").step
+    assert step >= 1
+    assert not list(run.rglob(".partial*"))
+    finish = subprocess.run(
+        [*command, *settings, "--resume", f"--set=training.max_steps={step + 2}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"{step + 2} steps" in finish.stdout
