@@ -45,6 +45,11 @@ class DataConfig(Section):
     )
     patch_size: tuple[Positive, ...] = Field((256, 256), description="pixels (2D) or voxels (3D) of a training patch")
     hu_window: tuple[float, float] = Field((-1024.0, 2000.0), description="Hounsfield units that map to -1 and +1")
+    soft_tissue: tuple[float, float] | None = Field(
+        (-200.0, 200.0),
+        description="Hounsfield units that get `soft_tissue_share` of [-1, 1]; null for a linear window",
+    )
+    soft_tissue_share: float = Field(0.5, gt=0, lt=1, description="part of [-1, 1] for soft tissue")
     mr_percentile: float = Field(99.5, gt=50, le=100, description="percentile of the MR in the body that maps to +1")
     min_body_fraction: float = Field(
         0.05, ge=0, lt=1, description="slices with less of their area in the body than this are not trained on"
@@ -114,8 +119,9 @@ class Config(Section):
             )
         if any(size % 4 or size < 32 for size in self.data.patch_size):
             raise ValueError(f"data.patch_size {list(self.data.patch_size)} needs multiples of 4, 32 or more")
-        if self.data.hu_window[0] >= self.data.hu_window[1]:
-            raise ValueError(f"data.hu_window {list(self.data.hu_window)} needs its lower end first")
+        ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
+        if list(ends) != sorted(set(ends)):
+            raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")
         return self
 
 

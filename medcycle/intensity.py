@@ -15,18 +15,13 @@ import numpy.typing as npt
 from medcycle.errors import DataError
 from medcycle.volume import Array
 
-__all__ = ["HounsfieldWindow", "IntensityMap", "MrPercentile", "map_from_dict"]
+__all__ = ["HounsfieldCurve", "HounsfieldWindow", "IntensityMap", "MrPercentile", "map_from_dict"]
 
 Floats = npt.NDArray[np.float32]
 
 
 class IntensityMap(Protocol):
     """A map from real units to [−1, 1] and back."""
-
-    @property
-    def background(self) -> float:
-        """The value, in real units, of what lies outside the body: maps to −1."""
-        ...
 
     def forward(self, values: Array) -> Floats:
         """Real units to [−1, 1]; what lies beyond the map's range is clipped."""
@@ -45,25 +40,27 @@ class IntensityMap(Protocol):
 class _Linear:
     low: float
     high: float
+    bottom: float = -1.0
 
     def __post_init__(self) -> None:
         if not (np.isfinite([self.low, self.high]).all() and self.high > self.low):
             raise DataError(f"an intensity range needs low < high, not {self.low} to {self.high}")
+        if not -1 <= self.bottom < 1:
+            raise DataError(f"an intensity range starts in [-1, 1), not at {self.bottom}")
 
     @property
-    def background(self) -> float:
-        """The value, in real units, of what lies outside the body: maps to −1."""
-        return self.low
+    def _gain(self) -> float:
+        return (1 - self.bottom) / (self.high - self.low)
 
     def forward(self, values: Array) -> Floats:
-        """Real units to [−1, 1]; what lies beyond the range is clipped."""
-        scaled = (values.astype(np.float32) - np.float32(self.low)) * np.float32(2 / (self.high - self.low))
-        return cast(Floats, np.clip(scaled - np.float32(1), -1, 1))
+        """Real units to [`bottom`, 1]; what lies beyond the range is clipped."""
+        scaled = (values.astype(np.float32) - np.float32(self.low)) * np.float32(self._gain)
+        return cast(Floats, np.clip(scaled + np.float32(self.bottom), self.bottom, 1))
 
     def inverse(self, values: Array) -> Floats:
-        """[−1, 1] to real units; what lies beyond [−1, 1] is clipped."""
-        clipped = np.clip(values.astype(np.float32), -1, 1)
-        return cast(Floats, (clipped + 1) * np.float32((self.high - self.low) / 2) + np.float32(self.low))
+        """[`bottom`, 1] to real units; what lies beyond is clipped."""
+        clipped = np.clip(values.astype(np.float32), self.bottom, 1)
+        return cast(Floats, (clipped - np.float32(self.bottom)) / np.float32(self._gain) + np.float32(self.low))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values from which `map_from_dict` makes the map again."""
@@ -81,8 +78,63 @@ class HounsfieldWindow(_Linear):
 
 
 @dataclass(frozen=True)
+class HounsfieldCurve:
+    """A window of Hounsfield units in which soft tissue gets more than its share of [−1, 1].
+
+    Piecewise linear with four corners: `low`, the two ends of soft tissue, and `high`. Soft tissue takes `share` of the
+    range; air and bone divide the rest in proportion to their widths in HU.
+
+    Args:
+        low: HU that maps to −1.
+        high: HU that maps to 1.
+        soft_low: lower end of soft tissue, HU, above `low`.
+        soft_high: its upper end, HU, below `high`.
+        share: its part of [−1, 1], in (0, 1).
+
+    >>> curve = HounsfieldCurve(-1000, 1800, -200, 200, share=0.5)
+    >>> curve.forward(np.array([-1000, -200, 200, 1800])).round(3).tolist()
+    [-1.0, -0.667, 0.333, 1.0]
+    """
+
+    low: float
+    high: float
+    soft_low: float
+    soft_high: float
+    share: float
+
+    def __post_init__(self) -> None:
+        if not self.low < self.soft_low < self.soft_high < self.high or not 0 < self.share < 1:
+            raise DataError(f"a HU curve needs low < soft_low < soft_high < high and a share in (0, 1), not {self}")
+
+    def forward(self, values: Array) -> Floats:
+        """Real units to [−1, 1]; what lies beyond the window is clipped."""
+        return np.interp(values, *self._corners).astype(np.float32)
+
+    def inverse(self, values: Array) -> Floats:
+        """[−1, 1] to real units; what lies beyond [−1, 1] is clipped."""
+        hounsfield, mapped = self._corners
+        return np.interp(values, mapped, hounsfield).astype(np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values from which `map_from_dict` makes the map again."""
+        return {"kind": type(self).__name__, **asdict(self)}
+
+    @property
+    def _corners(self) -> tuple[list[float], list[float]]:
+        air, bone = self.soft_low - self.low, self.high - self.soft_high
+        first = -1 + 2 * (1 - self.share) * air / (air + bone)
+        return [self.low, self.soft_low, self.soft_high, self.high], [-1, first, first + 2 * self.share, 1]
+
+
+@dataclass(frozen=True)
 class MrPercentile(_Linear):
-    """A linear map of MR signal (arbitrary units) from `low` = 0 signal to `high` = an upper percentile in the body."""
+    """A linear map of MR signal (arbitrary units): `low`, no signal, to `bottom`; `high`, a high percentile, to 1.
+
+    `bottom` lies above −1, which is left to what is outside the body: a network can tell bone, which gives no signal
+    but is part of the head, from the air around it.
+    """
+
+    bottom: float = -0.8
 
     @classmethod
     def fit(cls, values: Array, mask: Array, percentile: float = 99.5) -> MrPercentile:
@@ -105,7 +157,9 @@ class MrPercentile(_Linear):
         return cls(low, high)
 
 
-MAPS = {kind.__name__: kind for kind in (HounsfieldWindow, MrPercentile)}
+MAPS: dict[str, type[IntensityMap]] = {
+    kind.__name__: kind for kind in (HounsfieldCurve, HounsfieldWindow, MrPercentile)
+}
 
 
 def map_from_dict(values: dict[str, Any]) -> IntensityMap:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medcycle.errors import DataError
-from medcycle.intensity import HounsfieldWindow, MrPercentile, map_from_dict
+from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, MrPercentile, map_from_dict
 
 RANGES = st.tuples(st.floats(-2000, 2000), st.floats(1, 5000)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
@@ -19,7 +19,7 @@ def test_inverse_undoes_forward_within_the_range(kind, limits, parts) -> None:
     item = kind(*limits)
     values = limits[0] + np.array(parts) * (limits[1] - limits[0])
     mapped = item.forward(values)
-    assert mapped.min() >= -1
+    assert mapped.min() >= item.bottom
     assert mapped.max() <= 1
     np.testing.assert_allclose(item.inverse(mapped), values, atol=1e-5 * (abs(limits[0]) + abs(limits[1])))
 
@@ -34,7 +34,39 @@ def test_ends_and_background() -> None:
     window = HounsfieldWindow(-1024, 2000)
     ends = window.forward(np.array([-3024, -1024, 488, 2000, 9000]))
     np.testing.assert_allclose(ends, [-1, -1, 0, 1, 1], atol=1e-6)
-    assert window.forward(np.array([window.background]))[0] == -1
+    signal = MrPercentile(0, 500)
+    np.testing.assert_allclose(signal.forward(np.array([0, 500])), [-0.8, 1], atol=1e-6)
+    assert signal.inverse(np.array([-1.0]))[0] == 0
+
+
+@given(
+    widths=st.tuples(*[st.floats(50, 2000)] * 3),
+    share=st.floats(0.05, 0.95),
+    parts=st.lists(st.floats(0, 1), min_size=2),
+)
+def test_curves_rise_and_can_be_taken_back(widths, share, parts) -> None:
+    low, soft_low, soft_high, high = np.cumsum([-1024, *widths]).tolist()
+    curve = HounsfieldCurve(low, high, soft_low, soft_high, share)
+    values = np.sort(low + np.array(parts) * (high - low))
+    mapped = curve.forward(values)
+    assert (np.diff(mapped) >= 0).all()
+    np.testing.assert_allclose(curve.inverse(mapped), values, atol=0.01)
+    soft = np.ptp(curve.forward(np.array([soft_low, soft_high])))
+    assert soft == pytest.approx(2 * share, abs=1e-5)
+    np.testing.assert_allclose(curve.forward(np.array([low - 999, high + 999])), [-1, 1])
+    assert map_from_dict(json.loads(json.dumps(curve.to_dict()))) == curve
+
+
+def test_air_and_bone_have_the_same_slope() -> None:
+    curve = HounsfieldCurve(-1024, 2000, -200, 200, 0.5)
+    air, bone = np.diff(curve.forward(np.array([-900, -800]))), np.diff(curve.forward(np.array([900, 1000])))
+    assert air == pytest.approx(bone, rel=1e-4)
+
+
+@pytest.mark.parametrize("corners", [(-1024, 2000, 200, -200), (-1024, 100, -200, 200), (-100, 2000, -200, 200)])
+def test_curves_with_corners_out_of_order(corners) -> None:
+    with pytest.raises(DataError, match="soft_low"):
+        HounsfieldCurve(*corners, share=0.5)
 
 
 def test_percentile_is_of_the_body() -> None:

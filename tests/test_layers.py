@@ -15,7 +15,7 @@ LAYERS = [
     {"intensity", "resample"},
     {"body"},
     {"io"},
-    {"config", "phantom", "phantom_series", "phantom_defects"},
+    {"config", "phantom"},
     {"networks", "losses"},
     {"methods"},
     {"data"},

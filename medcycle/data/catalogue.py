@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 Cohort = dict[Modality, list[Source]]
 
-PREPARATION_KEYS = {"spacing", "hu_window", "mr_percentile"}
+PREPARATION_KEYS = {"spacing", "hu_window", "soft_tissue", "soft_tissue_share", "mr_percentile"}
 """The settings that the stored arrays depend on; the rest only decide how they are sampled."""
 
 

@@ -14,10 +14,10 @@ from scipy import ndimage
 
 from medcycle.body import Modality, body_mask
 from medcycle.config import DataConfig
-from medcycle.intensity import HounsfieldWindow, IntensityMap, MrPercentile
+from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrPercentile
 from medcycle.volume import Grid, Volume
 
-__all__ = ["Prepared", "prepare_volume"]
+__all__ = ["Prepared", "hounsfield_map", "prepare_volume"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,13 @@ class AntiAliasd(MapTransform):
         return blurred
 
 
+def hounsfield_map(config: DataConfig) -> IntensityMap:
+    """The map of CT that the configuration asks for."""
+    if config.soft_tissue is None:
+        return HounsfieldWindow(*config.hu_window)
+    return HounsfieldCurve(*config.hu_window, *config.soft_tissue, config.soft_tissue_share)
+
+
 def to_metatensor(volume: Volume) -> MetaTensor:
     """MONAI's image type, with a channel in front; float32."""
     array = np.ascontiguousarray(volume.array[None], dtype=np.float32)
@@ -102,5 +109,5 @@ def from_metatensor(image: MetaTensor) -> Volume:
 
 def _intensity_map(volume: Volume, body: Volume, modality: Modality, config: DataConfig) -> IntensityMap:
     if modality == "ct":
-        return HounsfieldWindow(*config.hu_window)
+        return hounsfield_map(config)
     return MrPercentile.fit(volume.array, body.array, config.mr_percentile)

@@ -24,7 +24,7 @@ from medcycle.config import Config
 from medcycle.data.patches import UnpairedPatches, preview_pairs
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import BadCheckpoint, UsageError
-from medcycle.intensity import HounsfieldWindow, IntensityMap, MrPercentile
+from medcycle.intensity import IntensityMap, MrPercentile
 from medcycle.io.files import write_text
 from medcycle.methods.base import Batch, Method
 from medcycle.methods.build import build_method
@@ -225,9 +225,9 @@ def _state_to_resume(config: Config, run: Path) -> dict[str, Any]:
 
 
 def _typical_intensity(store: Store) -> dict[str, IntensityMap]:
-    """The CT's window, and for MR the median range of the training volumes."""
+    """The map of all CT, and for MR the median range of the training volumes."""
     tops = [case.record.intensity["high"] for case in store.mr]
-    return {"ct": HounsfieldWindow(*store.data["hu_window"]), "mr": MrPercentile(0.0, float(np.median(tops)))}
+    return {"ct": store.ct[0].intensity, "mr": MrPercentile(0.0, float(np.median(tops)))}
 
 
 def _manifest(store: Store) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from medcycle.phantom_series import write_series
+from medcycle.phantom.series import write_series
 
 from medcycle import __version__
 from medcycle.cli.main import execute

@@ -1,7 +1,7 @@
 """What is found in folders."""
 
 import pytest
-from medcycle.phantom_series import write_series
+from medcycle.phantom.series import Identity, write_series
 
 from medcycle.errors import EmptyFolder, UnreadableFile, UsageError
 from medcycle.io import discover, read_volume, write_nifti
@@ -16,9 +16,9 @@ def test_files_and_series_at_any_depth(tmp_path) -> None:
     volume = numbered(GRID)
     for name in ("a.nii.gz", "sub/a.nii", "sub-01/anat/T1 w.nii.gz", ".hidden/b.nii.gz"):
         write_nifti(volume, tmp_path / name)
-    write_series(volume, tmp_path / "patient" / "series", modality="MR", seed=1)
-    write_series(volume, tmp_path / "mixed", modality="MR", seed=2)
-    for number, path in enumerate(write_series(volume, tmp_path / "other", modality="CT", seed=3)):
+    write_series(volume, tmp_path / "patient" / "series", modality="MR", identity=Identity(seed=1))
+    write_series(volume, tmp_path / "mixed", modality="MR", identity=Identity(seed=2))
+    for number, path in enumerate(write_series(volume, tmp_path / "other", modality="CT", identity=Identity(seed=3))):
         path.rename(tmp_path / "mixed" / f"other{number}")
     (tmp_path / "other").rmdir()
     (tmp_path / "notes.txt").write_text("nothing")
@@ -36,7 +36,7 @@ def test_one_volume_is_one_volume(tmp_path) -> None:
     volume = numbered(GRID)
     write_series(volume, tmp_path / "one", modality="CT")
     assert read_volume(tmp_path / "one").grid.is_close(GRID, 1e-3)
-    write_series(volume, tmp_path / "one" / "two", modality="CT", seed=5)
+    write_series(volume, tmp_path / "one" / "two", modality="CT", identity=Identity(seed=5))
     with pytest.raises(EmptyFolder, match="2 found"):
         read_volume(tmp_path / "one")
     with pytest.raises(UsageError, match="nowhere"):
