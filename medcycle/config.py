@@ -47,7 +47,7 @@ class DataConfig(Section):
     hu_window: tuple[float, float] = Field((-1024.0, 2000.0), description="Hounsfield units that map to -1 and +1")
     soft_tissue: tuple[float, float] | None = Field(
         (-200.0, 200.0),
-        description="Hounsfield units that get `soft_tissue_share` of [-1, 1]; null for a linear window",
+        description="Hounsfield units that get soft_tissue_share of [-1, 1]; null: a linear window",
     )
     soft_tissue_share: float = Field(0.5, gt=0, lt=1, description="part of [-1, 1] for soft tissue")
     mr_percentile: float = Field(99.5, gt=50, le=100, description="percentile of the MR in the body that maps to +1")

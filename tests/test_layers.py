@@ -22,6 +22,7 @@ LAYERS = [
     {"training", "synthesis", "evaluation"},
     {"report"},
     {"cli"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

@@ -17,7 +17,7 @@ from medcycle.evaluation.cases import match_cases
 from medcycle.evaluation.tables import Summary, evaluate, write_tables
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
-from medcycle.phantom import write_cohort
+from medcycle.phantom import T1_FAT_SUPPRESSED, write_cohort
 from medcycle.synthesis.cohort import synthesize_path
 from medcycle.training.loop import train
 
@@ -25,6 +25,9 @@ __all__ = ["run_demo"]
 
 PATIENTS = 6
 TEST_CASES = 2
+SPACING = 3.0
+"""mm; the heads are as coarse as the demo's minutes ask."""
+
 COMMANDS = """\
 The same with your own scans:
   medcycle inspect MR_FOLDER CT_FOLDER
@@ -49,7 +52,7 @@ def run_demo(output: Path, minutes: float) -> None:
     cohort, run, synthetic = output / "cohort", output / "run", output / "synthetic"
 
     _say(f"1/6 generating {PATIENTS} MR and {PATIENTS} CT of different heads, and {TEST_CASES} true pairs")
-    write_cohort(cohort, patients=PATIENTS, paired_cases=TEST_CASES)
+    write_cohort(cohort, patients=PATIENTS, paired_cases=TEST_CASES, spacing=(SPACING,) * 3, protocol=T1_FAT_SUPPRESSED)
     _say("2/6 inspect")
     print_findings(inspect_paths([cohort / "mr", cohort / "ct"]))
     _say("3/6 prepare")

@@ -8,7 +8,16 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-__all__ = ["BRIGHTEST", "MR_TEXTURE", "PROPERTIES", "T1_GRADIENT_ECHO", "T2_SPIN_ECHO", "MrProtocol", "Tissue"]
+__all__ = [
+    "BRIGHTEST",
+    "MR_TEXTURE",
+    "PROPERTIES",
+    "T1_FAT_SUPPRESSED",
+    "T1_GRADIENT_ECHO",
+    "T2_SPIN_ECHO",
+    "MrProtocol",
+    "Tissue",
+]
 
 
 class Tissue(IntEnum):
@@ -76,6 +85,7 @@ class MrProtocol:
         flip_angle: α, degrees; a spin echo does not use it.
         bias: relative amplitude of the smooth receive field, in [0, 1).
         noise: standard deviation of each channel of the Rician noise, relative to the brightest tissue.
+        fat_suppression: fraction of the signal of fat and marrow that spectral saturation removes, in [0, 1].
     """
 
     sequence: Literal["spin_echo", "gradient_echo"]
@@ -84,10 +94,13 @@ class MrProtocol:
     flip_angle: float = 90.0
     bias: float = 0.15
     noise: float = 0.012
+    fat_suppression: float = 0.0
 
     def signal(self, tissue: Tissue) -> float:
         """Magnetisation that the sequence reads from a tissue, relative to fully relaxed water."""
         density, t1, t2, t2_star, *_ = PROPERTIES[tissue]
+        if tissue in (Tissue.FAT, Tissue.MARROW):
+            density *= 1 - self.fat_suppression
         recovered = np.exp(-self.repetition_time / t1)
         if self.sequence == "spin_echo":
             return float(density * (1 - recovered) * np.exp(-self.echo_time / t2))
@@ -97,5 +110,8 @@ class MrProtocol:
 
 
 T1_GRADIENT_ECHO = MrProtocol("gradient_echo", repetition_time=20.0, echo_time=4.0, flip_angle=28.0)
+T1_FAT_SUPPRESSED = MrProtocol(
+    "gradient_echo", repetition_time=20.0, echo_time=4.0, flip_angle=28.0, fat_suppression=0.85
+)
 T2_SPIN_ECHO = MrProtocol("spin_echo", repetition_time=4000.0, echo_time=95.0)
 BRIGHTEST = 800.0  # the strongest tissue before bias and noise, which leaves most voxels below 1000

@@ -72,12 +72,13 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> T
         resume: go on from `checkpoints/last.pt`.
 
     Raises:
-        UsageError: if `run` holds a run and `resume` is off, or holds none and it is on.
+        UsageError: if `run` holds a run and `resume` is off, or holds none and it is on, or the run to resume began
+            on another store or with other networks.
         BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
         TrainingFailed: if a loss is no longer finite.
     """
     require_run_folder(run, resume=resume)
-    trainer = _Trainer(config, store, run, _state_to_resume(config, run) if resume else None)
+    trainer = _Trainer(config, store, run, _state_to_resume(config, store, run) if resume else None)
     if not resume:
         write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         write_text(run / "manifest.json", json.dumps(_manifest(store), indent=1))
@@ -112,9 +113,9 @@ class _Trainer:
             torch.optim.Adam(part.parameters(), config.training.learning_rate, config.training.betas)
             for part in (self.plain.generators, self.plain.discriminators)
         ]
-        if state:
-            self._restore(state, optimizers)
         self.method = self.fabric.setup_module(self.plain)
+        if state:
+            self._restore(state, optimizers)  # after the move, so that Adam's moments land where the weights are
         for name in FORWARD_METHODS:
             self.method.mark_forward_method(name)
         generators, discriminators = (self.fabric.setup_optimizers(optimizer) for optimizer in optimizers)
@@ -180,6 +181,7 @@ class _Trainer:
 
     def _save(self) -> Path:
         extra = {
+            "store_key": self.store.key,
             "elapsed_seconds": self.elapsed,
             "optimizers": {
                 "generators": self.optimizers.generators.state_dict(),
@@ -214,8 +216,10 @@ def require_run_folder(run: Path, *, resume: bool) -> None:
         raise UsageError(f"{run}: not empty; pass --resume to go on with a run in it, or give another --output")
 
 
-def _state_to_resume(config: Config, run: Path) -> dict[str, Any]:
+def _state_to_resume(config: Config, store: Store, run: Path) -> dict[str, Any]:
     state = read_checkpoint(run / LAST)
+    if state.get("store_key") != store.key:
+        raise UsageError(f"{run}: began on other data or preparation settings; restore them, or start a new run")
     for section in ("network", "method"):
         saved, given = state["config"][section], getattr(config, section).model_dump(mode="json")
         changed = [f"{section}.{key}" for key in given if saved.get(key) != given[key]]

@@ -49,8 +49,9 @@ def test_medcycle_protocol_clips_everything() -> None:
     real = head()
     metal, padding = real.array.copy(), real.array.copy()
     metal[11, 20, 10], padding[11, 20, 10] = 12_000, -3024
-    scores = score(real.with_array(metal), real.with_array(padding), None, "medcycle")
-    voxels = body_mask(real, "ct").array.sum()
+    region = body_mask(real, "ct")
+    scores = score(real.with_array(metal), real.with_array(padding), region, "medcycle")
+    voxels = region.array.sum()
     assert list(scores) == ["mae", "me", "psnr", "ssim"]
     assert scores["mae"] == pytest.approx(4024 / voxels)
     assert scores["me"] == pytest.approx(-4024 / voxels)

@@ -1,12 +1,12 @@
 """What is found in folders."""
 
 import pytest
-from medcycle.phantom.series import Identity, write_series
 
 from medcycle.errors import EmptyFolder, UnreadableFile, UsageError
 from medcycle.io import discover, read_volume, write_nifti
 from medcycle.io.discover import stem
 from medcycle.phantom import head_grid
+from medcycle.phantom.series import Identity, write_series
 from tests.geometry import numbered
 
 GRID = head_grid((8, 7, 6), (4, 4, 4))

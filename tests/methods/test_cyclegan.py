@@ -14,7 +14,7 @@ TINY = ["network.filters=4", "network.blocks=1", "network.discriminator_filters=
 @pytest.fixture
 def method() -> CycleGan:
     torch.manual_seed(0)
-    return build_method(load_config("demo", TINY))
+    return build_method(load_config("demo", [*TINY, "method.cycle_weight=10", "method.identity_weight=5"]))
 
 
 @pytest.fixture

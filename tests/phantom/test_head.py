@@ -8,7 +8,16 @@ import pytest
 from scipy import ndimage
 
 from medcycle.io.nifti import read_nifti
-from medcycle.phantom import T1_GRADIENT_ECHO, T2_SPIN_ECHO, HeadPhantom, MrProtocol, Tissue, head_grid, write_cohort
+from medcycle.phantom import (
+    T1_FAT_SUPPRESSED,
+    T1_GRADIENT_ECHO,
+    T2_SPIN_ECHO,
+    HeadPhantom,
+    MrProtocol,
+    Tissue,
+    head_grid,
+    write_cohort,
+)
 from medcycle.phantom.tissue import BRIGHTEST, PROPERTIES
 from medcycle.volume import Array, Grid, Volume
 
@@ -215,3 +224,12 @@ def test_cohort_holds_unpaired_patients_and_true_pairs(tmp_path: Path) -> None:
     bright = mr.array > 100
     assert np.percentile(ct.array[bright], 5) > -700
     assert np.mean(others[0].array != others[1].array) > 0.9
+
+
+def test_fat_suppression_darkens_fat_alone() -> None:
+    plain, suppressed = (
+        {tissue: protocol.signal(tissue) for tissue in Tissue} for protocol in (T1_GRADIENT_ECHO, T1_FAT_SUPPRESSED)
+    )
+    changed = {tissue for tissue in Tissue if suppressed[tissue] != plain[tissue]}
+    assert changed == {Tissue.FAT, Tissue.MARROW}
+    assert suppressed[Tissue.FAT] == pytest.approx(0.15 * plain[Tissue.FAT])
