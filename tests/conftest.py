@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from medcycle.config import DataConfig
+from medcycle.config import DataConfig, load_config
 from medcycle.data.catalogue import find_cohort, prepare_cohort
 from medcycle.data.store import Store
+from medcycle.intensity import HounsfieldWindow, MrPercentile
+from medcycle.methods.build import build_method
+from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.phantom import write_cohort
+from tests.sizes import TINY
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +36,13 @@ def store(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """The cohort, prepared at 4 mm; read-only by agreement."""
     config = DataConfig(spacing=(4.0, 4.0, None), patch_size=(64, 64))
     return prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), tmp_path_factory.mktemp("prepared") / "s", config)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained method of the smallest size, as a checkpoint."""
+    path = tmp_path_factory.mktemp("checkpoint") / "model.pt"
+    config = load_config("demo", [*TINY, "data.spacing=[4, 4, null]"])
+    intensity = {"ct": HounsfieldWindow(-1024, 2000), "mr": MrPercentile(0, 1000)}
+    save_method(SavedMethod(build_method(config), config, intensity, 1), path)
+    return path

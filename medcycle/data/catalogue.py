@@ -16,7 +16,7 @@ from medcycle.data.store import STORE_VERSION, Store, write_case
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
 from medcycle.io.discover import Source, discover
-from medcycle.io.files import require_exists
+from medcycle.io.files import require_exists, write_text
 from medcycle.progress import ProgressLine
 
 __all__ = ["cohort_key", "find_cohort", "prepare_cohort", "store_for_training"]
@@ -24,6 +24,9 @@ __all__ = ["cohort_key", "find_cohort", "prepare_cohort", "store_for_training"]
 log = logging.getLogger(__name__)
 
 Cohort = dict[Modality, list[Source]]
+
+UNFINISHED = "unfinished-store.txt"
+"""Marks a folder that medcycle made and may remove."""
 
 PREPARATION_KEYS = {"spacing", "hu_window", "soft_tissue", "soft_tissue_share", "mr_percentile"}
 """The settings that the stored arrays depend on; the rest only decide how they are sampled."""
@@ -68,26 +71,34 @@ def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig) -> Store:
     What can't be used is refused by name in a warning; the rest is prepared.
 
     Raises:
-        UsageError: if `root` holds something else than an earlier store.
+        UsageError: if `root` holds anything but a store of the same scans and settings, or an unfinished one.
         DataError: if no volume of a modality can be used.
     """
     key = cohort_key(cohort, config)
     if (root / "store.json").is_file():
         store = Store.open(root)
-        if store.key == key:
-            return store
-        shutil.rmtree(root)
-    elif root.exists() and any(root.iterdir()):
-        unfinished = all(child.name in ("mr", "ct") or child.name.startswith(".partial-") for child in root.iterdir())
-        if not unfinished:
-            raise UsageError(f"{root}: not empty and not a store; give another folder")
-        shutil.rmtree(root)
+        if store.key != key:
+            raise UsageError(f"{root}: a store of other scans or settings; delete it, or give another folder")
+        return store
+    _make_room(root)
     names: dict[Modality, list[str]] = {}
     total = sum(len(sources) for sources in cohort.values())
     with ProgressLine("preparing", total) as progress:
         for modality, sources in cohort.items():
             names[modality] = _prepare_all(sources, modality, root, config, progress)
-    return Store.finish(root, key, _preparation(config), names)
+    store = Store.finish(root, key, _preparation(config), names)
+    (root / UNFINISHED).unlink()
+    return store
+
+
+def _make_room(root: Path) -> None:
+    """An empty folder with the mark of an unfinished store; what an interrupted preparation left is removed."""
+    if root.exists() and (root.is_file() or any(root.iterdir())):
+        # a folder of scans may hold `mr` and `ct` just as a store does: only the mark tells them apart
+        if not (root / UNFINISHED).is_file():
+            raise UsageError(f"{root}: not empty and not a store; give another folder")
+        shutil.rmtree(root)
+    write_text(root / UNFINISHED, "An interrupted preparation: the next one removes this folder's contents.\n")
 
 
 def store_for_training(config: DataConfig, store: Path | None, mr: Path | None, ct: Path | None, run: Path) -> Store:

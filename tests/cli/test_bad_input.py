@@ -8,23 +8,9 @@ import numpy as np
 import pytest
 
 from medcycle.cli.main import execute
-from medcycle.config import load_config
 from medcycle.errors import MedcycleError
-from medcycle.intensity import HounsfieldWindow, MrPercentile
-from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, save_method
-from tests.methods.test_cyclegan import TINY
 
 DATA_WRONG, CALL_WRONG = 1, 2
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("checkpoint") / "model.pt"
-    config = load_config("demo", [*TINY, "data.spacing=[4, 4, null]"])
-    intensity = {"ct": HounsfieldWindow(-1024, 2000), "mr": MrPercentile(0, 1000)}
-    save_method(SavedMethod(build_method(config), config, intensity, 1), path)
-    return path
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from medcycle.phantom.series import write_series
 
 from medcycle import __version__
 from medcycle.cli.main import execute
 from medcycle.phantom import HeadPhantom, head_grid
-from tests.methods.test_cyclegan import TINY
+from medcycle.phantom.series import write_series
+from tests.sizes import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 

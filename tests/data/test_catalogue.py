@@ -8,7 +8,7 @@ import pytest
 
 from medcycle.config import DataConfig
 from medcycle.data.catalogue import cohort_key, find_cohort, prepare_cohort, store_for_training
-from medcycle.data.store import Store
+from medcycle.data.store import Store, write_case
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
 
 CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
@@ -84,12 +84,40 @@ def test_other_peoples_folders_are_not_touched(cohort: Path, tmp_path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "three years of work"
 
 
-def test_an_interrupted_preparation_is_done_again(cohort: Path, store: Store, tmp_path) -> None:
-    shutil.copytree(store.root, tmp_path / "store")
-    (tmp_path / "store" / "store.json").unlink()
-    shutil.rmtree(tmp_path / "store" / "ct")
-    made = prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), tmp_path / "store", CONFIG)
+def test_scans_laid_out_like_a_store_are_not_touched(cohort: Path, tmp_path) -> None:
+    for name in ("mr", "ct"):
+        shutil.copytree(cohort / name, tmp_path / name)
+    before = times(tmp_path)
+    with pytest.raises(UsageError, match="not empty"):
+        prepare_cohort(find_cohort(tmp_path / "mr", tmp_path / "ct"), tmp_path, CONFIG)
+    assert times(tmp_path) == before
+
+
+def test_a_store_of_other_settings_is_not_touched(cohort: Path, store: Store) -> None:
+    before = times(store.root)
+    with pytest.raises(UsageError, match="other scans or settings"):
+        prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), store.root, DataConfig(spacing=(5, 5, None)))
+    assert times(store.root) == before
+
+
+def test_an_interrupted_preparation_is_done_again(cohort: Path, tmp_path, monkeypatch) -> None:
+    sources = find_cohort(cohort / "mr", cohort / "ct")
+    prepared = []
+
+    def interrupted(*arguments: object, **names: object) -> None:
+        prepared.append(names["name"])
+        if len(prepared) == 3:
+            raise KeyboardInterrupt
+        write_case(*arguments, **names)
+
+    monkeypatch.setattr("medcycle.data.catalogue.write_case", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_cohort(sources, tmp_path / "store", CONFIG)
+    assert not (tmp_path / "store" / "store.json").exists()
+    monkeypatch.undo()
+    made = prepare_cohort(sources, tmp_path / "store", CONFIG)
     assert (len(made.mr), len(made.ct)) == (2, 2)
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == ["ct", "mr", "store.json"]
 
 
 def test_stores_that_are_none(store: Store, tmp_path) -> None:

@@ -62,7 +62,7 @@ def test_simpleitk_reads_the_same(tmp_path: Path, orientation: str) -> None:
         ("duplicate_position", "at one position"),
         ("two_echoes", "at one position"),
         ("dixon", "at one position"),
-        ("localizer", "slices of different"),
+        ("localizer", "orientation"),
         ("gantry_tilt", "askew"),
         ("enhanced_multiframe", "multi-frame"),
     ],

@@ -7,8 +7,7 @@ from medcycle.config import load_config
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 from medcycle.methods.cyclegan import CycleGan
-
-TINY = ["network.filters=4", "network.blocks=1", "network.discriminator_filters=4"]
+from tests.sizes import TINY
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from medcycle.errors import BadCheckpoint, UsageError
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
-from tests.methods.test_cyclegan import TINY
+from tests.sizes import TINY
 
 
 def saved() -> SavedMethod:

@@ -19,7 +19,7 @@ from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, TrainingFailed, UsageError
 from medcycle.methods.saved import load_method, read_checkpoint
 from medcycle.training.loop import learning_rate_factor, train
-from tests.methods.test_cyclegan import TINY
+from tests.sizes import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
 

@@ -144,12 +144,12 @@ def _require_uniform(where: Path, slices: Sequence[Dataset]) -> None:
     if len(slices) < 2:
         raise DefectiveSeries(f"{where}: one slice only, so that its thickness is not known; give a whole series")
     for item in slices[1:]:
+        if not np.allclose(_orientation(item), _orientation(first), atol=DIRECTION_TOLERANCE):
+            raise DefectiveSeries(f"{where}: slices of different orientation in one series, as in a localizer")
         if (item.Rows, item.Columns) != (first.Rows, first.Columns):
             raise DefectiveSeries(f"{where}: slices of different sizes in one series; separate them")
         if not np.allclose(_spacing(item), _spacing(first), atol=1e-4):
             raise DefectiveSeries(f"{where}: slices of different pixel spacing in one series; separate them")
-        if not np.allclose(_orientation(item), _orientation(first), atol=DIRECTION_TOLERANCE):
-            raise DefectiveSeries(f"{where}: slices of different orientation in one series, as in a localizer")
 
 
 def _orientation(item: Dataset) -> Floats:
