@@ -10,7 +10,12 @@ from typing import Literal, get_args
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import EnhancedMRImageStorage, RawDataStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    EnhancedMRImageStorage,
+    MediaStorageDirectoryStorage,
+    RawDataStorage,
+    SecondaryCaptureImageStorage,
+)
 
 from medcycle.errors import UsageError
 from medcycle.phantom.series import (
@@ -39,6 +44,7 @@ Defect = Literal[
     "jitter",
     "per_slice_rescale",
     "enhanced_multiframe",
+    "enhanced_two_stacks",
     "junk",
     "ct_padding",
 ]
@@ -80,7 +86,9 @@ def write_defective_series(
             - jitter: positions off by `JITTER` along the normal.
             - per_slice_rescale: another RescaleSlope (CT) for every slice, the same real values.
             - enhanced_multiframe: one enhanced MR file of all slices.
-            - junk: a text file, an empty file, a secondary capture and raw data without pixels beside a sound series.
+            - enhanced_two_stacks: the same with a second, darker stack beyond the first, told apart by StackID.
+            - junk: a text file, an empty file, an empty DICOMDIR, a secondary capture and raw data without pixels
+              beside a sound series.
             - ct_padding: `PADDING` outside the inscribed circle and one voxel of metal at `OVERFLOW`.
         modality: which of the two.
         identity: patient and UIDs; the default one if None.
@@ -93,12 +101,18 @@ def write_defective_series(
     """
     if defect not in DEFECTS:
         raise UsageError(f"{defect}: no such defect; known are {', '.join(DEFECTS)}")
-    wanted = {"per_slice_rescale": "CT", "ct_padding": "CT", "enhanced_multiframe": "MR"}.get(defect, modality)
+    wanted = {
+        "per_slice_rescale": "CT",
+        "ct_padding": "CT",
+        "enhanced_multiframe": "MR",
+        "enhanced_two_stacks": "MR",
+    }.get(defect, modality)
     if modality != wanted:
         raise UsageError(f"{defect} is a defect of {wanted} only")
     identity = identity or Identity()
-    if defect == "enhanced_multiframe":
-        return [write_dataset(_enhanced(slices_of(volume), identity), folder / "enhanced.dcm")]
+    if defect in ("enhanced_multiframe", "enhanced_two_stacks"):
+        stacks = [slices_of(volume)] if defect == "enhanced_multiframe" else _two_stacks(slices_of(volume))
+        return [write_dataset(_enhanced(stacks, identity), folder / "enhanced.dcm")]
     if defect == "junk":
         return write_series(volume, folder, modality=modality, identity=identity) + _junk(folder, identity)
     datasets = _MAKERS[defect](volume, modality, identity)
@@ -219,8 +233,14 @@ def _ct_padding(volume: Volume, modality: Modality, identity: Identity) -> list[
     return datasets
 
 
-def _enhanced(slices: Sequence[Slice], identity: Identity) -> Dataset:
+def _two_stacks(slices: Sequence[Slice]) -> list[Sequence[Slice]]:
+    beyond = 2 * len(slices) * (slices[1].position - slices[0].position)
+    return [slices, [replace(item, pixels=item.pixels / 2, position=item.position + beyond) for item in slices]]
+
+
+def _enhanced(stacks: Sequence[Sequence[Slice]], identity: Identity) -> Dataset:
     """One enhanced MR file: geometry in its functional groups."""
+    slices = [item for stack in stacks for item in stack]
     single = dataset_of(slices[0], 1, "MR", identity)
     for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SliceLocation"):
         delattr(single, name)
@@ -232,9 +252,11 @@ def _enhanced(slices: Sequence[Slice], identity: Identity) -> Dataset:
     shared.PixelMeasuresSequence = [_only(template, "PixelSpacing", "SliceThickness", "SpacingBetweenSlices")]
     single.SharedFunctionalGroupsSequence = [shared]
     frames = []
-    for number, item in enumerate(slices, 1):
+    places = [(str(stack), number) for stack, items in enumerate(stacks, 1) for number in range(1, len(items) + 1)]
+    for (stack, number), item in zip(places, slices, strict=True):
         frame, content = Dataset(), Dataset()
-        content.StackID, content.InStackPositionNumber, content.DimensionIndexValues = "1", number, [1, number]
+        content.StackID, content.InStackPositionNumber = stack, number
+        content.DimensionIndexValues = [int(stack), number]
         frame.FrameContentSequence = [content]
         frame.PlanePositionSequence = [_only(dataset_of(item, number, "MR", identity), "ImagePositionPatient")]
         frames.append(frame)
@@ -259,7 +281,11 @@ def _junk(folder: Path, identity: Identity) -> list[Path]:
         item.PatientID, item.StudyInstanceUID = identity.patient_id, identity.uid("study")
         item.SeriesInstanceUID, item.Modality = identity.uid("series", name), "OT"
     set_pixels(capture, np.zeros((16, 16)))
-    files = [write_dataset(item, folder / f"{name}.dcm") for item, name in ((capture, "capture"), (raw, "raw"))]
+    directory = Dataset()
+    directory.SOPClassUID, directory.SOPInstanceUID = MediaStorageDirectoryStorage, identity.uid("directory")
+    directory.FileSetID, directory.DirectoryRecordSequence = "EXPORT", []
+    named = ((capture, "capture.dcm"), (raw, "raw.dcm"), (directory, "DICOMDIR"))
+    files = [write_dataset(item, folder / name) for item, name in named]
     return [folder / "readme.txt", folder / "VERSION", *files]
 
 

@@ -201,6 +201,19 @@ def test_enhanced_multiframe(tmp_path: Path) -> None:
     assert image.GetSize() == (24, 30, 12)
 
 
+def test_enhanced_stacks_are_told_apart_by_id_and_place(tmp_path: Path) -> None:
+    (path,) = write_defective_series(HEAD.mr(GRID), tmp_path, "enhanced_two_stacks", modality="MR")
+    item = pydicom.dcmread(path)
+    frames = item.PerFrameFunctionalGroupsSequence
+    stacks = [frame.FrameContentSequence[0].StackID for frame in frames]
+    assert stacks == ["1"] * 12 + ["2"] * 12
+    places = np.array([frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames], float)
+    gaps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    np.testing.assert_allclose(np.delete(gaps, 11), 15, rtol=1e-4)
+    assert gaps[11] == pytest.approx(13 * 15, rel=1e-4)
+    np.testing.assert_allclose(item.pixel_array[12:], item.pixel_array[:12] / 2, atol=1)
+
+
 def test_junk_lies_beside_a_sound_series(tmp_path: Path) -> None:
     kinds: Counter[str] = Counter()
     for path in write(tmp_path, "junk"):
@@ -210,8 +223,10 @@ def test_junk_lies_beside_a_sound_series(tmp_path: Path) -> None:
             kinds["not DICOM"] += 1
         else:
             kinds["CT" if item.SOPClassUID.name == "CT Image Storage" else item.SOPClassUID.name] += 1
-            assert ("PixelData" in item) == (item.SOPClassUID != pydicom.uid.RawDataStorage)
-    assert kinds == {"CT": 12, "not DICOM": 2, "Secondary Capture Image Storage": 1, "Raw Data Storage": 1}
+            without = (pydicom.uid.RawDataStorage, pydicom.uid.MediaStorageDirectoryStorage)
+            assert ("PixelData" in item) == (item.SOPClassUID not in without)
+    others = {"Secondary Capture Image Storage": 1, "Raw Data Storage": 1, "Media Storage Directory Storage": 1}
+    assert kinds == {"CT": 12, "not DICOM": 2} | others
 
 
 def test_padding_and_metal(tmp_path: Path) -> None:
