@@ -36,7 +36,7 @@ CLOSING_RADIUS = 6.0
 def body_mask(volume: Volume, modality: Modality) -> Volume:
     """The patient without the air around and the couch below; air inside the body belongs to it.
 
-    A threshold, an opening that detaches thin structures, the largest component, a closing, and holes filled in the
+    A threshold, closed cavities filled, an opening that detaches thin structures, the largest component, a closing, and holes filled in the
     slices of all three axes.
 
     Args:
@@ -48,7 +48,8 @@ def body_mask(volume: Volume, modality: Modality) -> Volume:
     """
     coarse = _coarsen(volume)
     spacing = coarse.grid.spacing
-    mask = coarse.array > _threshold(coarse, modality)
+    # closed cavities first: the opening would eat thin walls around them from both sides
+    mask = cast(Mask, ndimage.binary_fill_holes(coarse.array > _threshold(coarse, modality)))
     opened = _largest(_erode(mask, OPENING_RADIUS[modality], spacing))
     mask = _dilate(opened, OPENING_RADIUS[modality] + 1e-3, spacing) & mask
     mask = _fill(_close(_largest(mask), CLOSING_RADIUS, spacing))
