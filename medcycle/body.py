@@ -36,8 +36,8 @@ CLOSING_RADIUS = 6.0
 def body_mask(volume: Volume, modality: Modality) -> Volume:
     """The patient without the air around and the couch below; air inside the body belongs to it.
 
-    A threshold, closed cavities filled, an opening that detaches thin structures, the largest component, a closing, and holes filled in the
-    slices of all three axes.
+    A threshold, closed cavities filled, an opening that detaches thin structures, the largest component, a closing, and
+    holes filled in the slices of all three axes.
 
     Args:
         volume: HU for CT, signal for MR; any orientation.
