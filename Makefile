@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup demo test lint bench clean
 
 help:
-	@echo "make demo    the whole way on generated heads, about 8 minutes on 2 cores; writes demo/"
+	@echo "make demo    the whole way on generated heads, 6 minutes on 2 cores, and 2 to install; writes demo/"
 	@echo "make test    all tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   speeds, side by side"
