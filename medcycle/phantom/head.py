@@ -39,7 +39,7 @@ class HeadPhantom:
         csf: width of the subarachnoid space, mm.
         ventricles, sinuses: size relative to the canonical head.
         cortical_hounsfield, marrow_hounsfield: HU of compact bone and diploe.
-        lesion: centre and radii (canonical mm) of a lesion in the white matter, or none.
+        lesion: centre and radii (canonical mm) of a lesion in the cerebrum, or none.
     """
 
     seed: int
