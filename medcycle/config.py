@@ -90,6 +90,9 @@ class TrainingConfig(Section):
     learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate; falls linearly in the second half")
     betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's decay rates")
     pool_size: int = Field(50, ge=0, description="earlier outputs kept to train each discriminator; 0 for none")
+    ema_decay: float = Field(
+        0.999, ge=0, lt=1, description="what a step keeps of the generators' running average; 0 keeps the last weights"
+    )
     seed: int = Field(0, ge=0, description="seed of weights, sampling and augmentation")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="auto is bf16-mixed where the processor or GPU computes in it, else 32-true"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from statistics import mean
 
 import torch
 import typer
@@ -25,6 +26,12 @@ __all__ = ["run_demo"]
 
 PATIENTS = 6
 TEST_CASES = 2
+COHORT_SEED = 1
+"""Heads that the recipe was not tuned on (those of seed 0 and others were looked at)."""
+
+UNTRAINED = 3
+"""Untrained generators to compare with: what one gives depends much on its seed."""
+
 SPACING = 3.0
 """mm; the heads are as coarse as the demo's minutes ask."""
 
@@ -52,7 +59,14 @@ def run_demo(output: Path, minutes: float) -> None:
     cohort, run, synthetic = output / "cohort", output / "run", output / "synthetic"
 
     _say(f"1/6 generating {PATIENTS} MR and {PATIENTS} CT of different heads, and {TEST_CASES} true pairs")
-    write_cohort(cohort, patients=PATIENTS, paired_cases=TEST_CASES, spacing=(SPACING,) * 3, protocol=T1_FAT_SUPPRESSED)
+    write_cohort(
+        cohort,
+        patients=PATIENTS,
+        seed=COHORT_SEED,
+        spacing=(SPACING,) * 3,
+        paired_cases=TEST_CASES,
+        protocol=T1_FAT_SUPPRESSED,
+    )
     _say("2/6 inspect")
     print_findings(inspect_paths([cohort / "mr", cohort / "ct"]))
     _say("3/6 prepare")
@@ -61,15 +75,16 @@ def run_demo(output: Path, minutes: float) -> None:
     result = train(config, store, run)
     _say("5/6 synthesize")
     synthesize_path(run, cohort / "test" / "mr", synthetic, to="ct", output_format="both")
-    untrained = _untrained_checkpoint(config, run, output / "untrained" / "untrained.pt")
-    synthesize_path(untrained, cohort / "test" / "mr", output / "untrained" / "synthetic", to="ct")
     _say("6/6 evaluate against the true CT")
     summary = _score(cohort, synthetic, output / "evaluation")
-    baseline = _score(cohort, output / "untrained" / "synthetic", output / "untrained" / "evaluation")
     print_summary(summary)
-
-    before, after = baseline.mean["mae"], summary.mean["mae"]
-    _say(f"body MAE: {before:.1f} HU untrained, {after:.1f} HU after {result.step} steps ({after / before:.0%})")
+    untrained = [_untrained_mae(config, run, cohort, output / "untrained" / str(number)) for number in range(UNTRAINED)]
+    before, after = mean(untrained), summary.mean["mae"]
+    each = ", ".join(f"{value:.1f}" for value in untrained)
+    _say(
+        f"body MAE: {before:.1f} HU untrained (mean of {each}), "
+        f"{after:.1f} HU after {result.step} steps ({after / before:.0%})"
+    )
     _say(
         f"""
 Written to {output}:
@@ -78,18 +93,21 @@ Written to {output}:
   run/          checkpoints, metrics.csv, tensorboard, previews
   synthetic/    a folder a case: sct.nii.gz, dicom/ (a CT series), synthesis.json
   evaluation/   cases.csv and summary.json
-  untrained/    the same scores before training
+  untrained/    the same scores of generators before training, a folder a seed
 Done in {(time.monotonic() - start) / 60:.1f} minutes. Synthetic images, for research only.
 
 {COMMANDS}"""
     )
 
 
-def _untrained_checkpoint(config: Config, run: Path, path: Path) -> Path:
-    torch.manual_seed(config.training.seed)
+def _untrained_mae(config: Config, run: Path, cohort: Path, output: Path) -> float:
+    """The score of fresh weights; `output`'s name is their seed."""
+    torch.manual_seed(int(output.name))
+    checkpoint = output / "untrained.pt"
     trained = load_method(checkpoint_of(run))
-    save_method(SavedMethod(build_method(config), config, trained.intensity, step=0), path)
-    return path
+    save_method(SavedMethod(build_method(config), config, trained.intensity, step=0), checkpoint)
+    synthesize_path(checkpoint, cohort / "test" / "mr", output / "synthetic", to="ct")
+    return _score(cohort, output / "synthetic", output / "evaluation").mean["mae"]
 
 
 def _score(cohort: Path, synthetic: Path, output: Path) -> Summary:

@@ -30,6 +30,7 @@ from medcycle.methods.base import Batch, Method
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, read_checkpoint, save_method
 from medcycle.progress import ProgressLine
+from medcycle.training.average import WeightAverage
 from medcycle.training.journal import Journal, draw_preview
 from medcycle.training.pool import ImagePool
 from medcycle.training.runtime import make_fabric
@@ -114,6 +115,7 @@ class _Trainer:
             for part in (self.plain.generators, self.plain.discriminators)
         ]
         self.method = self.fabric.setup_module(self.plain)
+        self.average = WeightAverage(self.plain.generators, config.training.ema_decay)
         if state:
             self._restore(state, optimizers)  # after the move, so that Adam's moments land where the weights are
         for name in FORWARD_METHODS:
@@ -136,6 +138,7 @@ class _Trainer:
                 rate = settings.learning_rate * learning_rate_factor(self._progress())
                 self.optimizers.set_learning_rate(rate)
                 losses = training_step(self.fabric, self.method, batch, self.optimizers, self.pools)
+                self.average.update()
                 self.step += 1
                 self.elapsed = before + time.monotonic() - start
                 journal.note(self.step, self.elapsed, losses)
@@ -168,7 +171,8 @@ class _Trainer:
         return Batch(source.to(self.fabric.device), target.to(self.fabric.device))
 
     def _draw(self, batch: Batch) -> None:
-        draw_preview(self.method, batch, self.run / "previews" / f"step_{self.step:06d}.png")  # type: ignore[arg-type]
+        with self.average.applied():
+            draw_preview(self.method, batch, self.run / "previews" / f"step_{self.step:06d}.png")  # type: ignore[arg-type]
 
     def _progress(self) -> float:
         """How much of the run is done, by steps or minutes, whichever is further."""
@@ -188,19 +192,24 @@ class _Trainer:
                 "discriminators": self.optimizers.discriminators.state_dict(),
             },
             "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
+            # copies, since the generators have the averaged weights while they are written
+            "generators": {name: value.clone() for name, value in self.plain.generators.state_dict().items()},
         }
         path = self.run / LAST
-        save_method(SavedMethod(self.plain, self.config, self.intensity, self.step), path, extra)
+        with self.average.applied():
+            save_method(SavedMethod(self.plain, self.config, self.intensity, self.step), path, extra)
         return path
 
     def _restore(self, state: dict[str, Any], optimizers: list[torch.optim.Adam]) -> None:
         try:
+            self.step, self.elapsed = int(state["step"]), float(state["elapsed_seconds"])
             self.plain.load_state_dict(state["method"])
+            self.average = WeightAverage(self.plain.generators, self.config.training.ema_decay, self.step)
+            self.plain.generators.load_state_dict(state["generators"])
             for optimizer, name in zip(optimizers, ("generators", "discriminators"), strict=True):
                 optimizer.load_state_dict(state["optimizers"][name])
             for name, pool in self.pools.items():
                 pool.load_state_dict(state["pools"][name], self.fabric.device)
-            self.step, self.elapsed = int(state["step"]), float(state["elapsed_seconds"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise BadCheckpoint(f"{self.run}: the checkpoint doesn't fit this configuration ({reason})") from error

@@ -82,6 +82,19 @@ def test_a_resumed_run_equals_one_in_one_go(finished: Path, store: Store, tmp_pa
         torch.testing.assert_close(parts[name], tensor, rtol=0, atol=0)
 
 
+def test_a_checkpoint_holds_the_average_and_what_to_go_on_from(store: Store, tmp_path: Path) -> None:
+    def generators(name: str, decay: float) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        train(config(f"training.ema_decay={decay}"), store, tmp_path / name)
+        state = read_checkpoint(tmp_path / name / "checkpoints" / "last.pt")
+        return {key: state["method"][f"generators.{key}"] for key in state["generators"]}, state["generators"]
+
+    (average, last), (same, alone) = generators("with", 0.999), generators("without", 0)
+    for name, tensor in last.items():
+        torch.testing.assert_close(alone[name], tensor, rtol=0, atol=0)  # averaging doesn't touch training
+        torch.testing.assert_close(same[name], tensor, rtol=0, atol=0)
+    assert any(not torch.equal(average[name], tensor) for name, tensor in last.items())
+
+
 def test_a_run_is_not_overwritten(finished: Path, store: Store, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--resume"):
         train(config(), store, finished)
