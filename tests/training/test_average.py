@@ -1,5 +1,7 @@
 """The running average of weights."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from torch import nn
@@ -49,9 +51,9 @@ def test_the_module_gets_its_own_weights_back() -> None:
     layer = module(1.0)
     average = WeightAverage(layer, decay=0.5)
     put(layer, 7.0)
-    with pytest.raises(RuntimeError, match="inside"), average.applied():
+    with suppress(RuntimeError), average.applied():
         assert layer.weight.item() == 1.0
-        raise RuntimeError("inside")
+        raise RuntimeError
     assert layer.weight.item() == 7.0
 
 
