@@ -10,14 +10,10 @@ from typing import Literal, get_args
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import (
-    EnhancedMRImageStorage,
-    MediaStorageDirectoryStorage,
-    RawDataStorage,
-    SecondaryCaptureImageStorage,
-)
+from pydicom.uid import MediaStorageDirectoryStorage, RawDataStorage, SecondaryCaptureImageStorage
 
 from medcycle.errors import UsageError
+from medcycle.phantom.enhanced import enhanced, two_stacks
 from medcycle.phantom.series import (
     Identity,
     Modality,
@@ -111,8 +107,8 @@ def write_defective_series(
         raise UsageError(f"{defect} is a defect of {wanted} only")
     identity = identity or Identity()
     if defect in ("enhanced_multiframe", "enhanced_two_stacks"):
-        stacks = [slices_of(volume)] if defect == "enhanced_multiframe" else _two_stacks(slices_of(volume))
-        return [write_dataset(_enhanced(stacks, identity), folder / "enhanced.dcm")]
+        stacks = [slices_of(volume)] if defect == "enhanced_multiframe" else two_stacks(slices_of(volume))
+        return [write_dataset(enhanced(stacks, identity), folder / "enhanced.dcm")]
     if defect == "junk":
         return write_series(volume, folder, modality=modality, identity=identity) + _junk(folder, identity)
     datasets = _MAKERS[defect](volume, modality, identity)
@@ -231,45 +227,6 @@ def _ct_padding(volume: Volume, modality: Modality, identity: Identity) -> list[
         dataset.PixelData = (pixels.T - float(dataset.RescaleIntercept)).round().astype("<i2").tobytes()
         datasets.append(dataset)
     return datasets
-
-
-def _two_stacks(slices: Sequence[Slice]) -> list[Sequence[Slice]]:
-    beyond = 2 * len(slices) * (slices[1].position - slices[0].position)
-    return [slices, [replace(item, pixels=item.pixels / 2, position=item.position + beyond) for item in slices]]
-
-
-def _enhanced(stacks: Sequence[Sequence[Slice]], identity: Identity) -> Dataset:
-    """One enhanced MR file: geometry in its functional groups."""
-    slices = [item for stack in stacks for item in stack]
-    single = dataset_of(slices[0], 1, "MR", identity)
-    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SliceLocation"):
-        delattr(single, name)
-    single.SOPClassUID = EnhancedMRImageStorage
-    single.NumberOfFrames = len(slices)
-    single.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
-    shared, template = Dataset(), dataset_of(slices[0], 1, "MR", identity)
-    shared.PlaneOrientationSequence = [_only(template, "ImageOrientationPatient")]
-    shared.PixelMeasuresSequence = [_only(template, "PixelSpacing", "SliceThickness", "SpacingBetweenSlices")]
-    single.SharedFunctionalGroupsSequence = [shared]
-    frames = []
-    places = [(str(stack), number) for stack, items in enumerate(stacks, 1) for number in range(1, len(items) + 1)]
-    for (stack, number), item in zip(places, slices, strict=True):
-        frame, content = Dataset(), Dataset()
-        content.StackID, content.InStackPositionNumber = stack, number
-        content.DimensionIndexValues = [int(stack), number]
-        frame.FrameContentSequence = [content]
-        frame.PlanePositionSequence = [_only(dataset_of(item, number, "MR", identity), "ImagePositionPatient")]
-        frames.append(frame)
-    single.PerFrameFunctionalGroupsSequence = frames
-    set_pixels(single, np.stack([item.pixels.T for item in slices]))
-    return single
-
-
-def _only(dataset: Dataset, *names: str) -> Dataset:
-    result = Dataset()
-    for name in names:
-        result[name] = dataset[name]
-    return result
 
 
 def _junk(folder: Path, identity: Identity) -> list[Path]:

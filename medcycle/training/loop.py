@@ -115,9 +115,10 @@ class _Trainer:
             for part in (self.plain.generators, self.plain.discriminators)
         ]
         self.method = self.fabric.setup_module(self.plain)
-        self.average = WeightAverage(self.plain.generators, config.training.ema_decay)
         if state:
             self._restore(state, optimizers)  # after the move, so that Adam's moments land where the weights are
+        else:
+            self.average = WeightAverage(self.plain.generators, config.training.ema_decay)
         for name in FORWARD_METHODS:
             self.method.mark_forward_method(name)
         generators, discriminators = (self.fabric.setup_optimizers(optimizer) for optimizer in optimizers)

@@ -26,6 +26,9 @@ POSITION_TOLERANCE = 0.05
 DIRECTION_TOLERANCE = 1e-3
 """How far a direction cosine may differ between the slices of one stack."""
 
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
+"""What pydicom raises on damaged files, beside `InvalidDicomError` on files of another kind."""
+
 HEADER_TAGS = ["SeriesInstanceUID", "SOPInstanceUID", "Modality", "PatientID", "SeriesDescription", "Rows"]
 
 Floats = npt.NDArray[np.float64]
@@ -114,7 +117,7 @@ def _image_header(path: Path) -> Dataset | None:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)
     except InvalidDicomError:
         return None
-    except (OSError, EOFError, ValueError, KeyError, NotImplementedError) as error:
+    except UNREADABLE as error:
         log.warning("%s: not readable as DICOM (%s); skipped", path, error)
         return None
     return header if "SeriesInstanceUID" in header and "Rows" in header else None
@@ -123,7 +126,7 @@ def _image_header(path: Path) -> Dataset | None:
 def _read(path: Path, *, pixels: bool) -> Dataset:
     try:
         return pydicom.dcmread(path, stop_before_pixels=not pixels)
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, NotImplementedError) as error:
+    except (InvalidDicomError, *UNREADABLE) as error:
         raise UnreadableFile(f"{path}: not a readable DICOM file ({error}); export it again") from error
 
 
