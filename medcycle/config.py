@@ -1,6 +1,6 @@
 """The configuration: pure data, checked when it is read.
 
-A configuration is a YAML file of four sections, `data`, `network`, `method` and `training`. Unknown keys are errors.
+A configuration is a YAML file of the sections of `Config`. Unknown keys are errors.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ __all__ = [
     "DataConfig",
     "MethodConfig",
     "NetworkConfig",
+    "RandomizeConfig",
     "TrainingConfig",
     "config_names",
     "load_config",
@@ -59,6 +60,26 @@ class DataConfig(Section):
     max_scaling: float = Field(0.05, ge=0, lt=0.5, description="largest random change of size, as a fraction")
 
 
+class RandomizeConfig(Section):
+    """The MR-like images that are made from CT by random tissue contrast."""
+
+    physical_share: float = Field(
+        0.5, ge=0, le=1, description="part of the contrasts that a sequence gives; the others are plain random"
+    )
+    structure_scale: tuple[Positive, Positive] = Field(
+        (3, 12), description="size, voxels, of shapes in soft tissue that CT does not show"
+    )
+    texture: float = Field(0.08, ge=0, le=1, description="fine variation of the signal within a tissue")
+    bias: float = Field(0.3, ge=0, le=2, description="largest strength of the receive field, 0 for none")
+    bias_scale: tuple[float, float] = Field((0.3, 0.8), description="its grain, as parts of the image's size")
+    blur: float = Field(1.0, ge=0, le=5, description="largest blur along each axis, standard deviation in voxels")
+    noise: float = Field(0.06, ge=0, le=1, description="largest Rician noise, relative to the brightest tissue")
+    gain: tuple[float, float] = Field((0.6, 1.1), description="random factor after the scaling to a percentile")
+    gamma: float = Field(
+        0.4, ge=0, le=2, description="largest exponent of the grey values is exp(gamma), least its inverse"
+    )
+
+
 class NetworkConfig(Section):
     """The generators and discriminators."""
 
@@ -79,6 +100,9 @@ class MethodConfig(Section):
     name: Literal["cyclegan"] = Field("cyclegan", description="how the two directions are learned")
     cycle_weight: Weight = Field(10.0, description="weight of the cycle loss")
     identity_weight: Weight = Field(5.0, description="weight of the identity loss")
+    anchor_weight: Weight = Field(
+        0.0, description="weight of the L1 loss on MR-like images made from the CT by random contrast; 0 for none"
+    )
 
 
 class TrainingConfig(Section):
@@ -92,6 +116,9 @@ class TrainingConfig(Section):
     pool_size: int = Field(50, ge=0, description="earlier outputs kept to train each discriminator; 0 for none")
     ema_decay: float = Field(
         0.999, ge=0, lt=1, description="what a step keeps of the generators' running average; 0 keeps the last weights"
+    )
+    warm_start: float = Field(
+        0.0, ge=0, le=1, description="part of the run that trains MR to CT on MR-like images alone, before all losses"
     )
     seed: int = Field(0, ge=0, description="seed of weights, sampling and augmentation")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
@@ -109,12 +136,13 @@ class Config(Section):
     """A whole configuration."""
 
     data: DataConfig = DataConfig()
+    randomize: RandomizeConfig = RandomizeConfig()
     network: NetworkConfig = NetworkConfig()
     method: MethodConfig = MethodConfig()
     training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")
-    def _patch_fits_network(self) -> Self:
+    def _parts_fit(self) -> Self:
         if len(self.data.patch_size) != self.network.spatial_dims:
             raise ValueError(
                 f"data.patch_size has {len(self.data.patch_size)} sizes, network.spatial_dims is "
@@ -125,6 +153,8 @@ class Config(Section):
         ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
         if list(ends) != sorted(set(ends)):
             raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")
+        if self.training.warm_start and not self.method.anchor_weight:
+            raise ValueError("training.warm_start needs a method.anchor_weight above 0, or set it to 0")
         return self
 
 

@@ -31,6 +31,11 @@ class IntensityMap(Protocol):
         """[−1, 1] to real units."""
         ...
 
+    @property
+    def corners(self) -> tuple[list[float], list[float]]:
+        """Where the map bends, ends included: real units, and their values in [−1, 1]."""
+        ...
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values from which `map_from_dict` makes the map again."""
         ...
@@ -61,6 +66,11 @@ class _Linear:
         """[`bottom`, 1] to real units; what lies beyond is clipped."""
         clipped = np.clip(values.astype(np.float32), self.bottom, 1)
         return cast(Floats, (clipped - np.float32(self.bottom)) / np.float32(self._gain) + np.float32(self.low))
+
+    @property
+    def corners(self) -> tuple[list[float], list[float]]:
+        """The map's ends: real units, and their values in [−1, 1]."""
+        return [self.low, self.high], [self.bottom, 1]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values from which `map_from_dict` makes the map again."""
@@ -108,11 +118,11 @@ class HounsfieldCurve:
 
     def forward(self, values: Array) -> Floats:
         """Real units to [−1, 1]; what lies beyond the window is clipped."""
-        return np.interp(values, *self._corners).astype(np.float32)
+        return np.interp(values, *self.corners).astype(np.float32)
 
     def inverse(self, values: Array) -> Floats:
         """[−1, 1] to real units; what lies beyond [−1, 1] is clipped."""
-        hounsfield, mapped = self._corners
+        hounsfield, mapped = self.corners
         return np.interp(values, mapped, hounsfield).astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,7 +130,8 @@ class HounsfieldCurve:
         return {"kind": type(self).__name__, **asdict(self)}
 
     @property
-    def _corners(self) -> tuple[list[float], list[float]]:
+    def corners(self) -> tuple[list[float], list[float]]:
+        """Where the map bends, ends included: real units, and their values in [−1, 1]."""
         air, bone = self.soft_low - self.low, self.high - self.soft_high
         first = -1 + 2 * (1 - self.share) * air / (air + bone)
         return [self.low, self.soft_low, self.soft_high, self.high], [-1, first, first + 2 * self.share, 1]

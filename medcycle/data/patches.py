@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from medcycle.config import DataConfig
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
+from medcycle.volume import Array
 
 __all__ = ["UnpairedPatches", "preview_pairs"]
 
@@ -46,20 +47,28 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """A `source` (MR) and a `target` (CT) patch, float32 in [−1, 1], shape (1, *patch_size)."""
+        """A `source` (MR) and a `target` (CT) patch, float32 in [−1, 1], and the `body` of the target, booleans.
+
+        All have the shape (1, *patch_size).
+        """
         if not 0 <= index < self.length:
             raise IndexError(index)
-        return {
-            domain: self._draw(cases, np.random.default_rng([self.seed, index, number]))
-            for number, (domain, cases) in enumerate(self.cases.items())
-        }
+        (source, _), (target, body) = (
+            self._draw(cases, np.random.default_rng([self.seed, index, number]))
+            for number, cases in enumerate(self.cases.values())
+        )
+        return {"source": source, "target": target, "body": body}
 
-    def _draw(self, cases: Sequence[tuple[StoredCase, list[int]]], random: np.random.Generator) -> Tensor:
+    def _draw(
+        self, cases: Sequence[tuple[StoredCase, list[int]]], random: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
         case, slices = cases[int(random.integers(len(cases)))]
         position = slices[int(random.integers(len(slices)))]
         self.transform.set_random_state(seed=int(random.integers(2**31)))
-        patch = self.transform(_image(case, position, self.spatial_dims))
-        return _plain(patch).clamp(-1, 1).contiguous()
+        both = torch.cat([_slice(array, position, self.spatial_dims) for array in (case.image, case.body)])
+        both[1].mul_(2).sub_(1)  # −1 is what padding adds
+        image, body = _plain(self.transform(both)).clamp(-1, 1)
+        return image[None].contiguous(), body[None] > 0
 
 
 def preview_pairs(store: Store, config: DataConfig, count: int = 3) -> tuple[Tensor, Tensor]:
@@ -72,14 +81,15 @@ def preview_pairs(store: Store, config: DataConfig, count: int = 3) -> tuple[Ten
     pairs = list(zip(_usable(store.mr, config), _usable(store.ct, config), strict=False))[:count]
     columns = []
     for cases in zip(*pairs, strict=True):
-        images = [_image(case, slices[len(slices) // 2], len(config.patch_size)) for case, slices in cases]
+        images = [_slice(case.image, slices[len(slices) // 2], len(config.patch_size)) for case, slices in cases]
         columns.append(torch.stack([_plain(centred(image)) for image in images]))
     return columns[0], columns[1]
 
 
-def _image(case: StoredCase, position: int, spatial_dims: int) -> Tensor:
-    image = case.image[:, :, position] if spatial_dims == 2 else case.image
-    return torch.from_numpy(np.array(image[None], dtype=np.float32, order="C"))
+def _slice(array: Array, position: int, spatial_dims: int) -> Tensor:
+    """An axial slice, or for 3D the whole array, as float32 of shape (1, *sizes)."""
+    part = array[:, :, position] if spatial_dims == 2 else array
+    return torch.from_numpy(np.array(part[None], dtype=np.float32, order="C"))
 
 
 def _plain(patch: Any) -> Tensor:

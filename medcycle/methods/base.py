@@ -21,10 +21,12 @@ class Batch(NamedTuple):
     Args:
         source: shape (batch, channels, *sizes), values in [−1, 1].
         target: the same of the other domain.
+        likeness: images like the source's, made from `target`, voxel by voxel; None if the method does not use them.
     """
 
     source: Tensor
     target: Tensor
+    likeness: Tensor | None = None
 
 
 class Method(nn.Module, ABC):
@@ -49,6 +51,10 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
         """Weighted scalar losses, by name; their sum trains the generators."""
+
+    @abstractmethod
+    def warm_start_losses(self, batch: Batch) -> Losses:
+        """What `generator_losses` gives for the batch's pairs of likeness and target alone."""
 
     @abstractmethod
     def fakes(self, outputs: Outputs) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ def build_method(config: Config) -> Method:
         _discriminator(config.network),
         cycle_weight=config.method.cycle_weight,
         identity_weight=config.method.identity_weight,
+        anchor_weight=config.method.anchor_weight,
     )
     initialise(method)
     return method

@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from medcycle.losses.adversarial import discriminator_loss, generator_loss
 from medcycle.losses.cycle import cycle_loss, identity_loss
@@ -24,6 +25,7 @@ class CycleGan(Method):
         judge_source: discriminator of source images.
         cycle_weight: weight of the cycle losses.
         identity_weight: weight of the identity losses; 0 leaves them out.
+        anchor_weight: weight of the L1 loss on the batch's pairs of likeness and target, where it has them.
     """
 
     def __init__(
@@ -35,38 +37,38 @@ class CycleGan(Method):
         *,
         cycle_weight: float = 10.0,
         identity_weight: float = 5.0,
+        anchor_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.generators = nn.ModuleDict({"target": to_target, "source": to_source})
         self.discriminators = nn.ModuleDict({"target": judge_target, "source": judge_source})
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
+        self.anchor_weight = anchor_weight
 
     def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
         """Source images to target images, or target to source with `reverse`."""
         return cast(Tensor, self.generators["source" if reverse else "target"](source))
 
     def forward(self, batch: Batch) -> Outputs:
-        """Both translations, both cycles and, if they are weighted, both identities."""
-        to_target, to_source = self.generators["target"], self.generators["source"]
-        # Instance normalisation keeps images apart, so that those of both domains can share one pass.
-        synthetic_target, *same_target = to_target(self._stacked(batch.source, batch.target)).split(len(batch.source))
-        synthetic_source, *same_source = to_source(self._stacked(batch.target, batch.source)).split(len(batch.target))
-        outputs = {
-            "synthetic_target": synthetic_target,
-            "synthetic_source": synthetic_source,
-            "restored_source": to_source(synthetic_target),
-            "restored_target": to_target(synthetic_source),
-        }
+        """Both translations, both cycles and what is weighted of both identities and the anchor."""
+        to_target, to_source = {"synthetic_target": batch.source}, {"synthetic_source": batch.target}
         if self.identity_weight:
-            outputs |= {"same_target": same_target[0], "same_source": same_source[0]}
+            to_target["same_target"], to_source["same_source"] = batch.target, batch.source
+        if self.anchor_weight and batch.likeness is not None:
+            to_target["anchored_target"] = batch.likeness
+        outputs = self._one_pass("target", to_target) | self._one_pass("source", to_source)
+        outputs["restored_source"] = self.generators["source"](outputs["synthetic_target"])
+        outputs["restored_target"] = self.generators["target"](outputs["synthetic_source"])
         return outputs
 
-    def _stacked(self, translated: Tensor, unchanged: Tensor) -> Tensor:
-        return torch.cat([translated, unchanged]) if self.identity_weight else translated
+    def _one_pass(self, to: str, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """All inputs of a generator at once: instance normalisation keeps images apart."""
+        made = self.generators[to](torch.cat(list(inputs.values()))).split([len(item) for item in inputs.values()])
+        return dict(zip(inputs, made, strict=True))
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
-        """Adversarial, cycle and identity losses of both directions."""
+        """Adversarial, cycle and identity losses of both directions, and the anchor."""
         losses = {}
         for domain, real in (("target", batch.target), ("source", batch.source)):
             judge = self.discriminators[domain]
@@ -74,7 +76,18 @@ class CycleGan(Method):
             losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], self.cycle_weight)
             if self.identity_weight:
                 losses[f"identity_{domain}"] = identity_loss(real, outputs[f"same_{domain}"], self.identity_weight)
+        if "anchored_target" in outputs:
+            losses["anchor_target"] = self._anchor_loss(batch, outputs["anchored_target"])
         return losses
+
+    def warm_start_losses(self, batch: Batch) -> Losses:
+        """The anchor alone, which trains the generator to the target. Raises `ValueError` without a likeness."""
+        if batch.likeness is None:
+            raise ValueError("a warm start needs a likeness in the batch")
+        return {"anchor_target": self._anchor_loss(batch, self.translate(batch.likeness))}
+
+    def _anchor_loss(self, batch: Batch, anchored: Tensor) -> Tensor:
+        return self.anchor_weight * functional.l1_loss(anchored, batch.target)
 
     def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
         """The synthetic images of both domains."""

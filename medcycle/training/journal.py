@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,10 @@ class Journal:
         self._pending.append(losses)
         if step % self._every:
             return
-        means = {name: torch.stack([item[name] for item in self._pending]).mean().item() for name in losses}
+        names = dict.fromkeys(name for item in self._pending for name in item)
+        means = {
+            name: torch.stack([item[name] for item in self._pending if name in item]).mean().item() for name in names
+        }
         self._pending.clear()
         broken = [name for name, value in means.items() if not math.isfinite(value)]
         if broken:
@@ -63,13 +66,12 @@ class Journal:
         self._board.close()
 
     def _write(self, step: int, elapsed_seconds: float, means: Mapping[str, float]) -> None:
-        new = not self._columns
-        self._columns = self._columns or ["step", "elapsed_seconds", *means]
+        columns = self._columns or ["step", "elapsed_seconds"]
+        if more := [name for name in means if name not in columns]:
+            self._columns = [*columns, *more]
+            _set_header(self._file, self._columns)
         with self._file.open("a", newline="", encoding="utf-8") as stream:
-            rows = csv.DictWriter(stream, self._columns)
-            if new:
-                rows.writeheader()
-            rows.writerow(
+            csv.DictWriter(stream, self._columns).writerow(
                 {"step": step, "elapsed_seconds": f"{elapsed_seconds:.1f}"}
                 | {name: f"{value:.6g}" for name, value in means.items()}
             )
@@ -113,11 +115,25 @@ def _axial(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.asarray(array.T[::-1, ::-1])  # anterior on top, the patient's right on the left, as radiologists look
 
 
-def _truncate(file: Path, step: int) -> Sequence[str]:
-    if not file.is_file():
-        return []
-    with file.open(newline="", encoding="utf-8") as stream:
-        header, *rows = list(csv.reader(stream)) or [[]]
-    kept = [row for row in rows if row and int(row[0]) <= step]
-    write_text(file, "".join(",".join(row) + "\n" for row in [header, *kept]))
+def _truncate(file: Path, step: int) -> list[str]:
+    header, *rows = _read(file)
+    _replace(file, header, [row for row in rows if int(row[0]) <= step])
     return header
+
+
+def _set_header(file: Path, header: list[str]) -> None:
+    """Rename the columns there are and add empty ones to the rows written so far."""
+    _, *rows = _read(file)
+    _replace(file, header, [row + [""] * (len(header) - len(row)) for row in rows])
+
+
+def _read(file: Path) -> list[list[str]]:
+    if not file.is_file():
+        return [[]]
+    with file.open(newline="", encoding="utf-8") as stream:
+        return [row for row in csv.reader(stream) if row] or [[]]
+
+
+def _replace(file: Path, header: list[str], rows: list[list[str]]) -> None:
+    if header:
+        write_text(file, "".join(",".join(row) + "\n" for row in [header, *rows]))

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Subset
 from medcycle import __version__
 from medcycle.config import Config
 from medcycle.data.patches import UnpairedPatches, preview_pairs
+from medcycle.data.randomize import ContrastRandomizer
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import BadCheckpoint, UsageError
 from medcycle.intensity import IntensityMap, MrPercentile
@@ -35,13 +36,13 @@ from medcycle.training.journal import Journal, draw_preview
 from medcycle.training.pool import ImagePool
 from medcycle.training.runtime import make_fabric
 from medcycle.training.signals import StopRequest
-from medcycle.training.step import Optimizers, training_step
+from medcycle.training.step import Optimizers, training_step, warm_start_step
 
 __all__ = ["TrainingResult", "learning_rate_factor", "require_run_folder", "train"]
 
 LAST = Path("checkpoints", "last.pt")
 
-FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate")
+FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "warm_start_losses")
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,8 @@ class _Trainer:
         self.elapsed = 0.0
         self.intensity = _typical_intensity(store)
         self.fabric: Fabric = make_fabric(config.training)
+        self.randomizer = ContrastRandomizer(self.intensity["ct"], config.randomize)
+        self.random = torch.Generator(self.fabric.device)
         torch.manual_seed(config.training.seed)
         self.plain: Method = build_method(config)
         self.pools = {
@@ -138,7 +141,10 @@ class _Trainer:
                     break
                 rate = settings.learning_rate * learning_rate_factor(self._progress())
                 self.optimizers.set_learning_rate(rate)
-                losses = training_step(self.fabric, self.method, batch, self.optimizers, self.pools)
+                if self._progress() < settings.warm_start:
+                    losses = warm_start_step(self.fabric, self.method, batch, self.optimizers)
+                else:
+                    losses = training_step(self.fabric, self.method, batch, self.optimizers, self.pools)
                 self.average.update()
                 self.step += 1
                 self.elapsed = before + time.monotonic() - start
@@ -165,7 +171,14 @@ class _Trainer:
             pin_memory=self.fabric.device.type == "cuda",
         )
         for item in cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader)):
-            yield Batch(item["source"], item["target"])
+            likeness = self._likeness(item["target"], item["body"]) if self.config.method.anchor_weight else None
+            yield Batch(item["source"], item["target"], likeness)
+
+    def _likeness(self, target: Tensor, body: Tensor) -> Tensor:
+        """Depends on the seed and the step alone, so that a resumed run sees the same."""
+        seed = np.random.SeedSequence([self.config.training.seed, self.step]).generate_state(1, np.uint64)[0]
+        self.random.manual_seed(int(seed))
+        return self.randomizer(target, body, self.random)
 
     def _preview_batch(self) -> Batch:
         source, target = preview_pairs(self.store, self.config.data)

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from medcycle.methods.base import Batch, Losses
 from medcycle.training.pool import ImagePool
 
-__all__ = ["Optimizers", "training_step"]
+__all__ = ["Optimizers", "training_step", "warm_start_step"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,13 @@ def training_step(
     discriminator_losses = method.discriminator_losses(batch, fakes)  # type: ignore[operator]
     _descend(fabric, optimizers.discriminators, discriminator_losses)
     return {name: loss.detach() for name, loss in {**generator_losses, **discriminator_losses}.items()}
+
+
+def warm_start_step(fabric: Fabric, method: nn.Module, batch: Batch, optimizers: Optimizers) -> Losses:
+    """Improve the generators on the batch's pairs of likeness and target alone; arguments as of `training_step`."""
+    losses: Losses = method.warm_start_losses(batch)  # type: ignore[operator]
+    _descend(fabric, optimizers.generators, losses)
+    return {name: loss.detach() for name, loss in losses.items()}
 
 
 def _descend(fabric: Fabric, optimizer: Optimizer, losses: Mapping[str, Tensor]) -> None:

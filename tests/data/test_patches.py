@@ -25,7 +25,11 @@ def test_patches_depend_on_seed_and_index_alone(store: Store) -> None:
 def test_shapes_and_ranges(store: Store, size: tuple[int, ...]) -> None:
     patches = UnpairedPatches(store, DataConfig(patch_size=size), length=5, seed=0)
     for index in range(5):
-        for patch in patches[index].values():
+        item = patches[index]
+        assert item["body"].dtype == torch.bool
+        assert item["body"].shape == (1, *size)
+        assert (item["target"][~item["body"]] < -0.5).float().mean() > 0.95  # air, but for the border's interpolation
+        for patch in (item["source"], item["target"]):
             assert type(patch) is torch.Tensor  # metadata of MONAI's would slow training down
             assert patch.shape == (1, *size)
             assert patch.dtype == torch.float32
@@ -43,6 +47,13 @@ def test_without_augmentation_slices_are_as_stored(store: Store) -> None:
     low = [(64 - n) // 2 for n in stored[0].shape]
     inner = patch[low[0] : low[0] + stored[0].shape[0], low[1] : low[1] + stored[0].shape[1]]
     assert any(torch.equal(inner, slice_) for slice_ in stored)
+
+
+def test_the_body_moves_with_the_image(store: Store) -> None:
+    patches = UnpairedPatches(store, DataConfig(patch_size=(64, 64), max_rotation=45), length=10, seed=0)
+    for index in range(10):
+        target, body = patches[index]["target"], patches[index]["body"]
+        assert ((target > -0.9) == body).float().mean() > 0.9
 
 
 def test_every_case_is_drawn_and_no_empty_slice(store: Store) -> None:

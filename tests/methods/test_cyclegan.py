@@ -63,6 +63,18 @@ def test_without_identity(batch: Batch) -> None:
     assert not any(name.startswith("identity") for name in method.generator_losses(batch, outputs))
 
 
+def test_the_anchor_is_the_l1_loss_on_pairs(batch: Batch) -> None:
+    method = build_method(load_config("demo", [*TINY, "method.anchor_weight=7", "training.warm_start=0"]))
+    anchored = batch._replace(likeness=batch.source.flip(-1))
+    outputs = method(anchored)
+    expected = 7 * (method.translate(anchored.likeness) - batch.target).abs().mean()
+    torch.testing.assert_close(method.generator_losses(anchored, outputs)["anchor_target"], expected)
+    torch.testing.assert_close(method.warm_start_losses(anchored), {"anchor_target": expected})
+    assert "anchor_target" not in method.generator_losses(batch, method(batch))
+    with pytest.raises(ValueError, match="likeness"):
+        method.warm_start_losses(batch)
+
+
 def test_each_half_moves_only_its_own_weights(method: CycleGan, batch: Batch) -> None:
     sum(method.generator_losses(batch, method(batch)).values()).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in method.generators.parameters() if p.ndim > 1)

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ import yaml
 from medcycle.config import Config, load_config
 from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, TrainingFailed, UsageError
+from medcycle.methods.build import build_method
 from medcycle.methods.saved import load_method, read_checkpoint
+from medcycle.training.journal import Journal
 from medcycle.training.loop import learning_rate_factor, train
 from tests.sizes import TINY
 
@@ -80,6 +83,52 @@ def test_a_resumed_run_equals_one_in_one_go(finished: Path, store: Store, tmp_pa
     whole, parts = (load_method(path / "checkpoints" / "last.pt").method.state_dict() for path in (finished, run))
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name], tensor, rtol=0, atol=0)
+
+
+ANCHORED = ["method.anchor_weight=10", "training.warm_start=0.5"]
+
+
+def test_a_warm_start_trains_one_generator_on_pairs_alone(store: Store, tmp_path: Path) -> None:
+    train(config(*ANCHORED), store, tmp_path / "run")
+    warm, *_, whole = rows(tmp_path / "run")
+    assert float(warm["anchor_target"]) > 0
+    assert float(whole["anchor_target"]) > 0
+    assert (warm["cycle_target"], warm["discriminator_source"]) == ("", "")
+    assert float(whole["cycle_target"]) > 0
+
+    train(config("method.anchor_weight=10", "training.warm_start=1"), store, tmp_path / "warm")
+    torch.manual_seed(0)
+    start = build_method(config()).state_dict()
+    state = read_checkpoint(tmp_path / "warm" / "checkpoints" / "last.pt")["method"]
+    moved = {name.split(".")[1] for name in start if not torch.equal(start[name], state[name])}
+    assert moved == {"target"}
+    assert all(torch.equal(start[name], state[name]) for name in start if name.startswith("discriminators"))
+
+
+@pytest.mark.parametrize("first", [2, 4])
+def test_an_anchored_run_can_be_resumed(
+    store: Store, tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(config(*ANCHORED), store, whole)
+    note = Journal.note
+
+    def note_and_stop(journal: Journal, step: int, *rest: Any) -> None:
+        note(journal, step, *rest)
+        if step == first:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "note", note_and_stop)
+        assert train(config(*ANCHORED), store, parts).step == first
+    assert train(config(*ANCHORED), store, parts, resume=True).step == 6
+    ends = [load_method(run / "checkpoints" / "last.pt").method.state_dict() for run in (whole, parts)]
+    for name, tensor in ends[0].items():
+        torch.testing.assert_close(ends[1][name], tensor, rtol=0, atol=0)
+    columns = [key for key in rows(whole)[-1] if key != "elapsed_seconds"]
+    assert [[row[key] for key in columns] for row in rows(parts)] == [
+        [row[key] for key in columns] for row in rows(whole)
+    ]
 
 
 def test_a_checkpoint_holds_the_average_and_what_to_go_on_from(store: Store, tmp_path: Path) -> None:
