@@ -108,7 +108,7 @@ def evaluate(
 
 def demo(
     output: Annotated[Path, typer.Option(help="Folder to write to; new or empty.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 5.5,
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 5.0,
 ) -> None:
     """Show the whole way on generated heads: inspect, prepare, train, synthesize, evaluate."""
     from medcycle.cli.demo import run_demo

@@ -19,7 +19,7 @@ from medcycle.evaluation.cases import match_cases
 from medcycle.evaluation.tables import Summary, evaluate, write_tables
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
-from medcycle.phantom import T1_FAT_SUPPRESSED, write_cohort
+from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
 from medcycle.synthesis.cohort import synthesize_path
 from medcycle.training.loop import train
 
@@ -66,7 +66,7 @@ def run_demo(output: Path, minutes: float) -> None:
         seed=COHORT_SEED,
         spacing=(SPACING,) * 3,
         paired_cases=TEST_CASES,
-        protocol=T1_FAT_SUPPRESSED,
+        protocol=T1_GRADIENT_ECHO,
     )
     _say("2/6 inspect")
     print_findings(inspect_paths([cohort / "mr", cohort / "ct"]))

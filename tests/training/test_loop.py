@@ -30,7 +30,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric"
 def config(*overrides: str) -> Config:
     small = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
     every = ["training.log_every=2", "training.preview_every=100", "training.checkpoint_every=100"]
-    return load_config("demo", [*small, *every, "training.max_minutes=null", "training.max_steps=6", *overrides])
+    plain = ["method.anchor_weight=0", "training.warm_start=0"]
+    return load_config(
+        "demo", [*small, *every, *plain, "training.max_minutes=null", "training.max_steps=6", *overrides]
+    )
 
 
 def rows(run: Path) -> list[dict[str, str]]:
