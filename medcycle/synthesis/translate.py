@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from monai.inferers import Inferer, SliceInferer, SlidingWindowInferer
 from torch import Tensor
-from torch.nn.functional import pad
 
 from medcycle.body import Modality
 from medcycle.config import Config
-from medcycle.data.prepare import prepare_volume
+from medcycle.data.prepare import Prepared, prepare_volume
 from medcycle.errors import DataError
 from medcycle.intensity import IntensityMap
 from medcycle.methods.base import Method
@@ -31,8 +32,9 @@ SOURCE_OF: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 OUTSIDE: dict[Modality, float] = {"ct": -1024.0, "mr": 0.0}
 """The value, in real units, of what lies outside the body."""
 
-MIN_PLANE = 32
-"""Smaller planes are padded to this: mirrored borders need room at a quarter of the resolution."""
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Slices = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, b
     prepared = prepare_volume(volume, SOURCE_OF[to], saved.config.data)
     if not prepared.body.array.any():
         raise DataError("no body found; check that the volume shows a patient")
-    output = _infer(prepared.image.array, saved.method, saved.config, reverse=to == "mr", batch_size=batch_size)
+    output = _infer(prepared, saved.method, saved.config, reverse=to == "mr", batch_size=batch_size)
     values = prepared.image.with_array(saved.intensity[to].inverse(output))
     on_source = resample_to(values, volume.grid, background=OUTSIDE[to])
     inside = resample_to(prepared.body.with_array(prepared.body.array.astype(np.float32)), volume.grid, background=0.0)
@@ -74,32 +76,40 @@ def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, b
     return Synthesis(volume.with_array(finished), body, prepared.intensity)
 
 
-def _infer(
-    image: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
-    method: Method,
-    config: Config,
-    *,
-    reverse: bool,
-    batch_size: int,
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _infer(prepared: Prepared, method: Method, config: Config, *, reverse: bool, batch_size: int) -> Floats:
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     method = method.to(device).eval()
-    tensor, crop = _pad(torch.from_numpy(np.ascontiguousarray(image))[None, None], config)
-    inferer = _inferer(tuple(tensor.shape[2:]), config, batch_size)
+    sizes, taken, place = _frame(prepared.body.array, config.data.patch_size)
+    framed = torch.full((1, 1, *sizes), -1.0)
+    framed[0, 0][place] = torch.from_numpy(np.ascontiguousarray(prepared.image.array[taken]))
+    inferer = _inferer(sizes, config, batch_size)
     with torch.inference_mode():
-        output = cast(Tensor, inferer(tensor.to(device), partial(method.translate, reverse=reverse)))
-    return cast("np.ndarray[tuple[int, ...], np.dtype[np.float32]]", output[0, 0].float().cpu().numpy()[crop])
+        made = cast(Tensor, inferer(framed.to(device), partial(method.translate, reverse=reverse)))
+    output = np.full(prepared.image.grid.shape, -1, dtype=np.float32)
+    output[taken] = made[0, 0][place].float().cpu().numpy()
+    return output
 
 
-def _pad(tensor: Tensor, config: Config) -> tuple[Tensor, tuple[slice, ...]]:
-    """Background added at the far ends, so that the network's sizes fit, and the slices that cut it off again."""
-    sizes = tensor.shape[2:]
-    padded = [
-        max(MIN_PLANE, -(-size // DOWNSAMPLING) * DOWNSAMPLING) if axis < config.network.spatial_dims else size
-        for axis, size in enumerate(sizes)
-    ]
-    margins = [amount for size, new in zip(sizes, padded, strict=True) for amount in (new - size, 0)][::-1]
-    return pad(tensor, margins, value=-1.0), tuple(slice(0, size) for size in sizes)
+def _frame(body: Mask, patch_size: Sequence[int]) -> tuple[tuple[int, ...], Slices, Slices]:
+    """The body with as much around it as training patches have: instance normalisation depends on that.
+
+    Returns:
+        The sizes to give the network, what of the volume goes there, and where in them it is put. The axes that the
+        patch does not have stay whole.
+    """
+    sizes, taken, place = [], [], []
+    for axis, length in enumerate(body.shape):
+        start, size = 0, length
+        if axis < len(patch_size):
+            filled = np.flatnonzero(np.moveaxis(body, axis, 0).reshape(length, -1).any(axis=1))
+            low, high = int(filled[0]), int(filled[-1]) + 1
+            size = max(patch_size[axis], -(-(high - low) // DOWNSAMPLING) * DOWNSAMPLING)
+            start = (low + high - size) // 2
+        ends = max(start, 0), min(start + size, length)
+        sizes.append(size)
+        taken.append(slice(*ends))
+        place.append(slice(ends[0] - start, ends[1] - start))
+    return tuple(sizes), tuple(taken), tuple(place)
 
 
 def _inferer(sizes: tuple[int, ...], config: Config, batch_size: int) -> Inferer:

@@ -72,6 +72,27 @@ def test_batches_do_not_matter() -> None:
     np.testing.assert_allclose(one, many, atol=0.5)
 
 
+class Seen(nn.Module):
+    """Passes images on and keeps what it was given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.given = x
+        return x
+
+
+@pytest.mark.parametrize("margin", [0, 7, 40])
+def test_the_network_sees_the_body_as_in_training(margin: int) -> None:
+    grid = head_grid((64, 80, 6), (3, 3, 12))
+    whole = HEAD.mr(grid)
+    corner = whole.array[whole.array.shape[0] // 2 :]  # the field's border cuts through the head
+    array = np.pad(corner, [(0, margin), (margin, 0), (0, 0)])
+    seen = Seen()
+    synthesize(Volume(array, Grid(array.shape, grid.affine)), saved(seen, seen), "ct")
+    assert seen.given.shape[2:] == (64, 80)  # the demo's patch size
+    rows = (seen.given > -1).any(0)[0].any(1).nonzero()
+    assert abs(rows.min() + rows.max() - 63) <= 1  # in the middle
+
+
 def test_a_volume_without_a_body() -> None:
     with pytest.raises(DataError, match="no body"):
         synthesize(Volume(np.zeros((8, 8, 8)), Grid((8, 8, 8), np.eye(4))), saved(nn.Identity(), nn.Identity()), "ct")
