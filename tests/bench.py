@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from medcycle.config import load_config
+from medcycle.data.prepare import hounsfield_map
+from medcycle.data.randomize import ContrastRandomizer
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 
@@ -72,6 +74,18 @@ def reading() -> dict[str, Callable[[], object]]:
     }
 
 
+def likenesses() -> dict[str, Callable[[], object]]:
+    """MR-like images of 32 slices of 128×128."""
+    config = load_config("head_mr_ct_2d_cpu")
+    randomizer = ContrastRandomizer(hounsfield_map(config.data), config.randomize)
+    target = torch.rand(32, 1, 128, 128) * 2 - 1
+    body, generator = target > -1, torch.Generator().manual_seed(0)
+    return {
+        "one by one": lambda: [randomizer(target[n : n + 1], body[n : n + 1], generator) for n in range(32)],
+        "32 at once": lambda: randomizer(target, body, generator),
+    }
+
+
 def main() -> None:
     """Run all comparisons."""
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
@@ -88,6 +102,7 @@ def main() -> None:
         },
     )
     compare("180 axial slices of 256×256", reading())
+    compare("32 MR-like images of 128×128", likenesses())
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ def rician(images: Tensor, strength: float, generator: torch.Generator) -> Tenso
 
 
 def steepness(values: Tensor) -> Tensor:
-    """The largest difference to a neighbour along any axis, half the central difference's span."""
+    """The largest slope along any axis, by central differences, per voxel."""
     steepest = torch.zeros_like(values)
     for axis in range(2, values.ndim):
         difference = torch.gradient(values, dim=axis)[0].abs()
