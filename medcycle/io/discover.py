@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcycle.errors import EmptyFolder, UnreadableFile
-from medcycle.io.dicom.series import DicomSeries, find_series, read_series
+from medcycle.io.dicom.gate import DicomSeries, find_series
+from medcycle.io.dicom.series import read_series
 from medcycle.io.files import require_exists
 from medcycle.io.itk import ITK_SUFFIXES, read_itk
 from medcycle.io.nifti import NIFTI_SUFFIXES, read_nifti

@@ -6,7 +6,7 @@ import pytest
 from medcycle.data.vetting import looks_like_ct, vet
 from medcycle.errors import DataError, WrongModality
 from medcycle.io import Source, discover
-from medcycle.io.dicom.series import DicomSeries
+from medcycle.io.dicom.gate import DicomSeries
 from medcycle.phantom import T2_SPIN_ECHO, HeadPhantom, head_grid
 from medcycle.volume import Volume
 
@@ -24,7 +24,7 @@ def test_phantoms_are_told_apart(seed: int, tmp_path) -> None:
 
 
 def test_headers_count_too(tmp_path) -> None:
-    series = DicomSeries("1.2", "PT", "", "", (tmp_path / "a.dcm",))
+    series = DicomSeries("1.2", "PT", "", "", (), damaged=(tmp_path / "a.dcm",))
     with pytest.raises(WrongModality, match="modality PT, not MR"):
         vet(Source("a", tmp_path, series), HeadPhantom.random(0).mr(GRID), "mr")
 

@@ -1,0 +1,85 @@
+"""Pixels of DICOM images in real units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.dataset import Dataset
+from pydicom.pixels.utils import pixel_array
+
+from medcycle.errors import UnreadableFile
+from medcycle.io.dicom.frames import Frame, merged_groups, quiet_pydicom
+from medcycle.volume import Array
+
+__all__ = ["read_dataset", "real_units", "same_pixels"]
+
+
+def real_units(frames: Sequence[Frame]) -> Iterator[Array]:
+    """The images of the frames, one after the other, each rescaled by its own slope and intercept.
+
+    Yields:
+        float32, shape (columns, rows); HU for CT.
+
+    Raises:
+        UnreadableFile: if a file is torn, or no decoder knows its compression.
+    """
+    for path, group in groupby(frames, key=lambda frame: frame.file):
+        dataset = read_dataset(path)
+        for frame in group:
+            yield _decoded(dataset, frame)
+
+
+def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
+    """A whole data set. Raises `UnreadableFile` if it is damaged."""
+    try:
+        with quiet_pydicom():
+            return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+    except Exception as error:  # on foreign bytes the parser raises what it likes
+        raise UnreadableFile(f"{path}: not a readable DICOM file ({error}); export it again") from error
+
+
+def same_pixels(first: Frame, second: Frame) -> bool:
+    """Whether two frames show the same values."""
+    return all(np.array_equal(a, b) for a, b in zip(real_units([first]), real_units([second]), strict=True))
+
+
+def _decoded(dataset: Dataset, frame: Frame) -> Array:
+    try:
+        with quiet_pydicom():
+            stored = pixel_array(dataset, index=frame.index)
+    except Exception as error:  # noqa: BLE001 - every decoder has exceptions of its own
+        return _by_itk(frame, error)
+    if stored.shape != frame.size:
+        raise UnreadableFile(
+            f"{frame.file}: pixels of shape {stored.shape}, the header says {frame.size}; export it again"
+        )
+    slope, intercept = _rescale(dataset, frame)
+    return (stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)).T
+
+
+def _by_itk(frame: Frame, reason: Exception) -> Array:
+    """What GDCM inside SimpleITK makes of compressions that pydicom's plugins don't know; it rescales by itself."""
+    try:
+        stored = sitk.GetArrayFromImage(sitk.ReadImage(str(frame.file)))
+    except RuntimeError:
+        raise UnreadableFile(f"{frame.file}: the pixels can't be decoded ({reason}); export it again") from reason
+    if stored.shape[-2:] != frame.size or frame.index >= len(stored):
+        raise UnreadableFile(f"{frame.file}: the pixels can't be decoded ({reason}); export it again") from reason
+    return np.asarray(stored[frame.index], dtype=np.float32).T
+
+
+def _rescale(dataset: Dataset, frame: Frame) -> tuple[float, float]:
+    source = dataset
+    if dataset.get("PerFrameFunctionalGroupsSequence"):
+        source = merged_groups(dataset, frame.index, ("PixelValueTransformationSequence",))
+        source = source if "RescaleSlope" in source else dataset
+    slope, intercept = source.get("RescaleSlope", 1), source.get("RescaleIntercept", 0)
+    values = float(1 if slope in (None, "") else slope), float(intercept or 0)
+    if not np.isfinite(values).all() or values[0] == 0:
+        raise UnreadableFile(f"{frame.file}: RescaleSlope {slope} and RescaleIntercept {intercept}; correct the header")
+    return values
