@@ -21,15 +21,17 @@ class ProgressLine:
     Args:
         title: what is being done.
         total: how many steps it takes.
+        quiet: say nothing, as for work that is done at once.
     """
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int, *, quiet: bool = False) -> None:
         self.title = title
         self.total = total
         self.done = 0
         self._last_line = float("-inf")
         self._bar: Progress | None = None
-        if sys.stderr.isatty():
+        self._quiet = quiet
+        if sys.stderr.isatty() and not quiet:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -57,6 +59,8 @@ class ProgressLine:
         self.done += steps
         if self._bar:
             self._bar.update(self._bar.task_ids[0], advance=steps, note=note)
-        elif self.done >= self.total or time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
+        elif not self._quiet and (
+            self.done >= self.total or time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES
+        ):
             self._last_line = time.monotonic()
             print(f"{self.title} {self.done}/{self.total} {note}".rstrip(), file=sys.stderr, flush=True)  # noqa: T201

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,15 +15,26 @@ Overrides = Annotated[
 ]
 
 
+Irregular = Annotated[
+    bool,
+    typer.Option(
+        "--resample-irregular",
+        help="Rebuild DICOM series with gaps or varying slice distances instead of refusing them.",
+    ),
+]
+
+
 def inspect(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders to look through.")],
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the findings there.")] = None,
+    headers: Annotated[bool, typer.Option("--headers", help="Read headers only, no voxels: fast, but less.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
 ) -> None:
     """Say what volumes there are, and whether they are sound."""
     from medcycle.cli.tables import print_findings
     from medcycle.data.findings import inspect_paths, write_findings
 
-    findings = inspect_paths(paths)
+    findings = inspect_paths(paths, workers=workers, voxels=not headers)
     if json_file:
         write_findings(findings, json_file)
     print_findings(findings)
@@ -34,12 +46,15 @@ def prepare(
     ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients or the same.")],
     config: Annotated[str, typer.Option(help="A configuration's name or file.")] = "head_mr_ct_2d",
     overrides: Overrides = None,
+    resample_irregular: Irregular = False,
 ) -> None:
     """Vet two folders and prepare them for training."""
     from medcycle.config import load_config
     from medcycle.data.catalogue import find_cohort, prepare_cohort
 
-    made = prepare_cohort(find_cohort(mr, ct), store, load_config(config, overrides or ()).data)
+    made = prepare_cohort(
+        find_cohort(mr, ct, resample_irregular=resample_irregular), store, load_config(config, overrides or ()).data
+    )
     typer.echo(f"{store}: {len(made.mr)} MR and {len(made.ct)} CT prepared")
 
 
@@ -51,6 +66,7 @@ def train(
     store: Annotated[Path | None, typer.Option(help="A store that `medcycle prepare` made, instead.")] = None,
     overrides: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
+    resample_irregular: Irregular = False,
 ) -> None:
     """Train on two folders of scans, or on a prepared store."""
     from medcycle.config import load_config
@@ -59,7 +75,7 @@ def train(
 
     settings = load_config(config, overrides or ())
     loop.require_run_folder(output, resume=resume)
-    prepared = store_for_training(settings.data, store, mr, ct, output)
+    prepared = store_for_training(settings.data, store, mr, ct, output, resample_irregular=resample_irregular)
     typer.echo(f"training on {len(prepared.mr)} MR and {len(prepared.ct)} CT, prepared in {prepared.root}")
     result = loop.train(settings, prepared, output, resume=resume)
     typer.echo(
@@ -77,12 +93,19 @@ def synthesize(
         Literal["nifti", "dicom", "both"], typer.Option("--format", help="What to write.")
     ] = "nifti",
     batch_size: Annotated[int, typer.Option(min=1, help="Slices or windows computed together.")] = 8,
+    resample_irregular: Irregular = False,
 ) -> None:
     """Make synthetic CT from MR, or MR from CT, on the input's grid."""
     from medcycle.synthesis.cohort import synthesize_path
 
     written = synthesize_path(
-        run_or_checkpoint, input_path, output, to=to, output_format=output_format, batch_size=batch_size
+        run_or_checkpoint,
+        input_path,
+        output,
+        to=to,
+        output_format=output_format,
+        batch_size=batch_size,
+        resample_irregular=resample_irregular,
     )
     for path in written:
         typer.echo(f"wrote {path}")

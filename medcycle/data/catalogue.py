@@ -13,7 +13,7 @@ from medcycle.body import Modality
 from medcycle.config import DataConfig
 from medcycle.data.prepare import prepare_volume
 from medcycle.data.store import STORE_VERSION, Store, write_case
-from medcycle.data.vetting import vet
+from medcycle.data.vetting import require_trainable, vet
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
 from medcycle.io.discover import Source, discover
 from medcycle.io.files import require_exists, write_text
@@ -32,8 +32,13 @@ PREPARATION_KEYS = {"spacing", "hu_window", "soft_tissue", "soft_tissue_share", 
 """The settings that the stored arrays depend on; the rest only decide how they are sampled."""
 
 
-def find_cohort(mr: Path, ct: Path) -> Cohort:
+def find_cohort(mr: Path, ct: Path, *, resample_irregular: bool = False) -> Cohort:
     """The volumes of both folders.
+
+    Args:
+        mr: a folder of MR.
+        ct: a folder of CT.
+        resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
 
     Raises:
         UsageError: if a folder is not there, or both are the same.
@@ -44,7 +49,7 @@ def find_cohort(mr: Path, ct: Path) -> Cohort:
     cohort: Cohort = {}
     for modality, folder in (("mr", mr), ("ct", ct)):
         require_exists(folder, f"a folder of {modality.upper()} volumes")
-        cohort[modality] = discover(folder)  # type: ignore[index]
+        cohort[modality] = discover(folder, resample_irregular=resample_irregular)  # type: ignore[index]
         if not cohort[modality]:  # type: ignore[index]
             raise EmptyFolder(
                 f"{folder}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series) for {modality.upper()}"
@@ -55,7 +60,14 @@ def find_cohort(mr: Path, ct: Path) -> Cohort:
 def cohort_key(cohort: Cohort, config: DataConfig) -> str:
     """A digest of the files' paths, sizes and times and of the settings that preparation depends on."""
     files = [
-        (modality, source.name, str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns)
+        (
+            modality,
+            source.name,
+            source.resample_irregular,
+            str(file.resolve()),
+            file.stat().st_size,
+            file.stat().st_mtime_ns,
+        )
         for modality, sources in cohort.items()
         for source in sources
         for file in source.files
@@ -101,7 +113,15 @@ def _make_room(root: Path) -> None:
     write_text(root / UNFINISHED, "An interrupted preparation: the next one removes this folder's contents.\n")
 
 
-def store_for_training(config: DataConfig, store: Path | None, mr: Path | None, ct: Path | None, run: Path) -> Store:
+def store_for_training(
+    config: DataConfig,
+    store: Path | None,
+    mr: Path | None,
+    ct: Path | None,
+    run: Path,
+    *,
+    resample_irregular: bool = False,
+) -> Store:
     """The store to train on: the one given, or one made of two folders.
 
     A store made of folders lies beside the run, in `medcycle-store-KEY`, where KEY is `cohort_key`: all runs in one
@@ -122,7 +142,7 @@ def store_for_training(config: DataConfig, store: Path | None, mr: Path | None, 
         return opened
     if mr is None or ct is None:
         raise UsageError("no data to train on; give --mr and --ct, or --store")
-    cohort = find_cohort(mr, ct)
+    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
     return prepare_cohort(cohort, run.resolve().parent / f"medcycle-store-{cohort_key(cohort, config)}", config)
 
 
@@ -150,6 +170,7 @@ def _prepare_all(
 def _prepare_one(source: Source, modality: Modality, root: Path, config: DataConfig) -> None:
     volume = source.read()
     vet(source, volume, modality)
+    require_trainable(source.path, volume.grid)
     prepared = prepare_volume(volume, modality, config)
     if not prepared.body.array.any():
         raise DataError(f"{source.path}: no body found; check that it shows a patient")

@@ -3,59 +3,83 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from medcycle.data.vetting import modality_of, require_usable
+from medcycle.data.vetting import modality_of, require_trainable, require_usable
 from medcycle.errors import DataError, EmptyFolder
-from medcycle.io.discover import Source, discover
+from medcycle.io.dicom.series import grid_of
+from medcycle.io.discover import Source, read_grid, survey
 from medcycle.io.files import write_text
+from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
+from medcycle.volume import Grid
 
 __all__ = ["Finding", "inspect_paths", "write_findings"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One volume.
+    """One volume, or a file or series that is none.
 
     Args:
-        name: the case's name.
+        name: the case's name, or the file's.
         path: the file or the series' folder.
-        modality: `mr`, `ct` or another DICOM modality; empty if the volume can't be read.
-        shape: voxels along each axis; empty if the volume can't be read.
-        spacing: mm along each axis; empty if the volume can't be read.
-        orientation: the axes' directions, as `RAS`; empty if the volume can't be read.
-        problem: why the volume can't be used, or an empty string.
+        verdict: `sound`; `irregular`, a series that can be rebuilt; `refused`; or `skipped`, as no volume was meant.
+        reason: why it is not sound, or an empty string.
+        patient: PatientID, or the BIDS subject.
+        description: SeriesDescription.
+        modality: `mr`, `ct` or another DICOM modality; empty if it is not known.
+        shape: voxels along each axis; empty if it is not known, as the following.
+        spacing: mm along each axis.
+        orientation: the axes' directions, as `RAS`.
+        field_of_view: mm along each axis.
+        notes: what was dropped, split, rebuilt or is to be said of a sound volume.
     """
 
     name: str
     path: str
+    verdict: Literal["sound", "irregular", "refused", "skipped"] = "sound"
+    reason: str = ""
+    patient: str = ""
+    description: str = ""
     modality: str = ""
     shape: tuple[int, ...] = ()
     spacing: tuple[float, ...] = ()
     orientation: str = ""
-    problem: str = ""
+    field_of_view: tuple[float, ...] = ()
+    notes: tuple[str, ...] = field(default=())
 
 
-def inspect_paths(paths: Sequence[Path]) -> list[Finding]:
-    """Read every volume at the paths.
+def inspect_paths(paths: Sequence[Path], *, workers: int = 1, voxels: bool = True) -> list[Finding]:
+    """Look at everything under the paths: headers first, then voxels.
+
+    Args:
+        paths: files or folders.
+        workers: processes.
+        voxels: whether to read the volumes too; without, a modality that no header names stays unknown.
 
     Raises:
         UsageError: if there is nothing at a path.
         EmptyFolder: if there is no volume at all.
     """
-    sources = [source for path in paths for source in discover(path)]
+    surveys = [survey(path, workers=workers) for path in paths]
+    sources = [source for found in surveys for source in found.sources]
     if not sources:
         places = ", ".join(str(path) for path in paths)
         raise EmptyFolder(f"{places}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     findings = []
     with ProgressLine("inspecting", len(sources)) as progress:
-        for source in sources:
-            findings.append(_inspect(source))
+        for source, finding in parallel_map(partial(_inspect, voxels=voxels), sources, workers):
+            findings.append(finding)
             progress.advance(source.name)
-    return findings
+    skipped = [item for found in surveys for item in found.skipped]
+    return findings + [Finding(item.path.name, str(item.path), "skipped", item.reason) for item in skipped]
 
 
 def write_findings(findings: Sequence[Finding], path: Path) -> None:
@@ -63,17 +87,55 @@ def write_findings(findings: Sequence[Finding], path: Path) -> None:
     write_text(path, json.dumps([asdict(finding) for finding in findings], indent=1))
 
 
-def _inspect(source: Source) -> Finding:
+def _inspect(source: Source, *, voxels: bool) -> Finding:
+    series = source.series
+    found = Finding(source.name, str(source.path), patient=source.patient)
+    if series:
+        modality = series.modality.lower()
+        found = replace(found, modality=modality, description=series.description, notes=series.notes)
+        if series.verdict != "sound":
+            return replace(found, verdict=series.verdict, reason=series.problem)
+    with _warnings() as said:
+        try:
+            volume = source.read() if voxels else None
+            found = _with_grid(found, volume.grid if volume else _grid(source))
+            if volume:
+                found = replace(found, modality=modality_of(source, volume))
+                require_usable(source.path, volume)
+            require_trainable(source.path, volume.grid if volume else _grid(source))
+        except DataError as error:
+            found = replace(found, verdict="refused", reason=_without(str(source.path), str(error)))
+    return replace(found, notes=(*found.notes, *(_without(str(source.path), text) for text in said)))
+
+
+def _with_grid(found: Finding, grid: Grid) -> Finding:
+    return replace(
+        found,
+        shape=grid.shape,
+        spacing=tuple(round(width, 4) for width in grid.spacing),
+        orientation=grid.orientation,
+        field_of_view=tuple(round(length, 1) for length in grid.field_of_view),
+    )
+
+
+def _grid(source: Source) -> Grid:
+    return grid_of(source.series) if source.series else read_grid(source.path)
+
+
+def _without(path: str, text: str) -> str:
+    return text.removeprefix(f"{path}: ")
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """The warnings that medcycle logs in the block, which go nowhere else."""
+    said: list[str] = []
+    logger = logging.getLogger("medcycle")
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    handlers, propagate = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [handler], False
     try:
-        volume = source.read()
-        grid = volume.grid
-        spacing = tuple(round(s, 4) for s in grid.spacing)
-        modality = modality_of(source, volume)
-        found = Finding(source.name, str(source.path), modality, grid.shape, spacing, grid.orientation)
-    except DataError as error:
-        return Finding(source.name, str(source.path), problem=str(error))
-    try:
-        require_usable(source.path, volume)
-    except DataError as error:
-        return Finding(**{**asdict(found), "problem": str(error)})
-    return found
+        yield said
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate

@@ -9,9 +9,9 @@ import numpy as np
 from medcycle.body import Modality
 from medcycle.errors import DataError, WrongModality
 from medcycle.io.discover import Source
-from medcycle.volume import Array, Volume
+from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["looks_like_ct", "modality_of", "require_usable", "vet"]
+__all__ = ["looks_like_ct", "modality_of", "require_trainable", "require_usable", "vet"]
 
 AIR_HU = -500.0
 """Below this is air: only CT has it, MR signal is not that negative."""
@@ -22,6 +22,13 @@ MIN_AIR, MIN_SOFT_TISSUE = 0.005, 0.02
 """The least fractions of a CT that are air and soft tissue (lung bases and tight crops included)."""
 
 MIN_VOXELS = 2
+
+MIN_SLICES = 4
+MIN_FIELD_OF_VIEW = 80.0
+"""mm, of the second longest side: less is a slab or a small part, or a wrong spacing."""
+
+MIN_SPACING, MAX_SPACING = 0.1, 20.0
+"""mm; what lies beyond is a header in other units."""
 
 
 def vet(source: Source, volume: Volume, expected: Modality) -> None:
@@ -47,6 +54,25 @@ def require_usable(path: Path, volume: Volume) -> None:
         raise DataError(f"{path}: holds voxels that are not numbers; export it again")
     if volume.array.min() == volume.array.max():
         raise DataError(f"{path}: every voxel is {volume.array.flat[0]:g}; export it again")
+
+
+def require_trainable(path: Path, grid: Grid) -> None:
+    """Raise `DataError` if a grid has too few slices, too small a field of view or voxels too small or large."""
+    if min(grid.shape) < MIN_SLICES:
+        raise DataError(
+            f"{path}: {min(grid.shape)} slices only, of {MIN_SLICES} that training needs; give a whole scan"
+        )
+    if sorted(grid.field_of_view)[1] < MIN_FIELD_OF_VIEW:
+        seen = "×".join(f"{length:.0f}" for length in grid.field_of_view)
+        raise DataError(
+            f"{path}: a field of view of {seen} mm; two sides of {MIN_FIELD_OF_VIEW:g} mm or more are needed. "
+            "Check the spacing, or leave it out"
+        )
+    if not all(MIN_SPACING <= width <= MAX_SPACING for width in grid.spacing):
+        widths = "×".join(f"{width:.3g}" for width in grid.spacing)
+        raise DataError(
+            f"{path}: voxels of {widths} mm, not of {MIN_SPACING:g} to {MAX_SPACING:g} mm; correct the header"
+        )
 
 
 def modality_of(source: Source, volume: Volume) -> str:

@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medcycle.errors import EmptyFolder, UnreadableFile
-from medcycle.io.dicom.gate import DicomSeries, find_series
+from medcycle.io.dicom.frames import ImageFile, Skipped, read_image_file
+from medcycle.io.dicom.gate import DicomSeries, gate
 from medcycle.io.dicom.series import read_series
 from medcycle.io.files import require_exists
-from medcycle.io.itk import ITK_SUFFIXES, read_itk
-from medcycle.io.nifti import NIFTI_SUFFIXES, read_nifti
-from medcycle.volume import Volume
+from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid
+from medcycle.io.nifti import NIFTI_SUFFIXES, read_nifti, read_nifti_grid
+from medcycle.parallel import parallel_map
+from medcycle.progress import ProgressLine
+from medcycle.volume import Grid, Volume
 
-__all__ = ["VOLUME_SUFFIXES", "Source", "discover", "read_volume", "stem"]
+__all__ = ["VOLUME_SUFFIXES", "Source", "Survey", "discover", "read_grid", "read_volume", "stem", "survey"]
 
 VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
+
+HEADERS_TOGETHER = 250
+"""Headers that a process reads at once."""
+
+BIDS_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True)
 class Source:
-    """One volume that can be read.
+    """One volume that can be read, or is refused when it is.
 
     Args:
         name: a name for the case, made of letters, digits, `.`, `-` and `_`; unique within one discovery.
         path: the file, or the folder of the DICOM series.
         series: the series' files, or None for an image file.
+        resample_irregular: whether a series with gaps or varying distances is rebuilt instead of refused.
     """
 
     name: str
     path: Path
     series: DicomSeries | None = None
+    resample_irregular: bool = False
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -42,39 +52,68 @@ class Source:
 
     @property
     def patient(self) -> str:
-        """The PatientID of a DICOM series, the case's name otherwise."""
-        return (self.series.patient_id if self.series else "") or self.name
+        """The PatientID of a DICOM series, the subject of a BIDS name, or else the case's name."""
+        if self.series and self.series.patient_id:
+            return self.series.patient_id
+        subjects = (BIDS_SUBJECT.match(part) for part in reversed(self.path.parts))
+        return next((found.group() for found in subjects if found), self.name)
 
     def read(self) -> Volume:
         """Read the volume. Raises `UnreadableFile` or `DefectiveSeries`."""
-        return read_series(self.series) if self.series else _read_file(self.path)
+        if self.series:
+            return read_series(self.series, resample_irregular=self.resample_irregular)
+        return _read_file(self.path)
 
 
-def discover(path: Path) -> list[Source]:
-    """The volumes at `path`: an image file, a DICOM series folder, or a folder of cases, searched to any depth.
+@dataclass(frozen=True)
+class Survey:
+    """What a path holds.
 
-    Hidden files and folders are left out. Headers of DICOM files are read, image files are not opened.
+    Args:
+        sources: volumes, sound or not.
+        skipped: files and series that no volume was meant to be, with the reason.
+    """
+
+    sources: tuple[Source, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def discover(path: Path, *, workers: int = 1, resample_irregular: bool = False) -> list[Source]:
+    """The volumes of `survey`."""
+    return list(survey(path, workers=workers, resample_irregular=resample_irregular).sources)
+
+
+def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False) -> Survey:
+    """Look through `path`: an image file, a DICOM file or folder, or a folder of cases, searched to any depth.
+
+    Hidden files and folders are left out. Headers of DICOM files are read, image files are not opened. The images of
+    one series belong together wherever they lie.
+
+    Args:
+        path: where to look.
+        workers: processes that read headers.
+        resample_irregular: goes into the sources.
 
     Raises:
         UsageError: if there is nothing at `path`.
         UnreadableFile: if `path` is a file of an unknown kind.
     """
     require_exists(path, "an image file, a DICOM series folder or a folder of cases")
-    if path.is_file():
-        if not _is_volume(path):
-            raise UnreadableFile(f"{path}: not an image file; known are {', '.join(VOLUME_SUFFIXES)} and DICOM folders")
-        return [Source(_clean(stem(path)), path)]
-    sources: list[Source] = []
-    for folder, files in _folders(path):
-        relative = folder.relative_to(path)
-        volumes = [file for file in files if _is_volume(file)]
-        sources += [Source(_clean("_".join([*relative.parts, stem(file)])), file) for file in volumes]
-        series = find_series(file for file in files if file not in set(volumes))
-        label = _clean("_".join(relative.parts) or path.resolve().name)
-        for item in series:
-            number = f"_{_clean(item.uid.rsplit('.', 1)[-1])}" if len(series) > 1 else ""
-            sources.append(Source(label + number, folder, item))
-    return _unique(sources)
+    files = [path] if path.is_file() else list(_files(path))
+    volumes = [Source(_label(path, file), file) for file in files if _is_volume(file)]
+    images, skipped = _headers([file for file in files if not _is_volume(file)], workers)
+    if path.is_file() and not volumes and not images:
+        raise UnreadableFile(
+            f"{path}: not an image file ({skipped[0].reason}); known are {', '.join(VOLUME_SUFFIXES)} and DICOM"
+        )
+    series = []
+    for item in gate(images):
+        if item.verdict == "skipped":
+            skipped.append(Skipped(_folder(item), f"{item.description} {item.problem}".strip()))
+        else:
+            series.append(item)
+    sources = sorted([*volumes, *_named(path, series)], key=lambda source: (source.path, source.name))
+    return Survey(tuple(replace(s, resample_irregular=resample_irregular) for s in _unique(sources)), tuple(skipped))
 
 
 def read_volume(path: Path) -> Volume:
@@ -90,6 +129,11 @@ def read_volume(path: Path) -> Volume:
         found = ", ".join(source.name for source in sources[:5]) or "none"
         raise EmptyFolder(f"{path}: one volume was expected, {len(sources)} found ({found}); give the path of one")
     return sources[0].read()
+
+
+def read_grid(path: Path) -> Grid:
+    """The grid of an image file, from its header. Raises `UnreadableFile`."""
+    return read_nifti_grid(path) if path.name.lower().endswith(NIFTI_SUFFIXES) else read_itk_grid(path)
 
 
 def stem(path: Path) -> str:
@@ -109,20 +153,60 @@ def _is_volume(path: Path) -> bool:
     return path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
-def _folders(top: Path) -> Iterator[tuple[Path, list[Path]]]:
+def _files(top: Path) -> Iterator[Path]:
+    """Regular files, in order; folders that can't be opened are left out, as hidden ones are."""
     for folder, subfolders, names in os.walk(top):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield Path(folder), [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+        yield from (
+            file for name in sorted(names) if not name.startswith(".") and (file := Path(folder, name)).is_file()
+        )
+
+
+def _headers(files: Sequence[Path], workers: int) -> tuple[list[ImageFile], list[Skipped]]:
+    images: list[ImageFile] = []
+    skipped: list[Skipped] = []
+    with ProgressLine("reading headers", len(files), quiet=len(files) < HEADERS_TOGETHER) as progress:
+        for path, item in parallel_map(read_image_file, files, workers, together=HEADERS_TOGETHER):
+            if isinstance(item, Skipped):
+                skipped.append(item)
+            else:
+                images.append(item)
+            progress.advance(path.parent.name)
+    return images, skipped
+
+
+def _named(top: Path, series: Sequence[DicomSeries]) -> list[Source]:
+    """Named by their folder, and where that holds several volumes by what tells them apart."""
+    folders = [_folder(item) for item in series]
+    sources = []
+    for item, folder in zip(series, folders, strict=True):
+        parts = [_label(top, folder)]
+        if folders.count(folder) > 1:
+            parts += [item.description or item.uid.rsplit(".", 1)[-1]]
+            parts += [part.rsplit("\\", 1)[-1] for part in item.label.split(", ") if part]
+        sources.append(Source(_clean("_".join(parts)), folder, item))
+    return sources
+
+
+def _folder(series: DicomSeries) -> Path:
+    """The folder that holds all of its files."""
+    return Path(os.path.commonpath([file.parent for file in series.files]))
+
+
+def _label(top: Path, place: Path) -> str:
+    relative = place.relative_to(top) if place != top else Path()
+    parts = [*relative.parts[:-1], stem(place)] if _is_volume(place) else relative.parts
+    return _clean("_".join(parts) or top.resolve().name)
 
 
 def _clean(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "case"
 
 
-def _unique(sources: list[Source]) -> list[Source]:
+def _unique(sources: Sequence[Source]) -> list[Source]:
     seen: dict[str, int] = {}
     unique = []
     for source in sources:
         count = seen[source.name] = seen.get(source.name, 0) + 1
-        unique.append(source if count == 1 else Source(f"{source.name}-{count}", source.path, source.series))
+        unique.append(source if count == 1 else replace(source, name=f"{source.name}-{count}"))
     return unique

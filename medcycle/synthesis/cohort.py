@@ -30,6 +30,7 @@ def synthesize_path(
     to: Literal["ct", "mr"],
     output_format: OutputFormat = "nifti",
     batch_size: int = 8,
+    resample_irregular: bool = False,
 ) -> list[Path]:
     """Translate every volume at `input_path`.
 
@@ -40,6 +41,7 @@ def synthesize_path(
         to: the modality to make.
         output_format: what to write into a case's folder.
         batch_size: slices or windows computed together.
+        resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
 
     Returns:
         What was written: the case folders, or the file.
@@ -50,7 +52,7 @@ def synthesize_path(
         DataError: if there is no volume, or some could not be translated; the others are written all the same.
     """
     checkpoint = checkpoint_of(run_or_checkpoint)
-    sources = discover(input_path)
+    sources = discover(input_path, resample_irregular=resample_irregular)
     if not sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     targets = _targets(sources, output, to, output_format)

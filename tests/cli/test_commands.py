@@ -94,11 +94,11 @@ def test_inspect(cohort: Path, tmp_path: Path, capfd) -> None:
     (tmp_path / "torn.nii.gz").write_bytes(b"\x1f\x8b")
     findings = tmp_path / "findings.json"
     assert execute(["inspect", str(cohort), str(tmp_path), "--json", str(findings)]) == 0
-    assert "3 MR, 3 CT, 0 of other kinds, 1 refused" in capfd.readouterr().out
+    assert "3 MR, 3 CT, 0 of other kinds, of 7 patients; 1 refused, 0 skipped" in capfd.readouterr().out
     found = {item["name"]: item for item in json.loads(findings.read_text())}
     assert found["mr_mr000"]["modality"] == "mr"
     assert found["mr_mr000"]["spacing"] == [4, 4, 5]
-    assert "torn.nii.gz" in found["torn"]["problem"]
+    assert "torn.nii.gz" in found["torn"]["path"]
 
 
 def test_prepare_then_train_on_the_store(cohort: Path, tmp_path: Path, capfd) -> None:

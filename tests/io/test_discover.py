@@ -26,7 +26,9 @@ def test_files_and_series_at_any_depth(tmp_path) -> None:
     names = [source.name for source in sources]
     assert len(set(names)) == len(names)
     assert {"a", "sub_a", "sub-01_anat_T1-w", "patient_series"} <= set(names)
-    assert [source.series.modality for source in sources if source.path.name == "mixed"] == ["MR", "CT"]
+    mixed = {source.name: source.series.modality for source in sources if source.path.name == "mixed"}
+    assert mixed == {"mixed_generated-MR": "MR", "mixed_generated-CT": "CT"}
+    assert next(source.patient for source in sources if source.name == "sub-01_anat_T1-w") == "sub-01"
     assert len(sources) == 6
     for source in sources:
         assert source.read().grid.shape == GRID.shape

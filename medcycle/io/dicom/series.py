@@ -10,11 +10,11 @@ from pydicom.dataset import Dataset
 from medcycle.errors import DefectiveSeries
 from medcycle.io.dicom.gate import DicomSeries
 from medcycle.io.dicom.pixels import read_dataset, real_units
-from medcycle.io.dicom.rebuild import rebuild
+from medcycle.io.dicom.rebuild import rebuild, upright_grid
 from medcycle.io.dicom.stack import stack_of
-from medcycle.volume import Volume
+from medcycle.volume import Grid, Volume
 
-__all__ = ["read_headers", "read_series"]
+__all__ = ["grid_of", "read_headers", "read_series"]
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,18 @@ def read_series(series: DicomSeries, *, resample_irregular: bool = False) -> Vol
     if stack.regular and not stack.tilted:
         return Volume(array, stack.grid())
     return rebuild(array, stack)
+
+
+def grid_of(series: DicomSeries) -> Grid:
+    """The grid of the volume that `read_series` would give, from the headers alone.
+
+    Raises:
+        DefectiveSeries: if the series is not sound.
+    """
+    if series.verdict != "sound":
+        raise DefectiveSeries(f"{_where(series)}: {series.problem}")
+    stack = stack_of(series.frames)
+    return upright_grid(stack) if stack.tilted else stack.grid()
 
 
 def _where(series: DicomSeries) -> str:

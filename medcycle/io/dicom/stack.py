@@ -11,7 +11,7 @@ import numpy.typing as npt
 from medcycle.io.dicom.frames import Frame
 from medcycle.volume import Grid
 
-__all__ = ["DIRECTION_TOLERANCE", "Stack", "stack_of"]
+__all__ = ["DIRECTION_TOLERANCE", "Floats", "Stack", "axes_of", "plane_grid", "stack_of"]
 
 POSITION_TOLERANCE = 0.05
 """How far (mm) a slice may lie from its place in a regular stack, or `RELATIVE_TOLERANCE` if that is more."""

@@ -1,0 +1,42 @@
+"""Independent work over processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import TypeVar
+
+__all__ = ["parallel_map"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+WORTH_IT = 4
+"""Pieces of work a process must have for its start to pay."""
+
+
+def parallel_map(
+    work: Callable[[T], R], items: Sequence[T], workers: int = 1, *, together: int = 1
+) -> Iterator[tuple[T, R]]:
+    """Each item with what `work` makes of it, in the items' order, as it is ready.
+
+    Args:
+        work: a function at the top level of a module.
+        items: what to work on; pickled, as the results are, if there are several workers.
+        workers: processes; with 1, or few items, all is done in this one. A script that asks for more needs the usual
+            `if __name__ == "__main__":`.
+        together: items that go to a process at once.
+    """
+    if workers <= 1 or len(items) < WORTH_IT * together:
+        for item in items:
+            yield item, work(item)
+        return
+    # not forked: threads of this process, as OpenMP's, would be missing in a copy of it
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        try:
+            yield from zip(items, pool.map(work, items, chunksize=together), strict=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

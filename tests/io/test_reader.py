@@ -1,0 +1,54 @@
+"""The gate inside MONAI's `LoadImaged`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from monai.transforms import LoadImaged
+
+from medcycle.io.dicom.reader import DicomSeriesReader
+from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.phantom.defects import write_defective_series
+from medcycle.phantom.series import Identity, write_series
+
+GRID = head_grid((24, 20, 12), (8, 8, 14))
+HEAD = HeadPhantom.random(4).mr(GRID)
+
+
+def load(path: Path | list[Path], **options: bool) -> dict:
+    return LoadImaged("image", reader=DicomSeriesReader(**options), ensure_channel_first=True)({"image": path})
+
+
+def test_a_sound_series_has_its_place_and_values(tmp_path: Path) -> None:
+    files = write_series(HEAD, tmp_path, modality="MR")
+    for path in (tmp_path, files):
+        image = load(path)["image"]
+        np.testing.assert_allclose(image.affine, GRID.affine, atol=1e-3)
+        np.testing.assert_allclose(image.numpy()[0], HEAD.array, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("defect", "words"), [("missing_slice", "a slice is missing"), ("two_echoes", "2 found"), ("localizer", "0 found")]
+)
+def test_defective_series_are_refused(tmp_path: Path, defect, words: str) -> None:
+    write_defective_series(HEAD, tmp_path, defect, modality="MR")
+    with pytest.raises(RuntimeError, match=words):
+        load(tmp_path)
+
+
+def test_irregular_series_are_rebuilt_on_request(tmp_path: Path) -> None:
+    write_defective_series(HEAD, tmp_path, "missing_slice", modality="MR")
+    assert load(tmp_path, resample_irregular=True)["image"].shape == (1, *GRID.shape)
+
+
+def test_two_series_are_not_one_volume(tmp_path: Path) -> None:
+    write_series(HEAD, tmp_path / "a", modality="MR")
+    write_series(HEAD, tmp_path / "b", modality="MR", identity=Identity(seed=1))
+    with pytest.raises(RuntimeError, match="2 found"):
+        load(tmp_path)
+
+
+def test_image_files_are_left_to_other_readers() -> None:
+    reader = DicomSeriesReader()
+    assert reader.verify_suffix("scan/IM0001")
+    assert not reader.verify_suffix(["a.nii.gz"])
