@@ -6,41 +6,29 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from medcycle.data.findings import Finding
 from medcycle.evaluation.tables import Summary
 
 __all__ = ["print_findings", "print_summary"]
 
+FILE_WIDTH = 180
+"""Characters a line where the output is no terminal."""
+
 
 def print_findings(findings: Sequence[Finding]) -> None:
     """A row for every volume, a line for every reason to skip files, and one that counts them all."""
-    columns = (
-        "case",
-        "patient",
-        "series",
-        "modality",
-        "voxels",
-        "spacing (mm)",
-        "axes",
-        "field of view (mm)",
-        "verdict",
-    )
-    table = Table(*columns, show_lines=True)
+    titles = ("case", "patient, series", "kind", "voxels, spacing, view (mm)", "verdict")
+    table = Table(*(Column(title, overflow="fold") for title in titles))
     volumes = [finding for finding in findings if finding.verdict != "skipped"]
     for found in volumes:
-        verdict = found.verdict if not found.reason else f"{found.verdict}: {found.reason}"
-        table.add_row(
-            *(escape(text) for text in (found.name, found.patient, found.description)),
-            found.modality or "?",
-            "×".join(str(n) for n in found.shape),
-            "×".join(f"{width:.3g}" for width in found.spacing),
-            found.orientation,
-            "×".join(f"{length:.0f}" for length in found.field_of_view),
-            escape("; ".join([verdict, *found.notes])),
-        )
-    console = Console()
+        verdict = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
+        who = ", ".join(text for text in (found.patient.replace(found.name, ""), found.description) if text)
+        cells = (found.name, who, found.modality or "?", _grid(found), "; ".join([verdict, *found.notes]))
+        table.add_row(*map(escape, cells))
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
     console.print(table)
     for reason, names in _by_reason(findings).items():
         examples = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -54,6 +42,16 @@ def print_findings(findings: Sequence[Finding]) -> None:
         f"{len(volumes) - len(sound)} refused, {len(findings) - len(volumes)} skipped",
         highlight=False,
     )
+
+
+def _grid(found: Finding) -> str:
+    """Voxels and axes, spacing, field of view; nothing if they are not known."""
+    if not found.shape:
+        return ""
+    shape = "×".join(str(n) for n in found.shape)
+    spacing = "×".join(f"{width:.3g}" for width in found.spacing)
+    view = "×".join(f"{length:.0f}" for length in found.field_of_view)
+    return f"{shape} {found.orientation}, {spacing}, {view}"
 
 
 def _by_reason(findings: Sequence[Finding]) -> dict[str, list[str]]:

@@ -23,6 +23,11 @@ MIN_AIR, MIN_SOFT_TISSUE = 0.005, 0.02
 
 MIN_VOXELS = 2
 
+MOST_LABELS = 8
+"""A scan has more different values than this among `SAMPLE` voxels."""
+
+SAMPLE = 100_000
+
 MIN_SLICES = 4
 MIN_FIELD_OF_VIEW = 80.0
 """mm, of the second longest side: less is a slab or a small part, or a wrong spacing."""
@@ -47,13 +52,16 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
 
 
 def require_usable(path: Path, volume: Volume) -> None:
-    """Raise `DataError` if a volume of either modality is flat, constant or has voxels that are not numbers."""
+    """Raise `DataError` if a volume is flat, constant, a mask, or has voxels that are not numbers."""
     if min(volume.grid.shape) < MIN_VOXELS:
         raise DataError(f"{path}: one slice only, {volume.grid.shape}; give a whole volume")
     if not np.isfinite(volume.array).all():
         raise DataError(f"{path}: holds voxels that are not numbers; export it again")
     if volume.array.min() == volume.array.max():
         raise DataError(f"{path}: every voxel is {volume.array.flat[0]:g}; export it again")
+    different = np.unique(volume.array.ravel()[:: max(1, volume.array.size // SAMPLE)]).size
+    if different <= MOST_LABELS:
+        raise DataError(f"{path}: {different} different values only, a mask or labels and not a scan; leave it out")
 
 
 def require_trainable(path: Path, grid: Grid) -> None:

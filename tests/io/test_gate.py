@@ -70,7 +70,7 @@ def test_other_pixels_at_one_position_are_refused_with_the_files(tmp_path: Path)
 
 def test_a_copy_is_dropped_and_said(tmp_path: Path) -> None:
     (series,) = defective(tmp_path, "same_file_twice")
-    assert series.notes == ("0013.dcm is a copy of 0007.dcm: dropped",)
+    assert series.notes == ("1 copy dropped: 0013.dcm of 0007.dcm",)
     assert_same(read_series(series), MR.array)
 
 
@@ -80,7 +80,7 @@ def test_a_copy_under_another_uid_is_dropped_and_said(tmp_path: Path) -> None:
     again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = Identity().uid("again")
     again.save_as(tmp_path / "again.dcm")
     (series,) = found(tmp_path)
-    assert series.notes == ("again.dcm shows the same as CT0004.dcm: dropped",)
+    assert series.notes == ("1 copy dropped: again.dcm of CT0004.dcm",)
     assert_same(read_series(series), CT.array)
 
 

@@ -4,19 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from monai.transforms import LoadImaged
+from monai.transforms import Compose, LoadImaged
 
-from medcycle.io.dicom.reader import DicomSeriesReader
+from medcycle.errors import DefectiveSeries
+from medcycle.io.dicom.reader import DicomSeriesReader, LoadSeriesd
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.defects import write_defective_series
 from medcycle.phantom.series import Identity, write_series
+
+# MONAI makes one of every reader it knows, and one of them warns that its library is not there
+pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodec")
 
 GRID = head_grid((24, 20, 12), (8, 8, 14))
 HEAD = HeadPhantom.random(4).mr(GRID)
 
 
 def load(path: Path | list[Path], **options: bool) -> dict:
-    return LoadImaged("image", reader=DicomSeriesReader(**options), ensure_channel_first=True)({"image": path})
+    return LoadSeriesd("image", ensure_channel_first=True, **options)({"image": path})
 
 
 def test_a_sound_series_has_its_place_and_values(tmp_path: Path) -> None:
@@ -32,7 +36,7 @@ def test_a_sound_series_has_its_place_and_values(tmp_path: Path) -> None:
 )
 def test_defective_series_are_refused(tmp_path: Path, defect, words: str) -> None:
     write_defective_series(HEAD, tmp_path, defect, modality="MR")
-    with pytest.raises(RuntimeError, match=words):
+    with pytest.raises(DefectiveSeries, match=words):
         load(tmp_path)
 
 
@@ -44,8 +48,16 @@ def test_irregular_series_are_rebuilt_on_request(tmp_path: Path) -> None:
 def test_two_series_are_not_one_volume(tmp_path: Path) -> None:
     write_series(HEAD, tmp_path / "a", modality="MR")
     write_series(HEAD, tmp_path / "b", modality="MR", identity=Identity(seed=1))
-    with pytest.raises(RuntimeError, match="2 found"):
+    with pytest.raises(DefectiveSeries, match="2 found"):
         load(tmp_path)
+
+
+def test_in_monais_own_loader_and_in_a_chain(tmp_path: Path) -> None:
+    write_series(HEAD, tmp_path, modality="MR")
+    plain = LoadImaged("image", reader=DicomSeriesReader(), ensure_channel_first=True)({"image": tmp_path})["image"]
+    chained = Compose([LoadSeriesd("image", ensure_channel_first=True)])({"image": tmp_path})["image"]
+    np.testing.assert_array_equal(plain, chained)
+    np.testing.assert_array_equal(plain.affine, chained.affine)
 
 
 def test_image_files_are_left_to_other_readers() -> None:

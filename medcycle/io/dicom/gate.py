@@ -81,7 +81,7 @@ def _volumes_of(files: Sequence[ImageFile]) -> list[DicomSeries]:
     first = files[0]
     series = DicomSeries(first.series, first.modality, first.description, first.patient_id, ())
     kept, copies, clash = _without_copies(files)
-    notes = tuple(dict.fromkeys([*copies, *(remark for item in kept for remark in item.remarks)]))
+    notes = tuple(dict.fromkeys([copies] * bool(copies) + [remark for item in kept for remark in item.remarks]))
     frames = tuple(frame for item in kept for frame in item.frames)
     series = replace(series, notes=notes, frames=frames)
     damaged = [item for item in kept if item.problem]
@@ -96,18 +96,26 @@ def _volumes_of(files: Sequence[ImageFile]) -> list[DicomSeries]:
     return [volume for plane in planes for volume in _split_by_labels(replace(series, frames=tuple(plane)))]
 
 
-def _without_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[str], str]:
+def _without_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], str, str]:
     """The files without exact copies, what was dropped, and which two differ but claim to be the same image."""
     kept: list[ImageFile] = []
-    notes: list[str] = []
+    copies: list[str] = []
     for group in _grouped(files, lambda item: item.frames[0].instance if item.frames else str(item.path)).values():
         original, *others = sorted(group, key=lambda item: item.path)
         for other in others:
             if not _same(original, other):
-                return kept, notes, f"{original.path.name} and {other.path.name} differ but have one SOPInstanceUID"
-            notes.append(f"{other.path.name} is a copy of {original.path.name}: dropped")
+                return kept, "", f"{original.path.name} and {other.path.name} differ but have one SOPInstanceUID"
+            copies.append(f"{other.path.name} of {original.path.name}")
         kept.append(original)
-    return kept, notes, ""
+    return kept, _dropped(copies), ""
+
+
+def _dropped(copies: Sequence[str]) -> str:
+    """What is said of copies, or an empty string."""
+    if not copies:
+        return ""
+    more = ", ..." if len(copies) > 1 else ""
+    return f"{len(copies)} {'copy' if len(copies) == 1 else 'copies'} dropped: {copies[0]}{more}"
 
 
 def _same(first: ImageFile, second: ImageFile) -> bool:
@@ -198,13 +206,13 @@ def _split(series: DicomSeries, key: Callable[[Frame], tuple[tuple[str, str], ..
 
 
 def _without_equal_images(series: DicomSeries) -> DicomSeries:
-    notes = []
+    copies = []
     frames = list(series.frames)
     for first, second in stack_of(frames).same_place:
         if _equal_images(first, second):
             frames.remove(second)
-            notes.append(f"{second.file.name} shows the same as {first.file.name}: dropped")
-    return replace(series, frames=tuple(frames), notes=(*series.notes, *notes))
+            copies.append(f"{second.file.name} of {first.file.name}")
+    return replace(series, frames=tuple(frames), notes=(*series.notes, *([_dropped(copies)] * bool(copies))))
 
 
 def _judged(series: DicomSeries) -> DicomSeries:

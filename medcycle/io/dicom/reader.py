@@ -1,13 +1,14 @@
-"""The gate as an image reader of MONAI's: `LoadImaged(..., reader=DicomSeriesReader())`."""
+"""The gate as an image reader of MONAI's, and as its `LoadImaged`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from monai.data.image_reader import ImageReader
+from monai.transforms import LoadImaged
 from monai.utils import MetaKeys, SpaceKeys
 
 from medcycle.errors import DefectiveSeries
@@ -15,10 +16,10 @@ from medcycle.io.dicom.gate import find_series
 from medcycle.io.dicom.series import read_series
 from medcycle.volume import Array, Volume
 
-__all__ = ["DicomSeriesReader"]
+__all__ = ["DicomSeriesReader", "LoadSeriesd"]
 
 
-class DicomSeriesReader(ImageReader):
+class DicomSeriesReader(ImageReader):  # type: ignore[misc]
     """Reads what `gate` finds sound, where MONAI's own readers take defective series without a word.
 
     A path is a DICOM file or a folder with one series, or a sequence of a series' files.
@@ -62,6 +63,28 @@ class DicomSeriesReader(ImageReader):
             MetaKeys.SPATIAL_SHAPE: np.array(img.grid.shape),
             MetaKeys.ORIGINAL_CHANNEL_DIM: float("nan"),
         }
+
+
+class LoadSeriesd(LoadImaged):  # type: ignore[misc]
+    """`LoadImaged` through the gate alone.
+
+    `LoadImaged` with a `DicomSeriesReader` is not enough: where a reader refuses, it tries MONAI's others, which don't.
+
+    Args:
+        keys: the dictionary's entries to load.
+        resample_irregular: rebuild series with gaps or varying distances instead of refusing them.
+        options: of `LoadImaged`.
+
+    Calling it raises `DefectiveSeries` and `UnreadableFile` as `DicomSeriesReader.read` does.
+    """
+
+    def __init__(self, keys: Any, *, resample_irregular: bool = False, **options: Any) -> None:
+        self.gate = DicomSeriesReader(resample_irregular=resample_irregular)
+        super().__init__(keys, reader=self.gate, **options)
+
+    def __call__(self, data: Mapping[Hashable, Any], reader: ImageReader | None = None) -> dict[Hashable, Any]:
+        """Load every entry."""
+        return cast(dict[Hashable, Any], super().__call__(data, reader or self.gate))
 
 
 def _listed(data: Any) -> Sequence[Any]:
