@@ -55,6 +55,14 @@ class DataConfig(Section):
     min_body_fraction: float = Field(
         0.05, ge=0, lt=1, description="slices with less of their area in the body than this are not trained on"
     )
+    validation_fraction: float = Field(
+        0.0, ge=0, lt=1, description="part of the patients that are not trained on; one at least unless it is 0"
+    )
+    folds: int | None = Field(None, ge=2, description="hold out every folds-th patient instead; null for none")
+    fold: int = Field(0, ge=0, description="which of the folds is held out, from 0")
+    split_file: str | None = Field(
+        None, description="YAML or JSON of patient or case to train or validation, instead of both; null for none"
+    )
     flip: bool = Field(True, description="mirror left and right at random")
     max_rotation: float = Field(5.0, ge=0, le=45, description="largest random in-plane rotation, degrees")
     max_scaling: float = Field(0.05, ge=0, lt=0.5, description="largest random change of size, as a fraction")
@@ -153,6 +161,10 @@ class Config(Section):
         ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
         if list(ends) != sorted(set(ends)):
             raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")
+        if self.data.folds and self.data.fold >= self.data.folds:
+            raise ValueError(
+                f"data.fold is {self.data.fold}; of {self.data.folds} folds the last is {self.data.folds - 1}"
+            )
         if self.training.warm_start and not self.method.anchor_weight:
             raise ValueError("training.warm_start needs a method.anchor_weight above 0, or set it to 0")
         return self

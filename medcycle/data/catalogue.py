@@ -5,19 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from medcycle.body import Modality
 from medcycle.config import DataConfig
 from medcycle.data.prepare import prepare_volume
-from medcycle.data.store import STORE_VERSION, Store, write_case
-from medcycle.data.vetting import require_trainable, vet
+from medcycle.data.split import describe_split, split_store
+from medcycle.data.store import STORE_VERSION, CaseRecord, Store, read_record, write_case
+from medcycle.data.vetting import compare_regions, require_trainable, vet
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
 from medcycle.io.discover import Source, discover
 from medcycle.io.files import require_exists, write_text
+from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
+from medcycle.volume import Volume
 
 __all__ = ["cohort_key", "find_cohort", "prepare_cohort", "store_for_training"]
 
@@ -27,6 +34,9 @@ Cohort = dict[Modality, list[Source]]
 
 UNFINISHED = "unfinished-store.txt"
 """Marks a folder that medcycle made and may remove."""
+
+VOLUMES_A_PROCESS = 8
+"""Fewer are prepared before another process has started."""
 
 PREPARATION_KEYS = {"spacing", "hu_window", "soft_tissue", "soft_tissue_share", "mr_percentile"}
 """The settings that the stored arrays depend on; the rest only decide how they are sampled."""
@@ -59,58 +69,80 @@ def find_cohort(mr: Path, ct: Path, *, resample_irregular: bool = False) -> Coho
 
 def cohort_key(cohort: Cohort, config: DataConfig) -> str:
     """A digest of the files' paths, sizes and times and of the settings that preparation depends on."""
-    files = [
-        (
-            modality,
-            source.name,
-            source.resample_irregular,
-            str(file.resolve()),
-            file.stat().st_size,
-            file.stat().st_mtime_ns,
-        )
-        for modality, sources in cohort.items()
-        for source in sources
-        for file in source.files
-    ]
-    settings = _preparation(config)
-    text = json.dumps([STORE_VERSION, settings, files])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    cases = [(modality, _case_key(source, config)) for modality, sources in cohort.items() for source in sources]
+    return _digest([STORE_VERSION, _preparation(config), cases])
 
 
-def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig) -> Store:
-    """Vet and prepare every volume into the store `root`, or open the store if it was made from the same.
+def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig, *, workers: int | None = None) -> Store:
+    """Vet and prepare every volume into the store `root`.
 
-    What can't be used is refused by name in a warning; the rest is prepared.
+    Volumes that the store has already, of the same files and settings, are kept; those that are no longer among the
+    scans are left out of the store. What can't be used is refused by name in a warning; the rest is prepared. An
+    interrupted preparation goes on where it stopped.
+
+    Args:
+        cohort: the scans.
+        root: a new or empty folder, a store, or an unfinished one.
+        config: how to prepare.
+        workers: processes; None for as many as there are processors, if the cohort is large enough for them.
 
     Raises:
-        UsageError: if `root` holds anything but a store of the same scans and settings, or an unfinished one.
+        UsageError: if `root` holds anything but a store of the same settings, or an unfinished one.
         DataError: if no volume of a modality can be used.
     """
     key = cohort_key(cohort, config)
     if (root / "store.json").is_file():
         store = Store.open(root)
-        if store.key != key:
-            raise UsageError(f"{root}: a store of other scans or settings; delete it, or give another folder")
-        return store
-    _make_room(root)
-    names: dict[Modality, list[str]] = {}
-    total = sum(len(sources) for sources in cohort.values())
-    with ProgressLine("preparing", total) as progress:
-        for modality, sources in cohort.items():
-            names[modality] = _prepare_all(sources, modality, root, config, progress)
+        if store.key == key:
+            _record_split(store, config)
+            return store
+        if store.data != _preparation(config):
+            raise UsageError(f"{root}: a store of other settings; delete it, or give another folder")
+    else:
+        _make_room(root)
+    tasks = [_Task(source, modality, root, config) for modality, sources in cohort.items() for source in sources]
+    records = _prepare_all(tasks, _enough(len(tasks)) if workers is None else workers)
+    names: dict[Modality, list[str]] = {kind: [r.name for r in records if r.modality == kind] for kind in cohort}
     store = Store.finish(root, key, _preparation(config), names)
-    (root / UNFINISHED).unlink()
+    (root / UNFINISHED).unlink(missing_ok=True)
+    _record_split(store, config)
+    if warning := compare_regions(store):
+        log.warning("%s", warning)
     return store
 
 
+def _record_split(store: Store, config: DataConfig) -> None:
+    """Write the split that the settings give to `split.json`, for people to read; training makes it again."""
+    text = json.dumps(describe_split(*split_store(store, config)), indent=1)
+    path = store.root / "split.json"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One volume to prepare."""
+
+    source: Source
+    modality: Modality
+    root: Path
+    config: DataConfig
+
+
+def _enough(volumes: int) -> int:
+    """Processes that pay: each takes some seconds to start."""
+    return max(1, min(os.cpu_count() or 1, volumes // VOLUMES_A_PROCESS))
+
+
 def _make_room(root: Path) -> None:
-    """An empty folder with the mark of an unfinished store; what an interrupted preparation left is removed."""
+    """An empty folder with the mark of an unfinished store, or an unfinished one."""
     if root.exists() and (root.is_file() or any(root.iterdir())):
         # a folder of scans may hold `mr` and `ct` just as a store does: only the mark tells them apart
         if not (root / UNFINISHED).is_file():
             raise UsageError(f"{root}: not empty and not a store; give another folder")
-        shutil.rmtree(root)
-    write_text(root / UNFINISHED, "An interrupted preparation: the next one removes this folder's contents.\n")
+        for torn in root.glob("*/.partial-*"):
+            shutil.rmtree(torn)
+    write_text(root / UNFINISHED, "An interrupted preparation: the next one goes on with this folder.\n")
 
 
 def store_for_training(
@@ -124,8 +156,8 @@ def store_for_training(
 ) -> Store:
     """The store to train on: the one given, or one made of two folders.
 
-    A store made of folders lies beside the run, in `medcycle-store-KEY`, where KEY is `cohort_key`: all runs in one
-    folder share it as long as data and settings stay the same.
+    A store made of folders lies beside the run, in `medcycle-store-KEY`, where KEY stands for the folders and the
+    settings: all runs in one folder share it, and scans that come later are added to it.
 
     Raises:
         UsageError: if neither a store nor both folders are given, or all are, or the store was prepared with other
@@ -143,38 +175,77 @@ def store_for_training(
     if mr is None or ct is None:
         raise UsageError("no data to train on; give --mr and --ct, or --store")
     cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
-    return prepare_cohort(cohort, run.resolve().parent / f"medcycle-store-{cohort_key(cohort, config)}", config)
+    place = _digest([str(mr.resolve()), str(ct.resolve()), resample_irregular, _preparation(config)])
+    return prepare_cohort(cohort, run.resolve().parent / f"medcycle-store-{place}", config)
 
 
-def _prepare_all(
-    sources: Sequence[Source], modality: Modality, root: Path, config: DataConfig, progress: ProgressLine
-) -> list[str]:
-    names: list[str] = []
-    refused: list[DataError] = []
-    for source in sources:
-        try:
-            _prepare_one(source, modality, root, config)
-            names.append(source.name)
-        except DataError as error:
-            refused.append(error)
-        progress.advance(f"{modality} {source.name}")
-    if not names:
-        shutil.rmtree(root, ignore_errors=True)
-        kind = WrongModality if all(isinstance(error, WrongModality) for error in refused) else DataError
-        raise kind(f"no {modality.upper()} can be used; {len(refused)} refused, the first: {refused[0]}")
-    for reason in refused:
-        log.warning("refused: %s", reason)
-    return sorted(names)
+def _prepare_all(tasks: Sequence[_Task], workers: int) -> list[CaseRecord]:
+    """The records of all that could be used, sorted by name; what could not is refused in a warning."""
+    records: list[CaseRecord] = []
+    refused: dict[Modality, list[DataError]] = {"mr": [], "ct": []}
+    with ProgressLine("preparing", len(tasks)) as progress:
+        for task, made in parallel_map(_prepare_one, tasks, workers):
+            if isinstance(made, DataError):
+                refused[task.modality].append(made)
+            else:
+                records.append(made)
+            progress.advance(f"{task.modality} {task.source.name}")
+    for modality, reasons in refused.items():
+        if not any(record.modality == modality for record in records):
+            if not (tasks[0].root / "store.json").is_file():
+                shutil.rmtree(tasks[0].root, ignore_errors=True)
+            kind = WrongModality if all(isinstance(error, WrongModality) for error in reasons) else DataError
+            raise kind(f"no {modality.upper()} can be used; {len(reasons)} refused, the first: {reasons[0]}")
+        for reason in reasons:
+            log.warning("refused: %s", reason)
+    return _without_duplicates(sorted(records, key=lambda record: record.name))
 
 
-def _prepare_one(source: Source, modality: Modality, root: Path, config: DataConfig) -> None:
-    volume = source.read()
-    vet(source, volume, modality)
-    require_trainable(source.path, volume.grid)
-    prepared = prepare_volume(volume, modality, config)
-    if not prepared.body.array.any():
-        raise DataError(f"{source.path}: no body found; check that it shows a patient")
-    write_case(root, prepared, name=source.name, modality=modality, patient=source.patient, sha256=_sha256(source))
+def _prepare_one(task: _Task) -> CaseRecord | DataError:
+    source, modality = task.source, task.modality
+    key = _case_key(source, task.config)
+    record = read_record(task.root, modality, source.name)
+    if record and record.key == key:
+        return record
+    try:
+        volume = source.read()
+        vet(source, volume, modality)
+        require_trainable(source.path, volume.grid)
+        prepared = prepare_volume(volume, modality, task.config)
+        if not prepared.body.array.any():
+            raise DataError(f"{source.path}: no body found; check that it shows a patient")
+    except DataError as error:
+        return error
+    identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}
+    write_case(task.root, prepared, name=source.name, modality=modality, **identity)
+    record = read_record(task.root, modality, source.name)
+    if record is None:
+        raise DataError(f"{task.root}: {source.name} can't be read back; is another preparation writing there?")
+    return record
+
+
+def _without_duplicates(records: Sequence[CaseRecord]) -> list[CaseRecord]:
+    first: dict[str, CaseRecord] = {}
+    for record in records:
+        known = first.setdefault(record.voxels, record)
+        if known is not record:
+            log.warning("left out: %s %s has the voxels of %s", record.modality.upper(), record.name, known.name)
+    return list(first.values())
+
+
+def _voxels(volume: Volume) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(volume.array.T).data)
+    digest.update(volume.grid.affine.round(3).tobytes())
+    return digest.hexdigest()
+
+
+def _case_key(source: Source, config: DataConfig) -> str:
+    files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
+    return _digest([STORE_VERSION, _preparation(config), source.name, source.resample_irregular, files])
+
+
+def _digest(values: object) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 def _sha256(source: Source) -> str:

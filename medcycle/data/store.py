@@ -1,6 +1,7 @@
 """The prepared store: one memory-mapped array a volume, and JSON beside it.
 
     STORE/store.json                 what it was made from and how
+    STORE/split.json                 the patients to train and to validate on
     STORE/mr/NAME/image.npy          float16 in [−1, 1], −1 outside the body, RAS, [i, j, k] in Fortran order
     STORE/mr/NAME/body.npy           booleans
     STORE/mr/NAME/case.json          `CaseRecord`
@@ -12,6 +13,7 @@ Fortran order keeps every axial slice in one piece of the file.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,9 +28,9 @@ from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.io.files import atomic_path, write_text
 from medcycle.volume import Array
 
-__all__ = ["STORE_VERSION", "CaseRecord", "Store", "StoredCase", "write_case"]
+__all__ = ["STORE_VERSION", "CaseRecord", "Store", "StoredCase", "read_record", "write_case"]
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class CaseRecord:
         modality: `mr` or `ct`.
         patient: PatientID of a DICOM series, the name otherwise.
         sha256: hash of the source's files.
+        voxels: hash of the source's voxels and where they are, whatever file they came in.
+        key: digest of the source's files and the settings it was prepared with.
         shape: voxels of the prepared image.
         affine: its affine, RAS+ mm.
         intensity: the intensity map as plain values.
@@ -50,6 +54,8 @@ class CaseRecord:
     modality: Modality
     patient: str
     sha256: str
+    voxels: str
+    key: str
     shape: list[int]
     affine: list[list[float]]
     intensity: dict[str, Any]
@@ -97,6 +103,10 @@ class Store:
     mr: tuple[StoredCase, ...]
     ct: tuple[StoredCase, ...]
 
+    def both(self) -> dict[Modality, tuple[StoredCase, ...]]:
+        """The cases by modality."""
+        return {"mr": self.mr, "ct": self.ct}
+
     @classmethod
     def open(cls, root: Path) -> Store:
         """Open a store for reading.
@@ -133,24 +143,36 @@ class Store:
         return Store.open(root)
 
 
-def write_case(root: Path, prepared: Prepared, *, name: str, modality: Modality, patient: str, sha256: str) -> None:
-    """Write one case below `root`, whole or not at all."""
+def write_case(root: Path, prepared: Prepared, *, name: str, modality: Modality, **identity: str) -> None:
+    """Write one case below `root`, whole or not at all; one of the same name is replaced.
+
+    `identity` is the `patient`, `sha256`, `voxels` and `key` of `CaseRecord`.
+    """
     body = prepared.body.array
     record = CaseRecord(
         name=name,
         modality=modality,
-        patient=patient,
-        sha256=sha256,
+        **identity,
         shape=list(prepared.image.grid.shape),
         affine=prepared.image.grid.affine.tolist(),
         intensity=prepared.intensity.to_dict(),
         body_fraction=body.mean(axis=(0, 1)).round(4).tolist(),
     )
-    with atomic_path(root / modality / name) as folder:
+    final = root / modality / name
+    with atomic_path(final) as folder:
         folder.mkdir(parents=True)
         np.save(folder / "image.npy", np.asfortranarray(prepared.image.array, dtype=np.float16))
         np.save(folder / "body.npy", np.asfortranarray(body))
         (folder / "case.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
+        shutil.rmtree(final, ignore_errors=True)
+
+
+def read_record(root: Path, modality: Modality, name: str) -> CaseRecord | None:
+    """The record of a case that was written whole, by this version; else None."""
+    try:
+        return _open_case(root / modality / name).record
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _open_case(folder: Path) -> StoredCase:

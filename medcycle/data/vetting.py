@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from medcycle.body import Modality
+from medcycle.data.store import CaseRecord, Store
 from medcycle.errors import DataError, WrongModality
 from medcycle.io.discover import Source
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["looks_like_ct", "modality_of", "require_trainable", "require_usable", "vet"]
+__all__ = ["compare_regions", "looks_like_ct", "modality_of", "require_trainable", "require_usable", "vet"]
 
 AIR_HU = -500.0
 """Below this is air: only CT has it, MR signal is not that negative."""
@@ -22,6 +23,9 @@ MIN_AIR, MIN_SOFT_TISSUE = 0.005, 0.02
 """The least fractions of a CT that are air and soft tissue (lung bases and tight crops included)."""
 
 MIN_VOXELS = 2
+
+LARGEST_RATIO = 2.0
+"""of the sections of MR and CT; heads with and without a neck, or children, stay below it."""
 
 MOST_LABELS = 8
 """A scan has more different values than this among `SAMPLE` voxels."""
@@ -96,6 +100,25 @@ def looks_like_ct(values: Array) -> bool:
     air = float(np.mean(values < AIR_HU))
     soft = float(np.mean((values > low) & (values < high)))
     return air > MIN_AIR and soft > MIN_SOFT_TISSUE
+
+
+def compare_regions(store: Store) -> str:
+    """A warning if the bodies in MR and CT are of very different size, as of a head and a pelvis; else empty.
+
+    Compared are the median areas of the largest axial sections (their 90th percentile, cm²).
+    """
+    areas = {kind: float(np.median([_section(case.record) for case in cases])) for kind, cases in store.both().items()}
+    low, high = sorted(areas.values())
+    if high <= LARGEST_RATIO * low:
+        return ""
+    sizes = " and ".join(f"{area:.0f} cm² in {kind.upper()}" for kind, area in areas.items())
+    return f"bodies of {sizes}: are MR and CT of the same region? What is learned would not carry over"
+
+
+def _section(record: CaseRecord) -> float:
+    affine = np.array(record.affine)
+    pixel = float(np.linalg.norm(np.cross(affine[:3, 0], affine[:3, 1])))
+    return float(np.percentile(record.body_fraction, 90)) * record.shape[0] * record.shape[1] * pixel / 100
 
 
 def _mismatch(source: Source, values: Array, expected: Modality) -> str:

@@ -23,7 +23,8 @@ from medcycle import __version__
 from medcycle.config import Config
 from medcycle.data.patches import UnpairedPatches, preview_pairs
 from medcycle.data.randomize import ContrastRandomizer
-from medcycle.data.store import Store, StoredCase
+from medcycle.data.split import describe_split, split_store
+from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, UsageError
 from medcycle.intensity import IntensityMap, MrPercentile
 from medcycle.io.files import write_text
@@ -77,13 +78,15 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> T
         UsageError: if `run` holds a run and `resume` is off, or holds none and it is on, or the run to resume began
             on another store or with other networks.
         BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
+        DataError: if the split leaves nothing to train on.
         TrainingFailed: if a loss is no longer finite.
     """
     require_run_folder(run, resume=resume)
-    trainer = _Trainer(config, store, run, _state_to_resume(config, store, run) if resume else None)
+    training, validation = split_store(store, config.data)
+    trainer = _Trainer(config, training, run, _state_to_resume(config, store, run) if resume else None)
     if not resume:
         write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-        write_text(run / "manifest.json", json.dumps(_manifest(store), indent=1))
+        write_text(run / "manifest.json", json.dumps(_manifest(store, training, validation), indent=1))
     return trainer.run_to_end()
 
 
@@ -257,15 +260,12 @@ def _typical_intensity(store: Store) -> dict[str, IntensityMap]:
     return {"ct": store.ct[0].intensity, "mr": MrPercentile(0.0, float(np.median(tops)))}
 
 
-def _manifest(store: Store) -> dict[str, Any]:
-    def described(cases: tuple[StoredCase, ...]) -> list[dict[str, str]]:
-        return [{"name": case.record.name, "sha256": case.record.sha256} for case in cases]
-
+def _manifest(store: Store, train: Store, validation: Store) -> dict[str, Any]:
     return {
         "medcycle": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "monai": monai.__version__,
         "store": {"path": str(store.root.resolve()), "key": store.key},
-        "split": {"train": {"mr": described(store.mr), "ct": described(store.ct)}, "validation": {"mr": [], "ct": []}},
+        "split": describe_split(train, validation),
     }

@@ -1,15 +1,21 @@
 """Two folders into a store."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from medcycle.config import DataConfig
 from medcycle.data.catalogue import cohort_key, find_cohort, prepare_cohort, store_for_training
 from medcycle.data.store import Store, write_case
+from medcycle.data.vetting import compare_regions
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
+from medcycle.io import read_volume, write_nifti
+from medcycle.io.itk import to_itk
+from medcycle.volume import Grid, Volume
 
 CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
 
@@ -33,8 +39,13 @@ def test_unchanged_data_are_prepared_once(cohort: Path, tmp_path) -> None:
     assert cohort_key(find_cohort(data / "mr", data / "ct"), other) != first.key
     (data / "mr" / "mr000.nii.gz").unlink()
     third = store_for_training(CONFIG, None, data / "mr", data / "ct", runs / "d")
-    assert third.root != first.root
+    assert third.root == first.root
     assert len(third.mr) == len(first.mr) - 1
+    shutil.copy(cohort / "mr" / "mr000.nii.gz", data / "mr" / "new.nii.gz")
+    kept = times(first.root / "ct")
+    fourth = store_for_training(CONFIG, None, data / "mr", data / "ct", runs / "e")
+    assert [case.record.name for case in fourth.mr] == ["mr001", "new"]
+    assert times(first.root / "ct") == kept  # what is there is not prepared again
 
 
 def test_stored_arrays_are_slices_on_disk(store: Store) -> None:
@@ -95,7 +106,7 @@ def test_scans_laid_out_like_a_store_are_not_touched(cohort: Path, tmp_path) -> 
 
 def test_a_store_of_other_settings_is_not_touched(cohort: Path, store: Store) -> None:
     before = times(store.root)
-    with pytest.raises(UsageError, match="other scans or settings"):
+    with pytest.raises(UsageError, match="other settings"):
         prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), store.root, DataConfig(spacing=(5, 5, None)))
     assert times(store.root) == before
 
@@ -117,7 +128,7 @@ def test_an_interrupted_preparation_is_done_again(cohort: Path, tmp_path, monkey
     monkeypatch.undo()
     made = prepare_cohort(sources, tmp_path / "store", CONFIG)
     assert (len(made.mr), len(made.ct)) == (2, 2)
-    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == ["ct", "mr", "store.json"]
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == ["ct", "mr", "split.json", "store.json"]
 
 
 def test_stores_that_are_none(store: Store, tmp_path) -> None:
@@ -133,3 +144,56 @@ def test_stores_that_are_none(store: Store, tmp_path) -> None:
         store_for_training(CONFIG, store.root, tmp_path, tmp_path, tmp_path)
     with pytest.raises(UsageError, match="no data"):
         store_for_training(CONFIG, None, tmp_path, None, tmp_path)
+
+
+def test_a_volume_that_is_there_twice_is_used_once(cohort: Path, tmp_path, caplog) -> None:
+    shutil.copytree(cohort, tmp_path / "data")
+    mr, ct = tmp_path / "data" / "mr", tmp_path / "data" / "ct"
+    shutil.copy(mr / "mr001.nii.gz", mr / "also.nii.gz")
+    sitk.WriteImage(to_itk(read_volume(ct / "ct000.nii.gz")), ct / "zz.mha")
+    made = prepare_cohort(find_cohort(mr, ct), tmp_path / "store", CONFIG)
+    assert [case.record.name for case in made.mr] == ["also", "mr000"]
+    assert [case.record.name for case in made.ct] == ["ct000", "ct001"]
+    assert "MR mr001 has the voxels of also" in caplog.text
+    assert "CT zz has the voxels of ct000" in caplog.text
+
+
+def test_volumes_that_training_cannot_use(cohort: Path, tmp_path, caplog) -> None:
+    shutil.copytree(cohort, tmp_path / "data")
+    mr, ct = tmp_path / "data" / "mr", tmp_path / "data" / "ct"
+    whole = read_volume(mr / "mr000.nii.gz")
+    few = Volume(whole.array[:, :, :3], Grid((*whole.grid.shape[:2], 3), whole.grid.affine))
+    in_metres = Volume(whole.array, Grid(whole.grid.shape, whole.grid.affine @ np.diag([0.01, 0.01, 0.01, 1])))
+    for name, volume in (("few", few), ("metres", in_metres), ("mask", whole.with_array(whole.array > 300))):
+        write_nifti(volume, mr / f"{name}.nii.gz")
+    assert len(prepare_cohort(find_cohort(mr, ct), tmp_path / "store", CONFIG).mr) == 2
+    for words in ("3 slices only", "a field of view of 2×2×2 mm", "2 different values only, a mask"):
+        assert words in caplog.text
+
+
+def test_bodies_of_other_regions_are_warned_of(cohort: Path, store: Store, tmp_path, caplog) -> None:
+    assert compare_regions(store) == ""
+    shutil.copytree(cohort, tmp_path / "data")
+    for path in (tmp_path / "data" / "ct").iterdir():
+        volume = read_volume(path)
+        write_nifti(Volume(volume.array, Grid(volume.grid.shape, volume.grid.affine @ np.diag([1.6, 1.6, 1, 1]))), path)
+    prepare_cohort(find_cohort(tmp_path / "data" / "mr", tmp_path / "data" / "ct"), tmp_path / "store", CONFIG)
+    assert "of the same region?" in caplog.text
+
+
+def test_the_split_is_recorded(cohort: Path, tmp_path) -> None:
+    sources = find_cohort(cohort / "mr", cohort / "ct")
+    halved = CONFIG.model_copy(update={"validation_fraction": 0.25})
+    made = prepare_cohort(sources, tmp_path / "store", halved)
+    split = json.loads((tmp_path / "store" / "split.json").read_text())
+    assert len(split["validation"]["mr"] + split["validation"]["ct"]) == 1
+    prepare_cohort(sources, tmp_path / "store", CONFIG)  # sampled otherwise: the arrays stay, the record changes
+    assert json.loads((made.root / "split.json").read_text())["validation"] == {"mr": [], "ct": []}
+
+
+@pytest.mark.slow
+def test_processes_prepare_the_same(cohort: Path, store: Store, tmp_path) -> None:
+    made = prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), tmp_path / "store", CONFIG, workers=2)
+    for one, other in zip((*store.mr, *store.ct), (*made.mr, *made.ct), strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+        assert one.record.voxels == other.record.voxels

@@ -1,0 +1,94 @@
+"""Training and validation cases, apart by patient."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from medcycle.config import DataConfig
+from medcycle.data.store import Store, StoredCase
+from medcycle.errors import DataError, UsageError
+
+__all__ = ["describe_split", "split_store"]
+
+PARTS = ("train", "validation")
+
+
+def split_store(store: Store, config: DataConfig) -> tuple[Store, Store]:
+    """The cases to train on and those to validate on; a patient's MR and CT are on the same side.
+
+    Patients are put in an order by a hash of their names, so that the same patients always split the same way. With
+    `config.folds`, every `folds`-th of them from the `fold`-th on is held out; else the first `validation_fraction`,
+    one at least unless it is 0. `config.split_file`, YAML or JSON of patient or case to `train` or `validation`, goes
+    before either; who is not in it is trained on.
+
+    Raises:
+        UsageError: if the split file can't be used.
+        DataError: if a patient is on both sides, or nothing is left to train on.
+    """
+    held_out = _of_file(store, Path(config.split_file)) if config.split_file else _of_hash(store, config)
+    validation = _part(store, held_out)
+    train = _part(store, {case.folder for case in (*store.mr, *store.ct)} - held_out)
+    if not train.mr or not train.ct:
+        raise DataError(f"{store.root}: the split leaves no {'CT' if train.mr else 'MR'} to train on; hold fewer out")
+    _require_apart(train, validation)
+    return train, validation
+
+
+def describe_split(train: Store, validation: Store) -> dict[str, dict[str, list[dict[str, str]]]]:
+    """Name, patient and hash of every case by part and modality, as plain values."""
+    return {
+        name: {
+            kind: [{key: getattr(case.record, key) for key in ("name", "patient", "sha256")} for case in cases]
+            for kind, cases in part.both().items()
+        }
+        for name, part in zip(PARTS, (train, validation), strict=True)
+    }
+
+
+def _of_hash(store: Store, config: DataConfig) -> set[Path]:
+    patients = sorted({case.record.patient for case in (*store.mr, *store.ct)}, key=_order)
+    if config.folds:
+        chosen = set(patients[config.fold :: config.folds])
+    else:
+        chosen = set(patients[: max(1, round(config.validation_fraction * len(patients)))])
+        chosen = chosen if config.validation_fraction else set()
+    return {case.folder for case in (*store.mr, *store.ct) if case.record.patient in chosen}
+
+
+def _of_file(store: Store, path: Path) -> set[Path]:
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path}: the split file can't be read ({' '.join(str(error).split())[:120]})") from error
+    if not isinstance(given, Mapping) or not all(part in PARTS for part in given.values()):
+        raise UsageError(f"{path}: a split file maps each patient or case to train or validation")
+    sides = {str(name): part for name, part in given.items()}
+    cases = [(case.folder, case.record.name, case.record.patient) for case in (*store.mr, *store.ct)]
+    unknown = set(sides).difference(*(names for _, *names in cases))
+    if unknown:
+        raise UsageError(f"{path}: {', '.join(sorted(unknown)[:5])} not among the prepared patients and cases")
+    return {folder for folder, name, patient in cases if sides.get(name, sides.get(patient)) == "validation"}
+
+
+def _part(store: Store, chosen: set[Path]) -> Store:
+    def of(cases: tuple[StoredCase, ...]) -> tuple[StoredCase, ...]:
+        return tuple(case for case in cases if case.folder in chosen)
+
+    return replace(store, mr=of(store.mr), ct=of(store.ct))
+
+
+def _require_apart(train: Store, validation: Store) -> None:
+    patients = [{case.record.patient for case in (*part.mr, *part.ct)} for part in (train, validation)]
+    if both := patients[0] & patients[1]:
+        raise DataError(
+            f"{train.root}: {', '.join(sorted(both)[:5])} in training and in validation; put a patient on one side"
+        )
+
+
+def _order(patient: str) -> str:
+    return hashlib.sha256(patient.encode()).hexdigest()

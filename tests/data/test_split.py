@@ -1,0 +1,81 @@
+"""Training and validation apart by patient."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from medcycle.config import DataConfig
+from medcycle.data.split import describe_split, split_store
+from medcycle.data.store import Store, StoredCase
+from medcycle.errors import DataError, UsageError
+
+
+@pytest.fixture
+def many(store: Store) -> Store:
+    """Ten MR and ten CT of fourteen patients; six have both."""
+
+    def cases(kind: str, first: int) -> tuple[StoredCase, ...]:
+        template = getattr(store, kind)[0]
+        return tuple(
+            StoredCase(Path(kind, f"{n}"), replace(template.record, name=f"{kind}{n}", patient=f"p{n}", modality=kind))
+            for n in range(first, first + 10)
+        )
+
+    return replace(store, mr=cases("mr", 0), ct=cases("ct", 4))
+
+
+def patients(part: Store) -> set[str]:
+    return {case.record.patient for case in (*part.mr, *part.ct)}
+
+
+def test_without_a_fraction_all_are_trained_on(many: Store) -> None:
+    train, validation = split_store(many, DataConfig())
+    assert (len(train.mr), len(train.ct), len(validation.mr), len(validation.ct)) == (10, 10, 0, 0)
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.2, 0.5])
+def test_patients_are_on_one_side(many: Store, fraction: float) -> None:
+    train, validation = split_store(many, DataConfig(validation_fraction=fraction))
+    assert not patients(train) & patients(validation)
+    assert len(patients(validation)) == max(1, round(14 * fraction))
+    assert len(train.mr) + len(validation.mr) == 10
+    assert split_store(many, DataConfig(validation_fraction=fraction)) == (train, validation)
+
+
+def test_every_patient_is_held_out_in_one_fold(many: Store) -> None:
+    held_out = [patients(split_store(many, DataConfig(folds=4, fold=n))[1]) for n in range(4)]
+    assert sorted(name for part in held_out for name in part) == sorted(patients(many))
+
+
+def test_a_file_goes_first(many: Store, tmp_path: Path) -> None:
+    file = tmp_path / "split.yaml"
+    file.write_text("p5: validation\np6: validation\nmr0: validation\np1: train\n")
+    _, validation = split_store(many, DataConfig(split_file=str(file), validation_fraction=0.5))
+    assert patients(validation) == {"p0", "p5", "p6"}
+    described = describe_split(*split_store(many, DataConfig(split_file=str(file))))
+    assert [case["name"] for case in described["validation"]["ct"]] == ["ct5", "ct6"]
+    assert len(described["train"]["mr"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "words"),
+    [
+        ("mr5: validation\nct5: train", DataError, "p5 in training and in validation"),
+        ("nobody: validation", UsageError, "nobody not among"),
+        ("p5: test", UsageError, "train or validation"),
+        ("- p5", UsageError, "maps each patient"),
+        ("p5: [", UsageError, "can't be read"),
+        ("".join(f"p{n}: validation\n" for n in range(10)), DataError, "no MR to train on"),
+    ],
+)
+def test_split_files_that_do_not_do(many: Store, tmp_path: Path, text: str, kind: type, words: str) -> None:
+    file = tmp_path / "split.yaml"
+    file.write_text(text)
+    with pytest.raises(kind, match=words):
+        split_store(many, DataConfig(split_file=str(file)))
+
+
+def test_a_missing_file(many: Store, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="can't be read"):
+        split_store(many, DataConfig(split_file=str(tmp_path / "nothing")))
