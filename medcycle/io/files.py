@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medcycle.errors import UsageError
+from medcycle.errors import UnreadableFile, UsageError
 
-__all__ = ["atomic_path", "require_exists", "write_text"]
+__all__ = ["atomic_path", "require_exists", "require_room", "write_text"]
+
+PACKED = (".gz", ".nrrd", ".mha")
+"""Files whose voxels may be compressed."""
+
+LARGEST_RATIO = 1032
+"""of deflate, which all of them use (zlib's technical notes)."""
 
 
 @contextmanager
@@ -37,6 +43,14 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def require_room(path: Path, needed: int) -> None:
+    """Raise `UnreadableFile` if a file can't hold `needed` bytes of voxels, before memory is asked for them."""
+    size = path.stat().st_size
+    packed = path.name.lower().endswith(PACKED)
+    if needed > size * (LARGEST_RATIO if packed else 1):
+        raise UnreadableFile(f"{path}: {size} bytes can't hold the {needed} bytes of voxels it tells of; copy it again")
 
 
 def require_exists(path: Path, what: str) -> Path:

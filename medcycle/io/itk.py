@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from medcycle.errors import UnreadableFile
+from medcycle.io.files import require_room
 from medcycle.volume import Array, Grid, Volume
 
 __all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "read_itk", "read_itk_grid", "to_itk"]
@@ -77,4 +79,13 @@ def _open(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
             f"{path}: {reader.GetDimension()} dimensions of {reader.GetNumberOfComponents()} components; "
             "give one three-dimensional volume of single numbers a file"
         )
+    if not _voxels_elsewhere(path):
+        require_room(path, math.prod(reader.GetSize()))  # a byte each at least
     return reader, grid_of_itk(reader)
+
+
+def _voxels_elsewhere(path: Path) -> bool:
+    """Whether a header names another file for its voxels."""
+    with path.open("rb") as stream:
+        start = stream.read(4096).lower()
+    return path.suffix.lower() == ".mhd" or b"\ndata file:" in start or b"\ndatafile:" in start

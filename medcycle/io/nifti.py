@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import zlib
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, ImageDataError
 
 from medcycle.errors import UnreadableFile
-from medcycle.io.files import atomic_path
+from medcycle.io.files import atomic_path, require_room
 from medcycle.volume import Array, Grid, Volume
 
 __all__ = ["NIFTI_SUFFIXES", "read_nifti", "read_nifti_grid", "write_nifti"]
@@ -70,11 +71,15 @@ def _open(path: Path) -> tuple[nib.Nifti1Image, Grid]:
     shape = image.shape
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
         raise UnreadableFile(f"{path}: {len(shape)}-dimensional, {shape}; give one three-dimensional volume a file")
+    require_room(path, math.prod(int(n) for n in shape) * image.get_data_dtype().itemsize)
     if image.get_data_dtype().kind not in "iuf":
         raise UnreadableFile(f"{path}: voxels of type {image.get_data_dtype()}; give a volume of single real numbers")
     if image.header["qform_code"] == 0 and image.header["sform_code"] == 0:
         log.warning("%s: the header gives no orientation; left and right are assumed, not known", path)
-    scale = MILLIMETRES[image.header.get_xyzt_units()[0]]
+    try:
+        scale = MILLIMETRES[image.header.get_xyzt_units()[0]]
+    except KeyError as error:
+        raise UnreadableFile(f"{path}: an unknown unit of length, code {error}; correct the header") from error
     affine = np.diag([scale, scale, scale, 1.0]) @ image.affine
     return image, Grid(shape[:3], affine)
 

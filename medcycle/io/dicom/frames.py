@@ -42,6 +42,9 @@ MODALITIES = {"MR", "CT", "PT"}
 LARGEST_COORDINATE = 1e5
 """mm; what lies further out is not a place in a scanner."""
 
+LARGEST_SIDE = 8192
+"""pixels"""
+
 TELLING = ("ImageType", "EchoTime", "InversionTime", "TemporalPositionIdentifier", "DiffusionBValue")
 """Attributes that tell the volumes in one series apart."""
 
@@ -227,6 +230,8 @@ def _require_signal(header: Dataset, rest: _Rest) -> None:
     if int(header.get("SamplesPerPixel", 1) or 1) != 1:
         raise _Misfit("colour pixels, not signal or HU")
     frames = int(header.get("NumberOfFrames", 1) or 1)
+    if max(header.Rows, header.Columns) > LARGEST_SIDE:
+        raise _Misfit(f"{header.Rows}×{header.Columns} pixels, more than a scan has")
     expected = int(header.Rows) * int(header.Columns) * frames * int(header.get("BitsAllocated", 16) or 16) // 8
     if rest.length is not None and rest.length < expected:
         raise _Misfit(f"torn: {rest.length} of {expected} bytes of pixels are there; export it again")

@@ -19,6 +19,9 @@ from medcycle.io.dicom.stack import DIRECTION_TOLERANCE, axes_of, stack_of
 
 __all__ = ["DicomSeries", "find_series", "gate"]
 
+STEEPEST = 45.0
+"""degrees; gantries tilt by 30 at most."""
+
 LOCALIZER_SLICES = 15
 """A series of several orientations, none of them with more slices than this, is a localizer."""
 
@@ -231,6 +234,10 @@ def _judged(series: DicomSeries) -> DicomSeries:
     if not stack.regular:
         problem = f"{stack.irregularity()}; export it again, or rebuild it with --resample-irregular"
         return replace(series, verdict="irregular", problem=problem)
+    if stack.tilt > STEEPEST:
+        return _refused(
+            series, f"slices that lean by {stack.tilt:.0f} degrees, which no gantry does; correct the positions"
+        )
     if stack.tilted:
         note = f"a gantry tilt of {stack.tilt:.1f} degrees: resampled to an upright grid"
         return replace(series, notes=(*series.notes, note))

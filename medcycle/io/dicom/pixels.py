@@ -11,12 +11,17 @@ import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import JPEGExtended12Bit
 
 from medcycle.errors import UnreadableFile
 from medcycle.io.dicom.frames import Frame, merged_groups, quiet_pydicom
 from medcycle.volume import Array
 
 __all__ = ["read_dataset", "real_units", "same_pixels"]
+
+
+ITK_SYNTAXES = {JPEGExtended12Bit, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"}
+"""Twelve-bit JPEG in its processes 4, 8 and 12."""
 
 
 def real_units(frames: Sequence[Frame]) -> Iterator[Array]:
@@ -53,7 +58,7 @@ def _decoded(dataset: Dataset, frame: Frame) -> Array:
         with quiet_pydicom():
             stored = pixel_array(dataset, index=frame.index)
     except Exception as error:  # noqa: BLE001 - every decoder has exceptions of its own
-        return _by_itk(frame, error)
+        return _by_itk(dataset, frame, error)
     if stored.shape != frame.size:
         raise UnreadableFile(
             f"{frame.file}: pixels of shape {stored.shape}, the header says {frame.size}; export it again"
@@ -62,11 +67,16 @@ def _decoded(dataset: Dataset, frame: Frame) -> Array:
     return (stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)).T
 
 
-def _by_itk(frame: Frame, reason: Exception) -> Array:
-    """What GDCM inside SimpleITK makes of compressions that pydicom's plugins don't know; it rescales by itself."""
+def _by_itk(dataset: Dataset, frame: Frame, reason: Exception) -> Array:
+    """What GDCM inside SimpleITK makes of compressions that pydicom's plugins don't know; it rescales by itself.
+
+    For these alone: on damaged headers of other files it may work for minutes.
+    """
     try:
+        if dataset.file_meta.TransferSyntaxUID not in ITK_SYNTAXES:
+            raise RuntimeError(reason)
         stored = sitk.GetArrayFromImage(sitk.ReadImage(str(frame.file)))
-    except RuntimeError:
+    except (RuntimeError, AttributeError):
         raise UnreadableFile(f"{frame.file}: the pixels can't be decoded ({reason}); export it again") from reason
     if stored.shape[-2:] != frame.size or frame.index >= len(stored):
         raise UnreadableFile(f"{frame.file}: the pixels can't be decoded ({reason}); export it again") from reason
@@ -78,8 +88,11 @@ def _rescale(dataset: Dataset, frame: Frame) -> tuple[float, float]:
     if dataset.get("PerFrameFunctionalGroupsSequence"):
         source = merged_groups(dataset, frame.index, ("PixelValueTransformationSequence",))
         source = source if "RescaleSlope" in source else dataset
-    slope, intercept = source.get("RescaleSlope", 1), source.get("RescaleIntercept", 0)
-    values = float(1 if slope in (None, "") else slope), float(intercept or 0)
+    try:
+        slope, intercept = source.get("RescaleSlope"), source.get("RescaleIntercept")
+        values = float(1 if slope in (None, "") else slope), float(intercept or 0)
+    except (TypeError, ValueError, NotImplementedError) as error:  # the last for an unknown kind of value
+        raise UnreadableFile(f"{frame.file}: a rescale that is no number ({error}); correct the header") from error
     if not np.isfinite(values).all() or values[0] == 0:
         raise UnreadableFile(f"{frame.file}: RescaleSlope {slope} and RescaleIntercept {intercept}; correct the header")
     return values
