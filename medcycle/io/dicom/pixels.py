@@ -11,7 +11,7 @@ import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import JPEGExtended12Bit
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
 
 from medcycle.errors import UnreadableFile
 from medcycle.io.dicom.frames import Frame, merged_groups, quiet_pydicom
@@ -43,7 +43,11 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
     """A whole data set. Raises `UnreadableFile` if it is damaged."""
     try:
         with quiet_pydicom():
-            return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+            dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+            if "TransferSyntaxUID" not in dataset.file_meta:  # a file without preamble, as old archives wrote them
+                implicit = dataset.original_encoding[0]
+                dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            return dataset
     except Exception as error:  # on foreign bytes the parser raises what it likes
         raise UnreadableFile(f"{path}: not a readable DICOM file ({error}); export it again") from error
 
