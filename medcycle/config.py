@@ -51,6 +51,12 @@ class DataConfig(Section):
         description="Hounsfield units that get soft_tissue_share of [-1, 1]; null: a linear window",
     )
     soft_tissue_share: float = Field(0.5, gt=0, lt=1, description="part of [-1, 1] for soft tissue")
+    mr_normalisation: Literal["percentile", "z-score"] = Field(
+        "percentile", description="what an MR's signal in the body is scaled by: its range, or its mean and spread"
+    )
+    bias_correction: bool = Field(
+        False, description="remove the receive field of MR by N4 first; some seconds a volume"
+    )
     mr_percentile: float = Field(99.5, gt=50, le=100, description="percentile of the MR in the body that maps to +1")
     min_body_fraction: float = Field(
         0.05, ge=0, lt=1, description="slices with less of their area in the body than this are not trained on"

@@ -7,7 +7,7 @@ Each map is a frozen value with `forward` and `inverse`, and goes into a checkpo
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from medcycle.errors import DataError
 from medcycle.volume import Array
 
-__all__ = ["HounsfieldCurve", "HounsfieldWindow", "IntensityMap", "MrPercentile", "map_from_dict"]
+__all__ = ["HounsfieldCurve", "HounsfieldWindow", "IntensityMap", "MrPercentile", "MrZScore", "map_from_dict"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -159,17 +159,40 @@ class MrPercentile(_Linear):
         Raises:
             DataError: if the body is empty or its signal constant.
         """
-        inside = values[mask]
-        if inside.size == 0:
-            raise DataError("no body found in the MR: the mask is empty; check that the volume shows a patient")
+        inside = _signal_in(values, mask)
         low, high = min(0.0, float(inside.min())), float(np.percentile(inside, percentile))
         if not high > low:
             raise DataError(f"the MR's signal in the body is constant ({high:g}); check the export")
         return cls(low, high)
 
 
+@dataclass(frozen=True)
+class MrZScore(_Linear):
+    """A linear map of MR signal that brings mean ± `SPREAD` standard deviations in the body to [`bottom`, 1]."""
+
+    bottom: float = -0.8
+
+    SPREAD: ClassVar[float] = 3.0
+
+    @classmethod
+    def fit(cls, values: Array, mask: Array) -> MrZScore:
+        """Fit to one MR volume; arguments and errors as of `MrPercentile.fit`."""
+        inside = _signal_in(values, mask)
+        mean, spread = float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
+        if not spread > 0:
+            raise DataError(f"the MR's signal in the body is constant ({mean:g}); check the export")
+        return cls(mean - cls.SPREAD * spread, mean + cls.SPREAD * spread)
+
+
+def _signal_in(values: Array, mask: Array) -> Array:
+    inside = values[mask]
+    if inside.size == 0:
+        raise DataError("no body found in the MR: the mask is empty; check that the volume shows a patient")
+    return inside
+
+
 MAPS: dict[str, type[IntensityMap]] = {
-    kind.__name__: kind for kind in (HounsfieldCurve, HounsfieldWindow, MrPercentile)
+    kind.__name__: kind for kind in (HounsfieldCurve, HounsfieldWindow, MrPercentile, MrZScore)
 }
 
 

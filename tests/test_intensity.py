@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medcycle.errors import DataError
-from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, MrPercentile, map_from_dict
+from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, MrPercentile, MrZScore, map_from_dict
 
 RANGES = st.tuples(st.floats(-2000, 2000), st.floats(1, 5000)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
 
-@pytest.mark.parametrize("kind", [HounsfieldWindow, MrPercentile])
+@pytest.mark.parametrize("kind", [HounsfieldWindow, MrPercentile, MrZScore])
 @given(limits=RANGES, parts=st.lists(st.floats(0, 1), min_size=1))
 def test_inverse_undoes_forward_within_the_range(kind, limits, parts) -> None:
     item = kind(*limits)
@@ -88,3 +88,17 @@ def test_impossible_ranges_are_refused(limits) -> None:
 def test_unknown_map() -> None:
     with pytest.raises(DataError, match="HounsfieldWindow"):
         map_from_dict({"kind": "Other"})
+
+
+def test_z_score_puts_the_mean_in_the_middle() -> None:
+    values = np.random.default_rng(0).normal(300, 50, (20, 20, 20))
+    mask = values > 0
+    item = MrZScore.fit(values, mask)
+    mapped = item.forward(values)
+    assert mapped.mean() == pytest.approx(0.1, abs=0.01)  # between -0.8 and 1
+    assert mapped.std() == pytest.approx(1.8 / 6, rel=0.02)
+    assert map_from_dict(json.loads(json.dumps(item.to_dict()))) == item
+    with pytest.raises(DataError, match="constant"):
+        MrZScore.fit(np.ones((4, 4, 4)), np.ones((4, 4, 4), dtype=bool))
+    with pytest.raises(DataError, match="no body"):
+        MrZScore.fit(values, np.zeros_like(mask))

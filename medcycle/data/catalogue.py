@@ -38,7 +38,10 @@ UNFINISHED = "unfinished-store.txt"
 VOLUMES_A_PROCESS = 8
 """Fewer are prepared before another process has started."""
 
-PREPARATION_KEYS = {"spacing", "hu_window", "soft_tissue", "soft_tissue_share", "mr_percentile"}
+PREPARATION_KEYS = {
+    *("spacing", "hu_window", "soft_tissue", "soft_tissue_share"),
+    *("mr_normalisation", "mr_percentile", "bias_correction"),
+}
 """The settings that the stored arrays depend on; the rest only decide how they are sampled."""
 
 

@@ -14,7 +14,8 @@ from scipy import ndimage
 
 from medcycle.body import Modality, body_mask
 from medcycle.config import DataConfig
-from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrPercentile
+from medcycle.data.bias import correct_bias
+from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrPercentile, MrZScore
 from medcycle.volume import Grid, Volume
 
 __all__ = ["Prepared", "hounsfield_map", "prepare_volume"]
@@ -55,6 +56,8 @@ def prepare_volume(volume: Volume, modality: Modality, config: DataConfig) -> Pr
     )
     spaced = from_metatensor(transforms({"image": to_metatensor(volume)})["image"])
     body = body_mask(spaced, modality)
+    if modality == "mr" and config.bias_correction and body.array.any():
+        spaced = correct_bias(spaced, body)
     intensity = _intensity_map(spaced, body, modality, config)
     image = np.where(body.array, intensity.forward(spaced.array), np.float32(-1))
     return Prepared(spaced.with_array(image), body, intensity)
@@ -110,4 +113,6 @@ def from_metatensor(image: MetaTensor) -> Volume:
 def _intensity_map(volume: Volume, body: Volume, modality: Modality, config: DataConfig) -> IntensityMap:
     if modality == "ct":
         return hounsfield_map(config)
+    if config.mr_normalisation == "z-score":
+        return MrZScore.fit(volume.array, body.array)
     return MrPercentile.fit(volume.array, body.array, config.mr_percentile)

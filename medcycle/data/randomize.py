@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from medcycle.config import RandomizeConfig
-from medcycle.intensity import IntensityMap, MrPercentile
+from medcycle.intensity import IntensityMap, MrPercentile, MrZScore
 from medcycle.phantom import PROPERTIES, Tissue
 
 __all__ = ["ContrastRandomizer", "bias_field", "blurred", "interpolate", "rician", "smooth_noise", "tissue_signals"]
@@ -56,11 +56,13 @@ class ContrastRandomizer:
     Args:
         ct: the map that made the CT's values.
         config: how much of every effect.
+        by_spread: scale as `MrZScore` does, not as `MrPercentile`.
     """
 
-    def __init__(self, ct: IntensityMap, config: RandomizeConfig) -> None:
+    def __init__(self, ct: IntensityMap, config: RandomizeConfig, *, by_spread: bool = False) -> None:
         self.ct = ct
         self.config = config
+        self.scaled = _by_spread if by_spread else _by_top
 
     def __call__(self, target: Tensor, body: Tensor, generator: torch.Generator) -> Tensor:
         """An MR-like image of each CT.
@@ -78,7 +80,8 @@ class ContrastRandomizer:
         image = image * bias_field(image, config.bias, config.bias_scale, generator)
         image = blurred(image, config.blur, generator)
         image = rician(image, config.noise, generator)
-        image = _to_range(image, body, config.gain, generator)
+        image = self.scaled(image, body)
+        image = (image * _uniform(image, config.gain, generator)).clamp(0, 1)
         image = image ** torch.exp(_uniform(image, (-config.gamma, config.gamma), generator))
         return torch.where(body, MR_BOTTOM + (1 - MR_BOTTOM) * image, -1.0).to(target.dtype)
 
@@ -235,14 +238,22 @@ def steepness(values: Tensor) -> Tensor:
     return steepest
 
 
-def _to_range(images: Tensor, body: Tensor, gain: Range, generator: torch.Generator) -> Tensor:
-    """Divided by a high percentile in the body, as in preparation, and multiplied by a random gain; in [0, 1]."""
+def _by_top(images: Tensor, body: Tensor) -> Tensor:
+    """Divided by a high percentile in the body, as in preparation."""
     tops = [
         torch.quantile(image[inside], 0.995) if inside.any() else image.new_ones(())
         for image, inside in zip(images, body, strict=True)
     ]
-    scale = _each(torch.stack(tops).clamp_min(1e-3), images)
-    return (images / scale * _uniform(images, gain, generator)).clamp(0, 1)
+    return images / _each(torch.stack(tops).clamp_min(1e-3), images)
+
+
+def _by_spread(images: Tensor, body: Tensor) -> Tensor:
+    """With mean ± `MrZScore.SPREAD` standard deviations in the body brought to [0, 1], as in preparation."""
+    axes = tuple(range(1, images.ndim))
+    count = body.sum(axes, keepdim=True).clamp_min(1)
+    mean = (images * body).sum(axes, keepdim=True) / count
+    spread = (((images - mean) * body) ** 2).sum(axes, keepdim=True).div(count).sqrt().clamp_min(1e-3)
+    return (images - mean) / (2 * MrZScore.SPREAD * spread) + 0.5
 
 
 def _threshold(share: float) -> float:

@@ -26,7 +26,7 @@ from medcycle.data.randomize import ContrastRandomizer
 from medcycle.data.split import describe_split, split_store
 from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, UsageError
-from medcycle.intensity import IntensityMap, MrPercentile
+from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.io.files import write_text
 from medcycle.methods.base import Batch, Method
 from medcycle.methods.build import build_method
@@ -108,7 +108,9 @@ class _Trainer:
         self.elapsed = 0.0
         self.intensity = _typical_intensity(store)
         self.fabric: Fabric = make_fabric(config.training)
-        self.randomizer = ContrastRandomizer(self.intensity["ct"], config.randomize)
+        self.randomizer = ContrastRandomizer(
+            self.intensity["ct"], config.randomize, by_spread=config.data.mr_normalisation == "z-score"
+        )
         self.random = torch.Generator(self.fabric.device)
         torch.manual_seed(config.training.seed)
         self.plain: Method = build_method(config)
@@ -256,8 +258,9 @@ def _state_to_resume(config: Config, store: Store, run: Path) -> dict[str, Any]:
 
 def _typical_intensity(store: Store) -> dict[str, IntensityMap]:
     """The map of all CT, and for MR the median range of the training volumes."""
-    tops = [case.record.intensity["high"] for case in store.mr]
-    return {"ct": store.ct[0].intensity, "mr": MrPercentile(0.0, float(np.median(tops)))}
+    maps = [case.record.intensity for case in store.mr]
+    typical = maps[0] | {end: float(np.median([item[end] for item in maps])) for end in ("low", "high")}
+    return {"ct": store.ct[0].intensity, "mr": map_from_dict(typical)}
 
 
 def _manifest(store: Store, train: Store, validation: Store) -> dict[str, Any]:

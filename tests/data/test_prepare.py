@@ -1,11 +1,15 @@
 """Preparation: geometry and intensities that can be taken back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from medcycle.body import body_mask
 from medcycle.config import DataConfig
+from medcycle.data.bias import correct_bias
 from medcycle.data.prepare import prepare_volume
-from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.phantom import T1_GRADIENT_ECHO, HeadPhantom, head_grid
 from medcycle.resample import resample_to
 from medcycle.volume import Grid, Volume
 
@@ -55,3 +59,41 @@ def test_fine_structure_does_not_alias() -> None:
     hounsfield = prepared.intensity.inverse(prepared.image.array)[2:-2, 2:-2]
     assert np.ptp(hounsfield) < 50
     assert hounsfield.mean() == pytest.approx(500, abs=20)
+
+
+def test_mr_by_mean_and_spread() -> None:
+    mr = HEAD.mr(head_grid(spacing=(4, 4, 6)))
+    config = DataConfig(spacing=(4, 4, None), mr_normalisation="z-score")
+    once, brighter = (prepare_volume(volume, "mr", config) for volume in (mr, mr.with_array(mr.array * 7)))
+    inside = once.body.array
+    assert np.median(np.abs(once.image.array - brighter.image.array)[inside]) < 0.01
+    assert abs(once.image.array[inside].mean() - 0.1) < 0.05
+
+
+@pytest.mark.parametrize("spacing", [(4, 4, 4), (2, 2, 8)])
+def test_bias_correction_evens_a_tissue(spacing: tuple[float, float, float]) -> None:
+    grid = head_grid(spacing=spacing)
+    protocol = replace(T1_GRADIENT_ECHO, bias=0.0, noise=0.01)
+    even = HEAD.mr(grid, protocol)
+    places = (grid.affine[:3, :3] @ np.indices(grid.shape).reshape(3, -1) + grid.affine[:3, 3:]).reshape(3, *grid.shape)
+    field = np.exp(0.4 * places[0] / 80 + 0.3 * places[1] / 90).astype(np.float32)
+    body = body_mask(even, "mr")
+    corrected = correct_bias(even.with_array(even.array * field), body)
+    white = body.array & (np.abs(even.array - np.percentile(even.array[body.array], 70)) < 30)
+
+    def unevenness(values: np.ndarray) -> float:
+        ratio = values[white] / even.array[white]
+        return float(ratio.std() / ratio.mean())
+
+    assert unevenness(even.array * field) > 0.15
+    assert unevenness(corrected.array) < 0.6 * unevenness(even.array * field)
+    assert corrected.array[body.array].mean() == pytest.approx((even.array * field)[body.array].mean(), rel=1e-3)
+
+
+def test_bias_correction_is_an_option_of_preparation() -> None:
+    mr = HEAD.mr(head_grid(spacing=(4, 4, 6)), replace(T1_GRADIENT_ECHO, bias=0.5))
+    plain, corrected = (
+        prepare_volume(mr, "mr", DataConfig(spacing=(4, 4, None), bias_correction=wanted)) for wanted in (False, True)
+    )
+    assert plain.image.grid.is_close(corrected.image.grid)
+    assert np.abs(plain.image.array - corrected.image.array).max() > 0.05

@@ -167,3 +167,11 @@ def test_grain_is_as_large_as_asked() -> None:
 
     assert correlation(2) < 0.3
     assert correlation(12) > 0.7
+
+
+def test_scaling_by_mean_and_spread(store: Store) -> None:
+    target, body = head(store, 2)
+    plain = QUIET.model_copy(update={"gain": (1, 1)})
+    likeness = ContrastRandomizer(store.ct[0].intensity, plain, by_spread=True)(target, body, seeded())
+    assert likeness[body].mean() == pytest.approx(0.1, abs=0.1)
+    assert (likeness[~body] == -1).all()
