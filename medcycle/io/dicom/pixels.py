@@ -74,11 +74,10 @@ def _decoded(dataset: Dataset, frame: Frame) -> Array:
 def _by_itk(dataset: Dataset, frame: Frame, reason: Exception) -> Array:
     """What GDCM inside SimpleITK makes of compressions that pydicom's plugins don't know; it rescales by itself.
 
-    For these alone, and not where pydicom finds the stream itself broken (`ValueError`): on damaged files it may work
-    for minutes.
+    For these alone, and only where pydicom has no decoder (`RuntimeError`): on damaged files it may work for minutes.
     """
     try:
-        if isinstance(reason, ValueError) or dataset.file_meta.TransferSyntaxUID not in ITK_SYNTAXES:
+        if not isinstance(reason, RuntimeError) or dataset.file_meta.TransferSyntaxUID not in ITK_SYNTAXES:
             raise RuntimeError(reason)
         stored = sitk.GetArrayFromImage(sitk.ReadImage(str(frame.file)))
     except (RuntimeError, AttributeError):
