@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
+from monai.data import PersistentDataset
+from monai.transforms import CastToTyped, Compose, RandSpatialCropd
 
-from medcycle.config import load_config
-from medcycle.data.prepare import hounsfield_map
+from medcycle.body import Modality
+from medcycle.config import DataConfig, load_config
+from medcycle.data.patches import UnpairedPatches
+from medcycle.data.prepare import Prepared, hounsfield_map
 from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.store import Store, write_case
+from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
+from medcycle.volume import Grid, Volume
 
 ROUNDS = 5
 
@@ -74,6 +83,32 @@ def reading() -> dict[str, Callable[[], object]]:
     }
 
 
+def random_patches(folder: Path, size: tuple[int, ...]) -> dict[str, Callable[[], object]]:
+    """Twenty random patches of four volumes of 256×256×120, from MONAI's cache of whole volumes and from the store."""
+    generator = np.random.default_rng(0)
+    config = DataConfig(patch_size=size, flip=False, max_rotation=0, max_scaling=0)
+    names: dict[Modality, list[str]] = {"mr": [], "ct": []}
+    items = []
+    for modality, intensity in (("mr", MrPercentile(0, 1)), ("ct", HounsfieldWindow(-1024, 2000))):
+        for number in range(2):
+            array = generator.random((256, 256, 120), dtype=np.float32) * 2 - 1
+            image = Volume(array, Grid(array.shape, np.eye(4)))
+            prepared = Prepared(image, image.with_array(array > -2), intensity)
+            name = f"{modality}{number}"
+            write_case(folder, prepared, name=name, modality=modality, patient=name, sha256="", voxels="", key="")
+            names[modality].append(name)
+            items.append({"image": array[None]})
+    patches = UnpairedPatches(Store.finish(folder, "", {}, names), config, length=10_000, seed=0)
+    roi = (*size, 1) if len(size) == 2 else size
+    # the cast is what is cached, as preparation would be; the crop is random and made anew
+    chain = Compose([CastToTyped("image", torch.float16), RandSpatialCropd("image", roi, random_size=False)])
+    cached = PersistentDataset(items, chain, cache_dir=folder / "monai")
+    return {
+        "MONAI PersistentDataset": lambda: [cached[n % 4]["image"].float() for n in range(20)],
+        "the store": lambda: [patches[n] for n in range(10)],  # an MR and a CT patch each
+    }
+
+
 def likenesses() -> dict[str, Callable[[], object]]:
     """MR-like images of 32 slices of 128×128."""
     config = load_config("head_mr_ct_2d_cpu")
@@ -102,6 +137,9 @@ def main() -> None:
         },
     )
     compare("180 axial slices of 256×256", reading())
+    for size in ((256, 256), (96, 96, 96)):
+        with tempfile.TemporaryDirectory() as folder:
+            compare(f"20 random patches of {'×'.join(map(str, size))}", random_patches(Path(folder), size))
     compare("32 MR-like images of 128×128", likenesses())
 
 

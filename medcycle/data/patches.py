@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from monai.transforms import CenterSpatialCrop, Compose, RandAffine, RandFlip, RandSpatialCrop, SpatialPad
+from monai.transforms import RandAffine
 from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -18,6 +19,8 @@ from medcycle.errors import DataError
 from medcycle.volume import Array
 
 __all__ = ["UnpairedPatches", "preview_pairs"]
+
+Floats = npt.NDArray[np.float32]
 
 
 class UnpairedPatches(Dataset[dict[str, Tensor]]):
@@ -39,9 +42,11 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
     def __init__(self, store: Store, config: DataConfig, *, length: int, seed: int) -> None:
         self.length = length
         self.seed = seed
+        self.sizes = config.patch_size
         self.spatial_dims = len(config.patch_size)
+        self.flip = config.flip
         self.cases = {"source": _usable(store.mr, config), "target": _usable(store.ct, config)}
-        self.transform = _augmentation(config)
+        self.affine = _affine(config)
 
     def __len__(self) -> int:
         return self.length
@@ -64,11 +69,22 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
     ) -> tuple[Tensor, Tensor]:
         case, slices = cases[int(random.integers(len(cases)))]
         position = slices[int(random.integers(len(slices)))]
-        self.transform.set_random_state(seed=int(random.integers(2**31)))
-        both = torch.cat([_slice(array, position, self.spatial_dims) for array in (case.image, case.body)])
-        both[1].mul_(2).sub_(1)  # −1 is what padding adds
-        image, body = _plain(self.transform(both)).clamp(-1, 1)
-        return image[None].contiguous(), body[None] > 0
+        image, body = (_plane(array, position, self.spatial_dims) for array in (case.image, case.body))
+        corner = [
+            int(random.integers(length - size + 1)) if length > size else (length - size) // 2
+            for length, size in zip(image.shape, self.sizes, strict=True)
+        ]
+        flip = self.flip and random.random() < 0.5
+        # only the patch is read from the disk, and turned into floats
+        patch, inside = (
+            _cropped(array, corner, self.sizes, outside, flip) for array, outside in ((image, -1.0), (body, False))
+        )
+        if not self.affine:
+            return torch.from_numpy(patch)[None], torch.from_numpy(inside)[None] > 0
+        self.affine.set_random_state(seed=int(random.integers(2**31)))
+        both = torch.from_numpy(np.stack([patch, 2 * inside - 1]))  # −1 is what lies outside
+        patch, inside = _plain(self.affine(both)).clamp(-1, 1)
+        return patch[None].contiguous(), inside[None] > 0
 
 
 def preview_pairs(store: Store, config: DataConfig, count: int = 3) -> tuple[Tensor, Tensor]:
@@ -77,19 +93,31 @@ def preview_pairs(store: Store, config: DataConfig, count: int = 3) -> tuple[Ten
     Returns:
         MR and CT, each of shape (pairs, 1, *patch_size).
     """
-    centred = Compose([SpatialPad(config.patch_size, constant_values=-1.0), CenterSpatialCrop(config.patch_size)])
+    size = config.patch_size
     pairs = list(zip(_usable(store.mr, config), _usable(store.ct, config), strict=False))[:count]
     columns = []
     for cases in zip(*pairs, strict=True):
-        images = [_slice(case.image, slices[len(slices) // 2], len(config.patch_size)) for case, slices in cases]
-        columns.append(torch.stack([_plain(centred(image)) for image in images]))
+        images = [_plane(case.image, slices[len(slices) // 2], len(size)) for case, slices in cases]
+        middles = [[(n - wanted) // 2 for n, wanted in zip(image.shape, size, strict=True)] for image in images]
+        patches = [_cropped(image, middle, size, -1.0) for image, middle in zip(images, middles, strict=True)]
+        columns.append(torch.from_numpy(np.stack(patches))[:, None])
     return columns[0], columns[1]
 
 
-def _slice(array: Array, position: int, spatial_dims: int) -> Tensor:
-    """An axial slice, or for 3D the whole array, as float32 of shape (1, *sizes)."""
-    part = array[:, :, position] if spatial_dims == 2 else array
-    return torch.from_numpy(np.array(part[None], dtype=np.float32, order="C"))
+def _plane(array: Array, position: int, spatial_dims: int) -> Array:
+    """A view of an axial slice, or for 3D of the whole array."""
+    return array[:, :, position] if spatial_dims == 2 else array
+
+
+def _cropped(array: Array, corner: Sequence[int], sizes: Sequence[int], outside: float, flip: bool = False) -> Floats:
+    """Float32 of the sizes from `corner` on, `outside` beyond the array; mirrored left to right with `flip`."""
+    taken = tuple(
+        slice(max(0, start), min(start + size, n)) for start, size, n in zip(corner, sizes, array.shape, strict=True)
+    )
+    place = tuple(slice(part.start - start, part.stop - start) for part, start in zip(taken, corner, strict=True))
+    result = np.full(sizes, outside, dtype=np.float32)
+    (result[::-1] if flip else result)[place] = array[taken]
+    return result
 
 
 def _plain(patch: Any) -> Tensor:
@@ -111,22 +139,15 @@ def _usable(cases: Sequence[StoredCase], config: DataConfig) -> list[tuple[Store
     return usable
 
 
-def _augmentation(config: DataConfig) -> Compose:
-    size = list(config.patch_size)
-    affine = RandAffine(
-        prob=1.0 if config.max_rotation or config.max_scaling else 0.0,
+def _affine(config: DataConfig) -> RandAffine | None:
+    """Rotation and scaling at random, or None where there is none of either."""
+    if not config.max_rotation and not config.max_scaling:
+        return None
+    dims = len(config.patch_size)
+    return RandAffine(
+        prob=1.0,
         # about the foot-head axis, which a 2D patch has as its normal and a 3D one as its last axis
-        rotate_range=[np.deg2rad(config.max_rotation)]
-        if len(size) == 2
-        else [0.0, 0.0, np.deg2rad(config.max_rotation)],
-        scale_range=[config.max_scaling] * len(size),
+        rotate_range=[0.0] * (0 if dims == 2 else 2) + [np.deg2rad(config.max_rotation)],
+        scale_range=[config.max_scaling] * dims,
         padding_mode="border",
-    )
-    return Compose(
-        [
-            SpatialPad(size, constant_values=-1.0),
-            RandSpatialCrop(size, random_size=False),
-            RandFlip(prob=0.5 if config.flip else 0.0, spatial_axis=0),
-            affine,
-        ]
     )
