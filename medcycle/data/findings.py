@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from medcycle.data.vetting import modality_of, require_trainable, require_usable
+from medcycle.data.vetting import modality_of, require_magnitude, require_trainable, require_usable
 from medcycle.errors import DataError, EmptyFolder
 from medcycle.io.dicom.series import grid_of
 from medcycle.io.discover import Source, read_grid, survey
@@ -102,6 +102,8 @@ def _inspect(source: Source, *, voxels: bool) -> Finding:
             if volume:
                 found = replace(found, modality=modality_of(source, volume))
                 require_usable(source.path, volume)
+                if found.modality == "mr":
+                    require_magnitude(source.path, volume.array)
             require_trainable(source.path, volume.grid if volume else _grid(source))
         except DataError as error:
             found = replace(found, verdict="refused", reason=_without(str(source.path), str(error)))

@@ -12,7 +12,15 @@ from medcycle.errors import DataError, WrongModality
 from medcycle.io.discover import Source
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["compare_regions", "looks_like_ct", "modality_of", "require_trainable", "require_usable", "vet"]
+__all__ = [
+    "compare_regions",
+    "looks_like_ct",
+    "modality_of",
+    "require_magnitude",
+    "require_trainable",
+    "require_usable",
+    "vet",
+]
 
 AIR_HU = -500.0
 """Below this is air: only CT has it, MR signal is not that negative."""
@@ -30,6 +38,9 @@ LARGEST_RATIO = 2.0
 MOST_LABELS = 8
 """A scan has more different values than this among `SAMPLE` voxels."""
 
+MOST_NEGATIVE = 0.05
+"""of an MR's voxels; interpolation makes some slightly negative."""
+
 SAMPLE = 100_000
 
 MIN_SLICES = 4
@@ -44,15 +55,19 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
     """Refuse a volume that can't be used as `expected`.
 
     Raises:
-        DataError: if it is flat, constant, or has voxels that are not numbers.
+        DataError: if it is flat, constant, or has voxels that are not numbers, or is an MR of negative signal.
         WrongModality: if the header or the values say that it is not `expected`.
     """
     require_usable(source.path, volume)
     header = source.series.modality.lower() if source.series else expected
     if header != expected:
         raise WrongModality(f"{source.path}: a DICOM series of modality {header.upper()}, not {expected.upper()}")
+    if expected == "mr" and source.series:
+        require_magnitude(source.path, volume.array)  # where the header says MR, negative values are no air
     if looks_like_ct(volume.array) != (expected == "ct"):
         raise WrongModality(_mismatch(source, volume.array, expected))
+    if expected == "mr":
+        require_magnitude(source.path, volume.array)
 
 
 def require_usable(path: Path, volume: Volume) -> None:
@@ -66,6 +81,17 @@ def require_usable(path: Path, volume: Volume) -> None:
     different = np.unique(volume.array.ravel()[:: max(1, volume.array.size // SAMPLE)]).size
     if different <= MOST_LABELS:
         raise DataError(f"{path}: {different} different values only, a mask or labels and not a scan; leave it out")
+
+
+def require_magnitude(path: Path, values: Array) -> None:
+    """Raise `DataError` if an MR has much negative signal, as phase images and field maps have."""
+    sample = values.ravel()[:: max(1, values.size // SAMPLE)]
+    negative = float(np.mean(sample < -0.02 * np.percentile(np.abs(sample), 99)))
+    if negative > MOST_NEGATIVE:
+        raise DataError(
+            f"{path}: {negative:.0%} of the signal is negative, as in a phase image or field map; give the magnitude, "
+            "or values that begin at 0"
+        )
 
 
 def require_trainable(path: Path, grid: Grid) -> None:

@@ -42,3 +42,15 @@ def test_real_volumes_are_told_apart(shared) -> None:
         for modality in ("mr", "ct"):
             for source in discover(shared / "data" / region / modality):
                 assert looks_like_ct(source.read().array) == (modality == "ct"), source.path
+
+
+def test_phase_images_are_no_mr(tmp_path) -> None:
+    magnitude = HeadPhantom.random(0).mr(GRID)
+    phase = magnitude.with_array((np.random.default_rng(0).random(GRID.shape) - 0.5) * 4096)
+    small = phase.with_array(phase.array / 20)
+    series = DicomSeries("1.2", "MR", "", "", (), damaged=(tmp_path / "a.dcm",))
+    slightly = magnitude.with_array(magnitude.array - 3)
+    vet(Source("a", tmp_path / "a.nii"), slightly, "mr")
+    for source, volume in ((Source("a", tmp_path, series), phase), (Source("a", tmp_path / "a.nii"), small)):
+        with pytest.raises(DataError, match="negative, as in a phase image"):
+            vet(source, volume, "mr")

@@ -282,6 +282,18 @@ def test_sources_with_gaps_still_give_a_valid_series(missing: str, tmp_path: Pat
     assert pydicom.dcmread(files[0]).PatientName.family_name == "anonymized"
 
 
+def test_an_age_that_is_none_is_not_handed_on(tmp_path: Path) -> None:
+    volume, reference = mr_case("axial")
+    folder = tmp_path / "mr"
+    for path in saved(reference, folder):
+        path.write_bytes(path.read_bytes().replace(b"AS\x04\x00063Y", b"AS\x04\x000Y  "))
+    read = [pydicom.dcmread(path) for path in folder.iterdir()]
+    assert read[0].PatientAge == "0Y"
+    files = write_ct_series(volume, tmp_path / "ct", reference=read, software_version="1")
+    assert complaints("dciodvfy", files[:1]) == []
+    assert "PatientAge" not in pydicom.dcmread(files[0])
+
+
 @pytest.mark.parametrize("part", ["KNEE", "THORAX", "brain tumour", "HEADANDNECK"])
 def test_body_parts_of_any_spelling_stay_valid(part: str, tmp_path: Path) -> None:
     volume, reference = mr_case("axial")

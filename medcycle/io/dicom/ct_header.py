@@ -116,12 +116,19 @@ def _inherited(source: Dataset) -> Dataset:
     for keyword in _REQUIRED:
         setattr(result, keyword, "")
     for keyword in (*_REQUIRED, *_OPTIONAL):
-        if keyword in source and not source[keyword].is_empty:
+        if keyword in source and not source[keyword].is_empty and _valid(source[keyword]):
             result[keyword] = _copied(source[keyword])
     result.FrameOfReferenceUID = result.get("FrameOfReferenceUID") or UID()
     # A DICOMDIR can't be built without it.
     result.StudyID = result.StudyID or "1"
     return result
+
+
+def _valid(element: DataElement) -> bool:
+    """Whether a value is one of its kind: what the source has wrong is left out, not handed on."""
+    if element.VR != "AS":
+        return True
+    return re.fullmatch(r"\d{3}[DWMY]", str(element.value)) is not None
 
 
 def _copied(element: DataElement) -> DataElement:
