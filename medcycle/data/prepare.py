@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Compose, MapTransform, Orientationd, Spacingd
+from monai.transforms import Compose, MapTransform, Orientationd
 from scipy import ndimage
 
 from medcycle.body import Modality, body_mask
 from medcycle.config import DataConfig
 from medcycle.data.bias import correct_bias
 from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrPercentile, MrZScore
-from medcycle.volume import Grid, Volume
+from medcycle.volume import Array, Grid, Volume
 
 __all__ = ["Prepared", "hounsfield_map", "prepare_volume"]
+
+
+SLAB = 16
+"""Axial slices that are resampled at once."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,7 @@ def prepare_volume(volume: Volume, modality: Modality, config: DataConfig) -> Pr
     transforms = Compose(
         [
             Orientationd("image", axcodes="RAS", labels=None),
-            AntiAliasd("image", spacing=config.spacing),
-            Spacingd("image", pixdim=[s or -1.0 for s in config.spacing], padding_mode="border", dtype=np.float32),
+            Resampled("image", spacing=config.spacing),
         ]
     )
     spaced = from_metatensor(transforms({"image": to_metatensor(volume)})["image"])
@@ -63,16 +66,18 @@ def prepare_volume(volume: Volume, modality: Modality, config: DataConfig) -> Pr
     return Prepared(spaced.with_array(image), body, intensity)
 
 
-class AntiAliasd(MapTransform):
-    """Blur along the axes that a following `Spacingd` makes coarser, so that fine structure does not alias.
+class Resampled(MapTransform):
+    """Onto another spacing, with a blur along the axes that become coarser, so that fine structure does not alias.
 
     The Gaussian turns the point spread of the finer grid into that of the coarser one: its standard deviation, in
     voxels, is √(f² − 1) / 2.355 for a coarsening by f (both taken as Gaussians of one voxel's full width at half
-    maximum; Cardoso et al. 2015, "Scale factor point spread function matching").
+    maximum; Cardoso et al. 2015, "Scale factor point spread function matching"). Then it is linear between voxels, the
+    border's value beyond them, on a grid of the same centre that covers the field of view. MONAI's `Spacingd` would
+    need coordinates of several times the volume's size; this goes slab by slab.
 
     Args:
-        keys: the dictionary's entries to blur; tensors of shape (1, i, j, k) with an affine.
-        spacing: the coming spacing, mm; None where an axis is kept.
+        keys: the dictionary's entries; tensors of shape (1, i, j, k) with an affine.
+        spacing: the new spacing, mm; None where an axis is kept.
     """
 
     def __init__(self, keys: str, spacing: tuple[float | None, float | None, float | None]) -> None:
@@ -80,15 +85,38 @@ class AntiAliasd(MapTransform):
         self.spacing = spacing
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Blur every entry of `keys`."""
-        blurred = dict(data)
-        for key in self.key_iterator(blurred):
-            image = blurred[key]
-            factors = np.array([(new or old) / old for new, old in zip(self.spacing, image.pixdim, strict=True)])
-            sigma = np.sqrt(np.maximum(factors**2 - 1, 0)) / 2.355
-            array = ndimage.gaussian_filter(image.numpy(), [0.0, *sigma], mode="nearest")
-            blurred[key] = MetaTensor(torch.from_numpy(array), affine=image.affine)
-        return blurred
+        """Resample every entry of `keys`."""
+        made = dict(data)
+        for key in self.key_iterator(made):
+            made[key] = self._resampled(made[key])
+        return made
+
+    def _resampled(self, image: MetaTensor) -> MetaTensor:
+        affine = np.asarray(image.affine, dtype=np.float64)
+        factors = np.array([(new or old) / old for new, old in zip(self.spacing, image.pixdim, strict=True)], float)
+        if np.allclose(factors, 1, rtol=1e-4):
+            return image
+        array = image.numpy()[0]
+        sizes = [max(1, int(np.ceil(n / factor - 1e-3))) for n, factor in zip(array.shape, factors, strict=True)]
+        start = [(n - 1 - (m - 1) * f) / 2 for n, m, f in zip(array.shape, sizes, factors, strict=True)]
+        wanted = affine @ np.diag([*factors, 1.0])
+        wanted[:3, 3] = affine[:3] @ [*start, 1.0]
+        planes = np.empty((*sizes[:2], array.shape[2]), dtype=np.float32)
+        for first in range(0, array.shape[2], SLAB):
+            slab = np.s_[:, :, first : first + SLAB]
+            planes[slab] = _sampled(array[slab], (*factors[:2], 1.0), (*start[:2], 0.0), sizes[:2])
+        made = _sampled(planes, (1.0, 1.0, factors[2]), (0.0, 0.0, start[2]), sizes)
+        return MetaTensor(torch.from_numpy(made[None]), affine=torch.from_numpy(wanted))
+
+
+def _sampled(array: Array, factors: Sequence[float], start: Sequence[float], sizes: Sequence[int]) -> Array:
+    """Blurred as the factors ask, then linear at `start` + n · `factors` along each axis; `sizes` of the first axes."""
+    if np.allclose(factors, 1, rtol=1e-4):
+        return array
+    sigma = np.sqrt(np.maximum(np.square(factors) - 1, 0)) / 2.355
+    blurred = ndimage.gaussian_filter(array, sigma, mode="nearest")
+    shape = (*sizes, *array.shape[len(sizes) :])
+    return cast(Array, ndimage.affine_transform(blurred, factors, start, shape, order=1, mode="nearest"))
 
 
 def hounsfield_map(config: DataConfig) -> IntensityMap:
