@@ -88,7 +88,7 @@ class Stack:
         worst = int(np.argmax(self.gaps))
         first, second = self.frames[worst], self.frames[worst + 1]
         missing = round(float(self.gaps[worst]) / self.distance) - 1
-        regular_otherwise = np.ptp(np.delete(self.gaps, worst)) <= self.tolerance if len(self.gaps) > 1 else False
+        regular_otherwise = len(self.gaps) > 2 and np.ptp(np.delete(self.gaps, worst)) <= self.tolerance
         between = f"between {_name(first)} and {_name(second)}"
         if missing >= 1 and regular_otherwise:
             slices = "a slice is" if missing == 1 else f"{missing} slices are"
