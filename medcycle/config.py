@@ -29,6 +29,7 @@ __all__ = [
 
 Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
+AboveZero = Annotated[float, Field(gt=0)]
 Spacing = Annotated[float, Field(gt=0, le=20)] | None
 
 
@@ -85,10 +86,10 @@ class RandomizeConfig(Section):
     )
     texture: float = Field(0.08, ge=0, le=1, description="fine variation of the signal within a tissue")
     bias: float = Field(0.3, ge=0, le=2, description="largest strength of the receive field, 0 for none")
-    bias_scale: tuple[float, float] = Field((0.3, 0.8), description="its grain, as parts of the image's size")
+    bias_scale: tuple[AboveZero, AboveZero] = Field((0.3, 0.8), description="its grain, as parts of the image's size")
     blur: float = Field(1.0, ge=0, le=5, description="largest blur along each axis, standard deviation in voxels")
     noise: float = Field(0.06, ge=0, le=1, description="largest Rician noise, relative to the brightest tissue")
-    gain: tuple[float, float] = Field((0.6, 1.1), description="random factor after the scaling to a percentile")
+    gain: tuple[AboveZero, AboveZero] = Field((0.6, 1.1), description="random factor after the scaling to a percentile")
     gamma: float = Field(
         0.4, ge=0, le=2, description="largest exponent of the grey values is exp(gamma), least its inverse"
     )

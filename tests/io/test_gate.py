@@ -7,6 +7,7 @@ import pydicom
 import pytest
 
 from medcycle.errors import DefectiveSeries
+from medcycle.io import discover
 from medcycle.io.dicom.frames import ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, find_series, gate
 from medcycle.io.dicom.series import read_series
@@ -84,13 +85,16 @@ def test_a_copy_under_another_uid_is_dropped_and_said(tmp_path: Path) -> None:
     assert_same(read_series(series), CT.array)
 
 
-def test_one_uid_for_two_images_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [0, 3])
+def test_one_uid_for_two_images_is_refused(tmp_path: Path, first: int) -> None:
     files = write_series(CT, tmp_path, modality="CT")
-    other = pydicom.dcmread(files[3])
-    other.SOPInstanceUID = pydicom.dcmread(files[4]).SOPInstanceUID
-    other.save_as(files[3])
-    (series,) = found(tmp_path)
-    assert "CT0004.dcm and CT0005.dcm differ but have one SOPInstanceUID" in series.problem
+    other = pydicom.dcmread(files[first])
+    other.SOPInstanceUID = pydicom.dcmread(files[first + 1]).SOPInstanceUID
+    other.save_as(files[first])
+    (source,) = discover(tmp_path)
+    with pytest.raises(DefectiveSeries, match=f"{files[first].name} and {files[first + 1].name} differ but have one"):
+        source.read()
+    assert len(source.files) == len(files)
 
 
 @pytest.mark.parametrize(

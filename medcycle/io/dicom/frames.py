@@ -31,7 +31,10 @@ from pydicom.uid import (
 
 __all__ = ["Frame", "ImageFile", "Skipped", "merged_groups", "quiet_pydicom", "read_image_file"]
 
-LOSSY_SYNTAXES = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, "1.2.840.10008.1.2.4.53"}
+LOSSY_SYNTAXES = {
+    *(JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless),
+    *("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"),
+}
 """Always lossy; JPEG 2000 (.91) may be, which LossyImageCompression says."""
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"

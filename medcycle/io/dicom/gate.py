@@ -20,7 +20,7 @@ from medcycle.io.dicom.stack import DIRECTION_TOLERANCE, axes_of, stack_of
 __all__ = ["DicomSeries", "find_series", "gate"]
 
 STEEPEST = 45.0
-"""degrees; gantries tilt by 30 at most."""
+"""degrees; gantries tilt by 30 at most, planes of a localizer stand about upright on each other."""
 
 LOCALIZER_SLICES = 15
 """A series of several orientations, none of them with more slices than this, is a localizer."""
@@ -93,21 +93,24 @@ def _volumes_of(files: Sequence[ImageFile]) -> list[DicomSeries]:
         more = f" ({len(damaged)} such files of {len(kept)})" if len(damaged) > 1 else ""
         return [_refused(series, problem + more, damaged=tuple(item.path for item in damaged))]
     planes = list(_grouped(frames, _plane_key()).values())
-    if len(planes) > 1 and max(map(len, planes)) <= LOCALIZER_SLICES and _orientations(frames) > 1:
+    if len(planes) > 1 and max(map(len, planes)) <= LOCALIZER_SLICES and _across(frames):
         sizes = " + ".join(str(len(plane)) for plane in planes)
         return [replace(series, verdict="skipped", problem=f"a localizer: {sizes} slices of different planes")]
     return [volume for plane in planes for volume in _split_by_labels(replace(series, frames=tuple(plane)))]
 
 
 def _without_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], str, str]:
-    """The files without exact copies, what was dropped, and which two differ but claim to be the same image."""
+    """The files without exact copies, what was dropped, and which two differ but claim to be the same image.
+
+    Where two do, all files are kept: the series is refused as a whole.
+    """
     kept: list[ImageFile] = []
     copies: list[str] = []
     for group in _grouped(files, lambda item: item.frames[0].instance if item.frames else str(item.path)).values():
         original, *others = sorted(group, key=lambda item: item.path)
         for other in others:
             if not _same(original, other):
-                return kept, "", f"{original.path.name} and {other.path.name} differ but have one SOPInstanceUID"
+                return list(files), "", f"{original.path.name} and {other.path.name} differ but have one SOPInstanceUID"
             copies.append(f"{other.path.name} of {original.path.name}")
         kept.append(original)
     return kept, _dropped(copies), ""
@@ -150,8 +153,10 @@ def _plane_key() -> Callable[[Frame], Hashable]:
     return key
 
 
-def _orientations(frames: Sequence[Frame]) -> int:
-    return len({tuple(np.round(np.abs(axes_of(frame)[2]), 1)) for frame in frames})
+def _across(frames: Sequence[Frame]) -> bool:
+    """Whether planes cross each other steeply, as those of a localizer do."""
+    normals = np.array([axes_of(frame)[2] for frame in frames])
+    return bool(np.abs(normals @ normals[0]).min() < np.cos(np.deg2rad(STEEPEST)))
 
 
 def _split_by_labels(series: DicomSeries) -> list[DicomSeries]:
