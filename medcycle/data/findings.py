@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -53,7 +53,7 @@ class Finding:
     spacing: tuple[float, ...] = ()
     orientation: str = ""
     field_of_view: tuple[float, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def inspect_paths(paths: Sequence[Path], *, workers: int = 1, voxels: bool = True) -> list[Finding]:
@@ -98,13 +98,14 @@ def _inspect(source: Source, *, voxels: bool) -> Finding:
     with _warnings() as said:
         try:
             volume = source.read() if voxels else None
-            found = _with_grid(found, volume.grid if volume else _grid(source))
+            grid = volume.grid if volume else _grid(source)
+            found = _with_grid(found, grid)
             if volume:
                 found = replace(found, modality=modality_of(source, volume))
                 require_usable(source.path, volume)
                 if found.modality == "mr":
                     require_magnitude(source.path, volume.array)
-            require_trainable(source.path, volume.grid if volume else _grid(source))
+            require_trainable(source.path, grid)
         except DataError as error:
             found = replace(found, verdict="refused", reason=_without(str(source.path), str(error)))
     return replace(found, notes=(*found.notes, *(_without(str(source.path), text) for text in said)))

@@ -1,22 +1,16 @@
-"""What a DICOM file says of its images: one `Frame` a plane, from the header alone.
-
-Attribute names are those of DICOM PS3.3: of single-frame images in C.7.6.2 (Image Plane) and C.8.3.1 (MR Image), of
-enhanced multi-frame ones in C.7.6.16 (functional groups).
-"""
+"""What a DICOM file says of its images: one `Frame` a plane, from the header alone."""
 
 from __future__ import annotations
 
 import logging
-import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pydicom
-from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
@@ -29,7 +23,17 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-__all__ = ["Frame", "ImageFile", "Skipped", "merged_groups", "quiet_pydicom", "read_image_file"]
+from medcycle.io.dicom.plane import (
+    TELLING,
+    Misfit,
+    dimensions_of,
+    geometry_of,
+    labels_of,
+    merged_groups,
+    texts_of,
+)
+
+__all__ = ["Frame", "ImageFile", "Skipped", "quiet_pydicom", "read_image_file"]
 
 LOSSY_SYNTAXES = {
     *(JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless),
@@ -42,23 +46,15 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 MODALITIES = {"MR", "CT", "PT"}
 """Of other modalities there are no volumes to translate."""
 
-LARGEST_COORDINATE = 1e5
-"""mm; what lies further out is not a place in a scanner."""
-
 LARGEST_SIDE = 8192
 """pixels"""
 
-TELLING = ("ImageType", "EchoTime", "InversionTime", "TemporalPositionIdentifier", "DiffusionBValue")
-"""Attributes that tell the volumes in one series apart."""
-
 HEADER_TAGS = [
-    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"),
-    *("Modality", "PatientID", "SeriesDescription", "SeriesNumber", "BodyPartExamined"),
-    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "BitsStored"),
-    *("PhotometricInterpretation", "LossyImageCompression"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "GantryDetectorTilt"),
+    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "PatientID", "SeriesDescription"),
+    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "BitsStored", "LossyImageCompression"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *TELLING,
-    *("DiffusionGradientOrientation", "AcquisitionNumber", "TriggerTime", "AcquisitionTime"),
+    *("DiffusionGradientOrientation", "AcquisitionNumber", "TriggerTime"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence"),
 ]
 
@@ -96,7 +92,7 @@ class ImageFile:
 
     Args:
         path: the file.
-        series, study, modality, description, patient_id: attributes of the series, empty where it has none.
+        series, modality, description, patient_id: attributes of the series, empty where it has none.
         frames: its planes; empty if their geometry is not known.
         problem: what keeps the frames from being used, or an empty string.
         remarks: what is to be said of the file though it can be used.
@@ -104,13 +100,12 @@ class ImageFile:
 
     path: Path
     series: str
-    study: str
     modality: str
     description: str
     patient_id: str
     frames: tuple[Frame, ...] = ()
     problem: str = ""
-    remarks: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +132,6 @@ def quiet_pydicom() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-class _Misfit(Exception):
-    """Why the frames of a file can't be used."""
 
 
 class _Rest(NamedTuple):
@@ -170,12 +161,11 @@ def _image_file(path: Path, header: Dataset, rest: _Rest) -> ImageFile | Skipped
     try:
         _require_signal(header, rest)
         frames, problem = tuple(_frames(path, header)), ""
-    except _Misfit as misfit:
+    except Misfit as misfit:
         frames, problem = (), str(misfit)
     return ImageFile(
         path=path,
         series=_text_of(header, "SeriesInstanceUID"),
-        study=_text_of(header, "StudyInstanceUID"),
         modality=_text_of(header, "Modality"),
         description=_text_of(header, "SeriesDescription"),
         patient_id=_text_of(header, "PatientID"),
@@ -229,15 +219,15 @@ def _syntax(header: Dataset) -> UID:
 
 def _require_signal(header: Dataset, rest: _Rest) -> None:
     if "MOSAIC" in (header.get("ImageType") or ()):
-        raise _Misfit("a mosaic, many slices tiled in one image; export it as single slices or enhanced multi-frame")
+        raise Misfit("a mosaic, many slices tiled in one image; export it as single slices or enhanced multi-frame")
     if int(header.get("SamplesPerPixel", 1) or 1) != 1:
-        raise _Misfit("colour pixels, not signal or HU")
+        raise Misfit("colour pixels, not signal or HU")
     frames = int(header.get("NumberOfFrames", 1) or 1)
     if max(header.Rows, header.Columns) > LARGEST_SIDE:
-        raise _Misfit(f"{header.Rows}×{header.Columns} pixels, more than a scan has")
+        raise Misfit(f"{header.Rows}×{header.Columns} pixels, more than a scan has")
     expected = int(header.Rows) * int(header.Columns) * frames * int(header.get("BitsAllocated", 16) or 16) // 8
     if rest.length is not None and rest.length < expected:
-        raise _Misfit(f"torn: {rest.length} of {expected} bytes of pixels are there; export it again")
+        raise Misfit(f"torn: {rest.length} of {expected} bytes of pixels are there; export it again")
 
 
 def _remarks(header: Dataset) -> Iterator[str]:
@@ -253,97 +243,15 @@ def _frames(path: Path, header: Dataset) -> Iterator[Frame]:
     if header.get("PerFrameFunctionalGroupsSequence"):
         pointers = [int(item.DimensionIndexPointer) for item in header.get("DimensionIndexSequence") or []]
         for index in range(len(header.PerFrameFunctionalGroupsSequence)):
-            plane = merged_groups(header, index, MACROS)
-            yield Frame(path, index, instance, *_geometry(plane), size, _labels(plane), _dimensions(plane, pointers))
+            plane = merged_groups(header, index)
+            yield Frame(
+                path, index, instance, *geometry_of(plane), size, labels_of(plane), dimensions_of(plane, pointers)
+            )
     elif int(header.get("NumberOfFrames", 1) or 1) > 1:
-        raise _Misfit("several frames without a position for each")
+        raise Misfit("several frames without a position for each")
     else:
-        extras = _texts(header, ("AcquisitionNumber", "TriggerTime"))
-        yield Frame(path, 0, instance, *_geometry(header), size, _labels(header), extras)
-
-
-MACROS = (
-    *("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence", "FrameContentSequence"),
-    *("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "MREchoSequence", "MRDiffusionSequence"),
-)
-"""Functional groups that say where a frame is and what it shows."""
-
-RENAMED = {
-    "FrameType": "ImageType",
-    "EffectiveEchoTime": "EchoTime",
-    "TemporalPositionIndex": "TemporalPositionIdentifier",
-}
-"""Enhanced images' names of attributes in `TELLING`."""
-
-
-def merged_groups(header: Dataset, index: int, macros: Sequence[str]) -> Dataset:
-    """The attributes in a frame's functional groups in one flat data set, named as in single-frame images."""
-    groups, shared = header.PerFrameFunctionalGroupsSequence[index], _first(header, "SharedFunctionalGroupsSequence")
-    flat = Dataset()
-    for macro in macros:
-        flat.update(_first(groups, macro) or _first(shared, macro))
-    for gradient in flat.get("DiffusionGradientDirectionSequence") or []:
-        flat.update(gradient)
-    for name, plain in RENAMED.items():
-        if name in flat:
-            setattr(flat, plain, flat[name].value)
-    return flat
-
-
-def _first(dataset: Dataset, name: str) -> Dataset:
-    sequence = dataset.get(name)
-    return sequence[0] if sequence else Dataset()
-
-
-def _geometry(plane: Dataset) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    needed = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
-    missing = [name for name in needed if not plane.get(name)]
-    if missing:
-        raise _Misfit(f"no {', '.join(missing)}: where its voxels are is not known")
-    position, orientation, spacing = (_numbers(plane, name, count) for name, count in needed.items())
-    row, column = orientation[:3], orientation[3:]
-    products = (math.hypot(*row) - 1, math.hypot(*column) - 1, sum(a * b for a, b in zip(row, column, strict=True)))
-    if max(map(abs, products)) > 0.01:
-        raise _Misfit(f"ImageOrientationPatient {list(orientation)} is not two perpendicular directions")
-    if not all(0 < width < 100 for width in spacing):
-        raise _Misfit(f"PixelSpacing {list(spacing)} is not one of a scan")
-    return position, orientation, spacing
-
-
-def _numbers(plane: Dataset, name: str, count: int) -> tuple[float, ...]:
-    value = plane.get(name)
-    try:
-        numbers = tuple(float(item) for item in value)
-    except (TypeError, ValueError):
-        raise _Misfit(f"{name} {value!r} is not {count} numbers") from None
-    if len(numbers) != count or not all(abs(item) < LARGEST_COORDINATE for item in numbers):
-        raise _Misfit(f"{name} {list(numbers)} is not {count} sensible numbers")
-    return numbers
-
-
-def _labels(plane: Dataset) -> tuple[tuple[str, str], ...]:
-    return _texts(plane, (*TELLING, "DiffusionGradientOrientation", "StackID"))
-
-
-def _dimensions(plane: Dataset, pointers: Sequence[int]) -> tuple[tuple[str, str], ...]:
-    """The frame's index in every dimension but the place, named by what the dimension points to."""
-    places = {"InStackPositionNumber", "ImagePositionPatient", "StackID"}
-    values = plane.get("DimensionIndexValues")
-    numbers = [values] if isinstance(values, int) else list(values or [])
-    names = [keyword_for_tag(pointer) or f"{pointer:08X}" for pointer in pointers]
-    return tuple((name, str(n)) for name, n in zip(names, numbers, strict=False) if name not in places)
-
-
-def _texts(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, _text(dataset[name].value)) for name in names if dataset.get(name) not in (None, "", []))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.2f}".rstrip("0").rstrip(".")
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return str(value)
-    return "\\".join(_text(item) for item in value)
+        extras = texts_of(header, ("AcquisitionNumber", "TriggerTime"))
+        yield Frame(path, 0, instance, *geometry_of(header), size, labels_of(header), extras)
 
 
 def _short(error: BaseException) -> str:

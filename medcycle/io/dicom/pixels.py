@@ -14,7 +14,8 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
 
 from medcycle.errors import UnreadableFile
-from medcycle.io.dicom.frames import Frame, merged_groups, quiet_pydicom
+from medcycle.io.dicom.frames import Frame, quiet_pydicom
+from medcycle.io.dicom.plane import merged_groups
 from medcycle.volume import Array
 
 __all__ = ["read_dataset", "real_units", "same_pixels"]
