@@ -94,7 +94,8 @@ class Resampled(MapTransform):
     def _resampled(self, image: MetaTensor) -> MetaTensor:
         affine = np.asarray(image.affine, dtype=np.float64)
         factors = np.array([(new or old) / old for new, old in zip(self.spacing, image.pixdim, strict=True)], float)
-        if np.allclose(factors, 1, rtol=1e-4):
+        factors[np.isclose(factors, 1, rtol=1e-4)] = 1
+        if (factors == 1).all():
             return image
         array = image.numpy()[0]
         sizes = [max(1, int(np.ceil(n / factor - 1e-3))) for n, factor in zip(array.shape, factors, strict=True)]
@@ -111,7 +112,7 @@ class Resampled(MapTransform):
 
 def _sampled(array: Array, factors: Sequence[float], start: Sequence[float], sizes: Sequence[int]) -> Array:
     """Blurred as the factors ask, then linear at `start` + n · `factors` along each axis; `sizes` of the first axes."""
-    if np.allclose(factors, 1, rtol=1e-4):
+    if np.all(np.equal(factors, 1)):
         return array
     sigma = np.sqrt(np.maximum(np.square(factors) - 1, 0)) / 2.355
     blurred = ndimage.gaussian_filter(array, sigma, mode="nearest")

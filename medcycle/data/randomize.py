@@ -92,29 +92,32 @@ class ContrastRandomizer:
         return interpolate(target.float(), *(ends.expand(len(target), -1) for ends in corners))
 
     def _contrast(self, hounsfield: Tensor, generator: torch.Generator) -> Tensor:
-        """Signal of every voxel by its CT number, with shapes that CT does not show inside soft tissue."""
-        config, device = self.config, hounsfield.device
+        """Signal of every voxel: of its tissue by its CT number, or of a mixture at a border."""
+        count, device = len(hounsfield), hounsfield.device
         lows, highs = torch.tensor(list(TISSUES.values()), device=device).T
-        centres = lows + (highs - lows) * torch.rand(len(hounsfield), len(TISSUES), generator=generator, device=device)
-        signals = tissue_signals(len(hounsfield), config.physical_share, generator, device)
-        grey = signals.pop(Tissue.GREY_MATTER)
+        centres = lows + (highs - lows) * torch.rand(count, len(TISSUES), generator=generator, device=device)
+        signals = tissue_signals(count, self.config.physical_share, generator, device)
         nodes = torch.stack([signals[tissue] for tissue in TISSUES], dim=1)
-        tissue = interpolate(hounsfield, centres, nodes)
+        tissue = interpolate(hounsfield, centres, nodes) + self._hidden(hounsfield, centres, signals, generator)
+        tissue = tissue * (1 + self.config.texture * smooth_noise(hounsfield, (1.0, 3.0), generator))
 
-        soft = torch.tensor([[float(t is Tissue.WHITE_MATTER) for t in TISSUES]], device=device).expand_as(nodes)
-        hidden = interpolate(hounsfield, centres, soft)
-        for other, share in ((grey, 0.5), (signals[Tissue.CSF], 0.2)):
-            shapes = torch.sigmoid(
-                8 * (smooth_noise(hounsfield, config.structure_scale, generator) - _threshold(share))
-            )
-            tissue = tissue + hidden * shapes * _each(other - signals[Tissue.WHITE_MATTER], tissue)
-        texture = config.texture * smooth_noise(hounsfield, (1.0, 3.0), generator)
-
-        ends = [Tissue.AIR, Tissue.WHITE_MATTER, Tissue.CORTICAL_BONE]
-        chosen = [list(TISSUES).index(end) for end in ends]
-        mixture = interpolate(hounsfield, centres[:, chosen], nodes[:, chosen])
+        ends = [list(TISSUES).index(end) for end in (Tissue.AIR, Tissue.WHITE_MATTER, Tissue.CORTICAL_BONE)]
+        mixture = interpolate(hounsfield, centres[:, ends], nodes[:, ends])
         border = (steepness(hounsfield) / BORDER - 1).clamp(0, 1)
-        return torch.lerp(tissue * (1 + texture), mixture, border).clamp_min(0)
+        return torch.lerp(tissue, mixture, border).clamp_min(0)
+
+    def _hidden(
+        self, hounsfield: Tensor, centres: Tensor, signals: dict[Tissue, Tensor], generator: torch.Generator
+    ) -> Tensor:
+        """What grey matter and sulci, of random shapes that CT does not show, add to the signal of soft tissue."""
+        soft = torch.tensor([[float(tissue is Tissue.WHITE_MATTER) for tissue in TISSUES]], device=hounsfield.device)
+        membership = interpolate(hounsfield, centres, soft.expand_as(centres))
+        added = torch.zeros_like(hounsfield)
+        for tissue, share in ((Tissue.GREY_MATTER, 0.5), (Tissue.CSF, 0.2)):
+            noise = smooth_noise(hounsfield, self.config.structure_scale, generator)
+            shapes = torch.sigmoid(8 * (noise - _threshold(share)))
+            added = added + shapes * _each(signals[tissue] - signals[Tissue.WHITE_MATTER], added)
+        return membership * added
 
 
 def tissue_signals(

@@ -70,6 +70,16 @@ def test_mr_by_mean_and_spread() -> None:
     assert abs(once.image.array[inside].mean() - 0.1) < 0.05
 
 
+@pytest.mark.parametrize("width", [4.0002, 3.9998])
+def test_an_axis_that_is_nearly_as_wanted_is_kept(width: float) -> None:
+    mr = HEAD.mr(head_grid(spacing=(width, width, 5)))
+    prepared = prepare_volume(mr, "mr", DataConfig(spacing=(4, 4, 3)))
+    assert prepared.image.grid.shape[:2] == mr.grid.shape[:2]
+    np.testing.assert_allclose(prepared.image.grid.spacing, (width, width, 3), atol=1e-6)
+    centres = [g.affine @ [*(np.array(g.shape) - 1) / 2, 1] for g in (mr.grid, prepared.image.grid)]
+    np.testing.assert_allclose(*centres, atol=1e-6)
+
+
 @pytest.mark.parametrize("spacing", [(4, 4, 4), (2, 2, 8)])
 def test_bias_correction_evens_a_tissue(spacing: tuple[float, float, float]) -> None:
     grid = head_grid(spacing=spacing)
