@@ -45,6 +45,7 @@ class DataConfig(Section):
     spacing: tuple[Spacing, Spacing, Spacing] = Field(
         (1.0, 1.0, None), description="voxel size (mm) right-left, front-back, foot-head; null keeps the volume's own"
     )
+    plane: Literal["axial", "coronal", "sagittal"] = Field("axial", description="the slices that 2D networks work on")
     patch_size: tuple[Positive, ...] = Field((256, 256), description="pixels (2D) or voxels (3D) of a training patch")
     hu_window: tuple[float, float] = Field((-1024.0, 2000.0), description="Hounsfield units that map to -1 and +1")
     soft_tissue: tuple[float, float] | None = Field(
@@ -52,8 +53,10 @@ class DataConfig(Section):
         description="Hounsfield units that get soft_tissue_share of [-1, 1]; null: a linear window",
     )
     soft_tissue_share: float = Field(0.5, gt=0, lt=1, description="part of [-1, 1] for soft tissue")
-    mr_normalisation: Literal["percentile", "z-score"] = Field(
-        "percentile", description="what an MR's signal in the body is scaled by: its range, or its mean and spread"
+    mr_normalisation: Literal["percentile", "z-score", "nyul"] = Field(
+        "percentile",
+        description="what an MR's signal in the body is scaled by: its range, its mean and spread, or the deciles of "
+        "all MR",
     )
     bias_correction: bool = Field(
         False, description="remove the receive field of MR by N4 first; some seconds a volume"
@@ -70,7 +73,7 @@ class DataConfig(Section):
     split_file: str | None = Field(
         None, description="YAML or JSON of patient or case to train or validation, instead of both; null for none"
     )
-    flip: bool = Field(True, description="mirror left and right at random")
+    flip: bool = Field(True, description="mirror left and right at random; not for sagittal slices")
     max_rotation: float = Field(5.0, ge=0, le=45, description="largest random in-plane rotation, degrees")
     max_scaling: float = Field(0.05, ge=0, lt=0.5, description="largest random change of size, as a fraction")
 
@@ -165,6 +168,8 @@ class Config(Section):
             )
         if any(size % 4 or size < 32 for size in self.data.patch_size):
             raise ValueError(f"data.patch_size {list(self.data.patch_size)} needs multiples of 4, 32 or more")
+        if self.network.spatial_dims == 3 and self.data.plane != "axial":
+            raise ValueError(f"data.plane {self.data.plane} is for network.spatial_dims: 2; leave it axial")
         ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
         if list(ends) != sorted(set(ends)):
             raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")

@@ -6,6 +6,7 @@ Each map is a frozen value with `forward` and `inverse`, and goes into a checkpo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol, cast
 
@@ -15,7 +16,16 @@ import numpy.typing as npt
 from medcycle.errors import DataError
 from medcycle.volume import Array
 
-__all__ = ["HounsfieldCurve", "HounsfieldWindow", "IntensityMap", "MrPercentile", "MrZScore", "map_from_dict"]
+__all__ = [
+    "HounsfieldCurve",
+    "HounsfieldWindow",
+    "IntensityMap",
+    "MrLandmarks",
+    "MrPercentile",
+    "MrZScore",
+    "map_from_dict",
+    "typical_map",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -184,6 +194,62 @@ class MrZScore(_Linear):
         return cls(mean - cls.SPREAD * spread, mean + cls.SPREAD * spread)
 
 
+@dataclass(frozen=True)
+class MrLandmarks:
+    """A piecewise linear map of MR signal that brings the deciles of a volume to those of a cohort.
+
+    Histogram standardisation as of Nyúl and Udupa 1999 ("On standardizing the MR image intensity scale", Magn Reson Med
+    42:1072), with the ends of `MrPercentile` and the nine deciles of the signal in the body as landmarks.
+
+    Args:
+        signal: the volume's landmarks, arbitrary units, rising.
+        mapped: where they go in [−1, 1], rising; the same for all volumes of a cohort.
+    """
+
+    signal: tuple[float, ...]
+    mapped: tuple[float, ...]
+
+    DECILES: ClassVar[tuple[float, ...]] = tuple(range(10, 100, 10))
+
+    def __post_init__(self) -> None:
+        rising = all((np.diff(landmarks) > 0).all() for landmarks in (self.signal, self.mapped))
+        if not (rising and len(self.signal) == len(self.mapped) > 1 and self.mapped[0] >= -1 and self.mapped[-1] <= 1):
+            raise DataError(f"landmarks need two equally long rows of rising values, the second in [-1, 1], not {self}")
+
+    @classmethod
+    def landmarks_of(cls, values: Array, mask: Array, percentile: float = 99.5) -> tuple[float, ...]:
+        """The landmarks of one MR volume; arguments and errors as of `MrPercentile.fit`."""
+        ends = MrPercentile.fit(values, mask, percentile)
+        deciles = np.clip(np.percentile(values[mask], cls.DECILES), ends.low, ends.high)
+        # a volume of few grey values has the same decile several times
+        apart = np.linspace(0, 1e-4, len(deciles) + 2) * (ends.high - ends.low)
+        return tuple((np.array([ends.low, *deciles, ends.high]) + apart).tolist())
+
+    @classmethod
+    def standard_of(cls, cohort: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+        """Where the landmarks of a cohort's volumes go: the mean of what each one's `MrPercentile` makes of them."""
+        bottom = MrPercentile.bottom
+        scaled = [bottom + (1 - bottom) * (np.array(one) - one[0]) / (one[-1] - one[0]) for one in cohort]
+        return tuple(np.mean(scaled, axis=0).tolist())
+
+    def forward(self, values: Array) -> Floats:
+        """Signal to [−1, 1]; what lies beyond the outer landmarks is clipped."""
+        return np.interp(values, self.signal, self.mapped).astype(np.float32)
+
+    def inverse(self, values: Array) -> Floats:
+        """[−1, 1] to signal; what lies beyond the outer landmarks is clipped."""
+        return np.interp(values, self.mapped, self.signal).astype(np.float32)
+
+    @property
+    def corners(self) -> tuple[list[float], list[float]]:
+        """The landmarks: signal, and their values in [−1, 1]."""
+        return list(self.signal), list(self.mapped)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values from which `map_from_dict` makes the map again."""
+        return {"kind": type(self).__name__, "signal": list(self.signal), "mapped": list(self.mapped)}
+
+
 def _signal_in(values: Array, mask: Array) -> Array:
     inside = values[mask]
     if inside.size == 0:
@@ -192,7 +258,7 @@ def _signal_in(values: Array, mask: Array) -> Array:
 
 
 MAPS: dict[str, type[IntensityMap]] = {
-    kind.__name__: kind for kind in (HounsfieldCurve, HounsfieldWindow, MrPercentile, MrZScore)
+    kind.__name__: kind for kind in (HounsfieldCurve, HounsfieldWindow, MrLandmarks, MrPercentile, MrZScore)
 }
 
 
@@ -205,4 +271,13 @@ def map_from_dict(values: dict[str, Any]) -> IntensityMap:
     kind = MAPS.get(values["kind"])
     if kind is None:
         raise DataError(f"unknown intensity map {values['kind']!r}; known: {', '.join(MAPS)}")
-    return kind(**{name: value for name, value in values.items() if name != "kind"})
+    arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    del arguments["kind"]
+    return kind(**arguments)
+
+
+def typical_map(maps: Sequence[IntensityMap]) -> IntensityMap:
+    """The map whose real units are the medians of those of several maps of one kind."""
+    plain = [item.to_dict() for item in maps]
+    ends = ("signal",) if isinstance(maps[0], MrLandmarks) else ("low", "high")
+    return map_from_dict(plain[0] | {end: np.median([item[end] for item in plain], axis=0).tolist() for end in ends})

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medcycle.errors import DataError
-from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, MrPercentile, MrZScore, map_from_dict
+from medcycle.intensity import (
+    HounsfieldCurve,
+    HounsfieldWindow,
+    MrLandmarks,
+    MrPercentile,
+    MrZScore,
+    map_from_dict,
+    typical_map,
+)
 
 RANGES = st.tuples(st.floats(-2000, 2000), st.floats(1, 5000)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
@@ -102,3 +110,54 @@ def test_z_score_puts_the_mean_in_the_middle() -> None:
         MrZScore.fit(np.ones((4, 4, 4)), np.ones((4, 4, 4), dtype=bool))
     with pytest.raises(DataError, match="no body"):
         MrZScore.fit(values, np.zeros_like(mask))
+
+
+LANDMARKS = st.lists(st.floats(1, 1000), min_size=10, max_size=10).map(lambda steps: tuple(np.cumsum([0, *steps])))
+
+
+@given(signal=LANDMARKS, parts=st.lists(st.floats(0, 1), min_size=2))
+def test_landmarks_rise_and_can_be_taken_back(signal, parts) -> None:
+    item = MrLandmarks(signal, tuple(np.linspace(-0.8, 1, 11)))
+    values = np.sort(np.array(parts) * signal[-1])
+    mapped = item.forward(values)
+    assert (np.diff(mapped) >= 0).all()
+    np.testing.assert_allclose(item.inverse(mapped), values, atol=1e-5 * signal[-1] + 0.01)
+    assert map_from_dict(json.loads(json.dumps(item.to_dict()))) == item
+
+
+def test_standardised_volumes_have_the_same_deciles() -> None:
+    random = np.random.default_rng(0)
+    tissue = random.beta(2, 3, (30, 30, 30))
+    volumes = [700 * tissue, 90 * tissue**1.8, 2000 * np.sqrt(tissue) + 100]
+    mask = np.ones_like(tissue, dtype=bool)
+    landmarks = [MrLandmarks.landmarks_of(volume, mask) for volume in volumes]
+    standard = MrLandmarks.standard_of(landmarks)
+    deciles = [
+        np.percentile(MrLandmarks(signal, standard).forward(volume), range(10, 100, 10))
+        for signal, volume in zip(landmarks, volumes, strict=True)
+    ]
+    np.testing.assert_allclose(deciles[1], deciles[0], atol=1e-3)
+    np.testing.assert_allclose(deciles[2], deciles[0], atol=1e-3)
+    only_scaled = [np.percentile(MrPercentile.fit(v, mask).forward(v), range(10, 100, 10)) for v in volumes]
+    np.testing.assert_allclose(deciles[0], np.mean(only_scaled, axis=0), atol=1e-3)
+    assert np.abs(only_scaled[0] - only_scaled[2]).max() > 0.2
+
+
+def test_a_volume_of_few_grey_values_has_landmarks() -> None:
+    values = np.repeat([0.0, 0.0, 0.0, 5.0, 5.0, 9.0], 100)
+    landmarks = MrLandmarks.landmarks_of(values, np.ones_like(values, dtype=bool))
+    assert len(landmarks) == 11
+    assert (np.diff(landmarks) > 0).all()
+
+
+@pytest.mark.parametrize(("signal", "mapped"), [((0, 2, 1), (-1, 0, 1)), ((0, 1), (-1, 0, 1)), ((0, 1), (0, 2))])
+def test_impossible_landmarks_are_refused(signal, mapped) -> None:
+    with pytest.raises(DataError, match="landmarks"):
+        MrLandmarks(signal, mapped)
+
+
+def test_the_typical_map_has_median_ends() -> None:
+    assert typical_map([MrPercentile(0, high) for high in (100, 900, 300)]) == MrPercentile(0, 300)
+    mapped = (-0.8, 0.0, 1.0)
+    landmarks = [MrLandmarks((0, middle, 100), mapped) for middle in (10, 40, 20)]
+    assert typical_map(landmarks) == MrLandmarks((0, 20, 100), mapped)

@@ -17,8 +17,9 @@ from medcycle.body import Modality
 from medcycle.config import DataConfig
 from medcycle.data.prepare import prepare_volume
 from medcycle.data.split import describe_split, split_store
+from medcycle.data.standard import learn_standard
 from medcycle.data.store import STORE_VERSION, CaseRecord, Store, read_record, write_case
-from medcycle.data.vetting import compare_regions, require_trainable, vet
+from medcycle.data.vetting import compare_regions, read_trainable
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
 from medcycle.io.discover import Source, discover
 from medcycle.io.files import require_exists, write_text
@@ -39,7 +40,7 @@ VOLUMES_A_PROCESS = 8
 """Fewer are prepared before another process has started."""
 
 PREPARATION_KEYS = {
-    *("spacing", "hu_window", "soft_tissue", "soft_tissue_share"),
+    *("plane", "spacing", "hu_window", "soft_tissue", "soft_tissue_share"),
     *("mr_normalisation", "mr_percentile", "bias_correction"),
 }
 """The settings that the stored arrays depend on; the rest only decide how they are sampled."""
@@ -72,7 +73,7 @@ def find_cohort(mr: Path, ct: Path, *, resample_irregular: bool = False) -> Coho
 
 def cohort_key(cohort: Cohort, config: DataConfig) -> str:
     """A digest of the files' paths, sizes and times and of the settings that preparation depends on."""
-    cases = [(modality, _case_key(source, config)) for modality, sources in cohort.items() for source in sources]
+    cases = [(modality, _case_key(source, config, None)) for modality, sources in cohort.items() for source in sources]
     return _digest([STORE_VERSION, _preparation(config), cases])
 
 
@@ -103,8 +104,11 @@ def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig, *, workers: i
             raise UsageError(f"{root}: a store of other settings; delete it, or give another folder")
     else:
         _make_room(root)
-    tasks = [_Task(source, modality, root, config) for modality, sources in cohort.items() for source in sources]
-    records = _prepare_all(tasks, _enough(len(tasks)) if workers is None else workers)
+    volumes = sum(map(len, cohort.values()))
+    workers = _enough(volumes) if workers is None else workers
+    standard = learn_standard(cohort["mr"], root, config, workers) if config.mr_normalisation == "nyul" else None
+    tasks = [_Task(source, kind, root, config, standard) for kind, sources in cohort.items() for source in sources]
+    records = _prepare_all(tasks, workers)
     names: dict[Modality, list[str]] = {kind: [r.name for r in records if r.modality == kind] for kind in cohort}
     store = Store.finish(root, key, _preparation(config), names)
     (root / UNFINISHED).unlink(missing_ok=True)
@@ -130,6 +134,7 @@ class _Task:
     modality: Modality
     root: Path
     config: DataConfig
+    standard: tuple[float, ...] | None
 
 
 def _enough(volumes: int) -> int:
@@ -206,15 +211,13 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> list[CaseRecord]:
 
 def _prepare_one(task: _Task) -> CaseRecord | DataError:
     source, modality = task.source, task.modality
-    key = _case_key(source, task.config)
+    key = _case_key(source, task.config, task.standard)
     record = read_record(task.root, modality, source.name)
     if record and record.key == key:
         return record
     try:
-        volume = source.read()
-        vet(source, volume, modality)
-        require_trainable(source.path, volume.grid)
-        prepared = prepare_volume(volume, modality, task.config)
+        volume = read_trainable(source, modality)
+        prepared = prepare_volume(volume, modality, task.config, task.standard)
         if not prepared.body.array.any():
             raise DataError(f"{source.path}: no body found; check that it shows a patient")
     except DataError as error:
@@ -242,9 +245,9 @@ def _voxels(volume: Volume) -> str:
     return digest.hexdigest()
 
 
-def _case_key(source: Source, config: DataConfig) -> str:
+def _case_key(source: Source, config: DataConfig, standard: tuple[float, ...] | None) -> str:
     files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
-    return _digest([STORE_VERSION, _preparation(config), source.name, source.resample_irregular, files])
+    return _digest([STORE_VERSION, _preparation(config), standard, source.name, source.resample_irregular, files])
 
 
 def _digest(values: object) -> str:

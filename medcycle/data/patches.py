@@ -44,7 +44,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         self.seed = seed
         self.sizes = config.patch_size
         self.spatial_dims = len(config.patch_size)
-        self.flip = config.flip
+        self.flip = config.flip and config.plane != "sagittal"  # whose slices have no left and right
         self.cases = {"source": _usable(store.mr, config), "target": _usable(store.ct, config)}
         self.affine = _affine(config)
 
@@ -105,7 +105,7 @@ def preview_pairs(store: Store, config: DataConfig, count: int = 3) -> tuple[Ten
 
 
 def _plane(array: Array, position: int, spatial_dims: int) -> Array:
-    """A view of an axial slice, or for 3D of the whole array."""
+    """A view of a slice, or for 3D of the whole array."""
     return array[:, :, position] if spatial_dims == 2 else array
 
 
@@ -146,7 +146,7 @@ def _affine(config: DataConfig) -> RandAffine | None:
     dims = len(config.patch_size)
     return RandAffine(
         prob=1.0,
-        # about the foot-head axis, which a 2D patch has as its normal and a 3D one as its last axis
+        # in the plane of the slices, which a 2D patch has as its normal and a 3D one as its last axis
         rotate_range=[0.0] * (0 if dims == 2 else 2) + [np.deg2rad(config.max_rotation)],
         scale_range=[config.max_scaling] * dims,
         padding_mode="border",

@@ -1,4 +1,4 @@
-"""From a volume in real units to one in [−1, 1], RAS, of the trained spacing, with nothing outside the body."""
+"""From a volume in real units to one in [−1, 1], of the trained axes and spacing, with nothing outside the body."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from scipy import ndimage
 from medcycle.body import Modality, body_mask
 from medcycle.config import DataConfig
 from medcycle.data.bias import correct_bias
-from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrPercentile, MrZScore
+from medcycle.errors import DataError
+from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrLandmarks, MrPercentile, MrZScore
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["Prepared", "hounsfield_map", "prepare_volume"]
+__all__ = ["Prepared", "hounsfield_map", "mr_landmarks", "prepare_volume"]
 
+
+AXES = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR"}
+"""Where a prepared volume's axes point for each plane of its slices, the last across them."""
 
 SLAB = 16
-"""Axial slices that are resampled at once."""
+"""Slices that are resampled at once."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Prepared:
     """A volume ready for a network.
 
     Args:
-        image: float32 in [−1, 1], −1 outside the body; RAS.
+        image: float32 in [−1, 1], −1 outside the body; axes as `AXES` has them.
         body: booleans on the image's grid.
         intensity: the map that made it, and that takes it back.
     """
@@ -40,30 +44,47 @@ class Prepared:
     intensity: IntensityMap
 
 
-def prepare_volume(volume: Volume, modality: Modality, config: DataConfig) -> Prepared:
+def prepare_volume(
+    volume: Volume, modality: Modality, config: DataConfig, standard: Sequence[float] | None = None
+) -> Prepared:
     """Orient, space, find the body, map intensities.
 
     Args:
         volume: HU for CT, signal for MR; any orientation and spacing.
         modality: which of the two it is.
         config: spacing and intensity settings.
+        standard: with `mr_normalisation: nyul`, where the landmarks of an MR go.
 
     Raises:
         DataError: if no body is found in an MR, or its signal is constant.
     """
+    spaced, body = _spaced(volume, modality, config)
+    intensity = _intensity_map(spaced, body, modality, config, standard)
+    image = np.where(body.array, intensity.forward(spaced.array), np.float32(-1))
+    return Prepared(spaced.with_array(image), body, intensity)
+
+
+def mr_landmarks(volume: Volume, config: DataConfig) -> tuple[float, ...]:
+    """The landmarks of an MR's signal in the body, as `MrLandmarks.standard_of` takes them; errors as above."""
+    spaced, body = _spaced(volume, "mr", config)
+    return MrLandmarks.landmarks_of(spaced.array, body.array, config.mr_percentile)
+
+
+def _spaced(volume: Volume, modality: Modality, config: DataConfig) -> tuple[Volume, Volume]:
+    """The volume of the wanted axes and spacing and without a receive field if that is wanted; and its body."""
+    axes = AXES[config.plane]
+    width_of = dict(zip("RAS", config.spacing, strict=True))
     transforms = Compose(
         [
-            Orientationd("image", axcodes="RAS", labels=None),
-            Resampled("image", spacing=config.spacing),
+            Orientationd("image", axcodes=axes, labels=None),
+            Resampled("image", spacing=tuple(width_of[axis] for axis in axes)),
         ]
     )
     spaced = from_metatensor(transforms({"image": to_metatensor(volume)})["image"])
     body = body_mask(spaced, modality)
     if modality == "mr" and config.bias_correction and body.array.any():
         spaced = correct_bias(spaced, body)
-    intensity = _intensity_map(spaced, body, modality, config)
-    image = np.where(body.array, intensity.forward(spaced.array), np.float32(-1))
-    return Prepared(spaced.with_array(image), body, intensity)
+    return spaced, body
 
 
 class Resampled(MapTransform):
@@ -80,7 +101,7 @@ class Resampled(MapTransform):
         spacing: the new spacing, mm; None where an axis is kept.
     """
 
-    def __init__(self, keys: str, spacing: tuple[float | None, float | None, float | None]) -> None:
+    def __init__(self, keys: str, spacing: Sequence[float | None]) -> None:
         super().__init__(keys)
         self.spacing = spacing
 
@@ -139,9 +160,16 @@ def from_metatensor(image: MetaTensor) -> Volume:
     return Volume(array, Grid(array.shape, image.affine.numpy()))
 
 
-def _intensity_map(volume: Volume, body: Volume, modality: Modality, config: DataConfig) -> IntensityMap:
+def _intensity_map(
+    volume: Volume, body: Volume, modality: Modality, config: DataConfig, standard: Sequence[float] | None
+) -> IntensityMap:
     if modality == "ct":
         return hounsfield_map(config)
     if config.mr_normalisation == "z-score":
         return MrZScore.fit(volume.array, body.array)
-    return MrPercentile.fit(volume.array, body.array, config.mr_percentile)
+    if config.mr_normalisation == "percentile":
+        return MrPercentile.fit(volume.array, body.array, config.mr_percentile)
+    landmarks = MrLandmarks.landmarks_of(volume.array, body.array, config.mr_percentile)
+    if standard is None:
+        raise DataError("mr_normalisation: nyul needs the landmarks of a cohort; none were given")
+    return MrLandmarks(landmarks, tuple(standard))

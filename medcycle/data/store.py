@@ -2,12 +2,13 @@
 
     STORE/store.json                 what it was made from and how
     STORE/split.json                 the patients to train and to validate on
-    STORE/mr/NAME/image.npy          float16 in [−1, 1], −1 outside the body, RAS, [i, j, k] in Fortran order
+    STORE/standard.json              with `mr_normalisation: nyul`, where the landmarks of MR go
+    STORE/mr/NAME/image.npy          float16 in [−1, 1], −1 outside the body, [i, j, k] in Fortran order; k: slices
     STORE/mr/NAME/body.npy           booleans
     STORE/mr/NAME/case.json          `CaseRecord`
     STORE/ct/...                     the same
 
-Fortran order keeps every axial slice in one piece of the file.
+Fortran order keeps every slice in one piece of the file.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class CaseRecord:
         shape: voxels of the prepared image.
         affine: its affine, RAS+ mm.
         intensity: the intensity map as plain values.
-        body_fraction: for each axial slice, the fraction of it in the body.
+        body_fraction: for each slice, the fraction of it in the body.
     """
 
     name: str

@@ -16,6 +16,7 @@ __all__ = [
     "compare_regions",
     "looks_like_ct",
     "modality_of",
+    "read_trainable",
     "require_magnitude",
     "require_trainable",
     "require_usable",
@@ -49,6 +50,18 @@ MIN_FIELD_OF_VIEW = 80.0
 
 MIN_SPACING, MAX_SPACING = 0.1, 20.0
 """mm; what lies beyond is a header in other units."""
+
+
+def read_trainable(source: Source, modality: Modality) -> Volume:
+    """Read a volume to train on.
+
+    Raises:
+        DataError: if it can't be read, as `vet` does, or as `require_trainable` does.
+    """
+    volume = source.read()
+    vet(source, volume, modality)
+    require_trainable(source.path, volume.grid)
+    return volume
 
 
 def vet(source: Source, volume: Volume, expected: Modality) -> None:
@@ -131,7 +144,7 @@ def looks_like_ct(values: Array) -> bool:
 def compare_regions(store: Store) -> str:
     """A warning if the bodies in MR and CT are of very different size, as of a head and a pelvis; else empty.
 
-    Compared are the median areas of the largest axial sections (their 90th percentile, cm²).
+    Compared are the median areas of the largest sections in the slices' plane (their 90th percentile, cm²).
     """
     areas = {kind: float(np.median([_section(case.record) for case in cases])) for kind, cases in store.both().items()}
     low, high = sorted(areas.values())

@@ -64,7 +64,7 @@ def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, b
     Raises:
         DataError: if no body is found in the volume.
     """
-    prepared = prepare_volume(volume, SOURCE_OF[to], saved.config.data)
+    prepared = prepare_volume(volume, SOURCE_OF[to], saved.config.data, saved.intensity["mr"].corners[1])
     if not prepared.body.array.any():
         raise DataError("no body found; check that the volume shows a patient")
     output = _infer(prepared, saved.method, saved.config, reverse=to == "mr", batch_size=batch_size)

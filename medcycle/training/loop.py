@@ -26,7 +26,7 @@ from medcycle.data.randomize import ContrastRandomizer
 from medcycle.data.split import describe_split, split_store
 from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, UsageError
-from medcycle.intensity import IntensityMap, map_from_dict
+from medcycle.intensity import IntensityMap, typical_map
 from medcycle.io.files import write_text
 from medcycle.methods.base import Batch, Method
 from medcycle.methods.build import build_method
@@ -258,9 +258,7 @@ def _state_to_resume(config: Config, store: Store, run: Path) -> dict[str, Any]:
 
 def _typical_intensity(store: Store) -> dict[str, IntensityMap]:
     """The map of all CT, and for MR the median range of the training volumes."""
-    maps = [case.record.intensity for case in store.mr]
-    typical = maps[0] | {end: float(np.median([item[end] for item in maps])) for end in ("low", "high")}
-    return {"ct": store.ct[0].intensity, "mr": map_from_dict(typical)}
+    return {"ct": store.ct[0].intensity, "mr": typical_map([case.intensity for case in store.mr])}
 
 
 def _manifest(store: Store, train: Store, validation: Store) -> dict[str, Any]:

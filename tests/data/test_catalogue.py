@@ -197,3 +197,35 @@ def test_processes_prepare_the_same(cohort: Path, store: Store, tmp_path) -> Non
     for one, other in zip((*store.mr, *store.ct), (*made.mr, *made.ct), strict=True):
         np.testing.assert_array_equal(one.image, other.image)
         assert one.record.voxels == other.record.voxels
+
+
+def test_mr_of_a_cohort_get_one_scale(cohort: Path, tmp_path) -> None:
+    shutil.copytree(cohort, tmp_path / "data")
+    mr, ct = tmp_path / "data" / "mr", tmp_path / "data" / "ct"
+    one = read_volume(mr / "mr000.nii.gz")
+    write_nifti(one.with_array(np.sqrt(np.maximum(one.array, 0))), mr / "mr000.nii.gz")  # washed out
+    config = CONFIG.model_copy(update={"mr_normalisation": "nyul"})
+    (mr / "text.nii.gz").write_text("not a volume")
+    made = prepare_cohort(find_cohort(mr, ct), tmp_path / "store", config)
+    standard = json.loads((made.root / "standard.json").read_text())
+    for case in made.mr:
+        assert case.record.intensity["mapped"] == standard
+        deciles = np.percentile(case.image[case.body].astype(np.float32), range(10, 100, 10))
+        np.testing.assert_allclose(deciles, standard[1:-1], atol=5e-3)
+
+    shutil.copy(cohort / "mr" / "mr000.nii.gz", mr / "later.nii.gz")
+    kept = times(made.root / "mr" / "mr000")
+    later = prepare_cohort(find_cohort(mr, ct), made.root, config)
+    assert len(later.mr) == 3
+    assert times(made.root / "mr" / "mr000") == kept  # the scale was learned once
+    (made.root / "standard.json").write_text("[1, 0]")
+    (mr / "later.nii.gz").unlink()
+    with pytest.raises(DataError, match="damaged"):
+        prepare_cohort(find_cohort(mr, ct), made.root, config)
+
+
+def test_no_mr_to_learn_a_scale_from(cohort: Path, tmp_path) -> None:
+    config = CONFIG.model_copy(update={"mr_normalisation": "nyul"})
+    with pytest.raises(WrongModality, match="swapped"):
+        prepare_cohort(find_cohort(cohort / "ct", cohort / "mr"), tmp_path / "store", config)
+    assert not (tmp_path / "store").exists()

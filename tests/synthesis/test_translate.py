@@ -1,5 +1,7 @@
 """Whole volumes: with a generator whose answer is known, the output's place and values are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor, nn
 
 from medcycle.config import load_config
 from medcycle.errors import DataError
-from medcycle.intensity import HounsfieldWindow, MrPercentile
+from medcycle.intensity import HounsfieldWindow, MrLandmarks, MrPercentile
 from medcycle.methods.cyclegan import CycleGan
 from medcycle.methods.saved import SavedMethod
 from medcycle.phantom import HeadPhantom, head_grid
@@ -96,3 +98,23 @@ def test_the_network_sees_the_body_as_in_training(margin: int) -> None:
 def test_a_volume_without_a_body() -> None:
     with pytest.raises(DataError, match="no body"):
         synthesize(Volume(np.zeros((8, 8, 8)), Grid((8, 8, 8), np.eye(4))), saved(nn.Identity(), nn.Identity()), "ct")
+
+
+@pytest.mark.parametrize("plane", ["coronal", "sagittal"])
+def test_slices_of_other_planes_come_back_on_the_grid(plane: str) -> None:
+    mr = HEAD.mr(head_grid(spacing=(3, 3, 3), orientation="LIP"))
+    made = synthesize(mr, saved(nn.Identity(), nn.Identity(), f"data.plane={plane}"), "ct")
+    assert made.volume.grid is mr.grid
+    inside = made.body.array
+    expected = INTENSITY["ct"].inverse(made.intensity.forward(mr.array))
+    np.testing.assert_allclose(made.volume.array[inside], expected[inside], atol=1)
+
+
+def test_an_input_gets_the_scale_of_the_training_data() -> None:
+    mr = HEAD.mr(head_grid(spacing=(4, 4, 4)))
+    standard = tuple(np.linspace(-0.8, 1, 11).tolist())
+    intensity = INTENSITY | {"mr": MrLandmarks(tuple(range(11)), standard)}
+    plain = saved(nn.Identity(), nn.Identity(), "data.mr_normalisation=nyul", "data.spacing=[null, null, null]")
+    made = synthesize(mr, replace(plain, intensity=intensity), "ct")
+    mapped = INTENSITY["ct"].forward(made.volume.array[made.body.array])
+    np.testing.assert_allclose(np.percentile(mapped, range(10, 100, 10)), standard[1:-1], atol=0.01)
