@@ -9,6 +9,7 @@
         ├── WrongModality       an MR where a CT belongs, or the reverse
         ├── EmptyFolder         no usable volume where some were expected
         ├── GridMismatch        two volumes that should share a grid do not
+        ├── RegistrationFailed  two volumes that can't be brought onto each other
         ├── BadCheckpoint       not a checkpoint of medcycle, or a damaged one
         └── TrainingFailed      the optimisation cannot go on
 
@@ -23,6 +24,7 @@ __all__ = [
     "EmptyFolder",
     "GridMismatch",
     "MedcycleError",
+    "RegistrationFailed",
     "TrainingFailed",
     "UnreadableFile",
     "UsageError",
@@ -68,6 +70,10 @@ class EmptyFolder(DataError):
 
 class GridMismatch(DataError):
     """Volumes that should lie on one grid do not."""
+
+
+class RegistrationFailed(DataError):
+    """Two volumes that can't be brought onto each other."""
 
 
 class BadCheckpoint(DataError):

@@ -6,10 +6,11 @@ from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
 
 from medcycle.volume import Grid, Volume
 
-__all__ = ["resample_to"]
+__all__ = ["coarsen", "resample_to"]
 
 Interpolation = Literal["linear", "nearest", "bspline"]
 
@@ -41,3 +42,20 @@ def resample_to(volume: Volume, grid: Grid, *, background: float, interpolation:
         defaultPixelValue=float(background),
     )
     return Volume(np.asarray(sitk.GetArrayFromImage(resampled)).T, grid)
+
+
+def coarsen(volume: Volume, spacing: float) -> Volume:
+    """A blurred volume of about `spacing` (mm) along the axes that are finer, over the same field of view; float32."""
+    shape = np.array(volume.grid.shape)
+    wanted = np.maximum(1.0, spacing / np.array(volume.grid.spacing))
+    size = np.maximum(1, np.round(shape / wanted)).astype(int)
+    factor = shape / size
+    affine = volume.grid.affine.copy()
+    affine[:3, :3] *= factor
+    affine[:3, 3] += volume.grid.affine[:3, :3] @ ((factor - 1) / 2)
+    # from the finer grid's point spread to the coarser one's, both taken as one voxel wide at half maximum
+    blurred = ndimage.gaussian_filter(
+        volume.array.astype(np.float32), np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355, mode="nearest"
+    )
+    grid = Grid((int(size[0]), int(size[1]), int(size[2])), affine)
+    return resample_to(volume.with_array(blurred), grid, background=float(blurred.min()))

@@ -15,6 +15,7 @@ LAYERS = [
     {"intensity", "resample"},
     {"body"},
     {"io"},
+    {"registration"},
     {"config", "phantom"},
     {"networks", "losses"},
     {"methods"},

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["demo", "evaluate", "inspect", "prepare", "synthesize", "train"]
+__all__ = ["demo", "evaluate", "inspect", "prepare", "register", "synthesize", "train"]
 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
@@ -110,6 +110,21 @@ def synthesize(
     for path in written:
         typer.echo(f"wrote {path}")
     typer.echo("Synthetic images, for research only: not for diagnosis or treatment.")
+
+
+def register(
+    output: Annotated[Path, typer.Argument(help="Folder for the registered volumes; new or empty.")],
+    mr: Annotated[Path, typer.Option(help="An MR volume, or a folder of them.")],
+    ct: Annotated[Path, typer.Option(help="A CT volume, or a folder of them, of the same patients.")],
+    onto: Annotated[Literal["mr", "ct"], typer.Option(help="Whose grid is kept.")] = "mr",
+    resample_irregular: Irregular = False,
+) -> None:
+    """Bring MR and CT of the same patients onto one grid, and refuse what can't be trusted."""
+    from medcycle.data.pairs import register_cohort
+
+    for path in register_cohort(mr, ct, output, onto=onto, resample_irregular=resample_irregular):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"quality in {output / 'registration.json'}, a picture of each beside it: look at them")
 
 
 def evaluate(

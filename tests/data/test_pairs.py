@@ -1,0 +1,88 @@
+"""MR and CT of the same patients onto one grid."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medcycle.body import body_mask
+from medcycle.data.pairs import match_patients, register_cohort
+from medcycle.errors import DataError, UsageError
+from medcycle.io import Source, read_volume, write_nifti
+from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.volume import Grid, Volume
+
+SHIFT = np.array([[1, 0, 0, 30], [0, 1, 0, -20], [0, 0, 1, 50], [0, 0, 0, 1.0]])
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two patients, the CT of the second not his own."""
+    folder = tmp_path_factory.mktemp("patients")
+    grid = head_grid(spacing=(3, 3, 4))
+    for number, scale in ((1, 1.0), (2, 1.2)):
+        head = HeadPhantom.random(number)
+        ct = head.ct(grid)
+        affine = SHIFT @ ct.grid.affine @ np.diag([scale, scale, scale, 1])
+        write_nifti(head.mr(grid), folder / "mr" / f"sub-{number}_T1w.nii.gz")
+        write_nifti(Volume(ct.array, Grid(ct.grid.shape, affine)), folder / "ct" / f"sub-{number}_ct.nii.gz")
+    return folder
+
+
+def test_trusted_pairs_are_written_and_others_refused(patients: Path, tmp_path, caplog) -> None:
+    with pytest.raises(DataError, match="1 of 2 not registered, 1 written"):
+        register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
+    assert "refused: sub-2_T1w: " in caplog.text
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["registration.json", "sub-1_T1w.nii.gz", "sub-1_T1w.png", "sub-2_T1w.png"]
+    told = json.loads((tmp_path / "out" / "registration.json").read_text())
+    assert told["sub-1_T1w"]["refused"] == ""
+    np.testing.assert_allclose(np.array(told["sub-1_T1w"]["moving_to_fixed_ras_mm"])[:3, 3], -SHIFT[:3, 3], atol=3)
+    made = read_volume(tmp_path / "out" / "sub-1_T1w.nii.gz")
+    assert made.grid.is_close(read_volume(patients / "mr" / "sub-1_T1w.nii.gz").grid, 1e-3)
+    truth = HeadPhantom.random(1).ct(head_grid(spacing=(3, 3, 4)))
+    inside = body_mask(truth, "ct").array
+    shifted = read_volume(patients / "ct" / "sub-1_ct.nii.gz").array
+    assert (
+        np.abs(made.array - truth.array)[inside].mean()
+        < 60
+        < np.abs(np.roll(shifted, 3, 1) - truth.array)[inside].mean()
+    )
+
+
+def test_mr_onto_ct(patients: Path, tmp_path) -> None:
+    mr, ct = patients / "mr" / "sub-1_T1w.nii.gz", patients / "ct" / "sub-1_ct.nii.gz"
+    (written,) = register_cohort(mr, ct, tmp_path / "out", onto="ct")
+    assert written.name == "sub-1_ct.nii.gz"
+    assert read_volume(written).grid.is_close(read_volume(ct).grid, 1e-3)
+    truth = read_volume(mr)  # on the same voxels before the shift
+    inside = body_mask(truth, "mr").array
+    assert np.corrcoef(read_volume(written).array[inside], truth.array[inside])[0, 1] > 0.9
+    with pytest.raises(UsageError, match="not empty"):
+        register_cohort(mr, ct, tmp_path / "out", onto="ct")
+
+
+def test_patients_are_matched(patients: Path, tmp_path, caplog) -> None:
+    def sources(*names: str) -> list[Source]:
+        return [Source(name, Path(f"{name}.nii.gz")) for name in names]
+
+    pairs = match_patients(sources("sub-1_T1w", "sub-1_T2w", "sub-3_T1w"), sources("sub-1_ct", "sub-2_ct"), onto="mr")
+    assert [(fixed.name, moving.name) for fixed, moving in pairs] == [
+        ("sub-1_T1w", "sub-1_ct"),
+        ("sub-1_T2w", "sub-1_ct"),
+    ]
+    assert "left out: sub-3_T1w" in caplog.text
+    with pytest.raises(UsageError, match="several"):
+        match_patients(sources("sub-1_T1w", "sub-1_T2w"), sources("sub-1_ct", "sub-2_ct"), onto="ct")
+    with pytest.raises(UsageError, match="no patient"):
+        match_patients(sources("a", "b"), sources("c"), onto="mr")
+
+
+def test_an_unreadable_volume_does_not_stop_the_others(patients: Path, tmp_path) -> None:
+    shutil.copytree(patients, tmp_path / "data")
+    (tmp_path / "data" / "ct" / "sub-2_ct.nii.gz").write_bytes(b"torn")
+    with pytest.raises(DataError, match=r"1 written; sub-2_T1w: .*sub-2_ct"):
+        register_cohort(tmp_path / "data" / "mr", tmp_path / "data" / "ct", tmp_path / "out")
+    assert (tmp_path / "out" / "sub-1_T1w.nii.gz").is_file()
