@@ -6,7 +6,7 @@ A configuration is a YAML file of the sections of `Config`. Unknown keys are err
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,6 +25,7 @@ __all__ = [
     "config_names",
     "load_config",
     "parse_config",
+    "parse_override",
 ]
 
 Positive = Annotated[int, Field(gt=0)]
@@ -200,34 +201,44 @@ def load_config(name_or_file: str, overrides: Sequence[str] = ()) -> Config:
     shipped = config_names()
     path = shipped.get(name_or_file) or Path(name_or_file)
     if not path.is_file():
-        raise ConfigError(f"{name_or_file}: no such configuration; give a file, or one of {', '.join(shipped)}")
+        hint = " (auto is for `prepare` and `train`, which plan one)" if name_or_file == "auto" else ""
+        raise ConfigError(f"{name_or_file}: no such configuration; give a file, or one of {', '.join(shipped)}{hint}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())}); correct it") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a configuration is a mapping of sections, not {type(values).__name__}")
+    return parse_config(values, name_or_file, overrides)
+
+
+def parse_config(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Config:
+    """Set overrides in plain values and check them.
+
+    Raises:
+        ConfigError: naming the first wrong key, `where` it stands and what is allowed.
+    """
     for override in overrides:
         _set(values, override)
-    return parse_config(values, where=name_or_file)
-
-
-def parse_config(values: Mapping[str, Any], where: str) -> Config:
-    """Check plain values. Raises `ConfigError` naming the first wrong key, `where` it stands and what is allowed."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_explain(error)}") from None
 
 
-def _set(values: dict[str, Any], override: str) -> None:
+def parse_override(override: str) -> tuple[str, Any]:
+    """The dotted key and the value of `key=value`. Raises `ConfigError` if it is not of that form."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set {override}: give key=value, as in training.max_steps=1000")
     try:
-        value = yaml.safe_load(text)
+        return key, yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"--set {override}: the value is not YAML; quote it") from None
+
+
+def _set(values: dict[str, Any], override: str) -> None:
+    key, value = parse_override(override)
     *parents, last = key.split(".")
     section: Any = values
     for parent in parents:

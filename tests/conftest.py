@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from medcycle.config import DataConfig, load_config
-from medcycle.data.catalogue import find_cohort, prepare_cohort
+from medcycle.data.catalogue import prepare_cohort
+from medcycle.data.cohort import find_cohort
 from medcycle.data.store import Store
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method

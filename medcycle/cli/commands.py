@@ -44,22 +44,27 @@ def prepare(
     store: Annotated[Path, typer.Argument(help="The store to make.")],
     mr: Annotated[Path, typer.Option(help="Folder of MR volumes.")],
     ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients or the same.")],
-    config: Annotated[str, typer.Option(help="A configuration's name or file.")] = "head_mr_ct_2d",
+    config: Annotated[str, typer.Option(help="A configuration's name or file, or auto: planned.")] = "auto",
     overrides: Overrides = None,
     resample_irregular: Irregular = False,
 ) -> None:
-    """Vet two folders and prepare them for training."""
-    from medcycle.config import load_config
-    from medcycle.data.catalogue import find_cohort, prepare_cohort
+    """Vet two folders, plan a configuration for them, and prepare them for training."""
+    from medcycle.data.automatic import keep_plan, settings_for
+    from medcycle.data.catalogue import prepare_cohort
+    from medcycle.data.cohort import find_cohort
 
-    made = prepare_cohort(
-        find_cohort(mr, ct, resample_irregular=resample_irregular), store, load_config(config, overrides or ()).data
-    )
+    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
+    settings, plan = settings_for(config, overrides or (), cohort, known=store)
+    made = prepare_cohort(cohort, store, settings.data)
+    if plan:
+        typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
     typer.echo(f"{store}: {len(made.mr)} MR and {len(made.ct)} CT prepared")
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="A configuration's name or file; see `medcycle config list`.")],
+    config: Annotated[
+        str, typer.Argument(help="A configuration's name or file, see `medcycle config list`; or auto: planned.")
+    ],
     output: Annotated[Path, typer.Option(help="The run's folder.")],
     mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes.")] = None,
     ct: Annotated[Path | None, typer.Option(help="Folder of CT volumes.")] = None,
@@ -69,13 +74,16 @@ def train(
     resample_irregular: Irregular = False,
 ) -> None:
     """Train on two folders of scans, or on a prepared store."""
-    from medcycle.config import load_config
-    from medcycle.data.catalogue import store_for_training
+    from medcycle.data.automatic import keep_plan, settings_for
+    from medcycle.data.catalogue import open_scans, store_for_training
     from medcycle.training import loop
 
-    settings = load_config(config, overrides or ())
     loop.require_run_folder(output, resume=resume)
-    prepared = store_for_training(settings.data, store, mr, ct, output, resample_irregular=resample_irregular)
+    scans = open_scans(store, mr, ct, resample_irregular=resample_irregular)
+    settings, plan = settings_for(config, overrides or (), scans, known=output)
+    prepared = store_for_training(settings.data, scans, output)
+    if plan:
+        typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
     typer.echo(f"training on {len(prepared.mr)} MR and {len(prepared.ct)} CT, prepared in {prepared.root}")
     result = loop.train(settings, prepared, output, resume=resume)
     typer.echo(

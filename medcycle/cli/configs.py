@@ -22,6 +22,7 @@ def list_names() -> None:
     for name, path in config_names().items():
         first_line = path.read_text(encoding="utf-8").splitlines()[0]
         typer.echo(f"{name}: {first_line.lstrip('# ')}")
+    typer.echo("auto: Planned from the scans and the device, by `prepare` and `train`.")
 
 
 @app.command()

@@ -12,7 +12,8 @@ import typer
 
 from medcycle.cli.tables import print_findings, print_summary
 from medcycle.config import load_config
-from medcycle.data.catalogue import find_cohort, prepare_cohort
+from medcycle.data.catalogue import prepare_cohort
+from medcycle.data.cohort import find_cohort
 from medcycle.data.findings import inspect_paths
 from medcycle.errors import UsageError
 from medcycle.evaluation.cases import match_cases

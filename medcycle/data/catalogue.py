@@ -15,66 +15,28 @@ import numpy as np
 
 from medcycle.body import Modality
 from medcycle.config import DataConfig
+from medcycle.data.cohort import Cohort, case_key, cohort_key, find_cohort, place_key, preparation_of
 from medcycle.data.prepare import prepare_volume
 from medcycle.data.split import describe_split, split_store
 from medcycle.data.standard import learn_standard
-from medcycle.data.store import STORE_VERSION, CaseRecord, Store, read_record, write_case
+from medcycle.data.store import CaseRecord, Store, read_record, write_case
 from medcycle.data.vetting import compare_regions, read_trainable
-from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
-from medcycle.io.discover import Source, discover
-from medcycle.io.files import require_exists, write_text
+from medcycle.errors import DataError, UsageError, WrongModality
+from medcycle.io.discover import Source
+from medcycle.io.files import write_text
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
 
-__all__ = ["cohort_key", "find_cohort", "prepare_cohort", "store_for_training"]
+__all__ = ["open_scans", "prepare_cohort", "store_for_training"]
 
 log = logging.getLogger(__name__)
-
-Cohort = dict[Modality, list[Source]]
 
 UNFINISHED = "unfinished-store.txt"
 """Marks a folder that medcycle made and may remove."""
 
 VOLUMES_A_PROCESS = 8
 """Fewer are prepared before another process has started."""
-
-PREPARATION_KEYS = {
-    *("plane", "spacing", "hu_window", "soft_tissue", "soft_tissue_share"),
-    *("mr_normalisation", "mr_percentile", "bias_correction"),
-}
-"""The settings that the stored arrays depend on; the rest only decide how they are sampled."""
-
-
-def find_cohort(mr: Path, ct: Path, *, resample_irregular: bool = False) -> Cohort:
-    """The volumes of both folders.
-
-    Args:
-        mr: a folder of MR.
-        ct: a folder of CT.
-        resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
-
-    Raises:
-        UsageError: if a folder is not there, or both are the same.
-        EmptyFolder: if one holds no volume.
-    """
-    if mr.resolve() == ct.resolve():
-        raise UsageError(f"{mr}: given as both MR and CT; give a folder for each")
-    cohort: Cohort = {}
-    for modality, folder in (("mr", mr), ("ct", ct)):
-        require_exists(folder, f"a folder of {modality.upper()} volumes")
-        cohort[modality] = discover(folder, resample_irregular=resample_irregular)  # type: ignore[index]
-        if not cohort[modality]:  # type: ignore[index]
-            raise EmptyFolder(
-                f"{folder}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series) for {modality.upper()}"
-            )
-    return cohort
-
-
-def cohort_key(cohort: Cohort, config: DataConfig) -> str:
-    """A digest of the files' paths, sizes and times and of the settings that preparation depends on."""
-    cases = [(modality, _case_key(source, config, None)) for modality, sources in cohort.items() for source in sources]
-    return _digest([STORE_VERSION, _preparation(config), cases])
 
 
 def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig, *, workers: int | None = None) -> Store:
@@ -100,17 +62,18 @@ def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig, *, workers: i
         if store.key == key:
             _record_split(store, config)
             return store
-        if store.data != _preparation(config):
+        if store.data != preparation_of(config):
             raise UsageError(f"{root}: a store of other settings; delete it, or give another folder")
     else:
         _make_room(root)
-    volumes = sum(map(len, cohort.values()))
-    workers = _enough(volumes) if workers is None else workers
-    standard = learn_standard(cohort["mr"], root, config, workers) if config.mr_normalisation == "nyul" else None
-    tasks = [_Task(source, kind, root, config, standard) for kind, sources in cohort.items() for source in sources]
+    workers = _enough(len(cohort)) if workers is None else workers
+    standard = learn_standard(cohort.mr, root, config, workers) if config.mr_normalisation == "nyul" else None
+    tasks = [
+        _Task(source, kind, root, config, standard) for kind, sources in cohort.both().items() for source in sources
+    ]
     records = _prepare_all(tasks, workers)
-    names: dict[Modality, list[str]] = {kind: [r.name for r in records if r.modality == kind] for kind in cohort}
-    store = Store.finish(root, key, _preparation(config), names)
+    names: dict[Modality, list[str]] = {kind: [r.name for r in records if r.modality == kind] for kind in cohort.both()}
+    store = Store.finish(root, key, preparation_of(config), names)
     (root / UNFINISHED).unlink(missing_ok=True)
     _record_split(store, config)
     if warning := compare_regions(store):
@@ -153,38 +116,40 @@ def _make_room(root: Path) -> None:
     write_text(root / UNFINISHED, "An interrupted preparation: the next one goes on with this folder.\n")
 
 
-def store_for_training(
-    config: DataConfig,
-    store: Path | None,
-    mr: Path | None,
-    ct: Path | None,
-    run: Path,
-    *,
-    resample_irregular: bool = False,
-) -> Store:
-    """The store to train on: the one given, or one made of two folders.
+def open_scans(store: Path | None, mr: Path | None, ct: Path | None, *, resample_irregular: bool) -> Store | Cohort:
+    """What is to be trained on: a store, or the scans of two folders.
+
+    Raises:
+        UsageError: if neither a store nor both folders are given, or all are, or a path is missing.
+        EmptyFolder: if a folder holds no volume.
+    """
+    if store is not None:
+        if mr is not None or ct is not None:
+            raise UsageError("--store goes without --mr and --ct; give one or the others")
+        return Store.open(store)
+    if mr is None or ct is None:
+        raise UsageError("no data to train on; give --mr and --ct, or --store")
+    return find_cohort(mr, ct, resample_irregular=resample_irregular)
+
+
+def store_for_training(config: DataConfig, scans: Store | Cohort, run: Path) -> Store:
+    """The store given, or one made of the scans.
 
     A store made of folders lies beside the run, in `medcycle-store-KEY`, where KEY stands for the folders and the
     settings: all runs in one folder share it, and scans that come later are added to it.
 
     Raises:
-        UsageError: if neither a store nor both folders are given, or all are, or the store was prepared with other
-            settings.
+        UsageError: if the store was prepared with other settings.
+        DataError: if no volume of a modality can be used.
     """
-    if store is not None:
-        if mr is not None or ct is not None:
-            raise UsageError("--store goes without --mr and --ct; give one or the others")
-        opened = Store.open(store)
-        if opened.data != _preparation(config):
-            raise UsageError(
-                f"{store}: prepared with {opened.data}, the configuration says {_preparation(config)}; prepare it again"
-            )
-        return opened
-    if mr is None or ct is None:
-        raise UsageError("no data to train on; give --mr and --ct, or --store")
-    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
-    place = _digest([str(mr.resolve()), str(ct.resolve()), resample_irregular, _preparation(config)])
-    return prepare_cohort(cohort, run.resolve().parent / f"medcycle-store-{place}", config)
+    if isinstance(scans, Cohort):
+        return prepare_cohort(scans, run.resolve().parent / f"medcycle-store-{place_key(scans, config)}", config)
+    if scans.data != preparation_of(config):
+        raise UsageError(
+            f"{scans.root}: prepared with {scans.data}, the configuration says {preparation_of(config)}; "
+            "prepare it again"
+        )
+    return scans
 
 
 def _prepare_all(tasks: Sequence[_Task], workers: int) -> list[CaseRecord]:
@@ -211,7 +176,7 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> list[CaseRecord]:
 
 def _prepare_one(task: _Task) -> CaseRecord | DataError:
     source, modality = task.source, task.modality
-    key = _case_key(source, task.config, task.standard)
+    key = case_key(source, task.config, task.standard)
     record = read_record(task.root, modality, source.name)
     if record and record.key == key:
         return record
@@ -245,22 +210,9 @@ def _voxels(volume: Volume) -> str:
     return digest.hexdigest()
 
 
-def _case_key(source: Source, config: DataConfig, standard: tuple[float, ...] | None) -> str:
-    files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
-    return _digest([STORE_VERSION, _preparation(config), standard, source.name, source.resample_irregular, files])
-
-
-def _digest(values: object) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
-
-
 def _sha256(source: Source) -> str:
     digest = hashlib.sha256()
     for file in source.files:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
-
-
-def _preparation(config: DataConfig) -> dict[str, object]:
-    return {name: value for name, value in config.model_dump(mode="json").items() if name in PREPARATION_KEYS}

@@ -13,8 +13,7 @@ from typing import Literal
 
 from medcycle.data.vetting import modality_of, require_magnitude, require_trainable, require_usable
 from medcycle.errors import DataError, EmptyFolder
-from medcycle.io.dicom.series import grid_of
-from medcycle.io.discover import Source, read_grid, survey
+from medcycle.io.discover import Source, survey
 from medcycle.io.files import write_text
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
@@ -98,7 +97,7 @@ def _inspect(source: Source, *, voxels: bool) -> Finding:
     with _warnings() as said:
         try:
             volume = source.read() if voxels else None
-            grid = volume.grid if volume else _grid(source)
+            grid = volume.grid if volume else source.grid()
             found = _with_grid(found, grid)
             if volume:
                 found = replace(found, modality=modality_of(source, volume))
@@ -119,10 +118,6 @@ def _with_grid(found: Finding, grid: Grid) -> Finding:
         orientation=grid.orientation,
         field_of_view=tuple(round(length, 1) for length in grid.field_of_view),
     )
-
-
-def _grid(source: Source) -> Grid:
-    return grid_of(source.series) if source.series else read_grid(source.path)
 
 
 def _without(path: str, text: str) -> str:

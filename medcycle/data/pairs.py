@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from medcycle.body import Modality
-from medcycle.data.catalogue import find_cohort
+from medcycle.data.cohort import find_cohort
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, UsageError
 from medcycle.io.discover import Source
@@ -57,7 +57,8 @@ def register_cohort(
     """
     if output.exists() and (output.is_file() or any(output.iterdir())):
         raise UsageError(f"{output}: not empty; give a new folder")
-    pairs = match_patients(*find_cohort(mr, ct, resample_irregular=resample_irregular).values(), onto=onto)
+    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
+    pairs = match_patients(cohort.mr, cohort.ct, onto=onto)
     found: dict[str, dict[str, Any]] = {}
     with ProgressLine("registering", len(pairs)) as progress:
         for fixed, moving in pairs:

@@ -11,7 +11,7 @@ from pathlib import Path
 from medcycle.errors import EmptyFolder, UnreadableFile
 from medcycle.io.dicom.frames import ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
-from medcycle.io.dicom.series import read_series
+from medcycle.io.dicom.series import grid_of, read_series
 from medcycle.io.files import require_exists
 from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid
 from medcycle.io.nifti import NIFTI_SUFFIXES, read_nifti, read_nifti_grid
@@ -57,6 +57,10 @@ class Source:
             return self.series.patient_id
         subjects = (BIDS_SUBJECT.match(part) for part in reversed(self.path.parts))
         return next((found.group() for found in subjects if found), self.name)
+
+    def grid(self) -> Grid:
+        """Where the voxels are, from the headers. Raises `UnreadableFile` or `DefectiveSeries`."""
+        return grid_of(self.series) if self.series else read_grid(self.path)
 
     def read(self) -> Volume:
         """Read the volume. Raises `UnreadableFile` or `DefectiveSeries`."""

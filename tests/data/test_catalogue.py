@@ -9,7 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from medcycle.config import DataConfig
-from medcycle.data.catalogue import cohort_key, find_cohort, prepare_cohort, store_for_training
+from medcycle.data.catalogue import open_scans, prepare_cohort, store_for_training
+from medcycle.data.cohort import cohort_key, find_cohort
 from medcycle.data.store import Store, write_case
 from medcycle.data.vetting import compare_regions
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
@@ -28,22 +29,22 @@ def test_unchanged_data_are_prepared_once(cohort: Path, tmp_path) -> None:
     data = tmp_path / "data"
     shutil.copytree(cohort, data)
     runs = tmp_path / "runs"
-    first = store_for_training(CONFIG, None, data / "mr", data / "ct", runs / "a")
+    first = store_for_training(CONFIG, find_cohort(data / "mr", data / "ct"), runs / "a")
     before = times(first.root)
-    second = store_for_training(CONFIG, None, data / "mr", data / "ct", runs / "b")
+    second = store_for_training(CONFIG, find_cohort(data / "mr", data / "ct"), runs / "b")
     assert second.root == first.root
     assert times(second.root) == before
     sampled = CONFIG.model_copy(update={"flip": False, "patch_size": (32, 32)})
-    assert store_for_training(sampled, None, data / "mr", data / "ct", runs / "c").root == first.root
+    assert store_for_training(sampled, find_cohort(data / "mr", data / "ct"), runs / "c").root == first.root
     other = CONFIG.model_copy(update={"hu_window": (-1000.0, 1000.0)})
     assert cohort_key(find_cohort(data / "mr", data / "ct"), other) != first.key
     (data / "mr" / "mr000.nii.gz").unlink()
-    third = store_for_training(CONFIG, None, data / "mr", data / "ct", runs / "d")
+    third = store_for_training(CONFIG, find_cohort(data / "mr", data / "ct"), runs / "d")
     assert third.root == first.root
     assert len(third.mr) == len(first.mr) - 1
     shutil.copy(cohort / "mr" / "mr000.nii.gz", data / "mr" / "new.nii.gz")
     kept = times(first.root / "ct")
-    fourth = store_for_training(CONFIG, None, data / "mr", data / "ct", runs / "e")
+    fourth = store_for_training(CONFIG, find_cohort(data / "mr", data / "ct"), runs / "e")
     assert [case.record.name for case in fourth.mr] == ["mr001", "new"]
     assert times(first.root / "ct") == kept  # what is there is not prepared again
 
@@ -139,11 +140,11 @@ def test_stores_that_are_none(store: Store, tmp_path) -> None:
     with pytest.raises(DataError, match="damaged"):
         Store.open(tmp_path / "store")
     with pytest.raises(UsageError, match="prepared with"):
-        store_for_training(DataConfig(), store.root, None, None, tmp_path)
+        store_for_training(DataConfig(), store, tmp_path)
     with pytest.raises(UsageError, match="--store"):
-        store_for_training(CONFIG, store.root, tmp_path, tmp_path, tmp_path)
+        open_scans(store.root, tmp_path, tmp_path, resample_irregular=False)
     with pytest.raises(UsageError, match="no data"):
-        store_for_training(CONFIG, None, tmp_path, None, tmp_path)
+        open_scans(None, tmp_path, None, resample_irregular=False)
 
 
 def test_a_volume_that_is_there_twice_is_used_once(cohort: Path, tmp_path, caplog) -> None:

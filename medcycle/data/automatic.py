@@ -1,0 +1,57 @@
+"""The configuration `auto`: planned from the scans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medcycle.config import Config, load_config
+from medcycle.data.cohort import Cohort
+from medcycle.data.fingerprint import fingerprint
+from medcycle.data.planner import Device, Plan, plan
+from medcycle.data.store import Store
+from medcycle.errors import UsageError
+from medcycle.io.files import write_text
+
+__all__ = ["AUTO", "keep_plan", "settings_for"]
+
+AUTO = "auto"
+"""The name that asks for a plan."""
+
+PLAN = "config.yaml"
+"""Where a store keeps it."""
+
+
+def settings_for(
+    name: str, overrides: Sequence[str], scans: Store | Cohort, known: Path | None = None
+) -> tuple[Config, Plan | None]:
+    """The configuration of a name or file; or for `auto` one that is planned now, and the plan.
+
+    Args:
+        name: a shipped configuration, a file, or `auto`.
+        overrides: `key=value`.
+        scans: what is planned for. A prepared store has its plan already.
+        known: for `auto`, a folder whose `config.yaml` is used if there is one: a store to go on with, or a run.
+
+    Raises:
+        ConfigError: if there is no such configuration, or an override is wrong.
+        UsageError: for `auto` on a store that was prepared without.
+        DataError: if there is nothing to plan for.
+    """
+    if name != AUTO:
+        return load_config(name, overrides), None
+    if known and (known / PLAN).is_file():
+        return load_config(str(known / PLAN), overrides), None
+    if isinstance(scans, Store):
+        if not (scans.root / PLAN).is_file():
+            raise UsageError(f"{scans.root}: prepared without a plan; name the configuration it was prepared with")
+        return load_config(str(scans.root / PLAN), overrides), None
+    made = plan(fingerprint(scans.mr, "mr"), fingerprint(scans.ct, "ct"), Device.here()).changed(overrides)
+    return made.config(), made
+
+
+def keep_plan(made: Plan, store: Store) -> Path:
+    """Write the plan beside the volumes that were prepared by it."""
+    path = store.root / PLAN
+    write_text(path, made.text())
+    return path

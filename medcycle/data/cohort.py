@@ -1,0 +1,97 @@
+"""Two folders of scans, and what tells one preparation of them from another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from medcycle.body import Modality
+from medcycle.config import DataConfig
+from medcycle.data.store import STORE_VERSION
+from medcycle.errors import EmptyFolder, UsageError
+from medcycle.io.discover import Source, discover
+from medcycle.io.files import require_exists
+
+__all__ = ["Cohort", "case_key", "cohort_key", "find_cohort", "place_key", "preparation_of"]
+
+PREPARATION_KEYS = {
+    *("plane", "spacing", "hu_window", "soft_tissue", "soft_tissue_share"),
+    *("mr_normalisation", "mr_percentile", "bias_correction"),
+}
+"""The settings that the stored arrays depend on; the rest only decide how they are sampled."""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The volumes of two folders, sound or not.
+
+    Args:
+        mr: in the first folder.
+        ct: in the second one.
+        folders: both.
+    """
+
+    mr: tuple[Source, ...]
+    ct: tuple[Source, ...]
+    folders: tuple[Path, Path]
+
+    def both(self) -> dict[Modality, tuple[Source, ...]]:
+        """The volumes by modality."""
+        return {"mr": self.mr, "ct": self.ct}
+
+    def __len__(self) -> int:
+        return len(self.mr) + len(self.ct)
+
+
+def find_cohort(mr: Path, ct: Path, *, resample_irregular: bool = False) -> Cohort:
+    """The volumes of both folders.
+
+    Args:
+        mr: a folder of MR.
+        ct: a folder of CT.
+        resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
+
+    Raises:
+        UsageError: if a folder is not there, or both are the same.
+        EmptyFolder: if one holds no volume.
+    """
+    if mr.resolve() == ct.resolve():
+        raise UsageError(f"{mr}: given as both MR and CT; give a folder for each")
+    return Cohort(_volumes(mr, "MR", resample_irregular), _volumes(ct, "CT", resample_irregular), (mr, ct))
+
+
+def _volumes(folder: Path, kind: str, resample_irregular: bool) -> tuple[Source, ...]:
+    require_exists(folder, f"a folder of {kind} volumes")
+    found = discover(folder, resample_irregular=resample_irregular)
+    if not found:
+        raise EmptyFolder(f"{folder}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series) for {kind}")
+    return tuple(found)
+
+
+def preparation_of(config: DataConfig) -> dict[str, object]:
+    """The settings that the stored arrays depend on, as plain values."""
+    return {name: value for name, value in config.model_dump(mode="json").items() if name in PREPARATION_KEYS}
+
+
+def cohort_key(cohort: Cohort, config: DataConfig) -> str:
+    """A digest of the files' paths, sizes and times and of the settings that preparation depends on."""
+    cases = [(kind, case_key(source, config, None)) for kind, sources in cohort.both().items() for source in sources]
+    return _digest([STORE_VERSION, preparation_of(config), cases])
+
+
+def case_key(source: Source, config: DataConfig, standard: tuple[float, ...] | None) -> str:
+    """The same digest of one volume, and of the scale of the MR if there is one."""
+    files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
+    return _digest([STORE_VERSION, preparation_of(config), standard, source.name, source.resample_irregular, files])
+
+
+def place_key(cohort: Cohort, config: DataConfig) -> str:
+    """A digest of the folders, whatever is in them, and of the settings."""
+    irregular = any(source.resample_irregular for source in (*cohort.mr, *cohort.ct))
+    return _digest([*(str(folder.resolve()) for folder in cohort.folders), irregular, preparation_of(config)])
+
+
+def _digest(values: object) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]

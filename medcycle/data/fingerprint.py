@@ -1,0 +1,108 @@
+"""What a cohort looks like: the numbers that a configuration is planned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+
+from medcycle.body import Modality, body_mask
+from medcycle.data.vetting import read_trainable
+from medcycle.errors import DataError
+from medcycle.io.discover import Source
+from medcycle.progress import ProgressLine
+from medcycle.resample import coarsen
+from medcycle.volume import Grid, Volume
+
+__all__ = ["Fingerprint", "Widths", "fingerprint"]
+
+MOST_READ = 8
+"""Volumes of a modality whose voxels are looked at; of the others only the headers."""
+
+WORKING_SPACING = 2.0
+"""mm, at which bodies are measured."""
+
+BONE_PERCENTILE = 99.9
+
+Widths = tuple[float, float, float]
+"""mm right-left, front-back, foot-head."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The sound volumes of one modality.
+
+    Args:
+        volumes: how many there are.
+        spacing: the median of each axis, mm.
+        slices: the sum of their voxels along each axis.
+        body: the extent that nine of ten bodies stay within, mm.
+        brightest: the median over volumes of a high percentile in the body: HU of cortical bone for CT, signal for MR.
+    """
+
+    volumes: int
+    spacing: Widths
+    slices: tuple[int, int, int]
+    body: Widths
+    brightest: float
+
+
+def fingerprint(sources: Sequence[Source], modality: Modality) -> Fingerprint:
+    """Measure a folder's volumes: the headers of all, the voxels of some, evenly chosen.
+
+    Raises:
+        DataError: if none of those that are read can be used.
+    """
+    grids = [grid for source in sources if (grid := _grid(source))]
+    step = max(1, len(sources) // MOST_READ)
+    bodies = []
+    refusal = DataError(f"no {modality.upper()} can be used")
+    with ProgressLine(f"measuring {modality.upper()}", len(sources[::step])) as progress:
+        for source in sources[::step]:
+            try:
+                bodies.append(_measure(read_trainable(source, modality), modality))
+            except DataError as error:  # preparation will tell
+                refusal = error
+            progress.advance(source.name)
+    if not bodies or not grids:
+        raise refusal
+    extents, tops = (np.array(column) for column in zip(*bodies, strict=True))
+    widths = np.array([grid[0] for grid in grids])
+    return Fingerprint(
+        volumes=len(grids),
+        spacing=_three(np.median(widths, axis=0)),
+        slices=tuple(np.sum([grid[1] for grid in grids], axis=0).tolist()),
+        body=_three(np.percentile(extents, 90, axis=0)),
+        brightest=float(np.median(tops)),
+    )
+
+
+def _grid(source: Source) -> tuple[Widths, tuple[int, ...]] | None:
+    """Spacing and shape along right-left, front-back and foot-head, if the headers are sound."""
+    try:
+        return _as_ras(source.grid())
+    except DataError:
+        return None
+
+
+def _as_ras(grid: Grid) -> tuple[Widths, tuple[int, ...]]:
+    axes = np.argsort(nib.orientations.io_orientation(grid.affine)[:, 0])
+    return _three(np.array(grid.spacing)[axes]), tuple(np.array(grid.shape)[axes].tolist())
+
+
+def _measure(volume: Volume, modality: Modality) -> tuple[Widths, float]:
+    """Extent of the body (mm), and the brightest value in it."""
+    coarse = coarsen(volume.to_ras(), WORKING_SPACING)
+    mask = body_mask(coarse, modality).array
+    if not mask.any():
+        raise DataError("no body found")
+    filled = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    extent = np.array([found[-1] - found[0] + 1 for found in filled]) * coarse.grid.spacing
+    return _three(extent), float(np.percentile(coarse.array[mask], BONE_PERCENTILE))
+
+
+def _three(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Widths:
+    x, y, z = values.tolist()
+    return x, y, z

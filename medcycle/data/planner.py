@@ -1,0 +1,248 @@
+"""A configuration for a cohort and a device, with the reason of every choice."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from medcycle.config import Config, parse_config, parse_override
+from medcycle.data.fingerprint import Fingerprint
+from medcycle.methods.cost import step_memory
+
+__all__ = ["Device", "Plan", "plan"]
+
+Choices = dict[str, tuple[Any, str]]
+"""A dotted key of the configuration: its value, and why."""
+
+PLANES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
+"""The axes of right-left, front-back and foot-head that lie in a plane, and the one across it."""
+
+MARGIN = 1.05
+"""of the body's extent: nine of ten bodies fit, and heads nod."""
+
+USABLE = 0.7
+"""of a GPU's memory; the rest is workspace and fragments."""
+
+PIXELS_CPU, PIXELS_GPU = 128, 320
+"""The largest side of a patch of 2D slices."""
+
+SIDES_3D = (160, 128, 96, 64)
+"""Sides of 3D patches, the largest that fits in memory being taken."""
+
+MIN_VOLUMES_3D, MAX_SLICE_3D = 10, 2.5
+"""3D networks need this many volumes of each modality, and slices no thicker (mm)."""
+
+LARGEST_BATCH = 4
+"""A step of twice the batch takes less than twice the time on a GPU, up to a few images."""
+
+PASSES = 200
+"""over all slices, as in Zhu et al. 2017."""
+
+STEPS = (20_000, 200_000)
+"""The least and the most."""
+
+PATCHES_3D = 100_000
+
+BONE = (1500.0, 3000.0)
+"""The least and the most that the HU window ends at."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What is trained on: `memory` in bytes."""
+
+    kind: Literal["cpu", "cuda", "mps"]
+    memory: int
+
+    @classmethod
+    def here(cls) -> Device:
+        """The first GPU, or else this computer's processor and memory."""
+        if torch.cuda.is_available():
+            return cls("cuda", torch.cuda.get_device_properties(0).total_memory)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return cls("mps" if torch.backends.mps.is_available() else "cpu", memory)
+
+    def __str__(self) -> str:
+        name = {"cpu": "processor with", "cuda": "GPU of", "mps": "Apple GPU of"}[self.kind]
+        return f"{name} {self.memory / 2**30:.0f} GiB"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration's keys that were chosen; all others keep their defaults."""
+
+    choices: Choices
+
+    def changed(self, overrides: Sequence[str]) -> Plan:
+        """With `key=value` set by hand. Raises `ConfigError` if one is wrong or doesn't fit."""
+        given = dict(parse_override(override) for override in overrides)
+        parse_config(self._sections(), "auto", overrides)
+        return Plan(self.choices | {key: (value, "set by hand") for key, value in given.items()})
+
+    def config(self) -> Config:
+        """The whole configuration."""
+        return parse_config(self._sections(), "auto")
+
+    def text(self) -> str:
+        """YAML, a line a key, its reason behind it."""
+        lines = ["# Planned by medcycle for the scans and the device it found."]
+        for section, values in self._sections().items():
+            lines.append(f"{section}:")
+            for key, value in values.items():
+                lines.append(f"  {key}: {json.dumps(value)}  # {self.choices[f'{section}.{key}'][1]}")
+        return "\n".join(lines) + "\n"
+
+    def _sections(self) -> dict[str, dict[str, Any]]:
+        sections: dict[str, dict[str, Any]] = {}
+        for name, (value, _) in self.choices.items():
+            section, key = name.split(".")
+            sections.setdefault(section, {})[key] = value
+        return sections
+
+
+def plan(mr: Fingerprint, ct: Fingerprint, device: Device) -> Plan:
+    """Choose plane, spacing, patch, network, batch and steps for two cohorts and a device.
+
+    Without a GPU: slices of some 128 pixels, a small network and an hour. With one: whole slices, of the coarser
+    modality's pixels, or 3D patches if there are volumes enough, their slices are thin, and 64³ or more fit in memory.
+    """
+    against_3d = _against_3d(mr, ct, device)
+    choices = _slices(mr, ct, device, against_3d) if against_3d else _patches(mr, ct, device)
+    top = min(max(math.ceil(ct.brightest / 100) * 100.0, BONE[0]), BONE[1])
+    choices["data.hu_window"] = (
+        [-1024.0, top],
+        f"from padding to bone, which reaches {ct.brightest:.0f} HU in these CT",
+    )
+    choices |= _method(device)
+    choices |= _batch(choices, device)
+    return Plan(choices | _length(choices, mr, ct, device))
+
+
+def _against_3d(mr: Fingerprint, ct: Fingerprint, device: Device) -> str:
+    """Why not 3D, or an empty string."""
+    if device.kind != "cuda":
+        return "3D needs a GPU"
+    if min(mr.volumes, ct.volumes) < MIN_VOLUMES_3D:
+        return f"3D needs {MIN_VOLUMES_3D} volumes of each; there are {mr.volumes} MR and {ct.volumes} CT"
+    if (thickest := max(*mr.spacing, *ct.spacing)) > MAX_SLICE_3D:
+        return f"slices of {thickest:.2g} mm are too thick for 3D"
+    if _side_3d(device) is None:
+        return f"3D patches of {SIDES_3D[-1]} voxels don't fit on a {device}"
+    return ""
+
+
+def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str) -> Choices:
+    """Plane, spacing, patch and network of a 2D training."""
+    sizes = {plane: max(one.spacing[axis] for one in (mr, ct) for axis in PLANES[plane][:2]) for plane in PLANES}
+    # another plane than axial has to be clearly better: CT is made in axial slices
+    plane = min(sizes, key=lambda name: sizes[name] * (1 if name == "axial" else 1.1))
+    inside, most = PLANES[plane][:2], PIXELS_CPU if device.kind == "cpu" else PIXELS_GPU
+    body = [_extent(mr, ct, axis) for axis in inside]
+    width, why = _upwards(sizes[plane]), "that of the coarser modality in plane"
+    if device.kind == "cpu" and max(body) / most > width:
+        width, why = _upwards(max(body) / most), f"a body fits in {most} pixels; the scans have {sizes[plane]:.2g} mm"
+    sides = [min(most, _multiple(length / width)) for length in body]
+    large, small = max(sides) >= 256, device.kind == "cpu"
+    return {
+        "data.plane": (plane, "largest pixels, mm: " + ", ".join(f"{name} {size:.2g}" for name, size in sizes.items())),
+        "data.spacing": (
+            [width if axis in inside else None for axis in range(3)],
+            f"{why}; slices keep their own distance",
+        ),
+        "data.patch_size": (sides, f"bodies reach {body[0]:.0f} by {body[1]:.0f} mm with a margin"),
+        "network.spatial_dims": (2, against_3d),
+        "network.blocks": (9 if large else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017"),
+        **_filters(32 if small else 64),
+    }
+
+
+def _patches(mr: Fingerprint, ct: Fingerprint, device: Device) -> Choices:
+    """Spacing, patch and network of a 3D training."""
+    width = _upwards(max(*mr.spacing, *ct.spacing))
+    side = _side_3d(device) or SIDES_3D[-1]
+    sides = [min(side, _multiple(_extent(mr, ct, axis) / width)) for axis in range(3)]
+    return {
+        "data.spacing": ([width] * 3, "that of the coarsest axis"),
+        "data.patch_size": (
+            sides,
+            f"the largest whose training step fits on a {device}, and no larger than the bodies",
+        ),
+        "network.spatial_dims": (3, f"{mr.volumes} MR and {ct.volumes} CT of thin slices, and memory for it"),
+        "network.blocks": (6, "9 are for wider patches"),
+        **_filters(32),
+    }
+
+
+def _filters(count: int) -> Choices:
+    why = {32: "half of Zhu et al. 2017, for time or memory", 64: "as in Zhu et al. 2017"}[count]
+    return {"network.filters": (count, why), "network.discriminator_filters": (count, why)}
+
+
+def _method(device: Device) -> Choices:
+    choices: Choices = {
+        "method.name": ("cyclegan", "learns from unpaired scans"),
+        "method.anchor_weight": (10.0, "pairs made from the CT keep bone off the scalp"),
+        "training.warm_start": (0.2, "part of the run on those pairs alone, which is several times faster a step"),
+    }
+    if device.kind == "cpu":
+        choices["method.cycle_weight"] = (2.0, "less than the paper's 10, for short runs")
+        choices["method.identity_weight"] = (0.0, "saves two of six passes")
+        choices["training.warm_start"] = (0.5, choices["training.warm_start"][1])
+    return choices
+
+
+def _batch(choices: Choices, device: Device) -> Choices:
+    if device.kind != "cuda":
+        return {"training.batch_size": (1, "as in Zhu et al. 2017")}
+    batch = 1
+    while batch < LARGEST_BATCH and _memory(choices, 2 * batch) <= USABLE * device.memory:
+        batch *= 2
+    needed = _memory(choices, batch) / 2**30
+    return {"training.batch_size": (batch, f"a step takes about {needed:.1f} GiB, on a {device}")}
+
+
+def _length(choices: Choices, mr: Fingerprint, ct: Fingerprint, device: Device) -> Choices:
+    """Steps, and minutes without a GPU."""
+    batch = choices["training.batch_size"][0]
+    if choices["network.spatial_dims"][0] == 3:
+        return {"training.max_steps": (PATCHES_3D // batch, f"{PATCHES_3D} patches")}
+    across = PLANES[choices["data.plane"][0]][2]
+    slices = max(mr.slices[across], ct.slices[across])
+    steps = min(max(PASSES * slices // batch, STEPS[0]), STEPS[1])
+    why = f"{PASSES} passes over {slices} slices, but from {STEPS[0]} to {STEPS[1]}"
+    minutes: Choices = {"training.max_minutes": (60.0, "without a GPU; more is better")}
+    return {"training.max_steps": (steps, why)} | (minutes if device.kind == "cpu" else {})
+
+
+def _extent(mr: Fingerprint, ct: Fingerprint, axis: int) -> float:
+    """Of the larger bodies, with a margin, mm."""
+    return MARGIN * max(mr.body[axis], ct.body[axis])
+
+
+def _upwards(width: float) -> float:
+    """To a multiple of 0.05 mm, 0.5 mm at least."""
+    return max(0.5, math.ceil(width * 20 - 1e-6) / 20)
+
+
+def _multiple(voxels: float) -> int:
+    """The next multiple of 16, 32 at least."""
+    return max(32, 16 * math.ceil(voxels / 16))
+
+
+def _side_3d(device: Device) -> int | None:
+    """The side of the largest 3D patch that fits, if one does."""
+    for side in SIDES_3D:
+        choices: Choices = {"data.patch_size": ([side] * 3, ""), "network.spatial_dims": (3, ""), **_filters(32)}
+        if _memory(choices | {"network.blocks": (6, "")}, 1) <= USABLE * device.memory:
+            return side
+    return None
+
+
+def _memory(choices: Choices, batch: int) -> int:
+    return step_memory(Plan(choices | {"training.batch_size": (batch, "")}).config())

@@ -1,0 +1,199 @@
+"""Plans: what is measured of a cohort, and what follows from it."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from medcycle.cli.main import execute
+from medcycle.config import Config, load_config
+from medcycle.data.fingerprint import Fingerprint, fingerprint
+from medcycle.data.planner import Device, plan
+from medcycle.errors import ConfigError, DataError
+from medcycle.io import Source, write_nifti
+from medcycle.methods.base import Batch
+from medcycle.methods.build import build_method
+from medcycle.methods.cost import step_memory
+from medcycle.phantom import HeadPhantom, Tissue, head_grid
+
+CPU, SMALL_GPU, GPU = Device("cpu", 16 << 30), Device("cuda", 8 << 30), Device("cuda", 48 << 30)
+
+HEADS = Fingerprint(volumes=40, spacing=(1, 1, 1), slices=(7000, 8000, 6000), body=(160, 210, 230), brightest=1610)
+
+
+def test_a_cohort_is_measured(tmp_path: Path) -> None:
+    for number, orientation in enumerate(("RAS", "PIR", "LIP")):
+        grid = head_grid(spacing=(2, 3, 4), orientation=orientation)
+        write_nifti(HeadPhantom.random(1).ct(grid, couch=True), tmp_path / f"{number}.nii.gz")
+    (tmp_path / "torn.nii.gz").write_bytes(b"torn")
+    sources = [Source(path.name, path) for path in sorted(tmp_path.iterdir())]
+    found = fingerprint(sources, "ct")
+    assert found.volumes == 3
+    expected = head_grid(spacing=(2, 3, 4), orientation="RAS")
+    inside = np.argwhere(HeadPhantom.random(1).labels(expected).array != Tissue.AIR)
+    extent = (np.ptp(inside, axis=0) + 1) * expected.spacing
+    np.testing.assert_allclose(found.body, extent, atol=12)
+    assert 1000 < found.brightest < 2500
+    with pytest.raises(DataError, match="torn"):
+        fingerprint([Source("torn", tmp_path / "torn.nii.gz")], "ct")
+
+
+def test_axes_are_those_of_the_patient(tmp_path: Path) -> None:
+    grid = head_grid((20, 30, 40), spacing=(5, 6, 7), orientation="PIR")
+    write_nifti(HeadPhantom.random(1).mr(grid), tmp_path / "a.nii.gz")
+    found = fingerprint([Source("a", tmp_path / "a.nii.gz")], "mr")
+    # P, I, R: the file's first axis is front-back, its second foot-head, its third right-left
+    assert found.spacing == pytest.approx((7, 5, 6))
+    assert found.slices == (40, 20, 30)
+
+
+@pytest.mark.parametrize("device", [CPU, SMALL_GPU, GPU])
+@pytest.mark.parametrize("thickness", [1, 5])
+@pytest.mark.parametrize("volumes", [3, 40])
+def test_every_plan_is_a_configuration_that_fits(device: Device, thickness: float, volumes: int) -> None:
+    mr = replace(HEADS, spacing=(1, 1, thickness), volumes=volumes)
+    made = plan(mr, HEADS, device)
+    config = made.config()
+    assert Config.model_validate(yaml.safe_load(made.text())) == config
+    for line in made.text().splitlines()[1:]:
+        assert line.endswith(":") or len(line.split("  # ")[1]) > 5  # every key has its reason
+    for size, width, length in zip(config.data.patch_size, config.data.spacing, HEADS.body, strict=False):
+        if device.kind == "cpu" or config.network.spatial_dims == 2:
+            assert width is not None
+            assert size * width >= length  # the body fits
+    if device.kind == "cuda":
+        assert step_memory(config) <= 0.7 * device.memory
+
+
+def test_what_decides_dimensions() -> None:
+    thick = replace(HEADS, spacing=(1, 1, 5))
+    few = replace(HEADS, volumes=6)
+    assert plan(HEADS, HEADS, GPU).config().network.spatial_dims == 3
+    for mr, device, why in ((HEADS, CPU, "needs a GPU"), (thick, GPU, "too thick"), (few, GPU, "10 volumes")):
+        made = plan(mr, HEADS, device)
+        assert made.config().network.spatial_dims == 2
+        assert why in made.choices["network.spatial_dims"][1]
+    tiny = Device("cuda", 1 << 30)
+    assert "don't fit" in plan(HEADS, HEADS, tiny).choices["network.spatial_dims"][1]
+
+
+def test_slices_are_taken_in_the_sharp_plane() -> None:
+    coronal = replace(HEADS, spacing=(1, 6, 1))
+    assert plan(coronal, HEADS, GPU).config().data.plane == "coronal"
+    assert plan(coronal, HEADS, GPU).config().data.spacing == (1, None, 1)
+    assert plan(HEADS, replace(HEADS, spacing=(1, 1, 5)), GPU).config().data.plane == "axial"
+    sagittal = replace(HEADS, spacing=(4, 1, 1))
+    assert plan(sagittal, HEADS, GPU).config().data.plane == "sagittal"
+    assert plan(sagittal, HEADS, GPU).config().data.patch_size == (224, 256)  # front-back by foot-head
+
+
+def test_larger_bodies_get_larger_pixels_without_a_gpu() -> None:
+    pelvis = replace(HEADS, body=(400, 250, 300))
+    spacing = plan(pelvis, pelvis, CPU).config().data.spacing
+    assert spacing[0] == pytest.approx(3.3, abs=0.05)
+    assert plan(pelvis, pelvis, SMALL_GPU).config().data.spacing[0] == 1
+
+
+def test_the_window_reaches_the_bone() -> None:
+    tops = [plan(HEADS, replace(HEADS, brightest=top), CPU).config().data.hu_window[1] for top in (600, 1810, 9000)]
+    assert tops == [1500, 1900, 3000]
+
+
+def test_what_is_set_by_hand_goes_before() -> None:
+    made = plan(HEADS, HEADS, CPU).changed(["training.max_minutes=5", "data.flip=false"])
+    assert made.config().training.max_minutes == 5
+    assert "flip: false  # set by hand" in made.text()
+    with pytest.raises(ConfigError, match="max_minute"):
+        plan(HEADS, HEADS, CPU).changed(["training.max_minute=5"])
+
+
+def test_memory_grows_with_the_patch_and_the_batch() -> None:
+    small = load_config("head_mr_ct_2d", ["training.batch_size=1", "network.filters=8"])
+    weights = 20 * sum(weight.numel() for weight in build_method(small).parameters())
+    one, two = (
+        step_memory(load_config("head_mr_ct_2d", [f"training.batch_size={n}", "network.filters=8"])) for n in (1, 2)
+    )
+    assert two - weights == pytest.approx(2 * (one - weights), rel=0.02)
+    quarter = step_memory(
+        load_config("head_mr_ct_2d", ["training.batch_size=1", "network.filters=8", "data.patch_size=[128, 128]"])
+    )
+    assert one - weights == pytest.approx(4 * (quarter - weights), rel=0.05)
+
+
+def test_memory_is_what_the_gradient_keeps() -> None:
+    """Against what PyTorch keeps when the same step runs in earnest."""
+    config = load_config("demo", ["data.patch_size=[64, 64]", "network.filters=8", "network.blocks=2"])
+    method = build_method(config)
+    batch = Batch(*(torch.rand(1, 1, 64, 64) for _ in range(3)))
+    kept: dict[int, int] = {}
+    alive = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        alive.append(tensor)
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda packed: packed):
+        method.generator_losses(batch, method(batch))
+    weights = {weight.untyped_storage().data_ptr() for weight in method.parameters()}
+    expected = sum(size for place, size in kept.items() if place not in weights)
+    parameters = 20 * sum(weight.numel() for weight in method.parameters())
+    assert step_memory(config, half_precision=False) - parameters == pytest.approx(expected, rel=0.05)
+
+
+@pytest.fixture(scope="module")
+def planned(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("planned") / "store"
+    assert execute(["prepare", str(store), "--mr", str(cohort / "mr"), "--ct", str(cohort / "ct")]) == 0
+    return store
+
+
+SMALL = ["--set=network.filters=4", "--set=network.blocks=1", "--set=network.discriminator_filters=4"]
+
+
+def test_prepare_writes_the_plan_and_train_follows_it(planned: Path, tmp_path, capfd) -> None:
+    config = load_config(str(planned / "config.yaml"))
+    assert config.network.spatial_dims == 2
+    run = tmp_path / "run"
+    assert (
+        execute(["train", "auto", "--store", str(planned), "--output", str(run), *SMALL, "--set=training.max_steps=1"])
+        == 0
+    )
+    assert load_config(str(run / "config.yaml")).data == config.data
+    assert "1 steps" in capfd.readouterr().out
+
+
+def test_a_planned_store_grows(cohort: Path, planned: Path, tmp_path, capfd) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(planned, store)
+    before = (store / "config.yaml").read_text()
+    shutil.copytree(cohort, tmp_path / "data")
+    shutil.copy(cohort / "test" / "mr" / "case000.nii.gz", tmp_path / "data" / "mr")
+    folders = ["--mr", str(tmp_path / "data" / "mr"), "--ct", str(tmp_path / "data" / "ct")]
+    assert execute(["prepare", str(store), *folders]) == 0
+    assert "3 MR and 2 CT" in capfd.readouterr().out
+    assert (store / "config.yaml").read_text() == before
+
+
+def test_train_auto_on_two_folders(cohort: Path, tmp_path, capfd) -> None:
+    folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(tmp_path / "run")]
+    assert execute(["train", "auto", *folders, *SMALL, "--set=training.max_steps=2"]) == 0
+    out = capfd.readouterr().out
+    assert "patch_size" in out
+    assert execute(["train", "auto", *folders, "--resume", "--set=training.max_steps=3"]) == 0
+    out = capfd.readouterr().out
+    assert "3 steps" in out
+    assert "patch_size" not in out  # goes on with the run's own settings
+    (store,) = tmp_path.glob("medcycle-store-*")
+    assert "set by hand" in (store / "config.yaml").read_text()
+
+
+def test_auto_needs_something_to_plan_for(store, tmp_path, capfd) -> None:
+    assert execute(["train", "auto", "--store", str(store.root), "--output", str(tmp_path / "run")]) == 2
+    assert "prepared without a plan" in capfd.readouterr().err
+    assert execute(["train", "auto", "--output", str(tmp_path / "run")]) == 2
+    assert "no data" in capfd.readouterr().err
