@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from medcycle.errors import DataError, UsageError
 
 __all__ = ["describe_split", "split_store"]
 
+log = logging.getLogger(__name__)
+
 PARTS = ("train", "validation")
 
 
@@ -24,12 +27,14 @@ def split_store(store: Store, config: DataConfig) -> tuple[Store, Store]:
     Patients are put in an order by a hash of their names, so that the same patients always split the same way. With
     `config.folds`, every `folds`-th of them from the `fold`-th on is held out; else the first `validation_fraction`,
     one at least unless it is 0. `config.split_file`, YAML or JSON of patient or case to `train` or `validation`, goes
-    before either; who is not in it is trained on.
+    before either; who is not in it is trained on. Where all cases have one patient's name, as an anonymisation may give
+    it, each counts as a patient of its own, and a warning says so.
 
     Raises:
         UsageError: if the split file can't be used.
         DataError: if a patient is on both sides, or nothing is left to train on.
     """
+    store = _told_apart(store)
     held_out = _of_file(store, Path(config.split_file)) if config.split_file else _of_hash(store, config)
     validation = _part(store, held_out)
     train = _part(store, {case.folder for case in (*store.mr, *store.ct)} - held_out)
@@ -48,6 +53,23 @@ def describe_split(train: Store, validation: Store) -> dict[str, dict[str, list[
         }
         for name, part in zip(PARTS, (train, validation), strict=True)
     }
+
+
+def _told_apart(store: Store) -> Store:
+    """With each case as a patient of its own if all have one name, which then names nobody."""
+    names = {case.record.patient for case in (*store.mr, *store.ct)}
+    if len(names) > 1 or len(store.mr) == len(store.ct) == 1:
+        return store
+    log.warning(
+        "all scans are of the patient %r: taken for a placeholder, and each scan for a patient of its own. "
+        "If some belong together, say so in data.split_file before you hold patients out",
+        *names,
+    )
+
+    def alone(cases: tuple[StoredCase, ...]) -> tuple[StoredCase, ...]:
+        return tuple(replace(case, record=replace(case.record, patient=case.record.name)) for case in cases)
+
+    return replace(store, mr=alone(store.mr), ct=alone(store.ct))
 
 
 def _of_hash(store: Store, config: DataConfig) -> set[Path]:

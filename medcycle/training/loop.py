@@ -76,14 +76,14 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> T
 
     Raises:
         UsageError: if `run` holds a run and `resume` is off, or holds none and it is on, or the run to resume began
-            on another store or with other networks.
+            on another store, with another split or with other networks.
         BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
         DataError: if the split leaves nothing to train on.
         TrainingFailed: if a loss is no longer finite.
     """
     require_run_folder(run, resume=resume)
     training, validation = split_store(store, config.data)
-    trainer = _Trainer(config, training, run, _state_to_resume(config, store, run) if resume else None)
+    trainer = _Trainer(config, training, run, _state_to_resume(config, store, training, run) if resume else None)
     if not resume:
         write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         write_text(run / "manifest.json", json.dumps(_manifest(store, training, validation), indent=1))
@@ -205,6 +205,7 @@ class _Trainer:
     def _save(self) -> Path:
         extra = {
             "store_key": self.store.key,
+            "trained_on": _names(self.store),
             "elapsed_seconds": self.elapsed,
             "optimizers": {
                 "generators": self.optimizers.generators.state_dict(),
@@ -244,10 +245,15 @@ def require_run_folder(run: Path, *, resume: bool) -> None:
         raise UsageError(f"{run}: not empty; pass --resume to go on with a run in it, or give another --output")
 
 
-def _state_to_resume(config: Config, store: Store, run: Path) -> dict[str, Any]:
+def _state_to_resume(config: Config, store: Store, training: Store, run: Path) -> dict[str, Any]:
     state = read_checkpoint(run / LAST)
     if state.get("store_key") != store.key:
         raise UsageError(f"{run}: began on other data or preparation settings; restore them, or start a new run")
+    if state.get("trained_on") != _names(training):
+        raise UsageError(
+            f"{run}: began with another split, so patients would be in training and validation; restore data.folds, "
+            "data.fold, data.validation_fraction or data.split_file, or start a new run"
+        )
     for section in ("network", "method"):
         saved, given = state["config"][section], getattr(config, section).model_dump(mode="json")
         changed = [f"{section}.{key}" for key in given if saved.get(key) != given[key]]
@@ -259,6 +265,10 @@ def _state_to_resume(config: Config, store: Store, run: Path) -> dict[str, Any]:
 def _typical_intensity(store: Store) -> dict[str, IntensityMap]:
     """The map of all CT, and for MR the median range of the training volumes."""
     return {"ct": store.ct[0].intensity, "mr": typical_map([case.intensity for case in store.mr])}
+
+
+def _names(store: Store) -> dict[str, list[str]]:
+    return {modality: [case.record.name for case in cases] for modality, cases in store.both().items()}
 
 
 def _manifest(store: Store, train: Store, validation: Store) -> dict[str, Any]:

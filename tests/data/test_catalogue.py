@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ import SimpleITK as sitk
 from medcycle.config import DataConfig
 from medcycle.data.catalogue import open_scans, prepare_cohort, store_for_training
 from medcycle.data.cohort import cohort_key, find_cohort
-from medcycle.data.store import Store, write_case
+from medcycle.data.store import CaseRecord, Store, StoredCase, write_case
 from medcycle.data.vetting import compare_regions
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
 from medcycle.io import read_volume, write_nifti
@@ -230,3 +234,41 @@ def test_no_mr_to_learn_a_scale_from(cohort: Path, tmp_path) -> None:
     with pytest.raises(WrongModality, match="swapped"):
         prepare_cohort(find_cohort(cohort / "ct", cohort / "mr"), tmp_path / "store", config)
     assert not (tmp_path / "store").exists()
+
+
+PREPARE = """
+import sys
+from pathlib import Path
+from medcycle.data.catalogue import prepare_cohort
+from medcycle.data.cohort import find_cohort
+from medcycle.config import DataConfig
+mr, ct, root = map(Path, sys.argv[1:])
+config = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
+prepare_cohort(find_cohort(mr, ct), root, config, workers=2)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_can_go_on(cohort: Path, store: Store, tmp_path) -> None:
+    root = tmp_path / "store"
+    command = [sys.executable, "-c", PREPARE, str(cohort / "mr"), str(cohort / "ct"), str(root)]
+    random = np.random.default_rng(0)
+    killed = 0
+    for _ in range(12):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not root.exists():
+            time.sleep(0.02)
+        time.sleep(random.uniform(0, 8))
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
+        for folder in (*root.glob("mr/[!.]*"), *root.glob("ct/[!.]*")):
+            case = StoredCase(folder, CaseRecord(**json.loads((folder / "case.json").read_text())))
+            assert case.image.shape == case.body.shape == tuple(case.record.shape)
+        if (root / "store.json").exists():
+            break
+    assert killed > 1
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    made = Store.open(root)
+    for one, other in zip((*store.mr, *store.ct), (*made.mr, *made.ct), strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+    assert not list(root.rglob(".partial-*"))

@@ -79,3 +79,17 @@ def test_split_files_that_do_not_do(many: Store, tmp_path: Path, text: str, kind
 def test_a_missing_file(many: Store, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="can't be read"):
         split_store(many, DataConfig(split_file=str(tmp_path / "nothing")))
+
+
+def test_a_name_that_all_have_names_nobody(many: Store, caplog) -> None:
+    def anonymous(cases: tuple[StoredCase, ...]) -> tuple[StoredCase, ...]:
+        return tuple(replace(case, record=replace(case.record, patient="ANON")) for case in cases)
+
+    nameless = replace(many, mr=anonymous(many.mr), ct=anonymous(many.ct))
+    train, validation = split_store(nameless, DataConfig(validation_fraction=0.25))
+    assert len(patients(validation)) == len(validation.mr) + len(validation.ct) == 5
+    assert not patients(train) & patients(validation)
+    assert "all scans are of the patient 'ANON'" in caplog.text
+    caplog.clear()
+    split_store(many, DataConfig(validation_fraction=0.25))
+    assert not caplog.text

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from highdicom import UID
+from highdicom.legacy import LegacyConvertedEnhancedCTImage, LegacyConvertedEnhancedMRImage
 
 from medcycle.errors import DefectiveSeries
 from medcycle.io import discover
@@ -283,3 +285,36 @@ def test_files_without_preamble_are_read(tmp_path: Path) -> None:
         assert path.read_bytes()[128:132] != b"DICM"
     (series,) = found(tmp_path)
     assert_same(read_series(series), CT.array)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("modality", "defect"),
+    [("CT", None), ("MR", None), ("CT", "gantry_tilt"), ("CT", "missing_slice"), ("MR", "missing_slice")],
+)
+def test_legacy_converted_files_are_as_the_series_they_came_from(
+    tmp_path: Path, modality: str, defect: Defect | None
+) -> None:
+    """highdicom converts: one enhanced file out of a series, in any order of its slices."""
+    volume = CT if modality == "CT" else MR
+    if defect:
+        write_defective_series(volume, tmp_path / "series", defect, modality=modality)
+    else:
+        write_series(volume, tmp_path / "series", modality=modality)
+    slices = [pydicom.dcmread(file) for file in sorted((tmp_path / "series").iterdir(), reverse=True)]
+    kind = LegacyConvertedEnhancedCTImage if modality == "CT" else LegacyConvertedEnhancedMRImage
+    converted = kind(
+        legacy_datasets=slices,
+        series_instance_uid=UID(),
+        series_number=2,
+        sop_instance_uid=UID(),
+        instance_number=1,
+    )
+    (tmp_path / "one").mkdir()
+    converted.save_as(tmp_path / "one" / "file")
+    (before,), (after,) = found(tmp_path / "series"), found(tmp_path / "one")
+    assert after.verdict == before.verdict == ("irregular" if defect == "missing_slice" else "sound")
+    assert after.notes == before.notes
+    one, other = (read_series(series, resample_irregular=True) for series in (before, after))
+    assert one.grid.is_close(other.grid, 1e-3)
+    np.testing.assert_array_equal(one.array, other.array)

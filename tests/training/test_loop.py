@@ -168,10 +168,23 @@ def test_a_damaged_checkpoint_is_not_resumed(finished: Path, store: Store, tmp_p
         train(config(), store, tmp_path, resume=True)
 
 
+def test_a_run_keeps_its_validation_patients(store: Store, tmp_path: Path) -> None:
+    by_file = tmp_path / "split.yaml"
+    by_file.write_text("mr000: validation\n")
+    train(config("training.max_steps=2", f"data.split_file={by_file}"), store, tmp_path / "run")
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert [case["name"] for case in manifest["split"]["validation"]["mr"]] == ["mr000"]
+    with pytest.raises(UsageError, match="another split"):
+        train(config("training.max_steps=4"), store, tmp_path / "run", resume=True)
+    by_file.write_text("mr001: validation\n")
+    with pytest.raises(UsageError, match="another split"):
+        train(config("training.max_steps=4", f"data.split_file={by_file}"), store, tmp_path / "run", resume=True)
+
+
 def test_minutes_end_a_run(store: Store, tmp_path: Path) -> None:
     result = train(config("training.max_steps=100000", "training.max_minutes=0.02"), store, tmp_path / "run")
     assert result.stopped_by == "minutes"
-    assert 1 < result.step < 100_000
+    assert 1 <= result.step < 100_000
     assert result.elapsed_seconds < 10
 
 
