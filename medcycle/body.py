@@ -17,6 +17,7 @@ __all__ = ["Modality", "body_mask"]
 
 Modality = Literal["mr", "ct"]
 Mask = npt.NDArray[np.bool_]
+Signal = npt.NDArray[np.float32]
 Spacing = tuple[float, float, float]
 
 WORKING_SPACING = 2.0
@@ -25,8 +26,26 @@ WORKING_SPACING = 2.0
 CT_THRESHOLD = -300.0
 """Hounsfield units between air and skin or fat."""
 
-MR_OTSU_FRACTION = 0.35
-"""Otsu's threshold splits dark from bright tissue; air lies well below this fraction of it."""
+OTSU_RANGE = (0.2, 0.35)
+"""The threshold of MR, noise apart, lies between these fractions of Otsu's, which splits dark from bright tissue."""
+
+GHOST_LEVEL, GHOST_REACH = 0.1, 25.0
+"""Ghosts are fainter than this fraction of the brightest signal that near (mm)."""
+
+BLUR_LEVEL, BLUR_REACH = 0.2, 5.0
+"""So are the blur and the ringing of an edge."""
+
+QUIET_REACH = 8.0
+"""Half the size (mm) of the regions in which signal is called quiet or not."""
+
+NOISE_DEVIATIONS = 4.0
+"""Noise stays within this many standard deviations of its mean."""
+
+NOISE_SPREAD = 1.15
+"""Quiet regions are alike where they show noise: their levels differ by less than this factor."""
+
+FILLED_LEVEL = 0.1
+"""The fraction of Otsu's threshold that tissue exceeds where the body leaves next to no air in the field of view."""
 
 OPENING_RADIUS = {"ct": 4.0, "mr": 2.0}
 """What is thinner than twice this (mm) and hangs on the body is cut off, and comes back only as an appendage."""
@@ -81,11 +100,33 @@ def _coarsen(volume: Volume) -> Volume:
     return resample_to(volume.with_array(smooth), grid, background=float(smooth.min()))
 
 
-def _mr_threshold(volume: Volume) -> float:
-    signal = np.clip(volume.array, 0, np.percentile(volume.array, 99))
-    if signal.min() == signal.max():
+def _mr_threshold(volume: Volume) -> Signal | float:
+    signal, spacing = np.maximum(volume.array, 0), volume.grid.spacing
+    clipped = np.minimum(signal, np.percentile(signal, 99))
+    if clipped.min() == clipped.max():
         return float("inf")
-    return MR_OTSU_FRACTION * float(threshold_otsu(signal))
+    otsu = float(threshold_otsu(clipped))
+    low, high = (fraction * otsu for fraction in OTSU_RANGE)
+    noise, quiet = _quiet_levels(signal, spacing)
+    if noise > high and quiet > NOISE_SPREAD * noise:  # too bright and too unlike one another for air
+        return FILLED_LEVEL * otsu
+    ghost = GHOST_LEVEL * ndimage.maximum_filter(signal, _window(GHOST_REACH, spacing))
+    blur = BLUR_LEVEL * ndimage.maximum_filter(signal, _window(BLUR_REACH, spacing))
+    return cast(Signal, np.maximum(np.clip(ghost, low, high), np.maximum(blur, noise)))
+
+
+def _quiet_levels(signal: Signal, spacing: Spacing) -> tuple[float, float]:
+    """What noise would stay below in the quietest 2 % and 10 % of regions; padding by zeros does not count."""
+    window = _window(QUIET_REACH, spacing)
+    mean = ndimage.uniform_filter(signal, window)
+    variance = ndimage.uniform_filter(np.square(signal), window) - np.square(mean)
+    level = mean + NOISE_DEVIATIONS * np.sqrt(np.maximum(variance, 0))
+    quietest, quiet = np.percentile(level[mean > np.finfo(np.float32).eps * signal.max()], (2, 10))
+    return float(quietest), float(quiet)
+
+
+def _window(reach: float, spacing: Spacing) -> list[int]:
+    return [2 * int(reach / step) + 1 for step in spacing]
 
 
 def _appendages(tissue: Mask, body: Mask, spacing: Spacing) -> Mask:
