@@ -90,7 +90,7 @@ def body_mask(volume: Volume, modality: Modality) -> Volume:
 def _coarsen(volume: Volume) -> Volume:
     shape, spacing = np.array(volume.grid.shape), np.array(volume.grid.spacing)
     factor = np.maximum(1.0, WORKING_SPACING / spacing)
-    smooth = ndimage.gaussian_filter(volume.array.astype(np.float32), 0.5 * factor, mode="nearest")
+    smooth = ndimage.gaussian_filter(volume.array.astype(np.float32), 0.4 * factor, mode="nearest")
     size = np.maximum(1, np.round(shape / factor)).astype(int)
     factor = shape / size
     affine = volume.grid.affine.copy()
