@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
+import SimpleITK as sitk
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
@@ -16,6 +17,8 @@ __all__ = ["Modality", "body_mask"]
 
 Modality = Literal["mr", "ct"]
 Mask = npt.NDArray[np.bool_]
+Signal = npt.NDArray[np.float32]
+Spacing = tuple[float, float, float]
 
 WORKING_SPACING = 2.0
 """Masks are found at this spacing (mm), or the volume's own where that is coarser."""
@@ -23,11 +26,35 @@ WORKING_SPACING = 2.0
 CT_THRESHOLD = -300.0
 """Hounsfield units between air and skin or fat."""
 
-MR_OTSU_FRACTION = 0.35
-"""Otsu's threshold splits dark from bright tissue; air lies well below this fraction of it."""
+OTSU_RANGE = (0.2, 0.35)
+"""The threshold of MR, noise apart, lies between these fractions of Otsu's, which splits dark from bright tissue."""
+
+GHOST_LEVEL, GHOST_REACH = 0.1, 25.0
+"""Ghosts are fainter than this fraction of the brightest signal that near (mm)."""
+
+BLUR_LEVEL, BLUR_REACH = 0.2, 5.0
+"""So are the blur and the ringing of an edge."""
+
+QUIET_REACH = 8.0
+"""Half the size (mm) of the regions in which signal is called quiet or not."""
+
+NOISE_DEVIATIONS = 4.0
+"""Noise stays within this many standard deviations of its mean."""
+
+NOISE_SPREAD = 1.15
+"""Quiet regions are alike where they show noise: their levels differ by less than this factor."""
+
+FILLED_LEVEL = 0.1
+"""The fraction of Otsu's threshold that tissue exceeds where the body leaves next to no air in the field of view."""
 
 OPENING_RADIUS = {"ct": 4.0, "mr": 2.0}
-"""What is thinner than twice this (mm) and hangs on the body, as a couch or headrest does, is cut off."""
+"""What is thinner than twice this (mm) and hangs on the body is cut off, and comes back only as an appendage."""
+
+APPENDAGE_EXTENT = 80.0
+"""Ears and nose are shorter than this (mm) along each axis; couch, headrest and blanket are longer."""
+
+SUPPORT_MARGIN = 4.0
+"""How far (mm) a long straight thing may be from straight, and how much around it goes with it."""
 
 CLOSING_RADIUS = 6.0
 """Gaps narrower than twice this (mm), as ear canals and nostrils are, belong to the body."""
@@ -36,8 +63,9 @@ CLOSING_RADIUS = 6.0
 def body_mask(volume: Volume, modality: Modality) -> Volume:
     """The patient without the air around and the couch below; air inside the body belongs to it.
 
-    A threshold, closed cavities filled, an opening that detaches thin structures, the largest component, a closing, and
-    holes filled in the slices of all three axes.
+    A threshold, closed cavities filled, an opening that detaches thin structures, and the largest component. The small
+    ones of what was detached are put back, as ears and nose are among them. After each step gaps are closed, and holes
+    filled in the slices of all three axes.
 
     Args:
         volume: HU for CT, signal for MR; any orientation.
@@ -48,19 +76,21 @@ def body_mask(volume: Volume, modality: Modality) -> Volume:
     """
     coarse = _coarsen(volume)
     spacing = coarse.grid.spacing
+    tissue = coarse.array > (CT_THRESHOLD if modality == "ct" else _mr_threshold(coarse))
     # closed cavities first: the opening would eat thin walls around them from both sides
-    mask = cast(Mask, ndimage.binary_fill_holes(coarse.array > _threshold(coarse, modality)))
-    opened = _largest(_erode(mask, OPENING_RADIUS[modality], spacing))
-    mask = _dilate(opened, OPENING_RADIUS[modality] + 1e-3, spacing) & mask
-    mask = _fill(_close(_largest(mask), CLOSING_RADIUS, spacing))
-    soft = resample_to(coarse.with_array(mask.astype(np.float32)), volume.grid, background=0.0)
+    tissue = cast(Mask, ndimage.binary_fill_holes(tissue))
+    radius = OPENING_RADIUS[modality]
+    opened = _dilate(_largest(_erode(tissue, radius, spacing)), radius + 1e-3, spacing) & tissue
+    body = _without_gaps(_largest(opened), spacing)
+    body = _without_gaps(body | _appendages(tissue, body, spacing), spacing)
+    soft = resample_to(coarse.with_array(body.astype(np.float32)), volume.grid, background=0.0)
     return volume.with_array(soft.array > 0.5)
 
 
 def _coarsen(volume: Volume) -> Volume:
     shape, spacing = np.array(volume.grid.shape), np.array(volume.grid.spacing)
     factor = np.maximum(1.0, WORKING_SPACING / spacing)
-    smooth = ndimage.gaussian_filter(volume.array.astype(np.float32), 0.5 * factor, mode="nearest")
+    smooth = ndimage.gaussian_filter(volume.array.astype(np.float32), 0.4 * factor, mode="nearest")
     size = np.maximum(1, np.round(shape / factor)).astype(int)
     factor = shape / size
     affine = volume.grid.affine.copy()
@@ -70,32 +100,83 @@ def _coarsen(volume: Volume) -> Volume:
     return resample_to(volume.with_array(smooth), grid, background=float(smooth.min()))
 
 
-def _threshold(volume: Volume, modality: Modality) -> float:
-    if modality == "ct":
-        return CT_THRESHOLD
-    signal = np.clip(volume.array, 0, np.percentile(volume.array, 99))
-    if signal.min() == signal.max():
+def _mr_threshold(volume: Volume) -> Signal | float:
+    signal, spacing = np.maximum(volume.array, 0), volume.grid.spacing
+    clipped = np.minimum(signal, np.percentile(signal, 99))
+    if clipped.min() == clipped.max():
         return float("inf")
-    return MR_OTSU_FRACTION * float(threshold_otsu(signal))
+    otsu = float(threshold_otsu(clipped))
+    low, high = (fraction * otsu for fraction in OTSU_RANGE)
+    noise, quiet = _quiet_levels(signal, spacing)
+    if noise > high and quiet > NOISE_SPREAD * noise:  # too bright and too unlike one another for air
+        return FILLED_LEVEL * otsu
+    ghost = GHOST_LEVEL * ndimage.maximum_filter(signal, _window(GHOST_REACH, spacing))
+    blur = BLUR_LEVEL * ndimage.maximum_filter(signal, _window(BLUR_REACH, spacing))
+    return cast(Signal, np.maximum(np.clip(ghost, low, high), np.maximum(blur, noise)))
 
 
-def _erode(mask: Mask, radius: float, spacing: tuple[float, float, float]) -> Mask:
-    if mask.all():
+def _quiet_levels(signal: Signal, spacing: Spacing) -> tuple[float, float]:
+    """What noise would stay below in the quietest 2 % and 10 % of regions; padding by zeros does not count."""
+    window = _window(QUIET_REACH, spacing)
+    mean = ndimage.uniform_filter(signal, window)
+    variance = ndimage.uniform_filter(np.square(signal), window) - np.square(mean)
+    level = mean + NOISE_DEVIATIONS * np.sqrt(np.maximum(variance, 0))
+    quietest, quiet = np.percentile(level[mean > np.finfo(np.float32).eps * signal.max()], (2, 10))
+    return float(quietest), float(quiet)
+
+
+def _window(reach: float, spacing: Spacing) -> list[int]:
+    return [2 * int(reach / step) + 1 for step in spacing]
+
+
+def _appendages(tissue: Mask, body: Mask, spacing: Spacing) -> Mask:
+    """Small components of the tissue around the body that touch it, and none that are part of something long."""
+    around = tissue & ~body
+    around &= ~_long(_dilate(around, SUPPORT_MARGIN, spacing), spacing)
+    labels, count = ndimage.label(around)
+    kept = np.zeros(count + 1, bool)
+    kept[labels[ndimage.binary_dilation(body)]] = True
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        extents = [(part.stop - part.start) * step for part, step in zip(box, spacing, strict=True)]
+        kept[label] &= max(extents) <= APPENDAGE_EXTENT
+    kept[0] = False
+    return cast(Mask, kept[labels])
+
+
+def _long(mask: Mask, spacing: Spacing) -> Mask:
+    """Straight runs along an axis longer than any appendage."""
+    found = np.zeros_like(mask)
+    for axis, step in enumerate(spacing):
+        line = np.ones([int(APPENDAGE_EXTENT / step) + 1 if other == axis else 1 for other in range(3)], bool)
+        found |= ndimage.binary_opening(mask, line)
+    return found
+
+
+def _erode(mask: Mask, radius: float, spacing: Spacing) -> Mask:
+    return ~_dilate(~mask, radius, spacing)
+
+
+def _dilate(mask: Mask, radius: float, spacing: Spacing) -> Mask:
+    if not mask.any() or mask.all():
         return mask
-    return cast(Mask, ndimage.distance_transform_edt(mask, sampling=spacing) > radius)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(mask.T, dtype=np.uint8))
+    image.SetSpacing(spacing)
+    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
+    away = sitk.GetArrayViewFromImage(distance).T
+    return cast(Mask, away <= radius)
 
 
-def _dilate(mask: Mask, radius: float, spacing: tuple[float, float, float]) -> Mask:
-    if not mask.any():
-        return mask
-    return cast(Mask, ndimage.distance_transform_edt(~mask, sampling=spacing) <= radius)
-
-
-def _close(mask: Mask, radius: float, spacing: tuple[float, float, float]) -> Mask:
-    # padded, so that what is beyond the field of view does not erode the body from its border
-    margin = [(int(np.ceil(radius / s)) + 1,) * 2 for s in spacing]
-    closed = _erode(_dilate(np.pad(mask, margin), radius, spacing), radius, spacing)
-    return mask | closed[tuple(slice(low, -high) for low, high in margin)]
+def _without_gaps(mask: Mask, spacing: Spacing) -> Mask:
+    """Narrow gaps closed, and holes in the slices of each axis filled: the last slice can cut a hole open."""
+    # the body goes on beyond the field of view: with air there, gaps at the border would stay open
+    margin = [(int(np.ceil(CLOSING_RADIUS / step)) + 1,) * 2 for step in spacing]
+    closed = _erode(_dilate(np.pad(mask, margin, mode="edge"), CLOSING_RADIUS, spacing), CLOSING_RADIUS, spacing)
+    mask = mask | closed[tuple(slice(low, -high) for low, high in margin)]
+    for axis in range(3):
+        neighbours = ndimage.generate_binary_structure(3, 1)
+        neighbours[tuple([0, 2] if other == axis else slice(None) for other in range(3))] = False
+        mask = cast(Mask, ndimage.binary_fill_holes(mask, structure=neighbours))
+    return mask
 
 
 def _largest(mask: Mask) -> Mask:
@@ -103,11 +184,3 @@ def _largest(mask: Mask) -> Mask:
     if count < 2:
         return mask
     return cast(Mask, labels == np.bincount(labels.ravel())[1:].argmax() + 1)
-
-
-def _fill(mask: Mask) -> Mask:
-    for axis in range(3):
-        neighbours = ndimage.generate_binary_structure(3, 1)
-        neighbours[tuple([0, 2] if other == axis else slice(None) for other in range(3))] = False
-        mask = cast(Mask, ndimage.binary_fill_holes(mask, structure=neighbours))
-    return mask

@@ -1,5 +1,7 @@
 """Body masks: against phantoms whose body is known."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,23 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
 
 
+def found(array: np.ndarray, modality: str, spacing: Sequence[float] = (2, 2, 2)) -> np.ndarray:
+    return body_mask(Volume(array.astype(np.float32), Grid(array.shape, np.diag([*spacing, 1.0]))), modality).array
+
+
+def ball(shape: tuple[int, int, int], radius: float, spacing: Sequence[float] = (2, 2, 2)) -> np.ndarray:
+    """A ball about the centre; the radius in mm."""
+    centre = (np.array(shape) - 1) / 2
+    distance = np.linalg.norm((np.indices(shape).T - centre) * spacing, axis=-1).T
+    return distance < radius
+
+
+def noisy(signal: np.ndarray, deviation: float) -> np.ndarray:
+    """The magnitude of a signal with noise in both channels."""
+    real, imaginary = np.random.default_rng(0).normal(0, deviation, (2, *signal.shape))
+    return np.hypot(signal + real, imaginary)
+
+
 @pytest.mark.parametrize("orientation", ["RAS", "PIR", "LIP"])
 @pytest.mark.parametrize("modality", ["mr", "ct"])
 def test_phantom_bodies_are_found(modality: str, orientation: str) -> None:
@@ -19,24 +38,122 @@ def test_phantom_bodies_are_found(modality: str, orientation: str) -> None:
     head = HeadPhantom.random(3)
     truth = head.labels(grid).array != Tissue.AIR
     volume = head.mr(grid) if modality == "mr" else head.ct(grid, couch=True)
-    found = body_mask(volume, modality)
-    assert found.array.dtype == bool
-    assert found.grid is grid
-    assert dice(found.array, truth) > 0.95
+    mask = body_mask(volume, modality)
+    assert mask.array.dtype == bool
+    assert mask.grid is grid
+    assert dice(mask.array, truth) > 0.97
+
+
+@pytest.mark.parametrize("modality", ["mr", "ct"])
+def test_thick_slices(modality: str) -> None:
+    grid = head_grid(spacing=(1.5, 1.5, 5))
+    head = HeadPhantom.random(5)
+    volume = head.mr(grid) if modality == "mr" else head.ct(grid, couch=True)
+    truth = head.labels(grid).array != Tissue.AIR
+    assert dice(body_mask(volume, modality).array, truth) > 0.97
+
+
+@pytest.mark.parametrize("modality", ["mr", "ct"])
+@pytest.mark.parametrize("slices", [1, 2])
+def test_one_or_two_slices(slices: int, modality: str) -> None:
+    body = np.repeat(ball((60, 60, 1), 40), slices, axis=2)
+    array = np.where(body, 40, -1000) if modality == "ct" else noisy(np.where(body, 500, 0), 10)
+    assert dice(found(array, modality, (2, 2, 5)), body) > 0.98
 
 
 def test_air_inside_counts_and_a_couch_does_not() -> None:
-    distance = np.linalg.norm(np.indices((60, 60, 40)).T - [30, 30, 20], axis=-1).T
-    array = np.where(distance < 18, 40.0, -1000.0)
-    array[distance < 6] = -990
+    body = ball((60, 60, 40), 36)
+    array = np.where(body, 40.0, -1000.0)
+    array[ball(body.shape, 12)] = -990
     array[:, 49:51] = 200  # two pixels of couch, a gap below the ball
-    found = body_mask(Volume(array, Grid(array.shape, np.diag([2.0, 2, 2, 1]))), "ct").array
-    assert found[30, 30, 20]
-    assert not found[:, 49:].any()
-    assert dice(found, distance < 18) > 0.98
+    mask = found(array, "ct")
+    assert mask[30, 30, 20]
+    assert not mask[:, 49:].any()
+    assert dice(mask, body) > 0.98
+
+
+def test_lungs_that_the_last_slice_cuts_are_filled() -> None:
+    body = np.repeat(ball((70, 70, 1), 60), 30, axis=2)
+    array = np.where(body, 40.0, -1000.0)
+    array[ball((70, 70, 60), 40)[..., :30]] = -850  # widest at the last slice
+    mask = found(array, "ct")
+    assert mask[34:36, 34:36].all()
+    assert dice(mask, body) > 0.98
+
+
+def test_a_nostril_that_the_last_slice_cuts_is_filled() -> None:
+    body = np.repeat(ball((70, 70, 1), 60), 30, axis=2)
+    array = np.where(body, 40.0, -1000.0)
+    array[30:40, 15:50, :3] = -1000
+    array[33:37, :15, :3] = -1000  # 8 mm wide, from the cavity to the air around
+    assert dice(found(array, "ct")[..., :3], body[..., :3]) > 0.98
+
+
+def test_a_body_over_the_whole_field_of_view() -> None:
+    assert found(np.full((40, 40, 12), 40.0), "ct").all()
+    rng = np.random.default_rng(0)
+    signal = rng.normal(900, 60, (60, 60, 12))
+    x, y = np.indices(signal.shape[:2]) - 29.5
+    muscle = (np.maximum(abs(x), abs(y)) > 18) & (abs(x) > 6)  # up to the border, and far from some of the coils
+    signal[muscle] = (rng.normal(360, 40, signal.shape) * (1 + x[..., None] / 50))[muscle]
+    assert found(signal, "mr").all()
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_an_ear_is_kept(offset: int) -> None:
+    shape, spacing = (160, 150, 100), (1.0, 1.0, 1.0)
+    body = ball(shape, 55, spacing)
+    ear = np.zeros(shape, bool)
+    ear[120:155, 75 + offset : 78 + offset, 25:75] = True  # 3 mm thick
+    ear &= ~body
+    mask = found(np.where(body | ear, 40.0, -1000.0), "ct", spacing)
+    assert np.count_nonzero(mask & ear) > 0.65 * np.count_nonzero(ear)
+    assert dice(mask, body | ear) > 0.98
+
+
+def test_an_ear_at_the_headrest_is_kept_and_the_headrest_is_not() -> None:
+    shape = (110, 110, 60)
+    body = ball(shape, 60)
+    headrest, ear = np.zeros((2, *shape), bool)
+    headrest[15:95, 85:88] = True  # touches the skull, 61 mm behind the centre
+    headrest[92:95, 40:85] = True
+    ear[80:92, 60:62, 18:42] = True
+    ear[85:92, 62:64, 18:42] = True
+    mask = found(np.where(body | ear | headrest, 40.0, -1000.0), "ct")
+    assert np.count_nonzero(mask & ear) > 0.7 * np.count_nonzero(ear)
+    assert np.count_nonzero(mask & headrest & ~body) < 0.06 * np.count_nonzero(headrest & ~body)
+    assert dice(mask, body | ear) > 0.97
+
+
+def test_streaks_of_metal_do_not_count() -> None:
+    body = ball((120, 90, 30), 70)
+    array = np.where(body, 40.0, -1000.0)
+    array[:, 43:45, 14:16] = np.maximum(array[:, 43:45, 14:16], -250)
+    assert dice(found(array, "ct"), body) > 0.98
+    assert not found(array, "ct")[:15].any()
+
+
+@pytest.mark.parametrize("deviation", [20, 90])
+def test_noise_of_mr_does_not_count(deviation: float) -> None:
+    grid = head_grid(spacing=(3, 3, 3))
+    head = HeadPhantom.random(3)
+    volume = head.mr(grid)
+    mask = body_mask(volume.with_array(noisy(volume.array, deviation).astype(np.float32)), "mr")
+    assert dice(mask.array, head.labels(grid).array != Tissue.AIR) > 0.96
+
+
+def test_ghosts_of_mr_do_not_count() -> None:
+    body = ball((120, 60, 40), 38)
+    signal = np.where(body, 100.0, 0.0)
+    signal[ball(body.shape, 38) & ~ball(body.shape, 30)] = 900  # fat below the skin
+    ghosts = sum(np.roll(signal, shift, 0) for shift in (-30, 30))
+    mask = found(noisy(signal + 0.07 * ghosts, 3), "mr")
+    assert dice(mask, body) > 0.98
 
 
 def test_nothing_there_is_an_empty_mask() -> None:
-    grid = Grid((8, 9, 10), np.eye(4))
-    assert not body_mask(Volume(np.full(grid.shape, -1000.0), grid), "ct").array.any()
-    assert not body_mask(Volume(np.zeros(grid.shape), grid), "mr").array.any()
+    shape = (8, 9, 10)
+    assert not found(np.full(shape, -1000.0), "ct").any()
+    assert not found(np.zeros(shape), "mr").any()
+    assert not found(np.full(shape, -3.0), "mr").any()
+    assert not found(np.full(shape, 7.0), "mr").any()
