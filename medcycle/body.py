@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from medcycle.resample import resample_to
-from medcycle.volume import Grid, Volume
+from medcycle.resample import coarsen, resample_mask
+from medcycle.volume import Volume
 
 __all__ = ["Modality", "body_mask"]
 
@@ -22,6 +22,9 @@ Spacing = tuple[float, float, float]
 
 WORKING_SPACING = 2.0
 """Masks are found at this spacing (mm), or the volume's own where that is coarser."""
+
+BLUR = 0.4
+"""Standard deviation of a blur against noise, in voxels of the working spacing."""
 
 CT_THRESHOLD = -300.0
 """Hounsfield units between air and skin or fat."""
@@ -53,6 +56,9 @@ OPENING_RADIUS = {"ct": 4.0, "mr": 2.0}
 APPENDAGE_EXTENT = 80.0
 """Ears and nose are shorter than this (mm) along each axis; couch, headrest and blanket are longer."""
 
+APPENDAGE_REACH = 30.0
+"""And they end no farther than this (mm) from the rest of the body."""
+
 SUPPORT_MARGIN = 4.0
 """How far (mm) a long straight thing may be from straight, and how much around it goes with it."""
 
@@ -74,7 +80,7 @@ def body_mask(volume: Volume, modality: Modality) -> Volume:
     Returns:
         Booleans on the volume's grid; all false where nothing was found.
     """
-    coarse = _coarsen(volume)
+    coarse = coarsen(volume, WORKING_SPACING, BLUR)
     spacing = coarse.grid.spacing
     tissue = coarse.array > (CT_THRESHOLD if modality == "ct" else _mr_threshold(coarse))
     # closed cavities first: the opening would eat thin walls around them from both sides
@@ -83,21 +89,7 @@ def body_mask(volume: Volume, modality: Modality) -> Volume:
     opened = _dilate(_largest(_erode(tissue, radius, spacing)), radius + 1e-3, spacing) & tissue
     body = _without_gaps(_largest(opened), spacing)
     body = _without_gaps(body | _appendages(tissue, body, spacing), spacing)
-    soft = resample_to(coarse.with_array(body.astype(np.float32)), volume.grid, background=0.0)
-    return volume.with_array(soft.array > 0.5)
-
-
-def _coarsen(volume: Volume) -> Volume:
-    shape, spacing = np.array(volume.grid.shape), np.array(volume.grid.spacing)
-    factor = np.maximum(1.0, WORKING_SPACING / spacing)
-    smooth = ndimage.gaussian_filter(volume.array.astype(np.float32), 0.4 * factor, mode="nearest")
-    size = np.maximum(1, np.round(shape / factor)).astype(int)
-    factor = shape / size
-    affine = volume.grid.affine.copy()
-    affine[:3, :3] *= factor
-    affine[:3, 3] += volume.grid.affine[:3, :3] @ ((factor - 1) / 2)
-    grid = Grid((int(size[0]), int(size[1]), int(size[2])), affine)
-    return resample_to(volume.with_array(smooth), grid, background=float(smooth.min()))
+    return resample_mask(coarse.with_array(body), volume.grid)
 
 
 def _mr_threshold(volume: Volume) -> Signal | float:
@@ -136,6 +128,7 @@ def _appendages(tissue: Mask, body: Mask, spacing: Spacing) -> Mask:
     labels, count = ndimage.label(around)
     kept = np.zeros(count + 1, bool)
     kept[labels[ndimage.binary_dilation(body)]] = True
+    kept[labels[~_dilate(body, APPENDAGE_REACH, spacing)]] = False
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         extents = [(part.stop - part.start) * step for part, step in zip(box, spacing, strict=True)]
         kept[label] &= max(extents) <= APPENDAGE_EXTENT

@@ -15,7 +15,7 @@ from scipy import ndimage
 from medcycle.body import Modality, body_mask
 from medcycle.errors import RegistrationFailed
 from medcycle.io.itk import RAS_FROM_LPS, to_itk
-from medcycle.resample import coarsen, resample_to
+from medcycle.resample import coarsen, resample_mask
 from medcycle.volume import Array, Grid, Volume
 
 __all__ = ["Registration", "register_rigid"]
@@ -127,7 +127,7 @@ class _Body:
 
     @classmethod
     def of(cls, volume: Volume, modality: Modality) -> _Body:
-        image = coarsen(volume.with_array(volume.array.astype(np.float32)), SPACINGS[-1])
+        image = coarsen(volume, SPACINGS[-1])
         mask = body_mask(image, modality)
         if not mask.array.any():
             raise RegistrationFailed(f"no body found in the {modality.upper()}; check that it shows a patient")
@@ -144,7 +144,7 @@ class _Body:
 
     def near(self, spacing: float) -> sitk.Image:
         """The body and what is around it, on a coarser grid."""
-        coarse = coarsen(self.mask.with_array(self.mask.array.astype(np.float32)), spacing)
+        coarse = coarsen(self.mask, spacing)
         distance = ndimage.distance_transform_edt(coarse.array < 0.5, sampling=coarse.grid.spacing)
         return to_itk(coarse.with_array(distance <= NEAR_BODY))
 
@@ -206,9 +206,9 @@ def _matrix(transform: sitk.Euler3DTransform) -> npt.NDArray[np.float64]:
 
 def _outlines(fixed: Volume, moving: Volume, matrix: npt.NDArray[np.float64]) -> tuple[float, float]:
     """`skin_distance` and `shared` of two body masks."""
-    placed = Volume(moving.array.astype(np.float32), Grid(moving.grid.shape, matrix @ moving.grid.affine))
-    other = resample_to(placed, fixed.grid, background=0.0).array > 0.5
-    seen = resample_to(placed.with_array(np.ones_like(placed.array)), fixed.grid, background=0.0).array > 0.5
+    placed = Volume(moving.array, Grid(moving.grid.shape, matrix @ moving.grid.affine))
+    other = resample_mask(placed, fixed.grid).array
+    seen = resample_mask(placed.with_array(np.ones_like(placed.array)), fixed.grid).array
     voxel = abs(np.linalg.det(fixed.grid.affine[:3, :3])), abs(np.linalg.det(moving.grid.affine[:3, :3]))
     smaller = min(np.count_nonzero(fixed.array) * voxel[0], np.count_nonzero(moving.array) * voxel[1])
     shared = float(np.count_nonzero(fixed.array & seen) * voxel[0] / smaller)

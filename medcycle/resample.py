@@ -1,20 +1,24 @@
-"""One grid onto another, by SimpleITK."""
+"""One grid onto another."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, cast
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from medcycle.volume import Grid, Volume
+from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["coarsen", "resample_to"]
+__all__ = ["coarsen", "resample_mask", "resample_to", "respace", "slabs"]
 
 Interpolation = Literal["linear", "nearest", "bspline"]
 
 INTERPOLATORS = {"linear": sitk.sitkLinear, "nearest": sitk.sitkNearestNeighbor, "bspline": sitk.sitkBSpline3}
+
+SLAB = 16
+"""Slices that are worked on at once, so that memory is that of the result."""
 
 
 def resample_to(volume: Volume, grid: Grid, *, background: float, interpolation: Interpolation = "linear") -> Volume:
@@ -44,18 +48,73 @@ def resample_to(volume: Volume, grid: Grid, *, background: float, interpolation:
     return Volume(np.asarray(sitk.GetArrayFromImage(resampled)).T, grid)
 
 
-def coarsen(volume: Volume, spacing: float) -> Volume:
-    """A blurred volume of about `spacing` (mm) along the axes that are finer, over the same field of view; float32."""
-    shape = np.array(volume.grid.shape)
-    wanted = np.maximum(1.0, spacing / np.array(volume.grid.spacing))
-    size = np.maximum(1, np.round(shape / wanted)).astype(int)
-    factor = shape / size
-    affine = volume.grid.affine.copy()
-    affine[:3, :3] *= factor
-    affine[:3, 3] += volume.grid.affine[:3, :3] @ ((factor - 1) / 2)
-    # from the finer grid's point spread to the coarser one's, both taken as one voxel wide at half maximum
-    blurred = ndimage.gaussian_filter(
-        volume.array.astype(np.float32), np.sqrt(np.maximum(factor**2 - 1, 0)) / 2.355, mode="nearest"
-    )
-    grid = Grid((int(size[0]), int(size[1]), int(size[2])), affine)
-    return resample_to(volume.with_array(blurred), grid, background=float(blurred.min()))
+def resample_mask(mask: Volume, grid: Grid) -> Volume:
+    """Booleans at the voxel centres of another grid: true where a linear interpolation of the mask exceeds a half."""
+    made = np.empty(grid.shape, dtype=bool)
+    weights = mask.with_array(mask.array.astype(np.float32))
+    for slab, part in slabs(grid):
+        made[slab] = resample_to(weights, part, background=0.0).array > 0.5
+    return Volume(made, grid)
+
+
+def slabs(grid: Grid) -> Iterator[tuple[tuple[slice, slice, slice], Grid]]:
+    """A grid in parts of some slices: what to index its arrays with, and the part's grid."""
+    for first in range(0, grid.shape[2], SLAB):
+        last = min(first + SLAB, grid.shape[2])
+        affine = grid.affine.copy()
+        affine[:, 3] = grid.affine @ [0, 0, first, 1]
+        yield np.s_[:, :, first:last], Grid((*grid.shape[:2], last - first), affine)
+
+
+def respace(volume: Volume, spacing: Sequence[float | None], blur: float | None = None) -> Volume:
+    """Another spacing, with a blur along the axes that become coarser, so that fine structure does not alias.
+
+    The Gaussian turns the point spread of the finer grid into that of the coarser one: its standard deviation, in
+    voxels, is √(f² − 1) / 2.355 for a coarsening by f (both taken as Gaussians of one voxel's full width at half
+    maximum; Cardoso et al. 2015, "Scale factor point spread function matching"). Then it is linear between voxels, the
+    border's value beyond them, on a grid of the same centre that covers the field of view. It goes slab by slab, with
+    little more memory than its result.
+
+    Args:
+        volume: what to resample.
+        spacing: the new one along each axis, mm; None where an axis is kept.
+        blur: another standard deviation along all axes, as a part of f voxels.
+
+    Returns:
+        float32; the volume itself if nothing is to be done.
+    """
+    factors = np.array([(new or old) / old for new, old in zip(spacing, volume.grid.spacing, strict=True)], float)
+    factors[np.isclose(factors, 1, rtol=1e-4)] = 1
+    sigma = np.sqrt(np.maximum(np.square(factors) - 1, 0)) / 2.355 if blur is None else blur * factors
+    if (factors == 1).all() and not sigma.any():
+        return volume.with_array(volume.array.astype(np.float32, copy=False))
+    shape = volume.grid.shape
+    sizes = [max(1, int(np.ceil(n / factor - 1e-3))) for n, factor in zip(shape, factors, strict=True)]
+    start = [(n - 1 - (m - 1) * f) / 2 for n, m, f in zip(shape, sizes, factors, strict=True)]
+    affine = volume.grid.affine @ np.diag([*factors, 1.0])
+    affine[:3, 3] = volume.grid.affine[:3] @ [*start, 1.0]
+    planes = np.empty((*sizes[:2], shape[2]), dtype=np.float32)
+    for first in range(0, shape[2], SLAB):
+        slab = np.s_[:, :, first : first + SLAB]
+        planes[slab] = _sampled(volume.array[slab], (*factors[:2], 1), (*start[:2], 0), sizes[:2], (*sigma[:2], 0))
+    made = np.empty(sizes, dtype=np.float32)
+    for first in range(0, sizes[0], SLAB):
+        rows = np.s_[first : first + SLAB]
+        made[rows] = _sampled(planes[rows], (1, 1, factors[2]), (0, 0, start[2]), sizes[1:], (0, 0, sigma[2]))
+    return Volume(made, Grid(made.shape, affine))
+
+
+def coarsen(volume: Volume, spacing: float, blur: float | None = None) -> Volume:
+    """`respace` along the axes that are finer than `spacing`, mm."""
+    return respace(volume, [max(spacing, width) for width in volume.grid.spacing], blur)
+
+
+def _sampled(
+    array: Array, factors: Sequence[float], start: Sequence[float], sizes: Sequence[int], sigma: Sequence[float]
+) -> Array:
+    """Blurred, then linear at `start` + n · `factors` along each axis, in `sizes` of the axes that change."""
+    smooth = ndimage.gaussian_filter(array.astype(np.float32), sigma, mode="nearest")
+    if all(factor == 1 for factor in factors):
+        return cast(Array, smooth)
+    shape = (*sizes, array.shape[2]) if factors[2] == 1 else (array.shape[0], *sizes)
+    return cast(Array, ndimage.affine_transform(smooth, factors, start, shape, order=1, mode="nearest"))

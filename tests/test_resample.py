@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
-from medcycle.resample import resample_to
+from medcycle.resample import coarsen, resample_mask, resample_to, respace, slabs
 from medcycle.volume import Grid, Volume
 from tests.geometry import grids, numbered
 
@@ -61,3 +62,54 @@ def test_masks_stay_masks() -> None:
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, mask.array)
     assert pytest.approx(found.sum()) == 16
+
+
+@settings(deadline=None)
+@given(grids(), grids())
+def test_masks_part_by_part_are_masks_at_once(source: Grid, target: Grid) -> None:
+    mask = Volume(numbered(source).array % 3 > 1, source)
+    whole = resample_to(mask.with_array(mask.array.astype(np.float32)), target, background=0.0).array > 0.5
+    np.testing.assert_array_equal(resample_mask(mask, target).array, whole)
+
+
+def test_parts_of_a_grid_lie_where_it_does() -> None:
+    affine = np.array([[1.0, 0.1, 0, 5], [0, 2, 0.3, 6], [0.2, 0, 3, 7], [0, 0, 0, 1]])
+    grid = Grid((4, 5, 37), affine)
+    seen = np.zeros(grid.shape, dtype=int)
+    for slab, part in slabs(grid):
+        seen[slab] += 1
+        assert seen[slab].shape == part.shape
+        np.testing.assert_allclose(part.affine @ [1, 2, 3, 1], affine @ [1, 2, slab[2].start + 3, 1])
+    assert (seen == 1).all()
+
+
+@settings(deadline=None)
+@given(grids(), st.floats(0.5, 4), st.floats(0.5, 4))
+def test_another_spacing_keeps_place_and_values(grid: Grid, across: float, along: float) -> None:
+    spacing = (across, None, along)
+    made = respace(plane(grid), spacing)
+    for new, wanted, old in zip(made.grid.spacing, spacing, grid.spacing, strict=True):
+        assert new == pytest.approx(wanted or old, rel=2e-4)
+    centres = [item.affine @ [*(np.array(item.shape) - 1) / 2, 1] for item in (grid, made.grid)]
+    np.testing.assert_allclose(*centres, atol=1e-3)
+    assert all(new >= old - 1e-2 * old for new, old in zip(made.grid.field_of_view, grid.field_of_view, strict=True))
+    middle = tuple(n // 2 for n in made.grid.shape)
+    if min(grid.shape) > 12:  # the border's blur does not reach the middle
+        assert made.array[middle] == pytest.approx(plane(made.grid).array[middle], abs=0.05)
+
+
+def test_only_finer_axes_are_coarsened() -> None:
+    volume = Volume(np.ones((10, 12, 6), np.int16), Grid((10, 12, 6), np.diag([1.0, 2.5, 5.0, 1.0])))
+    made = coarsen(volume, 2.0)
+    np.testing.assert_allclose(made.grid.spacing, (2, 2.5, 5))
+    assert made.array.dtype == np.float32
+    np.testing.assert_allclose(made.array, 1, atol=1e-6)
+
+
+def test_noise_is_blurred_as_asked() -> None:
+    noise = np.random.default_rng(0).normal(size=(40, 40, 40))
+    grid = Grid(noise.shape, np.eye(4))
+    plain, blurred = coarsen(Volume(noise, grid), 1.0), coarsen(Volume(noise, grid), 1.0, blur=0.4)
+    np.testing.assert_allclose(plain.array, noise, atol=1e-6)
+    expected = ndimage.gaussian_filter(noise, 0.4, mode="nearest")
+    np.testing.assert_allclose(blurred.array, expected, atol=1e-5)

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from medcycle.io.itk import from_itk, to_itk
+from medcycle.resample import coarsen, resample_to, slabs
 from medcycle.volume import Volume
 
 __all__ = ["correct_bias"]
@@ -27,18 +28,20 @@ def correct_bias(volume: Volume, body: Volume) -> Volume:
     Returns:
         float32 signal on the same grid, of the same mean in the body.
     """
-    signal = np.maximum(volume.array, 0).astype(np.float32)
+    signal = np.maximum(volume.array, 0).astype(np.float32, copy=False)
     inside = body.array & (signal > 0)
     if not inside.any():
         return volume.with_array(signal)
+    mean = signal.mean(dtype=np.float64, where=inside)
     # the logarithm of N4 needs an offset from zero: noise at no signal would rule it
-    image, mask = to_itk(volume.with_array(signal + np.float32(0.01 * signal[inside].mean()))), to_itk(body)
-    shrink = [max(1, round(WORKING_SPACING / width)) for width in volume.grid.spacing]
-    shrink = [min(factor, max(1, size // 8)) for factor, size in zip(shrink, volume.grid.shape, strict=True)]
+    coarse = coarsen(volume.with_array(signal), WORKING_SPACING)
+    image = to_itk(coarse.with_array(coarse.array + np.float32(0.01 * mean)))
+    mask = coarsen(volume.with_array(inside), WORKING_SPACING)
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations(list(ITERATIONS))
-    corrector.Execute(sitk.Shrink(image, shrink), sitk.Shrink(mask, shrink))
-    field = np.exp(from_itk(corrector.GetLogBiasFieldAsImage(image)).array)
-    corrected = signal / field
-    corrected *= signal[inside].mean() / corrected[inside].mean()
-    return volume.with_array(corrected.astype(np.float32))
+    corrector.Execute(image, to_itk(mask.with_array(mask.array > 0.5)))
+    field = from_itk(corrector.GetLogBiasFieldAsImage(image))
+    for slab, part in slabs(volume.grid):
+        signal[slab] /= np.exp(resample_to(field, part, background=0.0).array)
+    signal *= np.float32(mean / signal.mean(dtype=np.float64, where=inside))
+    return volume.with_array(signal)

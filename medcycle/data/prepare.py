@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Compose, MapTransform, Orientationd
-from scipy import ndimage
+from monai.transforms import Orientation
 
 from medcycle.body import Modality, body_mask
 from medcycle.config import DataConfig
 from medcycle.data.bias import correct_bias
 from medcycle.errors import DataError
 from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrLandmarks, MrPercentile, MrZScore
-from medcycle.volume import Array, Grid, Volume
+from medcycle.resample import respace, slabs
+from medcycle.volume import Grid, Volume
 
 __all__ = ["Prepared", "hounsfield_map", "mr_landmarks", "prepare_volume"]
 
 
 AXES = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR"}
 """Where a prepared volume's axes point for each plane of its slices, the last across them."""
-
-SLAB = 16
-"""Slices that are resampled at once."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,9 @@ def prepare_volume(
     """
     spaced, body = _spaced(volume, modality, config)
     intensity = _intensity_map(spaced, body, modality, config, standard)
-    image = np.where(body.array, intensity.forward(spaced.array), np.float32(-1))
+    image = np.full(spaced.grid.shape, -1, dtype=np.float32)
+    for slab, _ in slabs(spaced.grid):  # maps compute in float64
+        np.copyto(image[slab], intensity.forward(spaced.array[slab]), where=body.array[slab])
     return Prepared(spaced.with_array(image), body, intensity)
 
 
@@ -74,71 +72,12 @@ def _spaced(volume: Volume, modality: Modality, config: DataConfig) -> tuple[Vol
     """The volume of the wanted axes and spacing and without a receive field if that is wanted; and its body."""
     axes = AXES[config.plane]
     width_of = dict(zip("RAS", config.spacing, strict=True))
-    transforms = Compose(
-        [
-            Orientationd("image", axcodes=axes, labels=None),
-            Resampled("image", spacing=tuple(width_of[axis] for axis in axes)),
-        ]
-    )
-    spaced = from_metatensor(transforms({"image": to_metatensor(volume)})["image"])
+    oriented = Orientation(axcodes=axes, labels=None)(to_metatensor(volume))
+    spaced = respace(from_metatensor(oriented), [width_of[axis] for axis in axes])
     body = body_mask(spaced, modality)
     if modality == "mr" and config.bias_correction and body.array.any():
         spaced = correct_bias(spaced, body)
     return spaced, body
-
-
-class Resampled(MapTransform):
-    """Onto another spacing, with a blur along the axes that become coarser, so that fine structure does not alias.
-
-    The Gaussian turns the point spread of the finer grid into that of the coarser one: its standard deviation, in
-    voxels, is √(f² − 1) / 2.355 for a coarsening by f (both taken as Gaussians of one voxel's full width at half
-    maximum; Cardoso et al. 2015, "Scale factor point spread function matching"). Then it is linear between voxels, the
-    border's value beyond them, on a grid of the same centre that covers the field of view. MONAI's `Spacingd` would
-    need coordinates of several times the volume's size; this goes slab by slab.
-
-    Args:
-        keys: the dictionary's entries; tensors of shape (1, i, j, k) with an affine.
-        spacing: the new spacing, mm; None where an axis is kept.
-    """
-
-    def __init__(self, keys: str, spacing: Sequence[float | None]) -> None:
-        super().__init__(keys)
-        self.spacing = spacing
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Resample every entry of `keys`."""
-        made = dict(data)
-        for key in self.key_iterator(made):
-            made[key] = self._resampled(made[key])
-        return made
-
-    def _resampled(self, image: MetaTensor) -> MetaTensor:
-        affine = np.asarray(image.affine, dtype=np.float64)
-        factors = np.array([(new or old) / old for new, old in zip(self.spacing, image.pixdim, strict=True)], float)
-        factors[np.isclose(factors, 1, rtol=1e-4)] = 1
-        if (factors == 1).all():
-            return image
-        array = image.numpy()[0]
-        sizes = [max(1, int(np.ceil(n / factor - 1e-3))) for n, factor in zip(array.shape, factors, strict=True)]
-        start = [(n - 1 - (m - 1) * f) / 2 for n, m, f in zip(array.shape, sizes, factors, strict=True)]
-        wanted = affine @ np.diag([*factors, 1.0])
-        wanted[:3, 3] = affine[:3] @ [*start, 1.0]
-        planes = np.empty((*sizes[:2], array.shape[2]), dtype=np.float32)
-        for first in range(0, array.shape[2], SLAB):
-            slab = np.s_[:, :, first : first + SLAB]
-            planes[slab] = _sampled(array[slab], (*factors[:2], 1.0), (*start[:2], 0.0), sizes[:2])
-        made = _sampled(planes, (1.0, 1.0, factors[2]), (0.0, 0.0, start[2]), sizes)
-        return MetaTensor(torch.from_numpy(made[None]), affine=torch.from_numpy(wanted))
-
-
-def _sampled(array: Array, factors: Sequence[float], start: Sequence[float], sizes: Sequence[int]) -> Array:
-    """Blurred as the factors ask, then linear at `start` + n · `factors` along each axis; `sizes` of the first axes."""
-    if np.all(np.equal(factors, 1)):
-        return array
-    sigma = np.sqrt(np.maximum(np.square(factors) - 1, 0)) / 2.355
-    blurred = ndimage.gaussian_filter(array, sigma, mode="nearest")
-    shape = (*sizes, *array.shape[len(sizes) :])
-    return cast(Array, ndimage.affine_transform(blurred, factors, start, shape, order=1, mode="nearest"))
 
 
 def hounsfield_map(config: DataConfig) -> IntensityMap:
@@ -150,7 +89,8 @@ def hounsfield_map(config: DataConfig) -> IntensityMap:
 
 def to_metatensor(volume: Volume) -> MetaTensor:
     """MONAI's image type, with a channel in front; float32."""
-    array = np.ascontiguousarray(volume.array[None], dtype=np.float32)
+    array = np.asarray(volume.array[None], dtype=np.float32)
+    array = array if all(stride > 0 for stride in array.strides) else array.copy()
     return MetaTensor(torch.from_numpy(array), affine=torch.tensor(volume.grid.affine))
 
 

@@ -21,7 +21,7 @@ from medcycle.intensity import IntensityMap
 from medcycle.methods.base import Method
 from medcycle.methods.saved import SavedMethod
 from medcycle.networks.resnet import DOWNSAMPLING
-from medcycle.resample import resample_to
+from medcycle.resample import resample_mask, resample_to
 from medcycle.volume import Volume
 
 __all__ = ["OUTSIDE", "SOURCE_OF", "Synthesis", "synthesize"]
@@ -70,8 +70,7 @@ def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, b
     output = _infer(prepared, saved.method, saved.config, reverse=to == "mr", batch_size=batch_size)
     values = prepared.image.with_array(saved.intensity[to].inverse(output))
     on_source = resample_to(values, volume.grid, background=OUTSIDE[to])
-    inside = resample_to(prepared.body.with_array(prepared.body.array.astype(np.float32)), volume.grid, background=0.0)
-    body = volume.with_array(inside.array > 0.5)
+    body = resample_mask(prepared.body, volume.grid)
     finished = np.where(body.array, on_source.array, np.float32(OUTSIDE[to]))
     return Synthesis(volume.with_array(finished), body, prepared.intensity)
 
