@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from medcycle.data.vetting import modality_of, require_magnitude, require_trainable, require_usable
+from medcycle.data.vetting import modality_of, require_magnitude, require_trainable, require_usable, say_extremes
 from medcycle.errors import DataError, EmptyFolder
 from medcycle.io.discover import Source, survey
 from medcycle.io.files import write_text
@@ -104,6 +104,8 @@ def _inspect(source: Source, *, voxels: bool) -> Finding:
                 require_usable(source.path, volume)
                 if found.modality == "mr":
                     require_magnitude(source.path, volume.array)
+                if found.modality == "ct":
+                    say_extremes(source.path, volume.array)
             require_trainable(source.path, grid)
         except DataError as error:
             found = replace(found, verdict="refused", reason=_without(str(source.path), str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,14 @@ __all__ = [
     "require_magnitude",
     "require_trainable",
     "require_usable",
+    "say_extremes",
     "vet",
 ]
+
+log = logging.getLogger(__name__)
+
+PADDING_HU, METAL_HU = -1500.0, 3100.0
+"""Noise and filters take air to below −1024, not to the first; 12 bits end at 3071, which resampling exceeds a little."""
 
 AIR_HU = -500.0
 """Below this is air: only CT has it, MR signal is not that negative."""
@@ -81,6 +88,8 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
         raise WrongModality(_mismatch(source, volume.array, expected))
     if expected == "mr":
         require_magnitude(source.path, volume.array)
+    else:
+        say_extremes(source.path, volume.array)
 
 
 def require_usable(path: Path, volume: Volume) -> None:
@@ -94,6 +103,16 @@ def require_usable(path: Path, volume: Volume) -> None:
     different = np.unique(volume.array.ravel()[:: max(1, volume.array.size // SAMPLE)]).size
     if different <= MOST_LABELS:
         raise DataError(f"{path}: {different} different values only, a mask or labels and not a scan; leave it out")
+
+
+def say_extremes(path: Path, hounsfield: Array) -> None:
+    """Warn of a CT's values beyond what tissue has; the intensity map clips them."""
+    low, high = float(hounsfield.min()), float(hounsfield.max())
+    if low < PADDING_HU:
+        log.warning("%s: values down to %g HU, padding: taken as air", path, low)
+    if high > METAL_HU:
+        share = float(np.mean(hounsfield > METAL_HU))
+        log.warning("%s: values up to %g HU, metal or overflow (%.2g%% of it): clipped", path, high, 100 * share)
 
 
 def require_magnitude(path: Path, values: Array) -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from medcycle.data.findings import inspect_paths
 from medcycle.data.vetting import looks_like_ct, vet
 from medcycle.errors import DataError, WrongModality
-from medcycle.io import Source, discover
+from medcycle.io import Source, discover, write_nifti
 from medcycle.io.dicom.gate import DicomSeries
 from medcycle.phantom import T2_SPIN_ECHO, HeadPhantom, head_grid
 from medcycle.volume import Volume
@@ -54,3 +55,18 @@ def test_phase_images_are_no_mr(tmp_path) -> None:
     for source, volume in ((Source("a", tmp_path, series), phase), (Source("a", tmp_path / "a.nii"), small)):
         with pytest.raises(DataError, match="negative, as in a phase image"):
             vet(source, volume, "mr")
+
+
+def test_padding_and_metal_are_said(tmp_path, caplog) -> None:
+    ct = HeadPhantom.random(0).ct(GRID)
+    vet(Source("a", tmp_path / "a.nii"), ct, "ct")
+    assert not caplog.text
+    ct.array[0, 0, :] = -3024
+    ct.array[14:16, 16, 9] = 9000
+    vet(Source("a", tmp_path / "a.nii"), ct, "ct")
+    assert "a.nii: values down to -3024 HU, padding" in caplog.text
+    assert "values up to 9000 HU, metal" in caplog.text
+    write_nifti(ct, tmp_path / "a.nii")
+    (finding,) = inspect_paths([tmp_path])
+    assert finding.verdict == "sound"
+    assert [note.split(",")[0] for note in finding.notes] == ["values down to -3024 HU", "values up to 9000 HU"]
