@@ -28,7 +28,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 PADDING_HU, METAL_HU = -1500.0, 3100.0
-"""Noise and filters take air to below −1024, not to the first; 12 bits end at 3071, which resampling exceeds a little."""
+"""Noise takes air to below −1024, but not to the first; 12 bits end at 3071, which resampling exceeds a little."""
 
 AIR_HU = -500.0
 """Below this is air: only CT has it, MR signal is not that negative."""
