@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ def fingerprint(sources: Sequence[Source], modality: Modality) -> Fingerprint:
         DataError: if none of those that are read can be used.
     """
     grids = [grid for source in sources if (grid := _grid(source))]
-    step = max(1, len(sources) // MOST_READ)
+    step = math.ceil(len(sources) / MOST_READ)
     bodies = []
     refusal = DataError(f"no {modality.upper()} can be used")
     with ProgressLine(f"measuring {modality.upper()}", len(sources[::step])) as progress:
