@@ -13,9 +13,13 @@ from skimage.filters import threshold_otsu
 from medcycle.resample import coarsen, resample_mask
 from medcycle.volume import Volume
 
-__all__ = ["Modality", "body_mask"]
+__all__ = ["OUTSIDE", "Modality", "body_mask"]
 
 Modality = Literal["mr", "ct"]
+
+OUTSIDE: dict[Modality, float] = {"ct": -1024.0, "mr": 0.0}
+"""The value, in real units, of what lies outside the body or the field of view."""
+
 Mask = npt.NDArray[np.bool_]
 Signal = npt.NDArray[np.float32]
 Spacing = tuple[float, float, float]
@@ -97,7 +101,7 @@ def _mr_threshold(volume: Volume) -> Signal | float:
     clipped = np.minimum(signal, np.percentile(signal, 99))
     if clipped.min() == clipped.max():
         return float("inf")
-    otsu = float(threshold_otsu(clipped))
+    otsu = float(threshold_otsu(clipped.ravel()))
     low, high = (fraction * otsu for fraction in OTSU_RANGE)
     noise, quiet = _quiet_levels(signal, spacing)
     if noise > high and quiet > NOISE_SPREAD * noise:  # too bright and too unlike one another for air

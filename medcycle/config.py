@@ -22,6 +22,7 @@ __all__ = [
     "NetworkConfig",
     "RandomizeConfig",
     "TrainingConfig",
+    "check_override",
     "config_names",
     "load_config",
     "parse_config",
@@ -235,6 +236,25 @@ def parse_override(override: str) -> tuple[str, Any]:
         return key, yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"--set {override}: the value is not YAML; quote it") from None
+
+
+def check_override(override: str) -> tuple[str, Any]:
+    """`parse_override`, with the key and the value checked alone, before it is known what else is set.
+
+    Raises:
+        ConfigError: if the key is not of the form `section.key`, or is unknown, or the value is not of its kind.
+    """
+    key, value = parse_override(override)
+    section, dot, name = key.partition(".")
+    if not dot or "." in name:
+        raise ConfigError(f"--set {override}: give section.key=value, as in training.max_steps=1000")
+    field = Config.model_fields.get(section)
+    kind: Any = field.annotation if field else Config
+    try:
+        kind.model_validate({name: value} if field else {section: value})
+    except ValidationError as error:
+        raise ConfigError(f"--set {override}: {_explain(error)}") from None
+    return key, value
 
 
 def _set(values: dict[str, Any], override: str) -> None:

@@ -7,7 +7,10 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from medcycle.errors import DataError
 
 __all__ = ["parallel_map"]
 
@@ -39,6 +42,11 @@ def parallel_map(
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         try:
             yield from zip(items, pool.map(work, items, chunksize=together), strict=True)
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a process was ended from outside, perhaps for lack of memory; what is finished is kept, try again "
+                "with fewer --workers"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

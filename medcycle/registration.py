@@ -61,7 +61,7 @@ class Registration:
 
     Args:
         matrix: 4×4, from a point of the moving volume's space to the fixed one's, rigid, RAS+ mm.
-        disagreement: mm, the mean distance of the body's voxels between the two best ends of independent starts.
+        disagreement: mm, the mean distance of the body's voxels between the best end and the nearer of the next two.
         skin_distance: mm, the mean distance of the bodies' outlines where both fields of view show them.
         shared: the part of the smaller body that lies in both fields of view.
     """
@@ -78,6 +78,8 @@ class Registration:
             return f"only {self.shared:.0%} of the body is in both fields of view"
         if self.disagreement > MAX_DISAGREEMENT:
             return f"independent starts end {self.disagreement:.1f} mm apart"
+        if not np.isfinite(self.skin_distance):
+            return "no outline is in both fields of view"
         if self.skin_distance > MAX_SKIN_DISTANCE:
             return f"the outlines are {self.skin_distance:.1f} mm apart on average; are they of one patient?"
         return ""
@@ -96,7 +98,7 @@ def register_rigid(
     steps on three resolutions. What lies outside the bodies, as a couch, is not seen. Takes some seconds.
 
     Args:
-        fixed: HU for CT, signal for MR; any orientation, no shear.
+        fixed: HU for CT, signal for MR; any orientation.
         moving: what is moved onto it.
         fixed_modality: of the fixed volume.
         moving_modality: of the moving one.
@@ -213,7 +215,7 @@ def _outlines(fixed: Volume, moving: Volume, matrix: npt.NDArray[np.float64]) ->
     smaller = min(np.count_nonzero(fixed.array) * voxel[0], np.count_nonzero(moving.array) * voxel[1])
     shared = float(np.count_nonzero(fixed.array & seen) * voxel[0] / smaller)
     # the last voxels of a field of view are an end of the picture, not of the body
-    inner = ndimage.binary_erosion(seen, iterations=2)
+    inner = ndimage.binary_erosion(seen, iterations=2, border_value=1)
     edges = [mask & ~ndimage.binary_erosion(mask, border_value=1) for mask in (fixed.array, other)]
     distances = [ndimage.distance_transform_edt(~edge, sampling=fixed.grid.spacing) for edge in edges]
     apart = np.concatenate([distances[0][edges[1] & inner], distances[1][edges[0] & inner]])

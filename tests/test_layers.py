@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "medcycle"
 
 LAYERS = [
-    {"errors", "progress", "parallel"},
+    {"errors", "progress"},
+    {"parallel"},
     {"volume"},
     {"intensity", "resample"},
     {"body"},

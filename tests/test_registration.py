@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
 from medcycle.body import body_mask
@@ -76,6 +77,42 @@ def test_a_head_of_another_size_is_not_trusted() -> None:
 )
 def test_what_is_not_trusted_says_why(result, words) -> None:
     assert words in result.problem
+
+
+def part(volume: Volume, first: int, last: int) -> Volume:
+    affine = volume.grid.affine.copy()
+    affine[:, 3] = volume.grid.affine @ [0, 0, first, 1]
+    array = volume.array[:, :, first:last]
+    return Volume(array, Grid(array.shape, affine))
+
+
+def test_starts_that_end_apart_are_not_trusted(monkeypatch) -> None:
+    ends = []
+    for shift in ((0.0, 0.0, 0.0), (0.0, 9.0, 0.0), (5.0, 0.0, 0.0)):
+        ends.append(sitk.Euler3DTransform())
+        ends[-1].SetTranslation(shift)
+    monkeypatch.setattr("medcycle.registration._improved", lambda *_: ends)
+    mr, ct = HEAD.mr(head_grid(spacing=(4, 4, 4))), HEAD.ct(head_grid(spacing=(4, 4, 4)))
+    result = register_rigid(mr, ct, fixed_modality="mr", moving_modality="ct")
+    assert result.disagreement == pytest.approx(5)  # the nearer of the next two
+    assert result.problem == "independent starts end 5.0 mm apart"
+
+
+def test_what_both_fields_of_view_show_is_measured() -> None:
+    mr, ct = HEAD.mr(head_grid(spacing=(3, 3, 3))), HEAD.ct(head_grid(spacing=(3, 3, 3)))
+    slices = ct.grid.shape[2]
+    whole, half = (
+        register_rigid(part(mr, 0, last), part(ct, slices // 3, slices), fixed_modality="mr", moving_modality="ct")
+        for last in (slices, 2 * slices // 3)
+    )
+    assert whole.shared > 0.95
+    assert 0.3 < half.shared < 0.8
+
+
+def test_four_slices_have_outlines() -> None:
+    mr, ct = HEAD.mr(head_grid((60, 70, 4), (3, 3, 12))), HEAD.ct(head_grid(spacing=(3, 3, 3)))
+    result = register_rigid(mr, ct, fixed_modality="mr", moving_modality="ct")
+    assert np.isfinite(result.skin_distance)
 
 
 def test_without_a_body_there_is_nothing_to_register() -> None:

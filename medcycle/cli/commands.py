@@ -46,6 +46,9 @@ def prepare(
     ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients or the same.")],
     config: Annotated[str, typer.Option(help="A configuration's name or file, or auto: planned.")] = "auto",
     overrides: Overrides = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default as many as there are processors, if it pays.")
+    ] = None,
     resample_irregular: Irregular = False,
 ) -> None:
     """Vet two folders, plan a configuration for them, and prepare them for training."""
@@ -55,9 +58,11 @@ def prepare(
 
     cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
     settings, plan = settings_for(config, overrides or (), cohort, known=store)
-    made = prepare_cohort(cohort, store, settings.data)
+    made = prepare_cohort(cohort, store, settings.data, workers=workers)
     if plan:
         typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
+    elif config == "auto" and overrides:
+        typer.echo(f"{store / 'config.yaml'}: planned before and kept; what else --set says is for `medcycle train`")
     typer.echo(f"{store}: {len(made.mr)} MR and {len(made.ct)} CT prepared")
 
 
@@ -79,6 +84,8 @@ def train(
     from medcycle.training import loop
 
     loop.require_run_folder(output, resume=resume)
+    if resume and store is None:
+        store, mr, ct = loop.store_of_run(output), None, None  # not what the folders hold by now
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular)
     settings, plan = settings_for(config, overrides or (), scans, known=output)
     prepared = store_for_training(settings.data, scans, output)

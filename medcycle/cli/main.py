@@ -36,6 +36,10 @@ app.command("demo")(commands.demo)
 app.add_typer(configs.app, name="config")
 
 
+INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C ended, as shells have it; typer returns it too."""
+
+
 def _version(show: bool) -> None:
     if show:
         typer.echo(__version__)
@@ -60,6 +64,8 @@ def execute(arguments: Sequence[str]) -> int:
     _configure_logging()
     try:
         status = app([item for item in arguments if item != "--debug"], standalone_mode=False)
+        if status == INTERRUPTED:
+            typer.echo("error: interrupted; what was finished is kept", err=True)
         return status if isinstance(status, int) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where every error ends
         message, status = _explain(error)
@@ -77,11 +83,12 @@ def _explain(error: BaseException) -> tuple[str, int]:
         case TyperException():
             return f"{error.format_message()} See `medcycle --help`.", 2
         case KeyboardInterrupt() | typer.Abort():
-            return "interrupted; nothing half-written is left", 130
+            return "interrupted; what was finished is kept", INTERRUPTED
         case MemoryError():
             return f"out of memory ({error}); lower training.batch_size or raise data.spacing", 1
         case OSError():
-            return f"{error.filename or 'input or output'}: {error.strerror or error}; check the path", 1
+            status = 2 if isinstance(error, NotADirectoryError | IsADirectoryError | FileExistsError) else 1
+            return f"{error.filename or 'input or output'}: {error.strerror or error}; check the path", status
         case _:
             return f"{type(error).__name__}: {error}; a fault of medcycle, please report it with --debug", 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from medcycle.config import Config, load_config
+from medcycle.config import Config, check_override, load_config
 from medcycle.data.cohort import Cohort
 from medcycle.data.fingerprint import fingerprint
 from medcycle.data.planner import Device, Plan, plan
@@ -46,7 +46,8 @@ def settings_for(
         if not (scans.root / PLAN).is_file():
             raise UsageError(f"{scans.root}: prepared without a plan; name the configuration it was prepared with")
         return load_config(str(scans.root / PLAN), overrides), None
-    made = plan(fingerprint(scans.mr, "mr"), fingerprint(scans.ct, "ct"), Device.here()).changed(overrides)
+    given = dict(check_override(override) for override in overrides)
+    made = plan(fingerprint(scans.mr, "mr"), fingerprint(scans.ct, "ct"), Device.here(), given)
     return made.config(), made
 
 

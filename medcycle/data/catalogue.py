@@ -7,7 +7,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from medcycle.body import Modality
 from medcycle.config import DataConfig
 from medcycle.data.cohort import Cohort, case_key, cohort_key, find_cohort, place_key, preparation_of
 from medcycle.data.prepare import prepare_volume
-from medcycle.data.split import describe_split, split_store
+from medcycle.data.split import describe_split, read_split_file, split_store
 from medcycle.data.standard import learn_standard
-from medcycle.data.store import CaseRecord, Store, read_record, write_case
+from medcycle.data.store import UNFINISHED, CaseRecord, Store, read_index, read_record, write_case
 from medcycle.data.vetting import compare_regions, read_trainable
-from medcycle.errors import DataError, UsageError, WrongModality
+from medcycle.errors import DataError, MedcycleError, UsageError, WrongModality
 from medcycle.io.discover import Source
 from medcycle.io.files import write_text
 from medcycle.parallel import parallel_map
@@ -31,9 +32,6 @@ from medcycle.volume import Volume
 __all__ = ["open_scans", "prepare_cohort", "store_for_training"]
 
 log = logging.getLogger(__name__)
-
-UNFINISHED = "unfinished-store.txt"
-"""Marks a folder that medcycle made and may remove."""
 
 VOLUMES_A_PROCESS = 8
 """Fewer are prepared before another process has started."""
@@ -56,34 +54,44 @@ def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig, *, workers: i
         UsageError: if `root` holds anything but a store of the same settings, or an unfinished one.
         DataError: if no volume of a modality can be used.
     """
+    if config.split_file:
+        read_split_file(Path(config.split_file))  # found wrong now, not after the work
     key = cohort_key(cohort, config)
-    if (root / "store.json").is_file():
-        store = Store.open(root)
-        if store.key == key:
-            _record_split(store, config)
-            return store
-        if store.data != preparation_of(config):
-            raise UsageError(f"{root}: a store of other settings; delete it, or give another folder")
-    else:
-        _make_room(root)
+    if store := _as_it_is(root, key, config):
+        _record_split(store, config)
+        return store
     workers = _enough(len(cohort)) if workers is None else workers
-    standard = learn_standard(cohort.mr, root, config, workers) if config.mr_normalisation == "nyul" else None
-    tasks = [
-        _Task(source, kind, root, config, standard) for kind, sources in cohort.both().items() for source in sources
-    ]
-    records = _prepare_all(tasks, workers)
+    with _room(root):
+        standard = learn_standard(cohort.mr, root, config, workers) if config.mr_normalisation == "nyul" else None
+        tasks = [
+            _Task(source, kind, root, config, standard) for kind, sources in cohort.both().items() for source in sources
+        ]
+        records = _prepare_all(tasks, workers)
     names: dict[Modality, list[str]] = {kind: [r.name for r in records if r.modality == kind] for kind in cohort.both()}
     store = Store.finish(root, key, preparation_of(config), names)
-    (root / UNFINISHED).unlink(missing_ok=True)
     _record_split(store, config)
     if warning := compare_regions(store):
         log.warning("%s", warning)
     return store
 
 
+def _as_it_is(root: Path, key: str, config: DataConfig) -> Store | None:
+    """The finished store at `root` if it was made of the same files; None if there is work to do."""
+    if not (root / "store.json").is_file():
+        return None
+    index = read_index(root)
+    require_settings(root, index["data"], config)
+    finished = index["key"] == key and not (root / UNFINISHED).is_file()
+    return Store.open(root) if finished else None
+
+
 def _record_split(store: Store, config: DataConfig) -> None:
     """Write the split that the settings give to `split.json`, for people to read; training makes it again."""
-    text = json.dumps(describe_split(*split_store(store, config)), indent=1)
+    try:
+        text = json.dumps(describe_split(*split_store(store, config)), indent=1)
+    except MedcycleError as error:
+        log.warning("no split yet: %s", error)
+        return
     path = store.root / "split.json"
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
@@ -105,15 +113,46 @@ def _enough(volumes: int) -> int:
     return max(1, min(os.cpu_count() or 1, volumes // VOLUMES_A_PROCESS))
 
 
-def _make_room(root: Path) -> None:
-    """An empty folder with the mark of an unfinished store, or an unfinished one."""
-    if root.exists() and (root.is_file() or any(root.iterdir())):
+@contextmanager
+def _room(root: Path) -> Iterator[None]:
+    """A folder for a store: a new or empty one, which is left as it was if nothing can be used, or one to go on with.
+
+    A new one is marked as unfinished; a finished one is when its first case changes.
+    """
+    existed = root.exists()
+    fresh = not existed or (root.is_dir() and not any(root.iterdir()))
+    if not fresh and not (root / UNFINISHED).is_file() and not (root / "store.json").is_file():
         # a folder of scans may hold `mr` and `ct` just as a store does: only the mark tells them apart
-        if not (root / UNFINISHED).is_file():
-            raise UsageError(f"{root}: not empty and not a store; give another folder")
-        for torn in root.glob("*/.partial-*"):
-            shutil.rmtree(torn)
-    write_text(root / UNFINISHED, "An interrupted preparation: the next one goes on with this folder.\n")
+        raise UsageError(f"{root}: not empty and not a store; give another folder")
+    for torn in root.glob("*/.partial-*"):
+        shutil.rmtree(torn)
+    if not (root / "store.json").is_file():
+        _mark(root)
+    try:
+        yield
+    except DataError:
+        if fresh:
+            shutil.rmtree(root, ignore_errors=True)
+            if existed:
+                root.mkdir()
+        raise
+
+
+def _mark(root: Path) -> None:
+    if not (root / UNFINISHED).is_file():
+        write_text(root / UNFINISHED, "An interrupted preparation: the next one goes on with this folder.\n")
+
+
+def require_settings(root: Path, prepared_with: Mapping[str, object], config: DataConfig) -> None:
+    """Raise `UsageError`, naming what differs, if a store was prepared with other settings than the configuration's."""
+    wanted = preparation_of(config)
+    differing = [
+        f"data.{name} is {prepared_with.get(name)}, not {value}"
+        for name, value in wanted.items()
+        if prepared_with.get(name) != value
+    ]
+    if differing:
+        raise UsageError(f"{root}: a store of other settings ({'; '.join(differing)}); prepare another one")
 
 
 def open_scans(store: Path | None, mr: Path | None, ct: Path | None, *, resample_irregular: bool) -> Store | Cohort:
@@ -144,11 +183,7 @@ def store_for_training(config: DataConfig, scans: Store | Cohort, run: Path) -> 
     """
     if isinstance(scans, Cohort):
         return prepare_cohort(scans, run.resolve().parent / f"medcycle-store-{place_key(scans, config)}", config)
-    if scans.data != preparation_of(config):
-        raise UsageError(
-            f"{scans.root}: prepared with {scans.data}, the configuration says {preparation_of(config)}; "
-            "prepare it again"
-        )
+    require_settings(scans.root, scans.data, config)
     return scans
 
 
@@ -165,8 +200,6 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> list[CaseRecord]:
             progress.advance(f"{task.modality} {task.source.name}")
     for modality, reasons in refused.items():
         if not any(record.modality == modality for record in records):
-            if not (tasks[0].root / "store.json").is_file():
-                shutil.rmtree(tasks[0].root, ignore_errors=True)
             kind = WrongModality if all(isinstance(error, WrongModality) for error in reasons) else DataError
             raise kind(f"no {modality.upper()} can be used; {len(reasons)} refused, the first: {reasons[0]}")
         for reason in reasons:
@@ -188,6 +221,7 @@ def _prepare_one(task: _Task) -> CaseRecord | DataError:
     except DataError as error:
         return error
     identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}
+    _mark(task.root)
     write_case(task.root, prepared, name=source.name, modality=modality, **identity)
     record = read_record(task.root, modality, source.name)
     if record is None:

@@ -14,7 +14,7 @@ from medcycle.errors import EmptyFolder, UsageError
 from medcycle.io.discover import Source, discover
 from medcycle.io.files import require_exists
 
-__all__ = ["Cohort", "case_key", "cohort_key", "find_cohort", "place_key", "preparation_of"]
+__all__ = ["PREPARATION_KEYS", "Cohort", "case_key", "cohort_key", "find_cohort", "place_key", "preparation_of"]
 
 PREPARATION_KEYS = {
     *("plane", "spacing", "hu_window", "soft_tissue", "soft_tissue_share"),

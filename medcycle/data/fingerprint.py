@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from medcycle.body import Modality, body_mask
-from medcycle.data.vetting import read_trainable
+from medcycle.data.vetting import read_trainable, require_trainable
 from medcycle.errors import DataError
 from medcycle.io.discover import Source
 from medcycle.progress import ProgressLine
@@ -33,7 +33,7 @@ Widths = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The sound volumes of one modality.
+    """The volumes of one modality that headers, and where they were read voxels, don't rule out.
 
     Args:
         volumes: how many there are.
@@ -51,41 +51,53 @@ class Fingerprint:
 
 
 def fingerprint(sources: Sequence[Source], modality: Modality) -> Fingerprint:
-    """Measure a folder's volumes: the headers of all, the voxels of some, evenly chosen.
+    """Measure a folder's volumes, those that are refused apart: the headers of all, the voxels of some, evenly chosen.
 
     Raises:
-        DataError: if none of those that are read can be used.
+        DataError: if none can be used.
     """
-    grids = [grid for source in sources if (grid := _grid(source))]
-    step = math.ceil(len(sources) / MOST_READ)
-    bodies = []
-    refusal = DataError(f"no {modality.upper()} can be used")
-    with ProgressLine(f"measuring {modality.upper()}", len(sources[::step])) as progress:
-        for source in sources[::step]:
+    grids = {source.name: grid for source in sources if (grid := _grid(source))}
+    bodies: list[tuple[Widths, float]] = []
+    refusals = []
+    with ProgressLine(f"measuring {modality.upper()}", min(MOST_READ, len(grids))) as progress:
+        for source in _spread_out([source for source in sources if source.name in grids]):
             try:
                 bodies.append(_measure(read_trainable(source, modality), modality))
-            except DataError as error:  # preparation will tell
-                refusal = error
+            except DataError as error:
+                refusals.append(error)
+                del grids[source.name]
+                continue
             progress.advance(source.name)
-    if not bodies or not grids:
-        raise refusal
+            if len(bodies) == MOST_READ:
+                break
+    if not bodies:
+        first = refusals[0] if refusals else "no header can be used; see `medcycle inspect`"
+        raise DataError(f"no {modality.upper()} can be used; {len(sources)} refused, the first: {first}")
     extents, tops = (np.array(column) for column in zip(*bodies, strict=True))
-    widths = np.array([grid[0] for grid in grids])
+    widths = np.array([grid[0] for grid in grids.values()])
     return Fingerprint(
         volumes=len(grids),
         spacing=_three(np.median(widths, axis=0)),
-        slices=tuple(np.sum([grid[1] for grid in grids], axis=0).tolist()),
+        slices=tuple(np.sum([grid[1] for grid in grids.values()], axis=0).tolist()),
         body=_three(np.percentile(extents, 90, axis=0)),
         brightest=float(np.median(tops)),
     )
 
 
 def _grid(source: Source) -> tuple[Widths, tuple[int, ...]] | None:
-    """Spacing and shape along right-left, front-back and foot-head, if the headers are sound."""
+    """Spacing and shape along right-left, front-back and foot-head, if the headers are of a volume to train on."""
     try:
-        return _as_ras(source.grid())
+        grid = source.grid()
+        require_trainable(source.path, grid)
     except DataError:
         return None
+    return _as_ras(grid)
+
+
+def _spread_out(sources: Sequence[Source]) -> list[Source]:
+    """All of them, `MOST_READ` evenly chosen ones first."""
+    step = max(1, math.ceil(len(sources) / MOST_READ))
+    return [source for start in range(step) for source in sources[start::step]]
 
 
 def _as_ras(grid: Grid) -> tuple[Widths, tuple[int, ...]]:

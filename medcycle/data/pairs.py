@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from medcycle.body import Modality
+from medcycle.body import OUTSIDE, Modality
 from medcycle.data.cohort import find_cohort
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, UsageError
@@ -29,8 +29,7 @@ __all__ = ["match_patients", "register_cohort"]
 
 log = logging.getLogger(__name__)
 
-OUTSIDE: dict[Modality, float] = {"ct": -1024.0, "mr": 0.0}
-"""What a registered volume has where its field of view ends."""
+REPORT = "registration.json"
 
 
 def register_cohort(
@@ -38,13 +37,14 @@ def register_cohort(
 ) -> list[Path]:
     """Bring each patient's CT onto the grid of the MR, or the reverse, and write what can be trusted.
 
-    `output` gets `NAME.nii.gz`, named as the volume whose grid it has; `NAME.png`, a picture of both, drawn of the
-    refused too; and `registration.json`, the matrix and quality of each.
+    `output` gets `NAME.nii.gz`, named as the volume whose grid it has; `NAME.png`, a picture of both, drawn of what is
+    not trusted too; and `registration.json`, the matrix and quality of each. Pairs that it tells of already, from a
+    call that was interrupted, are not registered again.
 
     Args:
         mr: a volume or a folder of them.
         ct: the same of CT.
-        output: a new or empty folder.
+        output: a new or empty folder, or that of an earlier call.
         onto: whose grid is kept.
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
 
@@ -52,58 +52,77 @@ def register_cohort(
         The volumes written.
 
     Raises:
-        UsageError: if a path is missing, `output` is not empty, or patients don't match.
+        UsageError: if a path is missing, `output` holds other things, or no patient is in both folders.
         DataError: if some could not be registered; the others are written all the same.
     """
-    if output.exists() and (output.is_file() or any(output.iterdir())):
-        raise UsageError(f"{output}: not empty; give a new folder")
+    found = _told_before(output)
     cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
-    pairs = match_patients(cohort.mr, cohort.ct, onto=onto)
-    found: dict[str, dict[str, Any]] = {}
+    pairs, refused = match_patients(cohort.mr, cohort.ct, onto=onto)
     with ProgressLine("registering", len(pairs)) as progress:
         for fixed, moving in pairs:
-            found[fixed.name] = _register(fixed, moving, output, onto)
+            if fixed.name not in found:
+                found[fixed.name] = _register(fixed, moving, output, onto)
+                write_text(output / REPORT, json.dumps(found, indent=1, allow_nan=False))
             progress.advance(fixed.name)
-    write_text(output / "registration.json", json.dumps(found, indent=1))
-    refused = {name: entry["refused"] for name, entry in found.items() if entry["refused"]}
+    refused |= {fixed.name: found[fixed.name]["refused"] for fixed, _ in pairs if found[fixed.name]["refused"]}
     for name, reason in refused.items():
         log.warning("refused: %s: %s", name, reason)
-    written = [output / f"{name}.nii.gz" for name in found if name not in refused]
+    written = [output / f"{fixed.name}.nii.gz" for fixed, _ in pairs if fixed.name not in refused]
     if refused:
         name, reason = next(iter(refused.items()))
-        raise DataError(f"{len(refused)} of {len(pairs)} not registered, {len(written)} written; {name}: {reason}")
+        raise DataError(
+            f"{len(refused)} of {len(written) + len(refused)} not registered, {len(written)} written; {name}: {reason}"
+        )
     return written
 
 
 def match_patients(
     mr: Sequence[Source], ct: Sequence[Source], *, onto: Literal["mr", "ct"]
-) -> list[tuple[Source, Source]]:
+) -> tuple[list[tuple[Source, Source]], dict[str, str]]:
     """The fixed and the moving volume of each patient; one volume of each is a pair whatever their names.
 
+    Returns:
+        The pairs; and the names of fixed volumes that have several counterparts, with the reason of their refusal.
+        Volumes without a counterpart are named in a warning.
+
     Raises:
-        UsageError: if no patient is in both, or one has several volumes to choose from.
+        UsageError: if no patient is in both.
     """
     fixed, moving = (mr, ct) if onto == "mr" else (ct, mr)
     if len(fixed) == len(moving) == 1:
-        return [(fixed[0], moving[0])]
-    of_patient: dict[str, list[Source]] = {}
-    for source in moving:
-        of_patient.setdefault(source.patient, []).append(source)
-    pairs = []
+        patient, other = fixed[0].known_patient, moving[0].known_patient
+        if patient and other and patient != other:
+            log.warning("%s and %s are taken for one patient, though their names say otherwise", patient, other)
+        return [(fixed[0], moving[0])], {}
+    pairs, refused = [], {}
     for source in fixed:
-        candidates = of_patient.get(source.patient, [])
+        candidates = [candidate for candidate in moving if candidate.patient == source.patient]
         if len(candidates) > 1:
             names = ", ".join(candidate.name for candidate in candidates)
-            raise UsageError(f"{source.patient} has several volumes to bring onto {source.name} ({names}); leave one")
-        pairs += [(source, candidate) for candidate in candidates]
-    if not pairs:
+            refused[source.name] = f"{source.patient} has several volumes to bring onto it ({names}); leave one"
+        elif candidates:
+            pairs.append((source, candidates[0]))
+    if not pairs and not refused:
         raise UsageError(
             "no patient is in both folders; a patient is known by PatientID, a BIDS name (sub-01), or the file's name"
         )
-    without = [source.name for source in fixed if source.patient not in of_patient]
-    if without:
-        log.warning("without a counterpart, left out: %s", ", ".join(without))
-    return pairs
+    patients = {source.patient for source in fixed} & {source.patient for source in moving}
+    alone = [source.name for source in (*fixed, *moving) if source.patient not in patients]
+    if alone:
+        log.warning("without a counterpart, left out: %s", ", ".join(alone))
+    return pairs, refused
+
+
+def _told_before(output: Path) -> dict[str, dict[str, Any]]:
+    """What an interrupted call told of the pairs that it finished; empty for a new folder."""
+    if output.is_file() or (output.is_dir() and any(output.iterdir()) and not (output / REPORT).is_file()):
+        raise UsageError(f"{output}: not empty; give a new folder")
+    try:
+        return dict(json.loads((output / REPORT).read_text(encoding="utf-8"))) if output.is_dir() else {}
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UsageError(f"{output / REPORT}: damaged; give a new folder") from error
 
 
 def _register(fixed: Source, moving: Source, output: Path, onto: Modality) -> dict[str, Any]:
@@ -115,8 +134,8 @@ def _register(fixed: Source, moving: Source, output: Path, onto: Modality) -> di
         vet(fixed, still, onto)
         vet(moving, moved, other)
         result = register_rigid(still, moved, fixed_modality=onto, moving_modality=other)
-    except DataError as error:
-        return told | {"refused": str(error)}
+    except (DataError, RuntimeError) as error:  # SimpleITK's own are RuntimeErrors
+        return told | {"refused": " ".join(str(error).split())[:500]}
     placed = resample_to(result.place(moved), still.grid, background=OUTSIDE[other])
     _draw(still, placed, other, result, output / f"{fixed.name}.png")
     if not result.problem:
@@ -124,8 +143,8 @@ def _register(fixed: Source, moving: Source, output: Path, onto: Modality) -> di
     return told | {
         "refused": result.problem,
         "moving_to_fixed_ras_mm": result.matrix.tolist(),
-        "disagreement_mm": round(result.disagreement, 3),
-        "skin_distance_mm": round(result.skin_distance, 3),
+        "disagreement_mm": round(result.disagreement, 3) if np.isfinite(result.disagreement) else None,
+        "skin_distance_mm": round(result.skin_distance, 3) if np.isfinite(result.skin_distance) else None,
         "shared": round(result.shared, 3),
     }
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 
-from medcycle.config import Config, parse_config, parse_override
+from medcycle.config import Config, parse_config
 from medcycle.data.fingerprint import Fingerprint
 from medcycle.methods.cost import step_memory
 
@@ -32,11 +32,13 @@ USABLE = 0.7
 PIXELS_CPU, PIXELS_GPU = 128, 320
 """The largest side of a patch of 2D slices."""
 
-SIDES_3D = (160, 128, 96, 64)
+SIDES_3D = (160, 128, 96)
 """Sides of 3D patches, the largest that fits in memory being taken."""
 
 MIN_VOLUMES_3D, MAX_SLICE_3D = 10, 2.5
 """3D networks need this many volumes of each modality, and slices no thicker (mm)."""
+
+LEAST_FILTERS = 16
 
 LARGEST_BATCH = 4
 """A step of twice the batch takes less than twice the time on a GPU, up to a few images."""
@@ -79,14 +81,8 @@ class Plan:
 
     choices: Choices
 
-    def changed(self, overrides: Sequence[str]) -> Plan:
-        """With `key=value` set by hand. Raises `ConfigError` if one is wrong or doesn't fit."""
-        given = dict(parse_override(override) for override in overrides)
-        parse_config(self._sections(), "auto", overrides)
-        return Plan(self.choices | {key: (value, "set by hand") for key, value in given.items()})
-
     def config(self) -> Config:
-        """The whole configuration."""
+        """The whole configuration. Raises `ConfigError` if what was set by hand doesn't fit."""
         return parse_config(self._sections(), "auto")
 
     def text(self) -> str:
@@ -106,22 +102,26 @@ class Plan:
         return sections
 
 
-def plan(mr: Fingerprint, ct: Fingerprint, device: Device) -> Plan:
+def plan(mr: Fingerprint, ct: Fingerprint, device: Device, given: Mapping[str, Any] | None = None) -> Plan:
     """Choose plane, spacing, patch, network, batch and steps for two cohorts and a device.
 
     Without a GPU: slices of some 128 pixels, a small network and an hour. With one: whole slices, of the coarser
-    modality's pixels, or 3D patches if there are volumes enough, their slices are thin, and 64³ or more fit in memory.
+    modality's pixels, or 3D patches if there are volumes enough, their slices are thin, and 96³ or more fit in memory.
+
+    Args:
+        mr: the MR.
+        ct: the CT.
+        device: what is trained on.
+        given: dotted keys and their values that are set by hand. What follows from them is chosen accordingly.
     """
-    against_3d = _against_3d(mr, ct, device)
-    choices = _slices(mr, ct, device, against_3d) if against_3d else _patches(mr, ct, device)
-    top = min(max(math.ceil(ct.brightest / 100) * 100.0, BONE[0]), BONE[1])
-    choices["data.hu_window"] = (
-        [-1024.0, top],
-        f"from padding to bone, which reaches {ct.brightest:.0f} HU in these CT",
-    )
-    choices |= _method(device)
-    choices |= _batch(choices, device)
-    return Plan(choices | _length(choices, mr, ct, device))
+    by_hand: Choices = {key: (value, "set by hand") for key, value in (given or {}).items()}
+    dims = by_hand.get("network.spatial_dims", (None, ""))
+    against_3d = _against_3d(mr, ct, device) if dims[0] is None else {2: dims[1]}.get(dims[0], "")
+    shape = _slices(mr, ct, device, against_3d, by_hand) if against_3d else _patches(mr, ct, device, by_hand)
+    choices = shape | _window(ct) | _method(device) | by_hand
+    choices |= _fitted(choices, device) | by_hand
+    choices |= _batch(choices, device) | by_hand
+    return Plan(choices | _length(choices, mr, ct, device) | by_hand)
 
 
 def _against_3d(mr: Fingerprint, ct: Fingerprint, device: Device) -> str:
@@ -137,51 +137,66 @@ def _against_3d(mr: Fingerprint, ct: Fingerprint, device: Device) -> str:
     return ""
 
 
-def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str) -> Choices:
+def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, by_hand: Choices) -> Choices:
     """Plane, spacing, patch and network of a 2D training."""
     sizes = {plane: max(one.spacing[axis] for one in (mr, ct) for axis in PLANES[plane][:2]) for plane in PLANES}
     # another plane than axial has to be clearly better: CT is made in axial slices
-    plane = min(sizes, key=lambda name: sizes[name] * (1 if name == "axial" else 1.1))
+    best = min(sizes, key=lambda name: sizes[name] * (1 if name == "axial" else 1.1))
+    plane = str(by_hand.get("data.plane", (best,))[0])
     inside, most = PLANES[plane][:2], PIXELS_CPU if device.kind == "cpu" else PIXELS_GPU
     body = [_extent(mr, ct, axis) for axis in inside]
     width, why = _upwards(sizes[plane]), "that of the coarser modality in plane"
     if device.kind == "cpu" and max(body) / most > width:
         width, why = _upwards(max(body) / most), f"a body fits in {most} pixels; the scans have {sizes[plane]:.2g} mm"
-    sides = [min(most, _multiple(length / width)) for length in body]
-    large, small = max(sides) >= 256, device.kind == "cpu"
+    spacing = by_hand.get("data.spacing", ([width if axis in inside else None for axis in range(3)],))[0]
+    widths = [spacing[axis] or width for axis in inside]
+    sides = [min(PIXELS_GPU, _multiple(length / pixel)) for length, pixel in zip(body, widths, strict=True)]
     return {
         "data.plane": (plane, "largest pixels, mm: " + ", ".join(f"{name} {size:.2g}" for name, size in sizes.items())),
-        "data.spacing": (
-            [width if axis in inside else None for axis in range(3)],
-            f"{why}; slices keep their own distance",
-        ),
+        "data.spacing": (spacing, f"{why}; slices keep their own distance"),
         "data.patch_size": (sides, f"bodies reach {body[0]:.0f} by {body[1]:.0f} mm with a margin"),
         "network.spatial_dims": (2, against_3d),
-        "network.blocks": (9 if large else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017"),
-        **_filters(32 if small else 64),
+        "network.blocks": (9 if max(sides) >= 256 else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017"),
+        **_filters(32 if device.kind == "cpu" else 64),
     }
 
 
-def _patches(mr: Fingerprint, ct: Fingerprint, device: Device) -> Choices:
+def _patches(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choices) -> Choices:
     """Spacing, patch and network of a 3D training."""
     width = _upwards(max(*mr.spacing, *ct.spacing))
+    spacing = by_hand.get("data.spacing", ([width] * 3,))[0]
     side = _side_3d(device) or SIDES_3D[-1]
-    sides = [min(side, _multiple(_extent(mr, ct, axis) / width)) for axis in range(3)]
+    sides = [min(side, _multiple(_extent(mr, ct, axis) / (spacing[axis] or width))) for axis in range(3)]
     return {
-        "data.spacing": ([width] * 3, "that of the coarsest axis"),
-        "data.patch_size": (
-            sides,
-            f"the largest whose training step fits on a {device}, and no larger than the bodies",
-        ),
+        "data.spacing": (spacing, "that of the coarsest axis"),
+        "data.patch_size": (sides, f"{side} at most, for a {device}, and no larger than the bodies"),
         "network.spatial_dims": (3, f"{mr.volumes} MR and {ct.volumes} CT of thin slices, and memory for it"),
         "network.blocks": (6, "9 are for wider patches"),
         **_filters(32),
     }
 
 
-def _filters(count: int) -> Choices:
-    why = {32: "half of Zhu et al. 2017, for time or memory", 64: "as in Zhu et al. 2017"}[count]
+def _window(ct: Fingerprint) -> Choices:
+    top = min(max(math.ceil(ct.brightest / 100) * 100.0, BONE[0]), BONE[1])
+    return {"data.hu_window": ([-1024.0, top], f"padding to bone, which reaches {ct.brightest:.0f} HU in these CT")}
+
+
+def _filters(count: int, why: str = "") -> Choices:
+    why = why or {32: "half of Zhu et al. 2017, for time or memory", 64: "as in Zhu et al. 2017"}[count]
     return {"network.filters": (count, why), "network.discriminator_filters": (count, why)}
+
+
+def _fitted(choices: Choices, device: Device) -> Choices:
+    """Fewer filters, if a step of one patch does not fit on the GPU."""
+    filters = choices["network.filters"][0]
+    if device.kind != "cuda" or _memory(choices, 1) <= USABLE * device.memory:
+        return {}
+    while filters > LEAST_FILTERS:
+        filters //= 2
+        fewer = _filters(filters, f"more don't fit on a {device}")
+        if _memory(choices | fewer, 1) <= USABLE * device.memory:
+            return fewer
+    return _filters(filters, f"even so a step may not fit on a {device}; lower data.patch_size")
 
 
 def _method(device: Device) -> Choices:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import yaml
 
+from medcycle.body import Modality
 from medcycle.config import DataConfig
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError, UsageError
 
-__all__ = ["describe_split", "split_store"]
+__all__ = ["describe_split", "part_of", "read_split_file", "split_store"]
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,8 @@ def split_store(store: Store, config: DataConfig) -> tuple[Store, Store]:
     Patients are put in an order by a hash of their names, so that the same patients always split the same way. With
     `config.folds`, every `folds`-th of them from the `fold`-th on is held out; else the first `validation_fraction`,
     one at least unless it is 0. `config.split_file`, YAML or JSON of patient or case to `train` or `validation`, goes
-    before either; who is not in it is trained on. Where all cases have one patient's name, as an anonymisation may give
-    it, each counts as a patient of its own, and a warning says so.
+    before either; who is not in it is trained on. Where all MR or all CT have one patient's name, as an anonymisation
+    may give it, each counts as a patient of its own, and a warning says so.
 
     Raises:
         UsageError: if the split file can't be used.
@@ -36,8 +37,8 @@ def split_store(store: Store, config: DataConfig) -> tuple[Store, Store]:
     """
     store = _told_apart(store)
     held_out = _of_file(store, Path(config.split_file)) if config.split_file else _of_hash(store, config)
-    validation = _part(store, held_out)
-    train = _part(store, {case.folder for case in (*store.mr, *store.ct)} - held_out)
+    validation = part_of(store, held_out)
+    train = part_of(store, {case.folder for case in (*store.mr, *store.ct)} - held_out)
     if not train.mr or not train.ct:
         raise DataError(f"{store.root}: the split leaves no {'CT' if train.mr else 'MR'} to train on; hold fewer out")
     _require_apart(train, validation)
@@ -56,20 +57,22 @@ def describe_split(train: Store, validation: Store) -> dict[str, dict[str, list[
 
 
 def _told_apart(store: Store) -> Store:
-    """With each case as a patient of its own if all have one name, which then names nobody."""
-    names = {case.record.patient for case in (*store.mr, *store.ct)}
-    if len(names) > 1 or len(store.mr) == len(store.ct) == 1:
-        return store
-    log.warning(
-        "all scans are of the patient %r: taken for a placeholder, and each scan for a patient of its own. "
-        "If some belong together, say so in data.split_file before you hold patients out",
-        *names,
-    )
+    """With each case as a patient of its own where all of a modality have one name, which then names nobody."""
+    names = {kind: {case.record.patient for case in cases} for kind, cases in store.both().items()}
 
-    def alone(cases: tuple[StoredCase, ...]) -> tuple[StoredCase, ...]:
+    def told_apart(modality: Modality, other: Modality) -> tuple[StoredCase, ...]:
+        cases = store.both()[modality]
+        if len(cases) == 1 or len(names[modality]) > 1 or (names[modality] < names[other]):
+            return cases
+        log.warning(
+            "all %s are of the patient %r: taken for a placeholder, and each scan for a patient of its own. If some "
+            "belong together, say so in data.split_file before you hold patients out",
+            modality.upper(),
+            *names[modality],
+        )
         return tuple(replace(case, record=replace(case.record, patient=case.record.name)) for case in cases)
 
-    return replace(store, mr=alone(store.mr), ct=alone(store.ct))
+    return replace(store, mr=told_apart("mr", "ct"), ct=told_apart("ct", "mr"))
 
 
 def _of_hash(store: Store, config: DataConfig) -> set[Path]:
@@ -82,14 +85,20 @@ def _of_hash(store: Store, config: DataConfig) -> set[Path]:
     return {case.folder for case in (*store.mr, *store.ct) if case.record.patient in chosen}
 
 
-def _of_file(store: Store, path: Path) -> set[Path]:
+def read_split_file(path: Path) -> dict[str, str]:
+    """The side of each patient or case. Raises `UsageError` if the file can't be used."""
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # plain strings: YAML's own numbers would take PatientID 010 for 8
+        given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: the split file can't be read ({' '.join(str(error).split())[:120]})") from error
     if not isinstance(given, Mapping) or not all(part in PARTS for part in given.values()):
         raise UsageError(f"{path}: a split file maps each patient or case to train or validation")
-    sides = {str(name): part for name, part in given.items()}
+    return dict(given)
+
+
+def _of_file(store: Store, path: Path) -> set[Path]:
+    sides = read_split_file(path)
     cases = [(case.folder, case.record.name, case.record.patient) for case in (*store.mr, *store.ct)]
     unknown = set(sides).difference(*(names for _, *names in cases))
     if unknown:
@@ -97,7 +106,9 @@ def _of_file(store: Store, path: Path) -> set[Path]:
     return {folder for folder, name, patient in cases if sides.get(name, sides.get(patient)) == "validation"}
 
 
-def _part(store: Store, chosen: set[Path]) -> Store:
+def part_of(store: Store, chosen: set[Path]) -> Store:
+    """The cases of these folders."""
+
     def of(cases: tuple[StoredCase, ...]) -> tuple[StoredCase, ...]:
         return tuple(case for case in cases if case.folder in chosen)
 

@@ -36,7 +36,7 @@ def learn_standard(sources: Sequence[Source], root: Path, config: DataConfig, wo
         DataError: if the file is damaged.
     """
     path = root / "standard.json"
-    if path.is_file():
+    if path.is_file() and (root / "store.json").is_file():  # of an unfinished store it may be of other settings
         return _read(path)
     with ProgressLine("learning the MR scale", len(sources)) as progress:
         cohort = []

@@ -29,9 +29,21 @@ from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.io.files import atomic_path, write_text
 from medcycle.volume import Array
 
-__all__ = ["STORE_VERSION", "CaseRecord", "Store", "StoredCase", "read_record", "write_case"]
+__all__ = [
+    "STORE_VERSION",
+    "UNFINISHED",
+    "CaseRecord",
+    "Store",
+    "StoredCase",
+    "read_index",
+    "read_record",
+    "write_case",
+]
 
 STORE_VERSION = 2
+
+UNFINISHED = "unfinished-store.txt"
+"""Marks a folder that a preparation is working on; only such a one may be gone on with or removed."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class CaseRecord:
     Args:
         name: the case.
         modality: `mr` or `ct`.
-        patient: PatientID of a DICOM series, the name otherwise.
+        patient: PatientID of a DICOM series, the subject of a BIDS name, or the case's name.
         sha256: hash of the source's files.
         voxels: hash of the source's voxels and where they are, whatever file they came in.
         key: digest of the source's files and the settings it was prepared with.
@@ -113,22 +125,17 @@ class Store:
         """Open a store for reading.
 
         Raises:
-            UsageError: if there is none at `root`.
+            UsageError: if there is none at `root`, or an unfinished one.
             DataError: if it is damaged or of another version.
         """
-        index = root / "store.json"
-        if not index.is_file():
-            raise UsageError(f"{root}: not a prepared store (no store.json); make one with `medcycle prepare`")
+        values = read_index(root)
+        if (root / UNFINISHED).is_file():
+            raise UsageError(f"{root}: its preparation was interrupted; call `medcycle prepare` again to finish it")
         try:
-            values = json.loads(index.read_text(encoding="utf-8"))
-            if values["version"] != STORE_VERSION:
-                raise DataError(
-                    f"{root}: a store of version {values['version']}, not {STORE_VERSION}; prepare it again"
-                )
             mr, ct = (tuple(_open_case(root / kind / name) for name in values[kind]) for kind in ("mr", "ct"))
-            return cls(root, values["key"], values["data"], mr, ct)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{root}: the store is damaged ({error}); delete it and prepare again") from error
+            raise _damaged(root, error) from error
+        return cls(root, values["key"], values["data"], mr, ct)
 
     @staticmethod
     def finish(root: Path, key: str, data: dict[str, Any], names: dict[Modality, list[str]]) -> Store:
@@ -141,7 +148,26 @@ class Store:
             "ct": names["ct"],
         }
         write_text(root / "store.json", json.dumps(index, indent=1))
+        (root / UNFINISHED).unlink(missing_ok=True)
         return Store.open(root)
+
+
+def read_index(root: Path) -> dict[str, Any]:
+    """What `store.json` says: `key`, `data` and the names of `mr` and `ct`. Raises as `Store.open` does."""
+    index = root / "store.json"
+    if not index.is_file():
+        raise UsageError(f"{root}: not a prepared store (no store.json); make one with `medcycle prepare`")
+    try:
+        values: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
+        if values["version"] != STORE_VERSION:
+            raise DataError(f"{root}: a store of version {values['version']}, not {STORE_VERSION}; prepare it again")
+        return {name: values[name] for name in ("key", "data", "mr", "ct")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(root, error) from error
+
+
+def _damaged(root: Path, error: Exception) -> DataError:
+    return DataError(f"{root}: the store is damaged ({error}); delete it and prepare again")
 
 
 def write_case(root: Path, prepared: Prepared, *, name: str, modality: Modality, **identity: str) -> None:

@@ -26,7 +26,7 @@ VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
 HEADERS_TOGETHER = 250
 """Headers that a process reads at once."""
 
-BIDS_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
+BIDS_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,14 @@ class Source:
         path: the file, or the folder of the DICOM series.
         series: the series' files, or None for an image file.
         resample_irregular: whether a series with gaps or varying distances is rebuilt instead of refused.
+        subject: of a BIDS name below the folder that was searched, as `sub-01`.
     """
 
     name: str
     path: Path
     series: DicomSeries | None = None
     resample_irregular: bool = False
+    subject: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -53,10 +55,12 @@ class Source:
     @property
     def patient(self) -> str:
         """The PatientID of a DICOM series, the subject of a BIDS name, or else the case's name."""
-        if self.series and self.series.patient_id:
-            return self.series.patient_id
-        subjects = (BIDS_SUBJECT.match(part) for part in reversed(self.path.parts))
-        return next((found.group() for found in subjects if found), self.name)
+        return self.known_patient or self.name
+
+    @property
+    def known_patient(self) -> str:
+        """The PatientID or BIDS subject; empty if there is neither."""
+        return (self.series.patient_id if self.series else "") or self.subject
 
     def grid(self) -> Grid:
         """Where the voxels are, from the headers. Raises `UnreadableFile` or `DefectiveSeries`."""
@@ -104,7 +108,7 @@ def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False) ->
     """
     require_exists(path, "an image file, a DICOM series folder or a folder of cases")
     files = [path] if path.is_file() else list(_files(path))
-    volumes = [Source(_label(path, file), file) for file in files if _is_volume(file)]
+    volumes = [Source(_label(path, file), file, subject=_subject(path, file)) for file in files if _is_volume(file)]
     images, skipped = _headers([file for file in files if not _is_volume(file)], workers)
     if path.is_file() and not volumes and not images:
         raise UnreadableFile(
@@ -188,7 +192,7 @@ def _named(top: Path, series: Sequence[DicomSeries]) -> list[Source]:
         if folders.count(folder) > 1:
             parts += [item.description or item.uid.rsplit(".", 1)[-1]]
             parts += [part.rsplit("\\", 1)[-1] for part in item.label.split(", ") if part]
-        sources.append(Source(_clean("_".join(parts)), folder, item))
+        sources.append(Source(_clean("_".join(parts)), folder, item, subject=_subject(top, folder)))
     return sources
 
 
@@ -201,6 +205,13 @@ def _label(top: Path, place: Path) -> str:
     relative = place.relative_to(top) if place != top else Path()
     parts = [*relative.parts[:-1], stem(place)] if _is_volume(place) else relative.parts
     return _clean("_".join(parts) or top.resolve().name)
+
+
+def _subject(top: Path, place: Path) -> str:
+    """The nearest BIDS subject among the names from below `top` to `place`."""
+    parts = place.relative_to(top).parts if place != top else (place.name,)
+    found = (BIDS_SUBJECT.match(stem(Path(part)) if part == place.name else part) for part in reversed(parts))
+    return next((match.group() for match in found if match), "")
 
 
 def _clean(name: str) -> str:

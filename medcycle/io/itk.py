@@ -39,7 +39,7 @@ def read_itk_grid(path: Path) -> Grid:
 
 
 def to_itk(volume: Volume) -> sitk.Image:
-    """A SimpleITK image (LPS+) with the same voxels at the same places; the affine must be without shear."""
+    """A SimpleITK image (LPS+) with the same voxels at the same places; a shear is SimpleITK's to refuse."""
     array = volume.array.astype(np.uint8) if volume.array.dtype.kind == "b" else volume.array
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
     spacing = np.array(volume.grid.spacing)

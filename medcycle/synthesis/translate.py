@@ -13,7 +13,7 @@ import torch
 from monai.inferers import Inferer, SliceInferer, SlidingWindowInferer
 from torch import Tensor
 
-from medcycle.body import Modality
+from medcycle.body import OUTSIDE, Modality
 from medcycle.config import Config
 from medcycle.data.prepare import Prepared, prepare_volume
 from medcycle.errors import DataError
@@ -24,13 +24,10 @@ from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.resample import resample_mask, resample_to
 from medcycle.volume import Volume
 
-__all__ = ["OUTSIDE", "SOURCE_OF", "Synthesis", "synthesize"]
+__all__ = ["SOURCE_OF", "Synthesis", "synthesize"]
 
 SOURCE_OF: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 """What a modality is made from."""
-
-OUTSIDE: dict[Modality, float] = {"ct": -1024.0, "mr": 0.0}
-"""The value, in real units, of what lies outside the body."""
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

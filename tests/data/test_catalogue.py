@@ -143,7 +143,7 @@ def test_stores_that_are_none(store: Store, tmp_path) -> None:
     (tmp_path / "store" / "mr" / "mr000" / "case.json").write_text("{")
     with pytest.raises(DataError, match="damaged"):
         Store.open(tmp_path / "store")
-    with pytest.raises(UsageError, match="prepared with"):
+    with pytest.raises(UsageError, match=r"data\.spacing is"):
         store_for_training(DataConfig(), store, tmp_path)
     with pytest.raises(UsageError, match="--store"):
         open_scans(store.root, tmp_path, tmp_path, resample_irregular=False)
@@ -272,3 +272,65 @@ def test_killed_at_any_moment_it_can_go_on(cohort: Path, store: Store, tmp_path)
     for one, other in zip((*store.mr, *store.ct), (*made.mr, *made.ct), strict=True):
         np.testing.assert_array_equal(one.image, other.image)
     assert not list(root.rglob(".partial-*"))
+
+
+def test_a_store_whose_growing_was_interrupted_is_not_trained_on(
+    cohort: Path, store: Store, tmp_path, monkeypatch
+) -> None:
+    shutil.copytree(cohort, tmp_path / "data")
+    mr, ct = tmp_path / "data" / "mr", tmp_path / "data" / "ct"
+    root = prepare_cohort(find_cohort(mr, ct), tmp_path / "store", CONFIG).root
+    one = read_volume(mr / "mr000.nii.gz")
+    write_nifti(one.with_array(one.array[::-1]), mr / "mr000.nii.gz")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("medcycle.data.catalogue.read_record", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_cohort(find_cohort(mr, ct), root, CONFIG)
+    assert len(Store.open(root).mr) == 2  # nothing was changed yet
+    monkeypatch.undo()
+    monkeypatch.setattr("medcycle.data.catalogue.write_case", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_cohort(find_cohort(mr, ct), root, CONFIG)
+    with pytest.raises(UsageError, match="interrupted"):
+        Store.open(root)
+    monkeypatch.undo()
+    made = prepare_cohort(find_cohort(mr, ct), root, CONFIG)
+    assert made.mr[0].record.voxels != store.mr[0].record.voxels
+    assert Store.open(root).key == made.key
+
+
+def test_a_scale_that_was_not_used_is_learned_again(cohort: Path, tmp_path, monkeypatch) -> None:
+    sources = find_cohort(cohort / "mr", cohort / "ct")
+    nyul = CONFIG.model_copy(update={"mr_normalisation": "nyul"})
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("medcycle.data.catalogue._prepare_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_cohort(sources, tmp_path / "store", nyul.model_copy(update={"mr_percentile": 60}))
+    stale = json.loads((tmp_path / "store" / "standard.json").read_text())
+    monkeypatch.undo()
+    made = prepare_cohort(sources, tmp_path / "store", nyul)
+    assert made.mr[0].record.intensity["mapped"] != stale
+
+
+def test_an_empty_folder_of_the_user_stays(cohort: Path, tmp_path) -> None:
+    (tmp_path / "store").mkdir()
+    with pytest.raises(WrongModality):
+        prepare_cohort(find_cohort(cohort / "ct", cohort / "mr"), tmp_path / "store", CONFIG)
+    assert list(tmp_path.iterdir()) == [tmp_path / "store"]
+    assert not list((tmp_path / "store").iterdir())
+
+
+def test_a_wrong_split_is_said_before_or_without_stopping(cohort: Path, tmp_path, caplog) -> None:
+    sources = find_cohort(cohort / "mr", cohort / "ct")
+    with pytest.raises(UsageError, match="split file"):
+        prepare_cohort(sources, tmp_path / "store", CONFIG.model_copy(update={"split_file": str(tmp_path / "none")}))
+    assert not (tmp_path / "store").exists()
+    made = prepare_cohort(sources, tmp_path / "store", CONFIG.model_copy(update={"validation_fraction": 0.99}))
+    assert len(made.mr) == 2
+    assert "no split yet" in caplog.text

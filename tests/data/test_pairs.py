@@ -12,6 +12,7 @@ from medcycle.data.pairs import match_patients, register_cohort
 from medcycle.errors import DataError, UsageError
 from medcycle.io import Source, read_volume, write_nifti
 from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.registration import register_rigid
 from medcycle.volume import Grid, Volume
 
 SHIFT = np.array([[1, 0, 0, 30], [0, 1, 0, -20], [0, 0, 1, 50], [0, 0, 0, 1.0]])
@@ -60,24 +61,62 @@ def test_mr_onto_ct(patients: Path, tmp_path) -> None:
     truth = read_volume(mr)  # on the same voxels before the shift
     inside = body_mask(truth, "mr").array
     assert np.corrcoef(read_volume(written).array[inside], truth.array[inside])[0, 1] > 0.9
+    (tmp_path / "thesis.txt").write_text("three years of work")
     with pytest.raises(UsageError, match="not empty"):
-        register_cohort(mr, ct, tmp_path / "out", onto="ct")
+        register_cohort(mr, ct, tmp_path, onto="ct")
 
 
-def test_patients_are_matched(patients: Path, tmp_path, caplog) -> None:
-    def sources(*names: str) -> list[Source]:
-        return [Source(name, Path(f"{name}.nii.gz")) for name in names]
+def sources(*names: str) -> list[Source]:
+    return [Source(name, Path(f"{name}.nii.gz"), subject=name.split("_")[0]) for name in names]
 
-    pairs = match_patients(sources("sub-1_T1w", "sub-1_T2w", "sub-3_T1w"), sources("sub-1_ct", "sub-2_ct"), onto="mr")
+
+def test_patients_are_matched(caplog) -> None:
+    pairs, refused = match_patients(
+        sources("sub-1_T1w", "sub-1_T2w", "sub-3_T1w"), sources("sub-1_ct", "sub-2_ct"), onto="mr"
+    )
     assert [(fixed.name, moving.name) for fixed, moving in pairs] == [
         ("sub-1_T1w", "sub-1_ct"),
         ("sub-1_T2w", "sub-1_ct"),
     ]
-    assert "left out: sub-3_T1w" in caplog.text
-    with pytest.raises(UsageError, match="several"):
-        match_patients(sources("sub-1_T1w", "sub-1_T2w"), sources("sub-1_ct", "sub-2_ct"), onto="ct")
+    assert not refused
+    assert "left out: sub-3_T1w, sub-2_ct" in caplog.text
     with pytest.raises(UsageError, match="no patient"):
         match_patients(sources("a", "b"), sources("c"), onto="mr")
+
+
+def test_several_counterparts_are_refused_and_others_go_on() -> None:
+    pairs, refused = match_patients(
+        sources("sub-1_T1w", "sub-1_T2w", "sub-2_T1w"), sources("sub-1_ct", "sub-2_ct"), onto="ct"
+    )
+    assert [fixed.name for fixed, _ in pairs] == ["sub-2_ct"]
+    assert "several volumes" in refused["sub-1_ct"]
+
+
+def test_one_of_each_is_a_pair_with_a_word_if_names_differ(caplog) -> None:
+    match_patients(sources("sub-1_T1w"), sources("sub-1_ct"), onto="mr")
+    match_patients([Source("a", Path("a.nii"))], sources("sub-1_ct"), onto="mr")
+    assert not caplog.text
+    pairs, _ = match_patients(sources("sub-1_T1w"), sources("sub-2_ct"), onto="mr")
+    assert len(pairs) == 1
+    assert "sub-1 and sub-2 are taken for one patient" in caplog.text
+
+
+def test_an_interrupted_call_is_gone_on_with(patients: Path, tmp_path, monkeypatch) -> None:
+    calls = []
+
+    def interrupted(*arguments: object, **names: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return register_rigid(*arguments, **names)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("medcycle.data.pairs.register_rigid", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
+    assert list(json.loads((tmp_path / "out" / "registration.json").read_text())) == ["sub-1_T1w"]
+    with pytest.raises(DataError, match="1 of 2 not registered, 1 written"):
+        register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
+    assert len(calls) == 3  # the first pair once, the second twice
 
 
 def test_an_unreadable_volume_does_not_stop_the_others(patients: Path, tmp_path) -> None:

@@ -13,12 +13,13 @@ from medcycle.cli.main import execute
 from medcycle.config import Config, load_config
 from medcycle.data.fingerprint import Fingerprint, fingerprint
 from medcycle.data.planner import Device, plan
-from medcycle.errors import ConfigError, DataError
+from medcycle.errors import DataError
 from medcycle.io import Source, write_nifti
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 from medcycle.methods.cost import step_memory
 from medcycle.phantom import HeadPhantom, Tissue, head_grid
+from medcycle.volume import Grid, Volume
 
 CPU, SMALL_GPU, GPU = Device("cpu", 16 << 30), Device("cuda", 8 << 30), Device("cuda", 48 << 30)
 
@@ -38,8 +39,35 @@ def test_a_cohort_is_measured(tmp_path: Path) -> None:
     extent = (np.ptp(inside, axis=0) + 1) * expected.spacing
     np.testing.assert_allclose(found.body, extent, atol=12)
     assert 1000 < found.brightest < 2500
-    with pytest.raises(DataError, match="torn"):
+    with pytest.raises(DataError, match="no CT can be used; 1 refused"):
         fingerprint([Source("torn", tmp_path / "torn.nii.gz")], "ct")
+
+
+def test_what_is_refused_does_not_count(tmp_path: Path) -> None:
+    """Eight localizers of three slices lie between eight scans: only these are planned for."""
+    head = HeadPhantom.random(1)
+    for number in range(8):
+        write_nifti(head.mr(head_grid((48, 60, 3), (4, 4, 20))), tmp_path / f"p{number}_a.nii.gz")
+        write_nifti(head.mr(head_grid((48, 60, 40), (4, 4, 5))), tmp_path / f"p{number}_b.nii.gz")
+    (tmp_path / "p9_mask.nii.gz").write_bytes((tmp_path / "p0_b.nii.gz").read_bytes())
+    scan = head.mr(head_grid((48, 60, 40), (4, 4, 5)))
+    write_nifti(scan.with_array((scan.array > 100).astype(np.float32)), tmp_path / "p9_mask.nii.gz")
+    sources = [Source(path.name, path) for path in sorted(tmp_path.iterdir())]
+    found = fingerprint(sources, "mr")
+    assert found.spacing == pytest.approx((4, 4, 5))
+    assert found.volumes == 8
+
+
+def test_bodies_are_those_of_nine_in_ten(tmp_path: Path) -> None:
+    for number, scale in enumerate((1.0, 1.0, 1.0, 1.0, 1.3)):
+        ct = HeadPhantom.random(1).ct(head_grid(spacing=(4, 4, 4)))
+        write_nifti(
+            Volume(ct.array, Grid(ct.grid.shape, ct.grid.affine @ np.diag([scale] * 3 + [1]))),
+            tmp_path / f"{number}.nii.gz",
+        )
+    sources = [Source(path.name, path) for path in sorted(tmp_path.iterdir())]
+    small, all_of_them = fingerprint(sources[:1], "ct"), fingerprint(sources, "ct")
+    np.testing.assert_allclose(np.array(all_of_them.body) / small.body, 1.18, atol=0.05)  # 0.6 of the way to 1.3
 
 
 def test_axes_are_those_of_the_patient(tmp_path: Path) -> None:
@@ -91,6 +119,16 @@ def test_slices_are_taken_in_the_sharp_plane() -> None:
     assert plan(sagittal, HEADS, GPU).config().data.patch_size == (224, 256)  # front-back by foot-head
 
 
+def test_axial_slices_unless_others_are_clearly_better() -> None:
+    assert plan(replace(HEADS, spacing=(1, 1.05, 1)), HEADS, GPU).config().data.plane == "axial"
+
+
+def test_steps_follow_the_slices() -> None:
+    few, many = replace(HEADS, slices=(9, 9, 300)), replace(HEADS, slices=(9, 9, 700))
+    assert plan(few, few, CPU).config().training.max_steps == 60_000
+    assert plan(few, many, CPU).config().training.max_steps == 140_000
+
+
 def test_larger_bodies_get_larger_pixels_without_a_gpu() -> None:
     pelvis = replace(HEADS, body=(400, 250, 300))
     spacing = plan(pelvis, pelvis, CPU).config().data.spacing
@@ -104,11 +142,49 @@ def test_the_window_reaches_the_bone() -> None:
 
 
 def test_what_is_set_by_hand_goes_before() -> None:
-    made = plan(HEADS, HEADS, CPU).changed(["training.max_minutes=5", "data.flip=false"])
+    made = plan(HEADS, HEADS, CPU, {"training.max_minutes": 5, "data.flip": False})
     assert made.config().training.max_minutes == 5
     assert "flip: false  # set by hand" in made.text()
-    with pytest.raises(ConfigError, match="max_minute"):
-        plan(HEADS, HEADS, CPU).changed(["training.max_minute=5"])
+
+
+def test_the_rest_follows_what_is_set_by_hand() -> None:
+    coronal = plan(HEADS, HEADS, GPU, {"data.plane": "coronal", "network.spatial_dims": 2}).config()
+    assert coronal.data.spacing == (1, None, 1)
+    assert coronal.data.patch_size == (176, 256)  # right-left by foot-head
+    fine = plan(HEADS, HEADS, GPU, {"network.spatial_dims": 2, "data.spacing": [0.75, 0.75, None]}).config()
+    assert fine.data.spacing == (0.75, 0.75, None)
+    assert fine.data.patch_size == (224, 304)
+    deep = plan(replace(HEADS, volumes=3), HEADS, CPU, {"network.spatial_dims": 3}).config()
+    assert len(deep.data.patch_size) == 3
+
+
+@pytest.mark.parametrize("memory", [2, 4, 6])
+def test_small_gpus_get_small_networks(memory: int) -> None:
+    body = replace(HEADS, body=(400, 300, 400), spacing=(1, 1, 3))
+    made = plan(body, body, Device("cuda", memory << 30))
+    assert step_memory(made.config()) <= 0.7 * (memory << 30)
+    assert made.config().network.filters < 64
+    assert "don't fit" in made.choices["network.filters"][1]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("training.max_minute=5", "max_minutes"),
+        ("nonsense=1", "section.key=value"),
+        ("network={filters: 4}", "section.key=value"),
+        ("other.filters=4", "other"),
+        ("data.patch_size", "key=value"),
+        ("network.filters=-1", "greater than 0"),
+    ],
+)
+def test_wrong_settings_are_found_before_the_work(cohort: Path, tmp_path, capfd, override: str, words: str) -> None:
+    folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct")]
+    assert execute(["prepare", str(tmp_path / "store"), *folders, "--set", override]) == 2
+    said = capfd.readouterr().err
+    assert words in said
+    assert "measuring" not in said
+    assert not (tmp_path / "store").exists()
 
 
 def test_memory_grows_with_the_patch_and_the_batch() -> None:

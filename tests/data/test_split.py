@@ -89,7 +89,40 @@ def test_a_name_that_all_have_names_nobody(many: Store, caplog) -> None:
     train, validation = split_store(nameless, DataConfig(validation_fraction=0.25))
     assert len(patients(validation)) == len(validation.mr) + len(validation.ct) == 5
     assert not patients(train) & patients(validation)
-    assert "all scans are of the patient 'ANON'" in caplog.text
+    assert "all MR are of the patient 'ANON'" in caplog.text
+    assert "all CT are of the patient 'ANON'" in caplog.text
     caplog.clear()
     split_store(many, DataConfig(validation_fraction=0.25))
+    assert not caplog.text
+
+
+def test_identifiers_are_no_numbers(many: Store, tmp_path: Path) -> None:
+    def named(cases: tuple[StoredCase, ...]) -> tuple[StoredCase, ...]:
+        names = ["008", "010", "8", "10", "1_1", "11", "0012", "7", "6", "5"]
+        records = (replace(case.record, patient=name) for case, name in zip(cases, names, strict=True))
+        return tuple(replace(case, record=record) for case, record in zip(cases, records, strict=True))
+
+    numbered = replace(many, mr=named(many.mr), ct=named(many.ct))
+    path = tmp_path / "split.yaml"
+    path.write_text("010: validation\n1_1: validation\n0012: validation\n")
+    _, validation = split_store(numbered, DataConfig(split_file=str(path)))
+    assert patients(validation) == {"010", "1_1", "0012"}
+
+
+def test_the_order_is_not_that_of_the_names(many: Store) -> None:
+    held_out = [patients(split_store(many, DataConfig(folds=7, fold=fold))[1]) for fold in range(7)]
+    in_order = sorted(patients(many), key=lambda name: int(name[1:]))
+    assert held_out != [set(in_order[fold::7]) for fold in range(7)]
+    assert held_out != [set(sorted(in_order)[fold::7]) for fold in range(7)]
+
+
+def test_a_modality_of_one_placeholder_is_told_apart(many: Store, caplog) -> None:
+    mr = tuple(replace(case, record=replace(case.record, patient="ANON_MR")) for case in many.mr)
+    ct = tuple(replace(case, record=replace(case.record, patient="ANON_CT")) for case in many.ct)
+    _, validation = split_store(replace(many, mr=mr, ct=ct), DataConfig(validation_fraction=0.25))
+    assert len(validation.mr) + len(validation.ct) == 5
+    assert "all MR are of the patient 'ANON_MR'" in caplog.text
+    caplog.clear()
+    one_scanned_often = tuple(replace(case, record=replace(case.record, patient="p4")) for case in many.mr)
+    split_store(replace(many, mr=one_scanned_often), DataConfig())  # known among the CT: a name, no placeholder
     assert not caplog.text

@@ -50,3 +50,20 @@ def test_one_volume_is_one_volume(tmp_path) -> None:
 
 def test_stems(tmp_path) -> None:
     assert [stem(tmp_path / name) for name in ("a.b.nii.gz", "c.NII", "d.mha")] == ["a.b", "c", "d"]
+
+
+def test_subjects_of_bids_names(tmp_path) -> None:
+    top = tmp_path / "sub-study"
+    head = numbered(GRID)
+    for name in ("sub-01/anat/scan", "sub-02_T1w", "plain", "substitute", "sub-03x/sub-04_T2w"):
+        write_nifti(head, top / f"{name}.nii.gz")
+    found = {source.name: (source.known_patient, source.patient) for source in discover(top)}
+    assert found == {
+        "plain": ("", "plain"),  # the folder above is no subject
+        "sub-01_anat_scan": ("sub-01", "sub-01"),
+        "sub-02_T1w": ("sub-02", "sub-02"),
+        "sub-03x_sub-04_T2w": ("sub-04", "sub-04"),
+        "substitute": ("", "substitute"),
+    }
+    (alone,) = discover(top / "sub-02_T1w.nii.gz")
+    assert alone.patient == "sub-02"

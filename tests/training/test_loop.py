@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import yaml
 
 from medcycle.config import Config, load_config
 from medcycle.data.store import Store
-from medcycle.errors import BadCheckpoint, TrainingFailed, UsageError
+from medcycle.errors import BadCheckpoint, DataError, TrainingFailed, UsageError
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import load_method, read_checkpoint
 from medcycle.training.journal import Journal
@@ -153,8 +154,10 @@ def test_a_run_is_not_overwritten(finished: Path, store: Store, tmp_path: Path) 
     with pytest.raises(UsageError, match="nothing to resume"):
         train(config(), store, tmp_path / "new", resume=True)
     assert not (tmp_path / "new").exists()
-    with pytest.raises(UsageError, match="other data"):
-        train(config(), replace(store, key="another"), finished, resume=True)
+    changed = replace(store.mr[0], record=replace(store.mr[0].record, voxels="others"))
+    for other in (replace(store, mr=store.mr[1:]), replace(store, mr=(changed, *store.mr[1:]))):
+        with pytest.raises(UsageError, match=r"other data \(mr000"):
+            train(config(), other, finished, resume=True)
     with pytest.raises(UsageError, match=r"network\.filters"):
         train(config("network.filters=8"), store, finished, resume=True)
 
@@ -174,11 +177,33 @@ def test_a_run_keeps_its_validation_patients(store: Store, tmp_path: Path) -> No
     train(config("training.max_steps=2", f"data.split_file={by_file}"), store, tmp_path / "run")
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert [case["name"] for case in manifest["split"]["validation"]["mr"]] == ["mr000"]
-    with pytest.raises(UsageError, match="another split"):
+    with pytest.raises(UsageError, match=r"data\.split_file can't change"):
         train(config("training.max_steps=4"), store, tmp_path / "run", resume=True)
     by_file.write_text("mr001: validation\n")
-    with pytest.raises(UsageError, match="another split"):
-        train(config("training.max_steps=4", f"data.split_file={by_file}"), store, tmp_path / "run", resume=True)
+    train(config("training.max_steps=4", f"data.split_file={by_file}"), store, tmp_path / "run", resume=True)
+    state = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.pt")
+    assert state["step"] == 4
+    assert list(state["trained_on"]["mr"]) == ["mr001"]  # as it began
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["training"]["max_steps"] == 4
+
+
+def test_a_run_goes_on_with_its_cases_when_the_store_has_grown(finished: Path, store: Store, tmp_path: Path) -> None:
+    for name in ("plain", "run"):
+        shutil.copytree(finished, tmp_path / name)
+    train(config("training.max_steps=8"), store, tmp_path / "plain", resume=True)
+    later = replace(store.mr[0], record=replace(store.mr[0].record, name="later", voxels="others"))
+    grown = replace(store, key="another", mr=(*store.mr, replace(later, folder=store.mr[0].folder / "later")))
+    train(config("training.max_steps=8"), grown, tmp_path / "run", resume=True)
+    one, other = (load_method(run / "checkpoints" / "last.pt").method for run in (tmp_path / "plain", tmp_path / "run"))
+    for name, tensor in one.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_can_begin_anew(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no slice"):
+        train(config("data.min_body_fraction=0.99"), store, tmp_path / "run")
+    assert train(config(), store, tmp_path / "run").step == 6
+    assert [row["step"] for row in rows(tmp_path / "run")] == ["2", "4", "6"]
 
 
 def test_minutes_end_a_run(store: Store, tmp_path: Path) -> None:
