@@ -48,6 +48,9 @@ class DataConfig(Section):
         (1.0, 1.0, None), description="voxel size (mm) right-left, front-back, foot-head; null keeps the volume's own"
     )
     plane: Literal["axial", "coronal", "sagittal"] = Field("axial", description="the slices that 2D networks work on")
+    slices: Positive = Field(
+        1, description="neighbouring slices that a 2D network sees at once, odd (2.5D); the middle one is kept"
+    )
     patch_size: tuple[Positive, ...] = Field((256, 256), description="pixels (2D) or voxels (3D) of a training patch")
     hu_window: tuple[float, float] = Field((-1024.0, 2000.0), description="Hounsfield units that map to -1 and +1")
     soft_tissue: tuple[float, float] | None = Field(
@@ -170,8 +173,10 @@ class Config(Section):
             )
         if any(size % 4 or size < 32 for size in self.data.patch_size):
             raise ValueError(f"data.patch_size {list(self.data.patch_size)} needs multiples of 4, 32 or more")
-        if self.network.spatial_dims == 3 and self.data.plane != "axial":
-            raise ValueError(f"data.plane {self.data.plane} is for network.spatial_dims: 2; leave it axial")
+        if self.network.spatial_dims == 3 and (self.data.plane, self.data.slices) != ("axial", 1):
+            raise ValueError("data.plane and data.slices are for network.spatial_dims: 2; leave them axial and 1")
+        if self.data.slices % 2 == 0:
+            raise ValueError(f"data.slices {self.data.slices} has no middle; give an odd number")
         ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
         if list(ends) != sorted(set(ends)):
             raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")

@@ -44,6 +44,7 @@ def test_overrides_are_yaml() -> None:
         ("training.betas=[", "YAML"),
         ("data.patch_size=[64, 64, 64]", "spatial_dims"),
         ("data.patch_size=[64, 66]", "multiples of 4"),
+        ("data.slices=2", "no middle"),
         ("data.hu_window=[100, -100]", "hu_window"),
         ("data.soft_tissue=[-2000, 200]", "soft tissue inside"),
         ("method.name=magic", "cyclegan"),

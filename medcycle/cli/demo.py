@@ -40,7 +40,7 @@ SPACING = 3.0
 COMMANDS = """\
 The same with your own scans:
   medcycle inspect MR_FOLDER CT_FOLDER
-  medcycle train head_mr_ct_2d_cpu --mr MR_FOLDER --ct CT_FOLDER --output runs/first
+  medcycle train auto --mr MR_FOLDER --ct CT_FOLDER --output runs/first
   medcycle synthesize runs/first NEW_MR OUTPUT --format both"""
 
 

@@ -18,7 +18,7 @@ from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
 from medcycle.volume import Array
 
-__all__ = ["UnpairedPatches", "preview_pairs"]
+__all__ = ["UnpairedPatches", "neighbours", "preview_pairs"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -43,7 +43,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         self.length = length
         self.seed = seed
         self.sizes = config.patch_size
-        self.spatial_dims = len(config.patch_size)
+        self.slices = config.slices
         self.flip = config.flip and config.plane != "sagittal"  # whose slices have no left and right
         self.cases = {"source": _usable(store.mr, config), "target": _usable(store.ct, config)}
         self.affine = _affine(config)
@@ -54,7 +54,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """A `source` (MR) and a `target` (CT) patch, float32 in [−1, 1], and the `body` of the target, booleans.
 
-        All have the shape (1, *patch_size).
+        All have the shape (slices, *patch_size).
         """
         if not 0 <= index < self.length:
             raise IndexError(index)
@@ -67,46 +67,63 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
     def _draw(
         self, cases: Sequence[tuple[StoredCase, list[int]]], random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
-        case, slices = cases[int(random.integers(len(cases)))]
-        position = slices[int(random.integers(len(slices)))]
-        image, body = (_plane(array, position, self.spatial_dims) for array in (case.image, case.body))
+        case, positions = cases[int(random.integers(len(cases)))]
+        position = positions[int(random.integers(len(positions)))]
         corner = [
             int(random.integers(length - size + 1)) if length > size else (length - size) // 2
-            for length, size in zip(image.shape, self.sizes, strict=True)
+            for length, size in zip(case.image.shape, self.sizes, strict=False)
         ]
         flip = self.flip and random.random() < 0.5
         # only the patch is read from the disk, and turned into floats
         patch, inside = (
-            _cropped(array, corner, self.sizes, outside, flip) for array, outside in ((image, -1.0), (body, False))
+            _cut(array, position, self.slices, corner, self.sizes, outside, flip)
+            for array, outside in ((case.image, -1.0), (case.body, False))
         )
         if not self.affine:
-            return torch.from_numpy(patch)[None], torch.from_numpy(inside)[None] > 0
+            return torch.from_numpy(patch), torch.from_numpy(inside) > 0
         self.affine.set_random_state(seed=int(random.integers(2**31)))
-        both = torch.from_numpy(np.stack([patch, 2 * inside - 1]))  # −1 is what lies outside
-        patch, inside = _plain(self.affine(both)).clamp(-1, 1)
-        return patch[None].contiguous(), inside[None] > 0
+        both = torch.from_numpy(np.concatenate([patch, 2 * inside - 1]))  # −1 is what lies outside
+        moved = _plain(self.affine(both)).clamp(-1, 1)
+        return moved[: len(patch)].contiguous(), moved[len(patch) :] > 0
 
 
 def preview_pairs(store: Store, config: DataConfig, count: int = 3) -> tuple[Tensor, Tensor]:
     """Fixed MR and CT patches to look at, from the middle of up to `count` cases of each, without augmentation.
 
     Returns:
-        MR and CT, each of shape (pairs, 1, *patch_size).
+        MR and CT, each of shape (pairs, slices, *patch_size).
     """
     size = config.patch_size
     pairs = list(zip(_usable(store.mr, config), _usable(store.ct, config), strict=False))[:count]
     columns = []
     for cases in zip(*pairs, strict=True):
-        images = [_plane(case.image, slices[len(slices) // 2], len(size)) for case, slices in cases]
-        middles = [[(n - wanted) // 2 for n, wanted in zip(image.shape, size, strict=True)] for image in images]
-        patches = [_cropped(image, middle, size, -1.0) for image, middle in zip(images, middles, strict=True)]
-        columns.append(torch.from_numpy(np.stack(patches))[:, None])
+        patches = []
+        for case, positions in cases:
+            corner = [(n - wanted) // 2 for n, wanted in zip(case.image.shape, size, strict=False)]
+            patches.append(_cut(case.image, positions[len(positions) // 2], config.slices, corner, size, -1.0))
+        columns.append(torch.from_numpy(np.stack(patches)))
     return columns[0], columns[1]
 
 
-def _plane(array: Array, position: int, spatial_dims: int) -> Array:
-    """A view of a slice, or for 3D of the whole array."""
-    return array[:, :, position] if spatial_dims == 2 else array
+def _cut(
+    array: Array,
+    position: int,
+    slices: int,
+    corner: Sequence[int],
+    sizes: Sequence[int],
+    outside: float,
+    flip: bool = False,
+) -> Floats:
+    """A slice and its neighbours, or for three sizes a part of the array; shape (slices, *sizes)."""
+    planes = [array]
+    if len(sizes) == 2:
+        planes = [array[:, :, number] for number in neighbours(position, slices, array.shape[2])]
+    return np.stack([_cropped(plane, corner, sizes, outside, flip) for plane in planes])
+
+
+def neighbours(position: int, slices: int, length: int) -> list[int]:
+    """The numbers of `slices` slices about a position, those beyond an end being the last one."""
+    return [min(max(position + step, 0), length - 1) for step in range(-(slices // 2), slices // 2 + 1)]
 
 
 def _cropped(array: Array, corner: Sequence[int], sizes: Sequence[int], outside: float, flip: bool = False) -> Floats:

@@ -43,6 +43,9 @@ LEAST_FILTERS = 16
 LARGEST_BATCH = 4
 """A step of twice the batch takes less than twice the time on a GPU, up to a few images."""
 
+MAX_NEIGHBOUR, MAX_NEIGHBOUR_RATIO = 3.0, 1.5
+"""mm between slices, and between MR and CT: beyond, neighbours show other things, or other ones in MR than in CT."""
+
 PASSES = 200
 """over all slices, as in Zhu et al. 2017."""
 
@@ -115,8 +118,7 @@ def plan(mr: Fingerprint, ct: Fingerprint, device: Device, given: Mapping[str, A
         given: dotted keys and their values that are set by hand. What follows from them is chosen accordingly.
     """
     by_hand: Choices = {key: (value, "set by hand") for key, value in (given or {}).items()}
-    dims = by_hand.get("network.spatial_dims", (None, ""))
-    against_3d = _against_3d(mr, ct, device) if dims[0] is None else {2: dims[1]}.get(dims[0], "")
+    against_3d = _against_3d(mr, ct, device, by_hand)
     shape = _slices(mr, ct, device, against_3d, by_hand) if against_3d else _patches(mr, ct, device, by_hand)
     choices = shape | _window(ct) | _method(device) | by_hand
     choices |= _fitted(choices, device) | by_hand
@@ -124,10 +126,12 @@ def plan(mr: Fingerprint, ct: Fingerprint, device: Device, given: Mapping[str, A
     return Plan(choices | _length(choices, mr, ct, device) | by_hand)
 
 
-def _against_3d(mr: Fingerprint, ct: Fingerprint, device: Device) -> str:
+def _against_3d(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choices) -> str:
     """Why not 3D, or an empty string."""
-    if device.kind != "cuda":
-        return "3D needs a GPU"
+    if "network.spatial_dims" in by_hand:
+        return "" if by_hand["network.spatial_dims"][0] == 3 else "set by hand"
+    if device.kind != "cuda" or by_hand.keys() & {"data.plane", "data.slices"}:
+        return "3D needs a GPU" if device.kind != "cuda" else "slices were set by hand"
     if min(mr.volumes, ct.volumes) < MIN_VOLUMES_3D:
         return f"3D needs {MIN_VOLUMES_3D} volumes of each; there are {mr.volumes} MR and {ct.volumes} CT"
     if (thickest := max(*mr.spacing, *ct.spacing)) > MAX_SLICE_3D:
@@ -154,11 +158,22 @@ def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, b
     return {
         "data.plane": (plane, "largest pixels, mm: " + ", ".join(f"{name} {size:.2g}" for name, size in sizes.items())),
         "data.spacing": (spacing, f"{why}; slices keep their own distance"),
+        "data.slices": _neighbours(mr, ct, device, PLANES[plane][2]),
         "data.patch_size": (sides, f"bodies reach {body[0]:.0f} by {body[1]:.0f} mm with a margin"),
         "network.spatial_dims": (2, against_3d),
         "network.blocks": (9 if max(sides) >= 256 else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017"),
         **_filters(32 if device.kind == "cpu" else 64),
     }
+
+
+def _neighbours(mr: Fingerprint, ct: Fingerprint, device: Device, across: int) -> tuple[int, str]:
+    """How many slices are seen at once, and why."""
+    low, high = sorted(one.spacing[across] for one in (mr, ct))
+    if device.kind == "cpu":
+        return 1, "neighbours take time; 3 or 5 for 2.5D"
+    if high > MAX_NEIGHBOUR or high > MAX_NEIGHBOUR_RATIO * low:
+        return 1, f"slices {low:.2g} and {high:.2g} mm apart are no neighbours alike; 3 or 5 for 2.5D"
+    return 3, f"2.5D: neighbours {low:.2g} and {high:.2g} mm away in MR and CT"
 
 
 def _patches(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choices) -> Choices:

@@ -220,8 +220,10 @@ def blurred(images: Tensor, strength: float, generator: torch.Generator) -> Tens
         sigma = strength * torch.rand(count, 1, generator=generator, device=images.device)
         kernel = torch.softmax(-(offsets**2) / (2 * sigma.clamp_min(0.05) ** 2), dim=1)
         shape = [count, 1, *(len(offsets) if other == axis else 1 for other in range(len(sizes)))]
-        padding = [radius if other == axis else 0 for other in range(len(sizes))]
-        result = convolve(result, kernel.reshape(shape), padding=padding, groups=count)
+        # the border's value beyond it: a body that goes on there must not turn dark
+        margins = [radius if other == axis else 0 for other in reversed(range(len(sizes))) for _ in range(2)]
+        padded = functional.pad(result, margins, mode="replicate")
+        result = convolve(padded, kernel.reshape(shape), groups=count)
     return result.transpose(0, 1)
 
 

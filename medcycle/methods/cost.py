@@ -32,7 +32,7 @@ def step_memory(config: Config, *, half_precision: bool = True) -> int:
     """
     with torch.device("meta"):
         method = build_method(config)
-        shape = (config.training.batch_size, 1, *config.data.patch_size)
+        shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
         batch = Batch(torch.empty(shape), torch.empty(shape), torch.empty(shape))
     parameters = {id(weight) for weight in method.parameters()}
     kept: dict[int, Tensor] = {}

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from medcycle.body import OUTSIDE, Modality
 from medcycle.config import Config
+from medcycle.data.patches import neighbours
 from medcycle.data.prepare import Prepared, prepare_volume
 from medcycle.errors import DataError
 from medcycle.intensity import IntensityMap
@@ -79,10 +80,12 @@ def _infer(prepared: Prepared, method: Method, config: Config, *, reverse: bool,
     framed = torch.full((1, 1, *sizes), -1.0)
     framed[0, 0][place] = torch.from_numpy(np.ascontiguousarray(prepared.image.array[taken]))
     inferer = _inferer(sizes, config, batch_size)
+    seen = [neighbours(position, config.data.slices, sizes[2]) for position in range(sizes[2])]
+    stacked = torch.cat([framed[..., list(row)] for row in zip(*seen, strict=True)], dim=1)
     with torch.inference_mode():
-        made = cast(Tensor, inferer(framed.to(device), partial(method.translate, reverse=reverse)))
+        made = cast(Tensor, inferer(stacked.to(device), partial(method.translate, reverse=reverse)))
     output = np.full(prepared.image.grid.shape, -1, dtype=np.float32)
-    output[taken] = made[0, 0][place].float().cpu().numpy()
+    output[taken] = made[0, config.data.slices // 2][place].float().cpu().numpy()
     return output
 
 

@@ -82,7 +82,7 @@ class Journal:
 def draw_preview(method: Method, batch: Batch, path: Path) -> None:
     """Draw a row for every pair of the batch: MR, synthetic CT and back; CT, synthetic MR and back.
 
-    3D patches are shown by their middle axial slice. All columns share the grey scale of [−1, 1].
+    3D patches, and neighbouring slices, are shown by the middle slice. All columns share the grey scale of [−1, 1].
     """
     with torch.no_grad():
         outputs = method(batch)
@@ -109,7 +109,7 @@ def draw_preview(method: Method, batch: Batch, path: Path) -> None:
 
 
 def _axial(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    array = image[0].float().cpu().numpy()
+    array = image[len(image) // 2].float().cpu().numpy()
     if array.ndim == 3:
         array = array[:, :, array.shape[2] // 2]
     return np.asarray(array.T[::-1, ::-1])  # anterior on top, the patient's right on the left, as radiologists look

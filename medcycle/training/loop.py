@@ -47,7 +47,7 @@ LAST = Path("checkpoints", "last.pt")
 UNCHANGING = {
     "network": None,
     "method": None,
-    "data": (*PREPARATION_KEYS, "validation_fraction", "folds", "fold", "split_file"),
+    "data": (*PREPARATION_KEYS, "slices", "validation_fraction", "folds", "fold", "split_file"),
 }
 """Sections of the configuration, or keys of theirs, that stay as they are when a run is resumed."""
 
@@ -206,7 +206,11 @@ class _Trainer:
         """Depends on the seed and the step alone, so that a resumed run sees the same."""
         seed = np.random.SeedSequence([self.config.training.seed, self.step]).generate_state(1, np.uint64)[0]
         self.random.manual_seed(int(seed))
-        return self.randomizer(target, body, self.random)
+        if self.config.data.slices == 1:
+            return self.randomizer(target, body, self.random)
+        # neighbouring slices are a thin volume: what CT does not show goes through all of them
+        volume, inside = (images.movedim(1, -1)[:, None] for images in (target, body))
+        return self.randomizer(volume, inside, self.random)[:, 0].movedim(-1, 1)
 
     def _preview_batch(self) -> Batch:
         source, target = preview_pairs(self.store, self.config.data)

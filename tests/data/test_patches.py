@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from medcycle.config import DataConfig
-from medcycle.data.patches import UnpairedPatches, preview_pairs
+from medcycle.data.patches import UnpairedPatches, neighbours, preview_pairs
 from medcycle.data.store import Store
 from medcycle.errors import DataError
 
@@ -79,3 +79,23 @@ def test_a_store_without_bodies(store: Store) -> None:
 def test_indices_beyond_the_end(store: Store) -> None:
     with pytest.raises(IndexError):
         UnpairedPatches(store, CONFIG, length=1, seed=0)[1]
+
+
+@pytest.mark.parametrize("rotation", [0, 20])
+def test_the_middle_of_neighbouring_slices_is_the_slice_itself(store: Store, rotation: float) -> None:
+    one = DataConfig(patch_size=(64, 64), max_rotation=rotation)
+    three = UnpairedPatches(store, one.model_copy(update={"slices": 3}), length=8, seed=0)
+    alone = UnpairedPatches(store, one, length=8, seed=0)
+    for index in range(8):
+        for name, patch in alone[index].items():
+            assert three[index][name].shape == (3, 64, 64)
+            torch.testing.assert_close(three[index][name][1:2], patch, rtol=0, atol=0)
+    assert any(not torch.equal(three[index]["source"][0], three[index]["source"][1]) for index in range(8))
+    assert preview_pairs(store, one.model_copy(update={"slices": 3}))[0].shape[1:] == (3, 64, 64)
+
+
+def test_neighbours_end_with_the_volume() -> None:
+    assert neighbours(4, 1, 9) == [4]
+    assert neighbours(4, 3, 9) == [3, 4, 5]
+    assert neighbours(0, 5, 9) == [0, 0, 0, 1, 2]
+    assert neighbours(8, 3, 9) == [7, 8, 8]

@@ -119,6 +119,17 @@ def test_slices_are_taken_in_the_sharp_plane() -> None:
     assert plan(sagittal, HEADS, GPU).config().data.patch_size == (224, 256)  # front-back by foot-head
 
 
+def test_neighbours_are_seen_where_they_are_alike() -> None:
+    def slices(across_mr: float, across_ct: float, device: Device) -> int:
+        mr, ct = (replace(HEADS, spacing=(1, 1, across), volumes=5) for across in (across_mr, across_ct))
+        return plan(mr, ct, device).config().data.slices
+
+    assert slices(1, 1.25, GPU) == 3
+    assert slices(1, 3, GPU) == 1  # the one above is another one in CT
+    assert slices(5, 5, GPU) == 1
+    assert slices(1, 1, CPU) == 1
+
+
 def test_axial_slices_unless_others_are_clearly_better() -> None:
     assert plan(replace(HEADS, spacing=(1, 1.05, 1)), HEADS, GPU).config().data.plane == "axial"
 
@@ -148,7 +159,8 @@ def test_what_is_set_by_hand_goes_before() -> None:
 
 
 def test_the_rest_follows_what_is_set_by_hand() -> None:
-    coronal = plan(HEADS, HEADS, GPU, {"data.plane": "coronal", "network.spatial_dims": 2}).config()
+    assert plan(HEADS, HEADS, GPU).config().network.spatial_dims == 3
+    coronal = plan(HEADS, HEADS, GPU, {"data.plane": "coronal"}).config()
     assert coronal.data.spacing == (1, None, 1)
     assert coronal.data.patch_size == (176, 256)  # right-left by foot-head
     fine = plan(HEADS, HEADS, GPU, {"network.spatial_dims": 2, "data.spacing": [0.75, 0.75, None]}).config()

@@ -175,3 +175,9 @@ def test_scaling_by_mean_and_spread(store: Store) -> None:
     likeness = ContrastRandomizer(store.ct[0].intensity, plain, by_spread=True)(target, body, seeded())
     assert likeness[body].mean() == pytest.approx(0.1, abs=0.1)
     assert (likeness[~body] == -1).all()
+
+
+def test_a_body_that_goes_on_beyond_the_patch_does_not_turn_dark_there() -> None:
+    for sizes in ((24, 24), (24, 24, 3)):
+        even = torch.ones(2, 1, *sizes)
+        torch.testing.assert_close(blurred(even, 2.0, seeded()), even)

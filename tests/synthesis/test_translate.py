@@ -118,3 +118,35 @@ def test_an_input_gets_the_scale_of_the_training_data() -> None:
     made = synthesize(mr, replace(plain, intensity=intensity), "ct")
     mapped = INTENSITY["ct"].forward(made.volume.array[made.body.array])
     np.testing.assert_allclose(np.percentile(mapped, range(10, 100, 10)), standard[1:-1], atol=0.01)
+
+
+class Middle(nn.Module):
+    """Marks all slices but the middle one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        marked = torch.ones_like(x)
+        marked[:, x.shape[1] // 2] = x[:, x.shape[1] // 2]
+        return marked
+
+
+@pytest.mark.parametrize("slices", [3, 5])
+def test_of_neighbouring_slices_the_middle_one_is_kept(slices: int) -> None:
+    mr = HEAD.mr(head_grid((60, 70, 9), (3, 3, 16)))
+    made = synthesize(mr, saved(Middle(), Middle(), f"data.slices={slices}"), "ct")
+    plain = synthesize(mr, saved(nn.Identity(), nn.Identity()), "ct")
+    np.testing.assert_array_equal(made.volume.array, plain.volume.array)
+
+
+class Above(nn.Module):
+    """Gives every slice the one above it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x[:, 1:], x[:, -1:]], dim=1)
+
+
+def test_neighbours_are_those_of_the_volume() -> None:
+    mr = HEAD.mr(head_grid((60, 70, 9), (3, 3, 16)))
+    config = ["data.slices=3", "data.spacing=[null, null, null]"]
+    made, plain = (synthesize(mr, saved(net, net, *config), "ct") for net in (Above(), Middle()))
+    both = made.body.array[:, :, :-1] & made.body.array[:, :, 1:]
+    np.testing.assert_array_equal(made.volume.array[:, :, :-1][both], plain.volume.array[:, :, 1:][both])

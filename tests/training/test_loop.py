@@ -252,3 +252,16 @@ def test_signals_save_and_end_cleanly(store: Store, tmp_path: Path, number: sign
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert f"{step + 2} steps" in finish.stdout
+
+
+def test_neighbouring_slices_are_trained_on_and_gone_on_with(store: Store, tmp_path: Path) -> None:
+    thin = ["data.slices=3", "method.anchor_weight=10", "training.warm_start=0.5", "training.max_steps=6"]
+    train(config(*thin), store, tmp_path / "one")
+    train(config(*thin, "training.max_minutes=0.0001"), store, tmp_path / "two")
+    train(config(*thin), store, tmp_path / "two", resume=True)
+    one, other = (load_method(tmp_path / run / "checkpoints" / "last.pt").method for run in ("one", "two"))
+    assert next(one.parameters()).shape[1] == 3
+    assert one.translate(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
+    assert rows(tmp_path / "one")[-1]["anchor_target"]
+    assert [row["step"] for row in rows(tmp_path / "two")] == ["2", "4", "6"]
+    assert other.translate(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
