@@ -114,11 +114,17 @@ def _cut(
     outside: float,
     flip: bool = False,
 ) -> Floats:
-    """A slice and its neighbours, or for three sizes a part of the array; shape (slices, *sizes)."""
+    """A slice and its neighbours, or for three sizes a part of the array; shape (slices, *sizes).
+
+    Float32 from `corner` on, `outside` beyond the array; mirrored left to right with `flip`.
+    """
     planes = [array]
     if len(sizes) == 2:
         planes = [array[:, :, number] for number in neighbours(position, slices, array.shape[2])]
-    return np.stack([_cropped(plane, corner, sizes, outside, flip) for plane in planes])
+    result = np.full((len(planes), *sizes), outside, dtype=np.float32)
+    for part, plane in zip(result, planes, strict=True):
+        _crop(plane, corner, part[::-1] if flip else part)
+    return result
 
 
 def neighbours(position: int, slices: int, length: int) -> list[int]:
@@ -126,15 +132,12 @@ def neighbours(position: int, slices: int, length: int) -> list[int]:
     return [min(max(position + step, 0), length - 1) for step in range(-(slices // 2), slices // 2 + 1)]
 
 
-def _cropped(array: Array, corner: Sequence[int], sizes: Sequence[int], outside: float, flip: bool = False) -> Floats:
-    """Float32 of the sizes from `corner` on, `outside` beyond the array; mirrored left to right with `flip`."""
-    taken = tuple(
-        slice(max(0, start), min(start + size, n)) for start, size, n in zip(corner, sizes, array.shape, strict=True)
-    )
+def _crop(array: Array, corner: Sequence[int], result: Floats) -> None:
+    """Write what the array has from `corner` on into `result`, which keeps its values beyond the array."""
+    shapes = list(zip(corner, result.shape, array.shape, strict=True))
+    taken = tuple(slice(max(0, start), min(start + size, n)) for start, size, n in shapes)
     place = tuple(slice(part.start - start, part.stop - start) for part, start in zip(taken, corner, strict=True))
-    result = np.full(sizes, outside, dtype=np.float32)
-    (result[::-1] if flip else result)[place] = array[taken]
-    return result
+    result[place] = array[taken]
 
 
 def _plain(patch: Any) -> Tensor:
