@@ -86,7 +86,7 @@ class Registration:
 
     def place(self, moving: Volume) -> Volume:
         """The moving volume in the fixed one's space: the same voxels with another affine."""
-        return Volume(moving.array, Grid(moving.grid.shape, self.matrix @ moving.grid.affine))
+        return _placed(moving, self.matrix)
 
 
 def register_rigid(
@@ -206,9 +206,13 @@ def _matrix(transform: sitk.Euler3DTransform) -> npt.NDArray[np.float64]:
     return matrix
 
 
+def _placed(volume: Volume, matrix: npt.NDArray[np.float64]) -> Volume:
+    return Volume(volume.array, Grid(volume.grid.shape, matrix @ volume.grid.affine))
+
+
 def _outlines(fixed: Volume, moving: Volume, matrix: npt.NDArray[np.float64]) -> tuple[float, float]:
     """`skin_distance` and `shared` of two body masks."""
-    placed = Volume(moving.array, Grid(moving.grid.shape, matrix @ moving.grid.affine))
+    placed = _placed(moving, matrix)
     other = resample_mask(placed, fixed.grid).array
     seen = resample_mask(placed.with_array(np.ones_like(placed.array)), fixed.grid).array
     voxel = abs(np.linalg.det(fixed.grid.affine[:3, :3])), abs(np.linalg.det(moving.grid.affine[:3, :3]))

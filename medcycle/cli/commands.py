@@ -81,18 +81,19 @@ def train(
     """Train on two folders of scans, or on a prepared store."""
     from medcycle.data.automatic import keep_plan, settings_for
     from medcycle.data.catalogue import open_scans, store_for_training
-    from medcycle.training import loop
+    from medcycle.training.loop import train as train_on
+    from medcycle.training.run_folder import require_run_folder, store_of_run
 
-    loop.require_run_folder(output, resume=resume)
+    require_run_folder(output, resume=resume)
     if resume and store is None:
-        store, mr, ct = loop.store_of_run(output), None, None  # not what the folders hold by now
+        store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular)
     settings, plan = settings_for(config, overrides or (), scans, known=output)
     prepared = store_for_training(settings.data, scans, output)
     if plan:
         typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
     typer.echo(f"training on {len(prepared.mr)} MR and {len(prepared.ct)} CT, prepared in {prepared.root}")
-    result = loop.train(settings, prepared, output, resume=resume)
+    result = train_on(settings, prepared, output, resume=resume)
     typer.echo(
         f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
         f"saved in {result.checkpoint}, previews in {output / 'previews'}"

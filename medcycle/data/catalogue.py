@@ -115,7 +115,7 @@ def _enough(volumes: int) -> int:
 
 @contextmanager
 def _room(root: Path) -> Iterator[None]:
-    """A folder for a store: a new or empty one, which is left as it was if nothing can be used, or one to go on with.
+    """A folder for a store: a new or empty one, which is left as it was if no case was prepared, or one to go on with.
 
     A new one is marked as unfinished; a finished one is when its first case changes.
     """
@@ -131,7 +131,7 @@ def _room(root: Path) -> Iterator[None]:
     try:
         yield
     except DataError:
-        if fresh:
+        if fresh and not any(root.glob("*/*/case.json")):
             shutil.rmtree(root, ignore_errors=True)
             if existed:
                 root.mkdir()

@@ -14,7 +14,16 @@ from medcycle.errors import EmptyFolder, UsageError
 from medcycle.io.discover import Source, discover
 from medcycle.io.files import require_exists
 
-__all__ = ["PREPARATION_KEYS", "Cohort", "case_key", "cohort_key", "find_cohort", "place_key", "preparation_of"]
+__all__ = [
+    "PREPARATION_KEYS",
+    "Cohort",
+    "case_key",
+    "cohort_key",
+    "find_cohort",
+    "pair_key",
+    "place_key",
+    "preparation_of",
+]
 
 PREPARATION_KEYS = {
     *("plane", "spacing", "hu_window", "soft_tissue", "soft_tissue_share"),
@@ -83,8 +92,17 @@ def cohort_key(cohort: Cohort, config: DataConfig) -> str:
 
 def case_key(source: Source, config: DataConfig, standard: tuple[float, ...] | None) -> str:
     """The same digest of one volume, and of the scale of the MR if there is one."""
+    return _digest([STORE_VERSION, preparation_of(config), standard, *_identity(source)])
+
+
+def pair_key(fixed: Source, moving: Source) -> str:
+    """A digest of the files of two volumes."""
+    return _digest([_identity(fixed), _identity(moving)])
+
+
+def _identity(source: Source) -> list[object]:
     files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
-    return _digest([STORE_VERSION, preparation_of(config), standard, source.name, source.resample_irregular, files])
+    return [source.name, source.resample_irregular, files]
 
 
 def place_key(cohort: Cohort, config: DataConfig) -> str:

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from medcycle.body import OUTSIDE, Modality
-from medcycle.data.cohort import find_cohort
+from medcycle.data.cohort import find_cohort, pair_key
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, UsageError
 from medcycle.io.discover import Source
@@ -38,8 +38,8 @@ def register_cohort(
     """Bring each patient's CT onto the grid of the MR, or the reverse, and write what can be trusted.
 
     `output` gets `NAME.nii.gz`, named as the volume whose grid it has; `NAME.png`, a picture of both, drawn of what is
-    not trusted too; and `registration.json`, the matrix and quality of each. Pairs that it tells of already, from a
-    call that was interrupted, are not registered again.
+    not trusted too; and `registration.json`, the matrix and quality of each. Pairs of the same files that an earlier
+    call has written are not registered again.
 
     Args:
         mr: a volume or a folder of them.
@@ -60,8 +60,10 @@ def register_cohort(
     pairs, refused = match_patients(cohort.mr, cohort.ct, onto=onto)
     with ProgressLine("registering", len(pairs)) as progress:
         for fixed, moving in pairs:
-            if fixed.name not in found:
-                found[fixed.name] = _register(fixed, moving, output, onto)
+            key, target = pair_key(fixed, moving), output / f"{fixed.name}.nii.gz"
+            if found.get(fixed.name, {}).get("key") != key or not target.is_file():
+                target.unlink(missing_ok=True)  # of an earlier call with other files
+                found[fixed.name] = {"key": key} | _register(fixed, moving, output, onto)
                 write_text(output / REPORT, json.dumps(found, indent=1, allow_nan=False))
             progress.advance(fixed.name)
     refused |= {fixed.name: found[fixed.name]["refused"] for fixed, _ in pairs if found[fixed.name]["refused"]}
@@ -114,7 +116,7 @@ def match_patients(
 
 
 def _told_before(output: Path) -> dict[str, dict[str, Any]]:
-    """What an interrupted call told of the pairs that it finished; empty for a new folder."""
+    """What an earlier call told of the pairs that it finished; empty for a new folder."""
     if output.is_file() or (output.is_dir() and any(output.iterdir()) and not (output / REPORT).is_file()):
         raise UsageError(f"{output}: not empty; give a new folder")
     try:

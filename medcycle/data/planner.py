@@ -7,12 +7,14 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
 
 from medcycle.config import Config, parse_config
 from medcycle.data.fingerprint import Fingerprint
+from medcycle.data.prepare import AXES
 from medcycle.methods.cost import step_memory
 
 __all__ = ["Device", "Plan", "plan"]
@@ -20,8 +22,8 @@ __all__ = ["Device", "Plan", "plan"]
 Choices = dict[str, tuple[Any, str]]
 """A dotted key of the configuration: its value, and why."""
 
-PLANES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
-"""The axes of right-left, front-back and foot-head that lie in a plane, and the one across it."""
+PLANES = {plane: tuple("RAS".index(axis) for axis in axes) for plane, axes in AXES.items()}
+"""Which of right-left, front-back and foot-head lie in a plane, and the one across it."""
 
 MARGIN = 1.05
 """of the body's extent: nine of ten bodies fit, and heads nod."""
@@ -130,15 +132,19 @@ def _against_3d(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choic
     """Why not 3D, or an empty string."""
     if "network.spatial_dims" in by_hand:
         return "" if by_hand["network.spatial_dims"][0] == 3 else "set by hand"
-    if device.kind != "cuda" or by_hand.keys() & {"data.plane", "data.slices"}:
-        return "3D needs a GPU" if device.kind != "cuda" else "slices were set by hand"
-    if min(mr.volumes, ct.volumes) < MIN_VOLUMES_3D:
-        return f"3D needs {MIN_VOLUMES_3D} volumes of each; there are {mr.volumes} MR and {ct.volumes} CT"
-    if (thickest := max(*mr.spacing, *ct.spacing)) > MAX_SLICE_3D:
-        return f"slices of {thickest:.2g} mm are too thick for 3D"
-    if _side_3d(device) is None:
+    thickest = max(*mr.spacing, *ct.spacing)
+    obstacles = {
+        "slices were set by hand": bool(by_hand.keys() & {"data.plane", "data.slices"}),
+        "3D needs a GPU": device.kind != "cuda",
+        f"3D needs {MIN_VOLUMES_3D} volumes of each; there are {mr.volumes} MR and {ct.volumes} CT": (
+            min(mr.volumes, ct.volumes) < MIN_VOLUMES_3D
+        ),
+        f"slices of {thickest:.2g} mm are too thick for 3D": thickest > MAX_SLICE_3D,
+    }
+    against = next((why for why, holds in obstacles.items() if holds), "")
+    if not against and _side_3d(device) is None:
         return f"3D patches of {SIDES_3D[-1]} voxels don't fit on a {device}"
-    return ""
+    return against
 
 
 def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, by_hand: Choices) -> Choices:
@@ -265,6 +271,7 @@ def _multiple(voxels: float) -> int:
     return max(32, 16 * math.ceil(voxels / 16))
 
 
+@cache
 def _side_3d(device: Device) -> int | None:
     """The side of the largest 3D patch that fits, if one does."""
     for side in SIDES_3D:

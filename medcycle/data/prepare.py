@@ -18,7 +18,7 @@ from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, 
 from medcycle.resample import respace, slabs
 from medcycle.volume import Grid, Volume
 
-__all__ = ["Prepared", "hounsfield_map", "mr_landmarks", "prepare_volume"]
+__all__ = ["AXES", "Prepared", "hounsfield_map", "mr_landmarks", "prepare_volume"]
 
 
 AXES = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR"}

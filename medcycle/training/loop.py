@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import platform
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import monai
 import numpy as np
 import torch
 import yaml
@@ -19,37 +16,34 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Subset
 
-from medcycle import __version__
 from medcycle.config import Config
-from medcycle.data.cohort import PREPARATION_KEYS
 from medcycle.data.patches import UnpairedPatches, preview_pairs
 from medcycle.data.randomize import ContrastRandomizer
-from medcycle.data.split import describe_split, part_of, split_store
+from medcycle.data.split import split_store
 from medcycle.data.store import Store
-from medcycle.errors import BadCheckpoint, UsageError
+from medcycle.errors import BadCheckpoint
 from medcycle.intensity import IntensityMap, typical_map
 from medcycle.io.files import write_text
 from medcycle.methods.base import Batch, Method
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, read_checkpoint, save_method
+from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.progress import ProgressLine
 from medcycle.training.average import WeightAverage
 from medcycle.training.journal import Journal, draw_preview
 from medcycle.training.pool import ImagePool
+from medcycle.training.run_folder import (
+    LAST,
+    cases_begun_on,
+    require_run_folder,
+    state_to_resume,
+    voxels_of,
+    write_manifest,
+)
 from medcycle.training.runtime import make_fabric
 from medcycle.training.signals import StopRequest
 from medcycle.training.step import Optimizers, training_step, warm_start_step
 
-__all__ = ["TrainingResult", "learning_rate_factor", "require_run_folder", "store_of_run", "train"]
-
-LAST = Path("checkpoints", "last.pt")
-
-UNCHANGING = {
-    "network": None,
-    "method": None,
-    "data": (*PREPARATION_KEYS, "slices", "validation_fraction", "folds", "fold", "split_file"),
-}
-"""Sections of the configuration, or keys of theirs, that stay as they are when a run is resumed."""
+__all__ = ["TrainingResult", "learning_rate_factor", "train"]
 
 FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "warm_start_losses")
 
@@ -91,26 +85,14 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> T
     """
     require_run_folder(run, resume=resume)
     if resume:
-        state = _state_to_resume(config, run)
-        trainer = _Trainer(config, _begun_on(state, store, run), run, state)
+        state = state_to_resume(config, run)
+        trainer = _Trainer(config, cases_begun_on(state, store, run), run, state)
     else:
         training, validation = split_store(store, config.data)
         trainer = _Trainer(config, training, run, None)
-        write_text(run / "manifest.json", json.dumps(_manifest(store, training, validation), indent=1))
+        write_manifest(run, store, training, validation)
     write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     return trainer.run_to_end()
-
-
-def store_of_run(run: Path) -> Path:
-    """The store that a run was begun on. Raises `UsageError` if there is no run, or its store is gone."""
-    require_run_folder(run, resume=True)
-    try:
-        root = Path(json.loads((run / "manifest.json").read_text(encoding="utf-8"))["store"]["path"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{run / 'manifest.json'}: can't be read ({error}); give --store") from error
-    if not root.is_dir():
-        raise UsageError(f"{root}: the store of {run} is no longer there; give --store")
-    return root
 
 
 def learning_rate_factor(progress: float) -> float:
@@ -231,7 +213,7 @@ class _Trainer:
 
     def _save(self) -> Path:
         extra = {
-            "trained_on": _voxels(self.store),
+            "trained_on": voxels_of(self.store),
             "elapsed_seconds": self.elapsed,
             "optimizers": {
                 "generators": self.optimizers.generators.state_dict(),
@@ -261,58 +243,6 @@ class _Trainer:
             raise BadCheckpoint(f"{self.run}: the checkpoint doesn't fit this configuration ({reason})") from error
 
 
-def require_run_folder(run: Path, *, resume: bool) -> None:
-    """Raise `UsageError` if `run` holds a run and `resume` is off, or holds none and it is on, or is a file.
-
-    A run that ended before its first checkpoint is none.
-    """
-    if run.is_file():
-        raise UsageError(f"{run}: a file; give a folder for the run")
-    if resume and not (run / LAST).is_file():
-        raise UsageError(f"{run / LAST}: nothing to resume; leave out --resume")
-    began = (run / "manifest.json").is_file() and not (run / LAST).is_file()  # and ended before its first checkpoint
-    if not resume and run.is_dir() and any(run.iterdir()) and not began:
-        raise UsageError(f"{run}: not empty; pass --resume to go on with a run in it, or give another --output")
-
-
-def _state_to_resume(config: Config, run: Path) -> dict[str, Any]:
-    state = read_checkpoint(run / LAST)
-    for section, names in UNCHANGING.items():
-        saved, given = state["config"][section], getattr(config, section).model_dump(mode="json")
-        changed = [f"{section}.{key}" for key in given if key in (names or given) and saved.get(key) != given[key]]
-        if changed:
-            raise UsageError(f"{run}: {', '.join(changed)} can't change when a run is resumed; start a new run")
-    return state
-
-
-def _begun_on(state: dict[str, Any], store: Store, run: Path) -> Store:
-    """The cases that the run was begun on, whatever was added to the store since."""
-    now, then = _voxels(store), state.get("trained_on", {"mr": {}, "ct": {}})
-    gone = [name for kind in now for name, voxels in then[kind].items() if now[kind].get(name) != voxels]
-    if gone or not then["mr"]:
-        raise UsageError(
-            f"{run}: began on other data ({', '.join(gone[:5])} are gone or changed); restore them, or start a new run"
-        )
-    return part_of(
-        store, {case.folder for kind, cases in store.both().items() for case in cases if case.record.name in then[kind]}
-    )
-
-
 def _typical_intensity(store: Store) -> dict[str, IntensityMap]:
     """The map of all CT, and for MR the median range of the training volumes."""
     return {"ct": store.ct[0].intensity, "mr": typical_map([case.intensity for case in store.mr])}
-
-
-def _voxels(store: Store) -> dict[str, dict[str, str]]:
-    return {kind: {case.record.name: case.record.voxels for case in cases} for kind, cases in store.both().items()}
-
-
-def _manifest(store: Store, train: Store, validation: Store) -> dict[str, Any]:
-    return {
-        "medcycle": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "monai": monai.__version__,
-        "store": {"path": str(store.root.resolve()), "key": store.key},
-        "split": describe_split(train, validation),
-    }

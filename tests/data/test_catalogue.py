@@ -334,3 +334,18 @@ def test_a_wrong_split_is_said_before_or_without_stopping(cohort: Path, tmp_path
     made = prepare_cohort(sources, tmp_path / "store", CONFIG.model_copy(update={"validation_fraction": 0.99}))
     assert len(made.mr) == 2
     assert "no split yet" in caplog.text
+
+
+def test_a_lost_process_loses_no_work(cohort: Path, tmp_path, monkeypatch) -> None:
+    def lost(*_: object) -> None:
+        raise DataError("a process was ended from outside")
+
+    sources = find_cohort(cohort / "mr", cohort / "ct")
+    monkeypatch.setattr("medcycle.data.catalogue._without_duplicates", lost)
+    with pytest.raises(DataError, match="from outside"):
+        prepare_cohort(sources, tmp_path / "store", CONFIG)
+    monkeypatch.undo()
+    kept = times(tmp_path / "store" / "mr")
+    assert len(kept) == 6
+    prepare_cohort(sources, tmp_path / "store", CONFIG)
+    assert times(tmp_path / "store" / "mr") == kept

@@ -117,6 +117,22 @@ def test_an_interrupted_call_is_gone_on_with(patients: Path, tmp_path, monkeypat
     with pytest.raises(DataError, match="1 of 2 not registered, 1 written"):
         register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
     assert len(calls) == 3  # the first pair once, the second twice
+    with pytest.raises(DataError, match="1 of 2 not registered, 1 written"):
+        register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
+    assert len(calls) == 4  # what was refused is tried again
+
+
+def test_other_scans_of_the_same_name_are_registered_anew(patients: Path, tmp_path) -> None:
+    shutil.copytree(patients, tmp_path / "data")
+    mr, ct = (tmp_path / "data" / kind / f"sub-1_{end}.nii.gz" for kind, end in (("mr", "T1w"), ("ct", "ct")))
+    register_cohort(mr, ct, tmp_path / "out")
+    before = (tmp_path / "out" / "registration.json").read_text()
+    register_cohort(mr, ct, tmp_path / "out")
+    assert (tmp_path / "out" / "registration.json").read_text() == before
+    shutil.copy(patients / "ct" / "sub-2_ct.nii.gz", ct)
+    with pytest.raises(DataError, match="1 of 1 not registered"):
+        register_cohort(mr, ct, tmp_path / "out")
+    assert not (tmp_path / "out" / "sub-1_T1w.nii.gz").exists()
 
 
 def test_an_unreadable_volume_does_not_stop_the_others(patients: Path, tmp_path) -> None:

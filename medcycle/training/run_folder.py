@@ -1,0 +1,117 @@
+"""A run's folder: whether it may be written to, and what a run that goes on has to find in it."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import monai
+import torch
+
+from medcycle import __version__
+from medcycle.config import Config, parse_config
+from medcycle.data.cohort import PREPARATION_KEYS
+from medcycle.data.split import describe_split, part_of
+from medcycle.data.store import Store
+from medcycle.errors import UsageError
+from medcycle.io.files import write_text
+from medcycle.methods.saved import read_checkpoint
+
+__all__ = [
+    "LAST",
+    "cases_begun_on",
+    "require_run_folder",
+    "state_to_resume",
+    "store_of_run",
+    "voxels_of",
+    "write_manifest",
+]
+
+LAST = Path("checkpoints", "last.pt")
+
+UNCHANGING = {
+    "network": None,
+    "method": None,
+    "data": (*PREPARATION_KEYS, "slices", "validation_fraction", "folds", "fold", "split_file"),
+}
+"""Sections of the configuration, or keys of theirs, that stay as they are when a run is resumed."""
+
+
+def require_run_folder(run: Path, *, resume: bool) -> None:
+    """Raise `UsageError` if `run` holds a run and `resume` is off, or holds none and it is on, or is a file.
+
+    A run that ended before its first checkpoint is none.
+    """
+    if run.is_file():
+        raise UsageError(f"{run}: a file; give a folder for the run")
+    if resume and not (run / LAST).is_file():
+        raise UsageError(f"{run / LAST}: nothing to resume; leave out --resume")
+    began = (run / "manifest.json").is_file() and not (run / LAST).is_file()  # and ended before its first checkpoint
+    if not resume and run.is_dir() and any(run.iterdir()) and not began:
+        raise UsageError(f"{run}: not empty; pass --resume to go on with a run in it, or give another --output")
+
+
+def store_of_run(run: Path) -> Path:
+    """The store that a run was begun on. Raises `UsageError` if there is no run, or its store is gone."""
+    require_run_folder(run, resume=True)
+    try:
+        root = Path(json.loads((run / "manifest.json").read_text(encoding="utf-8"))["store"]["path"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{run / 'manifest.json'}: can't be read ({error}); give --store") from error
+    if not root.is_dir():
+        raise UsageError(f"{root}: the store of {run} is no longer there; give --store")
+    return root
+
+
+def state_to_resume(config: Config, run: Path) -> dict[str, Any]:
+    """The last checkpoint of a run that goes on.
+
+    Raises:
+        UsageError: if a setting that has to stay is another now.
+        BadCheckpoint: if the checkpoint is damaged.
+    """
+    state = read_checkpoint(run / LAST)
+    begun_with = parse_config(state.get("config") or {}, where=str(run / LAST)).model_dump(mode="json")
+    for section, names in UNCHANGING.items():
+        saved, given = begun_with[section], getattr(config, section).model_dump(mode="json")
+        changed = [f"{section}.{key}" for key in given if key in (names or given) and saved[key] != given[key]]
+        if changed:
+            raise UsageError(f"{run}: {', '.join(changed)} can't change when a run is resumed; start a new run")
+    return state
+
+
+def cases_begun_on(state: dict[str, Any], store: Store, run: Path) -> Store:
+    """The cases that the run was begun on, whatever was added to the store since.
+
+    Raises:
+        UsageError: if one is gone or has other voxels.
+    """
+    now, then = voxels_of(store), state.get("trained_on", {"mr": {}, "ct": {}})
+    gone = [name for kind in now for name, voxels in then[kind].items() if now[kind].get(name) != voxels]
+    if gone or not then["mr"]:
+        raise UsageError(
+            f"{run}: began on other data ({', '.join(gone[:5])} are gone or changed); restore them, or start a new run"
+        )
+    return part_of(
+        store, {case.folder for kind, cases in store.both().items() for case in cases if case.record.name in then[kind]}
+    )
+
+
+def voxels_of(store: Store) -> dict[str, dict[str, str]]:
+    """The hash of every case's voxels, by modality and name."""
+    return {kind: {case.record.name: case.record.voxels for case in cases} for kind, cases in store.both().items()}
+
+
+def write_manifest(run: Path, store: Store, train: Store, validation: Store) -> None:
+    """Write what a run is trained with and on."""
+    manifest = {
+        "medcycle": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "monai": monai.__version__,
+        "store": {"path": str(store.root.resolve()), "key": store.key},
+        "split": describe_split(train, validation),
+    }
+    write_text(run / "manifest.json", json.dumps(manifest, indent=1))
