@@ -207,8 +207,10 @@ def load_config(name_or_file: str, overrides: Sequence[str] = ()) -> Config:
     shipped = config_names()
     path = shipped.get(name_or_file) or Path(name_or_file)
     if not path.is_file():
-        hint = " (auto is for `prepare` and `train`, which plan one)" if name_or_file == "auto" else ""
-        raise ConfigError(f"{name_or_file}: no such configuration; give a file, or one of {', '.join(shipped)}{hint}")
+        raise ConfigError(
+            f"{name_or_file}: no such configuration; give a file, or one of {', '.join(shipped)}; or auto, to `prepare` "
+            "and `train`, which plan one"
+        )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -53,9 +53,10 @@ def prepare(
 ) -> None:
     """Vet two folders, plan a configuration for them, and prepare them for training."""
     from medcycle.data.automatic import keep_plan, settings_for
-    from medcycle.data.catalogue import prepare_cohort
+    from medcycle.data.catalogue import prepare_cohort, require_place
     from medcycle.data.cohort import find_cohort
 
+    require_place(store)
     cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
     settings, plan = settings_for(config, overrides or (), cohort, known=store)
     made = prepare_cohort(cohort, store, settings.data, workers=workers)

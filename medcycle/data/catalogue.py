@@ -29,7 +29,7 @@ from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
 
-__all__ = ["open_scans", "prepare_cohort", "store_for_training"]
+__all__ = ["open_scans", "prepare_cohort", "require_place", "require_settings", "store_for_training"]
 
 log = logging.getLogger(__name__)
 
@@ -119,11 +119,8 @@ def _room(root: Path) -> Iterator[None]:
 
     A new one is marked as unfinished; a finished one is when its first case changes.
     """
-    existed = root.exists()
-    fresh = not existed or (root.is_dir() and not any(root.iterdir()))
-    if not fresh and not (root / UNFINISHED).is_file() and not (root / "store.json").is_file():
-        # a folder of scans may hold `mr` and `ct` just as a store does: only the mark tells them apart
-        raise UsageError(f"{root}: not empty and not a store; give another folder")
+    require_place(root)
+    existed, fresh = root.exists(), _is_free(root)
     for torn in root.glob("*/.partial-*"):
         shutil.rmtree(torn)
     if not (root / "store.json").is_file():
@@ -136,6 +133,17 @@ def _room(root: Path) -> Iterator[None]:
             if existed:
                 root.mkdir()
         raise
+
+
+def require_place(root: Path) -> None:
+    """Raise `UsageError` unless a store can be made at `root`, or gone on with."""
+    # a folder of scans may hold `mr` and `ct` just as a store does: only the mark tells them apart
+    if not _is_free(root) and not (root / UNFINISHED).is_file() and not (root / "store.json").is_file():
+        raise UsageError(f"{root}: not empty and not a store; give another folder")
+
+
+def _is_free(root: Path) -> bool:
+    return not root.exists() or (root.is_dir() and not any(root.iterdir()))
 
 
 def _mark(root: Path) -> None:

@@ -280,6 +280,14 @@ def test_train_auto_on_two_folders(cohort: Path, tmp_path, capfd) -> None:
     assert "set by hand" in (store / "config.yaml").read_text()
 
 
+def test_a_wrong_place_is_found_before_the_work(cohort: Path, capfd) -> None:
+    folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct")]
+    assert execute(["prepare", str(cohort / "mr"), *folders]) == 2
+    said = capfd.readouterr().err
+    assert "not empty and not a store" in said
+    assert "measuring" not in said
+
+
 def test_auto_needs_something_to_plan_for(store, tmp_path, capfd) -> None:
     assert execute(["train", "auto", "--store", str(store.root), "--output", str(tmp_path / "run")]) == 2
     assert "prepared without a plan" in capfd.readouterr().err
