@@ -208,8 +208,8 @@ def load_config(name_or_file: str, overrides: Sequence[str] = ()) -> Config:
     path = shipped.get(name_or_file) or Path(name_or_file)
     if not path.is_file():
         raise ConfigError(
-            f"{name_or_file}: no such configuration; give a file, or one of {', '.join(shipped)}; or auto, to `prepare` "
-            "and `train`, which plan one"
+            f"{name_or_file}: no such configuration; give a file, or one of {', '.join(shipped)}; or auto, "
+            "to `prepare` and `train`, which plan one"
         )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}

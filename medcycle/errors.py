@@ -11,7 +11,8 @@
         ├── GridMismatch        two volumes that should share a grid do not
         ├── RegistrationFailed  two volumes that can't be brought onto each other
         ├── BadCheckpoint       not a checkpoint of medcycle, or a damaged one
-        └── TrainingFailed      the optimisation cannot go on
+        ├── TrainingFailed      the optimisation cannot go on
+        └── WorkerLost          a process was ended from outside
 
 Every message says what is wrong, where, and what to do, in one line.
 """
@@ -28,6 +29,7 @@ __all__ = [
     "TrainingFailed",
     "UnreadableFile",
     "UsageError",
+    "WorkerLost",
     "WrongModality",
 ]
 
@@ -82,3 +84,7 @@ class BadCheckpoint(DataError):
 
 class TrainingFailed(DataError):
     """The optimisation cannot go on, as when a loss is no longer finite."""
+
+
+class WorkerLost(DataError):
+    """A process that was ended from outside, as for lack of memory; what others finished is sound."""

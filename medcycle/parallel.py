@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from medcycle.errors import DataError
+from medcycle.errors import WorkerLost
 
 __all__ = ["parallel_map"]
 
@@ -32,6 +32,9 @@ def parallel_map(
         workers: processes; with 1, or few items, all is done in this one. A script that asks for more needs the usual
             `if __name__ == "__main__":`.
         together: items that go to a process at once.
+
+    Raises:
+        WorkerLost: if a process was ended from outside.
     """
     if workers <= 1 or len(items) < WORTH_IT * together:
         for item in items:
@@ -43,7 +46,7 @@ def parallel_map(
         try:
             yield from zip(items, pool.map(work, items, chunksize=together), strict=True)
         except BrokenProcessPool as error:
-            raise DataError(
+            raise WorkerLost(
                 "a process was ended from outside, perhaps for lack of memory; what is finished is kept, try again "
                 "with fewer --workers"
             ) from error

@@ -22,7 +22,7 @@ from medcycle.data.split import describe_split, read_split_file, split_store
 from medcycle.data.standard import learn_standard
 from medcycle.data.store import UNFINISHED, CaseRecord, Store, read_index, read_record, write_case
 from medcycle.data.vetting import compare_regions, read_trainable
-from medcycle.errors import DataError, MedcycleError, UsageError, WrongModality
+from medcycle.errors import DataError, MedcycleError, UsageError, WorkerLost, WrongModality
 from medcycle.io.discover import Source
 from medcycle.io.files import write_text
 from medcycle.parallel import parallel_map
@@ -115,7 +115,7 @@ def _enough(volumes: int) -> int:
 
 @contextmanager
 def _room(root: Path) -> Iterator[None]:
-    """A folder for a store: a new or empty one, which is left as it was if no case was prepared, or one to go on with.
+    """A folder for a store: a new or empty one, which is left as it was if nothing can be used, or one to go on with.
 
     A new one is marked as unfinished; a finished one is when its first case changes.
     """
@@ -127,8 +127,10 @@ def _room(root: Path) -> Iterator[None]:
         _mark(root)
     try:
         yield
+    except WorkerLost:
+        raise  # what is prepared is sound, and the next run goes on with it
     except DataError:
-        if fresh and not any(root.glob("*/*/case.json")):
+        if fresh:
             shutil.rmtree(root, ignore_errors=True)
             if existed:
                 root.mkdir()

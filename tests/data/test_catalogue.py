@@ -17,7 +17,7 @@ from medcycle.data.catalogue import open_scans, prepare_cohort, store_for_traini
 from medcycle.data.cohort import cohort_key, find_cohort
 from medcycle.data.store import CaseRecord, Store, StoredCase, write_case
 from medcycle.data.vetting import compare_regions
-from medcycle.errors import DataError, EmptyFolder, UsageError, WrongModality
+from medcycle.errors import DataError, EmptyFolder, UsageError, WorkerLost, WrongModality
 from medcycle.io import read_volume, write_nifti
 from medcycle.io.itk import to_itk
 from medcycle.volume import Grid, Volume
@@ -338,11 +338,11 @@ def test_a_wrong_split_is_said_before_or_without_stopping(cohort: Path, tmp_path
 
 def test_a_lost_process_loses_no_work(cohort: Path, tmp_path, monkeypatch) -> None:
     def lost(*_: object) -> None:
-        raise DataError("a process was ended from outside")
+        raise WorkerLost("a process was ended from outside")
 
     sources = find_cohort(cohort / "mr", cohort / "ct")
     monkeypatch.setattr("medcycle.data.catalogue._without_duplicates", lost)
-    with pytest.raises(DataError, match="from outside"):
+    with pytest.raises(WorkerLost):
         prepare_cohort(sources, tmp_path / "store", CONFIG)
     monkeypatch.undo()
     kept = times(tmp_path / "store" / "mr")
