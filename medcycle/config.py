@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -33,6 +33,8 @@ Positive = Annotated[int, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
 Spacing = Annotated[float, Field(gt=0, le=20)] | None
+Share = Annotated[float, Field(ge=0, le=1)]
+Family = Literal["t1", "t1 gradient echo", "t1 contrast", "t2", "pd", "flair", "stir", "dixon", "ute"]
 
 
 class Section(BaseModel):
@@ -86,32 +88,62 @@ class DataConfig(Section):
 class RandomizeConfig(Section):
     """The MR-like images that are made from CT by random tissue contrast."""
 
-    physical_share: float = Field(
-        0.5, ge=0, le=1, description="part of the contrasts that a sequence gives; the others are plain random"
+    rotation: float = Field(10.0, ge=0, le=180, description="largest rotation of the CT, degrees")
+    scaling: float = Field(0.1, ge=0, le=0.5, description="largest stretch, shear and shift, as fractions")
+    bending: float = Field(0.015, ge=0, le=0.2, description="strength of smooth deformations, as a part of the size")
+    filled_share: Share = Field(0.15, description="part of the images in which cavities are filled")
+    cut_share: Share = Field(0.1, description="part of the images that a field of view cuts off")
+    thickness: tuple[AboveZero, AboveZero] = Field((1.0, 6.0), description="range of the slice thickness, mm (2D)")
+    thick_share: Share = Field(0.5, description="part of the images that are thick slices; the others are thin")
+    families: tuple[Family, ...] = Field(
+        get_args(Family), min_length=1, description="the kinds of sequences that contrasts are drawn from"
     )
+    physical_share: Share = Field(
+        0.5, description="part of the contrasts that a sequence gives; the others are plain random"
+    )
+    suppressed_share: Share = Field(0.33, description="part of the sequences with suppressed fat")
     structure_scale: tuple[Positive, Positive] = Field(
         (3, 12), description="size, voxels, of shapes in soft tissue that CT does not show"
     )
+    templates: Share = Field(0.3, description="part of the images with the structure of a generated brain instead")
+    vessels: Share = Field(0.5, description="how visible vessels and septa are that CT does not show, at most")
     texture: float = Field(0.08, ge=0, le=1, description="fine variation of the signal within a tissue")
+    shift: int = Field(2, ge=0, description="largest chemical shift of fat, voxels")
+    shift_share: Share = Field(0.2, description="part of the images with a chemical shift")
+    void_share: Share = Field(0.03, description="part of the images with a void as of metal")
+    void_size: tuple[AboveZero, AboveZero] = Field((0.02, 0.08), description="its radius, as parts of the image's size")
     bias: float = Field(0.3, ge=0, le=2, description="largest strength of the receive field, 0 for none")
     bias_scale: tuple[AboveZero, AboveZero] = Field((0.3, 0.8), description="its grain, as parts of the image's size")
     blur: float = Field(1.0, ge=0, le=5, description="largest blur along each axis, standard deviation in voxels")
+    ringing_share: Share = Field(0.2, description="part of the images with Gibbs ringing")
+    ringing_kept: float = Field(0.5, gt=0, le=1, description="least part of the spatial frequencies that it keeps")
+    ghost_share: Share = Field(0.1, description="part of the images with ghosts of motion")
+    ghosts: float = Field(0.2, ge=0, le=1, description="largest strength of ghosts, relative to the image")
     noise: float = Field(0.06, ge=0, le=1, description="largest Rician noise, relative to the brightest tissue")
-    gain: tuple[AboveZero, AboveZero] = Field((0.6, 1.1), description="random factor after the scaling to a percentile")
+    gain: tuple[AboveZero, AboveZero] = Field((0.6, 1.1), description="random factor after the scaling of preparation")
     gamma: float = Field(
         0.4, ge=0, le=2, description="largest exponent of the grey values is exp(gamma), least its inverse"
     )
+    air_weight: Weight = Field(1.0, description="how much an error in air within the body counts")
+    bone_weight: Weight = Field(1.0, description="how much an error in bone counts")
+    outside_weight: Weight = Field(0.2, description="how much an error outside the body counts")
 
 
 class NetworkConfig(Section):
     """The generators and discriminators."""
 
-    name: Literal["resnet"] = Field("resnet", description="the generator")
+    name: Literal["resnet", "unet"] = Field(
+        "resnet", description="the generator: CycleGAN's residual one, or a U-Net, which learns faster"
+    )
     spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
     filters: Positive = Field(64, description="channels of the generator's first layer")
-    blocks: Positive = Field(9, description="residual blocks; 6 and 9 are usual")
+    blocks: Positive = Field(9, description="resnet: residual blocks; 6 and 9 are usual")
+    levels: int = Field(5, ge=2, le=8, description="unet: number of resolutions")
+    shuffle: Literal[1, 2, 4] = Field(
+        2, description="unet: side of the blocks of pixels that become channels; 2 is three times faster than 1"
+    )
     upsampling: Literal["transposed", "resize"] = Field(
-        "resize", description="transposed convolution, or interpolation and convolution (no checkerboards)"
+        "resize", description="resnet: transposed convolution, or interpolation and convolution (no checkerboards)"
     )
     discriminator_filters: Positive = Field(64, description="channels of the discriminator's first layer")
     discriminator_layers: Positive = Field(3, description="strided layers of the PatchGAN; 3 see 70 pixels each")
@@ -120,12 +152,29 @@ class NetworkConfig(Section):
 class MethodConfig(Section):
     """The method and the weights of its losses."""
 
-    name: Literal["cyclegan"] = Field("cyclegan", description="how the two directions are learned")
-    cycle_weight: Weight = Field(10.0, description="weight of the cycle loss")
-    identity_weight: Weight = Field(5.0, description="weight of the identity loss")
-    anchor_weight: Weight = Field(
-        0.0, description="weight of the L1 loss on MR-like images made from the CT by random contrast; 0 for none"
+    name: Literal["cyclegan", "randomized"] = Field(
+        "cyclegan",
+        description="cyclegan: both directions, from MR and CT; randomized: MR to CT, from CT alone",
     )
+    cycle_weight: Weight = Field(10.0, description="cyclegan: weight of the cycle loss")
+    identity_weight: Weight = Field(5.0, description="cyclegan: weight of the identity loss")
+    anchor_weight: Weight = Field(
+        0.0,
+        description="cyclegan: weight of the L1 loss on MR-like images made from the CT by random contrast; 0 for none",
+    )
+    l1_weight: Weight = Field(10.0, description="randomized: weight of the L1 loss")
+    gradient_weight: Weight = Field(0.0, description="randomized: weight of the loss on slopes; 0 for none")
+    adversarial_weight: Weight = Field(0.0, description="randomized: weight of the adversarial loss; 0 for none")
+
+    @property
+    def learns_from_pairs(self) -> bool:
+        """Whether pairs are made from CT."""
+        return self.name == "randomized" or self.anchor_weight > 0
+
+    @property
+    def needs_mr(self) -> bool:
+        """Whether there is nothing to learn without MR."""
+        return self.name != "randomized"
 
 
 class TrainingConfig(Section):
@@ -184,7 +233,7 @@ class Config(Section):
             raise ValueError(
                 f"data.fold is {self.data.fold}; of {self.data.folds} folds the last is {self.data.folds - 1}"
             )
-        if self.training.warm_start and not self.method.anchor_weight:
+        if self.training.warm_start and not self.method.learns_from_pairs:
             raise ValueError("training.warm_start needs a method.anchor_weight above 0, or set it to 0")
         return self
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from medcycle.data.store import Store
 
 __all__ = ["demo", "evaluate", "inspect", "prepare", "register", "synthesize", "train"]
 
@@ -42,8 +45,8 @@ def inspect(
 
 def prepare(
     store: Annotated[Path, typer.Argument(help="The store to make.")],
-    mr: Annotated[Path, typer.Option(help="Folder of MR volumes.")],
-    ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients or the same.")],
+    ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients than the MR or the same.")],
+    mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
     config: Annotated[str, typer.Option(help="A configuration's name or file, or auto: planned.")] = "auto",
     overrides: Overrides = None,
     workers: Annotated[
@@ -51,7 +54,7 @@ def prepare(
     ] = None,
     resample_irregular: Irregular = False,
 ) -> None:
-    """Vet two folders, plan a configuration for them, and prepare them for training."""
+    """Vet folders of scans, plan a configuration for them, and prepare them for training."""
     from medcycle.data.automatic import keep_plan, settings_for
     from medcycle.data.catalogue import prepare_cohort, require_place
     from medcycle.data.cohort import find_cohort
@@ -64,7 +67,12 @@ def prepare(
         typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
     elif config == "auto" and overrides:
         typer.echo(f"{store / 'config.yaml'}: planned before and kept; what else --set says is for `medcycle train`")
-    typer.echo(f"{store}: {len(made.mr)} MR and {len(made.ct)} CT prepared")
+    typer.echo(f"{store}: {_count(made)} prepared")
+
+
+def _count(store: Store) -> str:
+    counted = (f"{len(cases)} {kind.upper()}" for kind, cases in store.both().items() if cases)
+    return " and ".join(counted)
 
 
 def train(
@@ -72,14 +80,14 @@ def train(
         str, typer.Argument(help="A configuration's name or file, see `medcycle config list`; or auto: planned.")
     ],
     output: Annotated[Path, typer.Option(help="The run's folder.")],
-    mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes.")] = None,
+    mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
     ct: Annotated[Path | None, typer.Option(help="Folder of CT volumes.")] = None,
     store: Annotated[Path | None, typer.Option(help="A store that `medcycle prepare` made, instead.")] = None,
     overrides: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
     resample_irregular: Irregular = False,
 ) -> None:
-    """Train on two folders of scans, or on a prepared store."""
+    """Train on two folders of scans, on one of CT alone, or on a prepared store."""
     from medcycle.data.automatic import keep_plan, settings_for
     from medcycle.data.catalogue import open_scans, store_for_training
     from medcycle.training.loop import train as train_on
@@ -93,7 +101,7 @@ def train(
     prepared = store_for_training(settings.data, scans, output)
     if plan:
         typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
-    typer.echo(f"training on {len(prepared.mr)} MR and {len(prepared.ct)} CT, prepared in {prepared.root}")
+    typer.echo(f"training on {_count(prepared)}, prepared in {prepared.root}")
     result = train_on(settings, prepared, output, resume=resume)
     typer.echo(
         f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "

@@ -35,9 +35,18 @@ def settings_for(
 
     Raises:
         ConfigError: if there is no such configuration, or an override is wrong.
-        UsageError: for `auto` on a store that was prepared without.
+        UsageError: for `auto` on a store that was prepared without, and for scans without MR if it takes some.
         DataError: if there is nothing to plan for.
     """
+    settings, made = _settings(name, overrides, scans, known)
+    if settings.method.needs_mr and not scans.mr:
+        raise UsageError(f"method.name {settings.method.name} learns from MR; give --mr, or train head_ct_only")
+    return settings, made
+
+
+def _settings(
+    name: str, overrides: Sequence[str], scans: Store | Cohort, known: Path | None
+) -> tuple[Config, Plan | None]:
     if name != AUTO:
         return load_config(name, overrides), None
     if known and (known / PLAN).is_file():
@@ -46,6 +55,8 @@ def settings_for(
         if not (scans.root / PLAN).is_file():
             raise UsageError(f"{scans.root}: prepared without a plan; name the configuration it was prepared with")
         return load_config(str(scans.root / PLAN), overrides), None
+    if not scans.mr:
+        raise UsageError("auto plans for MR and CT; give --mr, or name a configuration for CT alone, as head_ct_only")
     given = dict(check_override(override) for override in overrides)
     made = plan(fingerprint(scans.mr, "mr"), fingerprint(scans.ct, "ct"), Device.here(), given)
     return made.config(), made

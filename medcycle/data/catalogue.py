@@ -61,6 +61,8 @@ def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig, *, workers: i
         _record_split(store, config)
         return store
     workers = _enough(len(cohort)) if workers is None else workers
+    if config.mr_normalisation == "nyul" and not cohort.mr:
+        raise UsageError("data.mr_normalisation: nyul learns its scale from MR; give --mr, or choose percentile")
     with _room(root):
         standard = learn_standard(cohort.mr, root, config, workers) if config.mr_normalisation == "nyul" else None
         tasks = [
@@ -166,18 +168,18 @@ def require_settings(root: Path, prepared_with: Mapping[str, object], config: Da
 
 
 def open_scans(store: Path | None, mr: Path | None, ct: Path | None, *, resample_irregular: bool) -> Store | Cohort:
-    """What is to be trained on: a store, or the scans of two folders.
+    """What is to be trained on: a store, or the scans of two folders, or of one of CT.
 
     Raises:
-        UsageError: if neither a store nor both folders are given, or all are, or a path is missing.
+        UsageError: if neither a store nor a folder of CT is given, or both are, or a path is missing.
         EmptyFolder: if a folder holds no volume.
     """
     if store is not None:
         if mr is not None or ct is not None:
             raise UsageError("--store goes without --mr and --ct; give one or the others")
         return Store.open(store)
-    if mr is None or ct is None:
-        raise UsageError("no data to train on; give --mr and --ct, or --store")
+    if ct is None:
+        raise UsageError("no data to train on; give --mr and --ct, or --ct alone, or --store")
     return find_cohort(mr, ct, resample_irregular=resample_irregular)
 
 
@@ -208,8 +210,9 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> list[CaseRecord]:
             else:
                 records.append(made)
             progress.advance(f"{task.modality} {task.source.name}")
+    wanted = {task.modality for task in tasks}
     for modality, reasons in refused.items():
-        if not any(record.modality == modality for record in records):
+        if modality in wanted and not any(record.modality == modality for record in records):
             kind = WrongModality if all(isinstance(error, WrongModality) for error in reasons) else DataError
             raise kind(f"no {modality.upper()} can be used; {len(reasons)} refused, the first: {reasons[0]}")
         for reason in reasons:

@@ -34,17 +34,17 @@ PREPARATION_KEYS = {
 
 @dataclass(frozen=True)
 class Cohort:
-    """The volumes of two folders, sound or not.
+    """The volumes of two folders, sound or not, or of one of CT.
 
     Args:
-        mr: in the first folder.
-        ct: in the second one.
-        folders: both.
+        mr: in the folder of MR; none if there is no such folder.
+        ct: in the folder of CT.
+        folders: both, or the one.
     """
 
     mr: tuple[Source, ...]
     ct: tuple[Source, ...]
-    folders: tuple[Path, Path]
+    folders: tuple[Path, ...]
 
     def both(self) -> dict[Modality, tuple[Source, ...]]:
         """The volumes by modality."""
@@ -54,11 +54,11 @@ class Cohort:
         return len(self.mr) + len(self.ct)
 
 
-def find_cohort(mr: Path, ct: Path, *, resample_irregular: bool = False) -> Cohort:
+def find_cohort(mr: Path | None, ct: Path, *, resample_irregular: bool = False) -> Cohort:
     """The volumes of both folders.
 
     Args:
-        mr: a folder of MR.
+        mr: a folder of MR; None to do without.
         ct: a folder of CT.
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
 
@@ -66,6 +66,8 @@ def find_cohort(mr: Path, ct: Path, *, resample_irregular: bool = False) -> Coho
         UsageError: if a folder is not there, or both are the same.
         EmptyFolder: if one holds no volume.
     """
+    if mr is None:
+        return Cohort((), _volumes(ct, "CT", resample_irregular), (ct,))
     if mr.resolve() == ct.resolve():
         raise UsageError(f"{mr}: given as both MR and CT; give a folder for each")
     return Cohort(_volumes(mr, "MR", resample_irregular), _volumes(ct, "CT", resample_irregular), (mr, ct))

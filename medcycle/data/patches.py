@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -18,13 +19,38 @@ from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
 from medcycle.volume import Array
 
-__all__ = ["UnpairedPatches", "neighbours", "preview_pairs"]
+__all__ = ["Thickness", "UnpairedPatches", "neighbours", "preview_patches"]
 
 Floats = npt.NDArray[np.float32]
 
+SUB_SLICES = 3
+"""Slices that are averaged to a thick one."""
+
+
+@dataclass(frozen=True)
+class Thickness:
+    """How thick slices are drawn to be.
+
+    Args:
+        low: least thickness, mm.
+        high: largest thickness, mm.
+        share: the part of them that is; the others stay as they are.
+    """
+
+    low: float
+    high: float
+    share: float
+
+    def draw(self, position: int, case: StoredCase, random: np.random.Generator) -> list[int]:
+        """The numbers of `SUB_SLICES` slices whose mean is a slice of a random thickness at a position."""
+        thickness = random.uniform(self.low, self.high) if random.random() < self.share else 0.0
+        between = thickness / SUB_SLICES / float(np.linalg.norm(np.array(case.record.affine)[:3, 2]))
+        steps = range(-(SUB_SLICES // 2), SUB_SLICES // 2 + 1)
+        return [min(max(position + round(step * between), 0), case.image.shape[2] - 1) for step in steps]
+
 
 class UnpairedPatches(Dataset[dict[str, Tensor]]):
-    """An MR and a CT patch of different patients for every index.
+    """A CT patch for every index, and an MR patch of another patient where there are MR.
 
     What index `n` gives depends on the seed and `n` alone, whatever was drawn before and by which process: a training
     run that goes on at step `n` sees what an uninterrupted one would have seen.
@@ -34,38 +60,47 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         config: patch size, augmentation, and which slices count.
         length: how many indices there are.
         seed: the seed.
+        thick: how thick CT slices are to be; None for the slices as they are.
 
     Raises:
         DataError: if a modality has no slice with enough of the body.
     """
 
-    def __init__(self, store: Store, config: DataConfig, *, length: int, seed: int) -> None:
+    def __init__(
+        self, store: Store, config: DataConfig, *, length: int, seed: int, thick: Thickness | None = None
+    ) -> None:
         self.length = length
         self.seed = seed
         self.sizes = config.patch_size
         self.slices = config.slices
         self.flip = config.flip and config.plane != "sagittal"  # whose slices have no left and right
-        self.cases = {"source": _usable(store.mr, config), "target": _usable(store.ct, config)}
+        self.thick = thick
+        self.source = _usable(store.mr, config) if store.mr else []
+        self.target = _usable(store.ct, config)
         self.affine = _affine(config)
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """A `source` (MR) and a `target` (CT) patch, float32 in [−1, 1], and the `body` of the target, booleans.
+        """A `target` (CT) patch, float32 in [−1, 1], its `body`, booleans, and a `source` (MR) patch if there are MR.
 
-        All have the shape (slices, *patch_size).
+        All have the shape (slices, *patch_size). With `thick`, target and body have `SUB_SLICES` slices, which together
+        are one of the drawn thickness.
         """
         if not 0 <= index < self.length:
             raise IndexError(index)
-        (source, _), (target, body) = (
-            self._draw(cases, np.random.default_rng([self.seed, index, number]))
-            for number, cases in enumerate(self.cases.values())
-        )
-        return {"source": source, "target": target, "body": body}
+        target, body = self._draw(self.target, np.random.default_rng([self.seed, index, 1]), self.thick)
+        item = {"target": target, "body": body}
+        if self.source:
+            item["source"], _ = self._draw(self.source, np.random.default_rng([self.seed, index, 0]))
+        return item
 
     def _draw(
-        self, cases: Sequence[tuple[StoredCase, list[int]]], random: np.random.Generator
+        self,
+        cases: Sequence[tuple[StoredCase, list[int]]],
+        random: np.random.Generator,
+        thick: Thickness | None = None,
     ) -> tuple[Tensor, Tensor]:
         case, positions = cases[int(random.integers(len(cases)))]
         position = positions[int(random.integers(len(positions)))]
@@ -74,9 +109,12 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
             for length, size in zip(case.image.shape, self.sizes, strict=False)
         ]
         flip = self.flip and random.random() < 0.5
+        beside = neighbours(position, self.slices, case.image.shape[2])
+        if thick:
+            beside = thick.draw(position, case, random)
         # only the patch is read from the disk, and turned into floats
         patch, inside = (
-            _cut(array, position, self.slices, corner, self.sizes, outside, flip)
+            _cut(array, beside, corner, self.sizes, outside, flip)
             for array, outside in ((case.image, -1.0), (case.body, False))
         )
         if not self.affine:
@@ -87,40 +125,50 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         return moved[: len(patch)].contiguous(), moved[len(patch) :] > 0
 
 
-def preview_pairs(store: Store, config: DataConfig, count: int = 3) -> tuple[Tensor, Tensor]:
-    """Fixed MR and CT patches to look at, from the middle of up to `count` cases of each, without augmentation.
+def preview_patches(
+    store: Store, config: DataConfig, thick: Thickness | None = None, count: int = 3
+) -> dict[str, Tensor]:
+    """Patches as of `UnpairedPatches` to look at, always the same: the middle of up to `count` cases of each modality.
 
     Returns:
-        MR and CT, each of shape (pairs, slices, *patch_size).
+        `target`, `body` and, if there are MR, `source`; each of shape (patches, slices, *patch_size).
     """
-    size = config.patch_size
-    pairs = list(zip(_usable(store.mr, config), _usable(store.ct, config), strict=False))[:count]
-    columns = []
-    for cases in zip(*pairs, strict=True):
-        patches = []
-        for case, positions in cases:
-            corner = [(n - wanted) // 2 for n, wanted in zip(case.image.shape, size, strict=False)]
-            patches.append(_cut(case.image, positions[len(positions) // 2], config.slices, corner, size, -1.0))
-        columns.append(torch.from_numpy(np.stack(patches)))
-    return columns[0], columns[1]
+    ct, mr = _usable(store.ct, config), _usable(store.mr, config) if store.mr else []
+    count = min(count, len(ct), len(mr) or len(ct))
+    slices = SUB_SLICES if thick else config.slices
+    parts: dict[str, list[Floats]] = {"target": [], "body": []}
+    for case, positions in ct[:count]:
+        for name, array, outside in (("target", case.image, -1.0), ("body", case.body, 0.0)):
+            parts[name].append(_middle(array, positions, slices, config, outside))
+    if mr:
+        parts["source"] = [
+            _middle(case.image, positions, config.slices, config, -1.0) for case, positions in mr[:count]
+        ]
+    images = {name: torch.from_numpy(np.stack(arrays)) for name, arrays in parts.items()}
+    return images | {"body": images["body"] > 0}
+
+
+def _middle(array: Array, positions: Sequence[int], slices: int, config: DataConfig, outside: float) -> Floats:
+    corner = [(n - wanted) // 2 for n, wanted in zip(array.shape, config.patch_size, strict=False)]
+    beside = neighbours(positions[len(positions) // 2], slices, array.shape[2])
+    return _cut(array, beside, corner, config.patch_size, outside)
 
 
 def _cut(
     array: Array,
-    position: int,
-    slices: int,
+    positions: Sequence[int],
     corner: Sequence[int],
     sizes: Sequence[int],
     outside: float,
     flip: bool = False,
 ) -> Floats:
-    """A slice and its neighbours, or for three sizes a part of the array; shape (slices, *sizes).
+    """The slices at the positions, or for three sizes a part of the array; shape (slices, *sizes).
 
     Float32 from `corner` on, `outside` beyond the array; mirrored left to right with `flip`.
     """
     planes = [array]
     if len(sizes) == 2:
-        planes = [array[:, :, number] for number in neighbours(position, slices, array.shape[2])]
+        planes = [array[:, :, number] for number in positions]
     result = np.full((len(planes), *sizes), outside, dtype=np.float32)
     for part, plane in zip(result, planes, strict=True):
         _crop(plane, corner, part[::-1] if flip else part)

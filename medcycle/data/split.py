@@ -39,8 +39,8 @@ def split_store(store: Store, config: DataConfig) -> tuple[Store, Store]:
     held_out = _of_file(store, Path(config.split_file)) if config.split_file else _of_hash(store, config)
     validation = part_of(store, held_out)
     train = part_of(store, {case.folder for case in (*store.mr, *store.ct)} - held_out)
-    if not train.mr or not train.ct:
-        raise DataError(f"{store.root}: the split leaves no {'CT' if train.mr else 'MR'} to train on; hold fewer out")
+    if not train.ct or bool(store.mr) > bool(train.mr):
+        raise DataError(f"{store.root}: the split leaves no {'MR' if train.ct else 'CT'} to train on; hold fewer out")
     _require_apart(train, validation)
     return train, validation
 

@@ -165,6 +165,8 @@ def compare_regions(store: Store) -> str:
 
     Compared are the median areas of the largest sections in the slices' plane (their 90th percentile, cm²).
     """
+    if not store.mr:
+        return ""
     areas = {kind: float(np.median([_section(case.record) for case in cases])) for kind, cases in store.both().items()}
     low, high = sorted(areas.values())
     if high <= LARGEST_RATIO * low:

@@ -8,11 +8,25 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-__all__ = ["Batch", "Fakes", "Losses", "Method", "Outputs"]
+__all__ = ["Batch", "Fakes", "Losses", "Method", "Outputs", "Pair"]
 
 Outputs = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
 Fakes = Mapping[str, Tensor]
+
+
+class Pair(NamedTuple):
+    """Images of which the one is known to show what the other shows, voxel by voxel.
+
+    Args:
+        source: shape (batch, channels, *sizes), values in [−1, 1].
+        target: the same of the other domain.
+        weight: how much an error in a voxel counts, not negative, of the same shape.
+    """
+
+    source: Tensor
+    target: Tensor
+    weight: Tensor
 
 
 class Batch(NamedTuple):
@@ -21,12 +35,12 @@ class Batch(NamedTuple):
     Args:
         source: shape (batch, channels, *sizes), values in [−1, 1].
         target: the same of the other domain.
-        likeness: images like the source's, made from `target`, voxel by voxel; None if the method does not use them.
+        pair: images that belong together; None if the method does not use them.
     """
 
     source: Tensor
     target: Tensor
-    likeness: Tensor | None = None
+    pair: Pair | None = None
 
 
 class Method(nn.Module, ABC):
@@ -54,7 +68,11 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def warm_start_losses(self, batch: Batch) -> Losses:
-        """What `generator_losses` gives for the batch's pairs of likeness and target alone."""
+        """Weighted scalar losses of the batch's pair alone, by name. Raises `ValueError` without a pair."""
+
+    @abstractmethod
+    def views(self, batch: Batch) -> dict[str, Tensor]:
+        """What is to be looked at of a batch, by name: images of it and what the generators make of them."""
 
     @abstractmethod
     def fakes(self, outputs: Outputs) -> dict[str, Tensor]:

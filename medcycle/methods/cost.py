@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from medcycle.config import Config
-from medcycle.methods.base import Batch
+from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 
 __all__ = ["step_memory"]
@@ -33,7 +33,8 @@ def step_memory(config: Config, *, half_precision: bool = True) -> int:
     with torch.device("meta"):
         method = build_method(config)
         shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
-        batch = Batch(torch.empty(shape), torch.empty(shape), torch.empty(shape))
+        images = [torch.empty(shape) for _ in range(5)]
+        batch = Batch(images[0], images[1], Pair(*images[2:]))
     parameters = {id(weight) for weight in method.parameters()}
     kept: dict[int, Tensor] = {}
 

@@ -6,11 +6,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from medcycle.losses.adversarial import discriminator_loss, generator_loss
 from medcycle.losses.cycle import cycle_loss, identity_loss
-from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs
+from medcycle.losses.supervised import weighted_l1
+from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
 
 __all__ = ["CycleGan"]
 
@@ -25,7 +25,7 @@ class CycleGan(Method):
         judge_source: discriminator of source images.
         cycle_weight: weight of the cycle losses.
         identity_weight: weight of the identity losses; 0 leaves them out.
-        anchor_weight: weight of the L1 loss on the batch's pairs of likeness and target, where it has them.
+        anchor_weight: weight of the L1 loss on the batch's pair, where it has one.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class CycleGan(Method):
         to_target, to_source = {"synthetic_target": batch.source}, {"synthetic_source": batch.target}
         if self.identity_weight:
             to_target["same_target"], to_source["same_source"] = batch.target, batch.source
-        if self.anchor_weight and batch.likeness is not None:
-            to_target["anchored_target"] = batch.likeness
+        if self.anchor_weight and batch.pair:
+            to_target["anchored_target"] = batch.pair.source
         outputs = self._one_pass("target", to_target) | self._one_pass("source", to_source)
         outputs["restored_source"] = self.generators["source"](outputs["synthetic_target"])
         outputs["restored_target"] = self.generators["target"](outputs["synthetic_source"])
@@ -76,18 +76,30 @@ class CycleGan(Method):
             losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], self.cycle_weight)
             if self.identity_weight:
                 losses[f"identity_{domain}"] = identity_loss(real, outputs[f"same_{domain}"], self.identity_weight)
-        if "anchored_target" in outputs:
-            losses["anchor_target"] = self._anchor_loss(batch, outputs["anchored_target"])
+        if batch.pair and "anchored_target" in outputs:
+            losses["anchor_target"] = self._anchor_loss(batch.pair, outputs["anchored_target"])
         return losses
 
     def warm_start_losses(self, batch: Batch) -> Losses:
-        """The anchor alone, which trains the generator to the target. Raises `ValueError` without a likeness."""
-        if batch.likeness is None:
-            raise ValueError("a warm start needs a likeness in the batch")
-        return {"anchor_target": self._anchor_loss(batch, self.translate(batch.likeness))}
+        """The anchor alone, which trains the generator to the target. Raises `ValueError` without a pair."""
+        if batch.pair is None:
+            raise ValueError("a warm start needs a pair in the batch")
+        return {"anchor_target": self._anchor_loss(batch.pair, self.translate(batch.pair.source))}
 
-    def _anchor_loss(self, batch: Batch, anchored: Tensor) -> Tensor:
-        return self.anchor_weight * functional.l1_loss(anchored, batch.target)
+    def _anchor_loss(self, pair: Pair, anchored: Tensor) -> Tensor:
+        return self.anchor_weight * weighted_l1(anchored.float(), pair.target, pair.weight)
+
+    def views(self, batch: Batch) -> dict[str, Tensor]:
+        """Both images, what becomes of them, and both cycles."""
+        outputs = self(batch)
+        return {
+            "source": batch.source,
+            "synthetic_target": outputs["synthetic_target"],
+            "restored_source": outputs["restored_source"],
+            "target": batch.target,
+            "synthetic_source": outputs["synthetic_source"],
+            "restored_target": outputs["restored_target"],
+        }
 
     def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
         """The synthetic images of both domains."""

@@ -57,6 +57,8 @@ def synthesize_path(
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     targets = _targets(sources, output, to, output_format)
     saved = load_method(checkpoint)
+    if to == "mr" and "source" not in saved.method.generators:
+        raise UsageError(f"{checkpoint}: trained from CT alone, makes CT only; leave out --to mr, or train a cyclegan")
     identity = {"path": checkpoint.name, "sha256": _sha256(checkpoint), "step": saved.step}
     written: list[Path] = []
     failed: list[str] = []

@@ -20,7 +20,17 @@ from medcycle.methods.base import Batch, Losses, Method
 
 __all__ = ["Journal", "draw_preview"]
 
-PREVIEW_COLUMNS = ("MR", "synthetic CT", "cycle MR", "CT", "synthetic MR", "cycle CT")
+TITLES = {
+    "source": "MR",
+    "synthetic_target": "synthetic CT",
+    "restored_source": "cycle MR",
+    "target": "CT",
+    "synthetic_source": "synthetic MR",
+    "restored_target": "cycle CT",
+    "likeness": "MR-like, from CT",
+    "recovered_target": "CT from it",
+}
+"""What a method's views are called in previews."""
 
 
 class Journal:
@@ -80,27 +90,19 @@ class Journal:
 
 
 def draw_preview(method: Method, batch: Batch, path: Path) -> None:
-    """Draw a row for every pair of the batch: MR, synthetic CT and back; CT, synthetic MR and back.
+    """Draw the method's views of a batch, a row an image.
 
     3D patches, and neighbouring slices, are shown by the middle slice. All columns share the grey scale of [−1, 1].
     """
     with torch.no_grad():
-        outputs = method(batch)
-    columns = [
-        batch.source,
-        outputs["synthetic_target"],
-        outputs["restored_source"],
-        batch.target,
-        outputs["synthetic_source"],
-        outputs["restored_target"],
-    ]
-    images = [[_axial(image) for image in column] for column in columns]
+        views = method.views(batch)
+    images = [[_axial(image) for image in column] for column in views.values()]
     rows = len(images[0])
-    figure = Figure(figsize=(2 * len(columns), 2.1 * rows + 0.3), layout="constrained")
+    figure = Figure(figsize=(2 * len(images), 2.1 * rows + 0.3), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, len(columns), squeeze=False)
-    for column, title in enumerate(PREVIEW_COLUMNS):
-        axes[0, column].set_title(title, fontsize=9)
+    axes = figure.subplots(rows, len(images), squeeze=False)
+    for column, name in enumerate(views):
+        axes[0, column].set_title(TITLES[name], fontsize=9)
         for row in range(rows):
             axes[row, column].imshow(images[column][row], cmap="gray", vmin=-1, vmax=1)
             axes[row, column].axis("off")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +17,12 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Subset
 
 from medcycle.config import Config
-from medcycle.data.patches import UnpairedPatches, preview_pairs
+from medcycle.data.patches import Thickness, UnpairedPatches, preview_patches
 from medcycle.data.randomize import ContrastRandomizer
 from medcycle.data.split import split_store
 from medcycle.data.store import Store
-from medcycle.errors import BadCheckpoint
-from medcycle.intensity import IntensityMap, typical_map
+from medcycle.errors import BadCheckpoint, UsageError
+from medcycle.intensity import IntensityMap, MrPercentile, MrZScore, typical_map
 from medcycle.io.files import write_text
 from medcycle.methods.base import Batch, Method
 from medcycle.methods.build import build_method
@@ -45,7 +45,7 @@ from medcycle.training.step import Optimizers, training_step, warm_start_step
 
 __all__ = ["TrainingResult", "learning_rate_factor", "train"]
 
-FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "warm_start_losses")
+FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "warm_start_losses", "views")
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,14 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> T
 
     Raises:
         UsageError: if `run` holds a run and `resume` is off, or holds none and it is on, or the run to resume began
-            on another store, with another split or with other networks.
+            on another store, with another split or with other networks, or the store lacks MR that the method needs.
         BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
         DataError: if the split leaves nothing to train on.
         TrainingFailed: if a loss is no longer finite.
     """
     require_run_folder(run, resume=resume)
+    if config.method.needs_mr and not store.mr:
+        raise UsageError(f"{store.root}: holds no MR, from which method.name {config.method.name} learns; prepare some")
     if resume:
         state = state_to_resume(config, run)
         trainer = _Trainer(config, cases_begun_on(state, store, run), run, state)
@@ -113,9 +115,7 @@ class _Trainer:
         self.elapsed = 0.0
         self.intensity = _typical_intensity(store)
         self.fabric: Fabric = make_fabric(config.training)
-        self.randomizer = ContrastRandomizer(
-            self.intensity["ct"], config.randomize, by_spread=config.data.mr_normalisation == "z-score"
-        )
+        self.randomizer = ContrastRandomizer(self.intensity["ct"], config.randomize, self.intensity["mr"])
         self.random = torch.Generator(self.fabric.device)
         torch.manual_seed(config.training.seed)
         self.plain: Method = build_method(config)
@@ -123,8 +123,10 @@ class _Trainer:
             name: ImagePool(config.training.pool_size, config.training.seed + number)
             for number, name in enumerate(self.plain.discriminators)
         }
+        settings = config.training
         optimizers = [
-            torch.optim.Adam(part.parameters(), config.training.learning_rate, config.training.betas)
+            # a method without discriminators has nothing for their optimiser to step
+            torch.optim.Adam(list(part.parameters()) or [torch.zeros(1)], settings.learning_rate, settings.betas)
             for part in (self.plain.generators, self.plain.discriminators)
         ]
         self.method = self.fabric.setup_module(self.plain)
@@ -172,7 +174,9 @@ class _Trainer:
     def _batches(self) -> Iterator[Batch]:
         settings = self.config.training
         total = settings.max_steps * settings.batch_size
-        patches = UnpairedPatches(self.store, self.config.data, length=total, seed=settings.seed)
+        patches = UnpairedPatches(
+            self.store, self.config.data, length=total, seed=settings.seed, thick=self._thickness()
+        )
         remaining = Subset(patches, range(self.step * settings.batch_size, total))
         loader = DataLoader(
             remaining,
@@ -181,22 +185,32 @@ class _Trainer:
             pin_memory=self.fabric.device.type == "cuda",
         )
         for item in cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader)):
-            likeness = self._likeness(item["target"], item["body"]) if self.config.method.anchor_weight else None
-            yield Batch(item["source"], item["target"], likeness)
+            yield self._batch(item, self.step)
 
-    def _likeness(self, target: Tensor, body: Tensor) -> Tensor:
-        """Depends on the seed and the step alone, so that a resumed run sees the same."""
-        seed = np.random.SeedSequence([self.config.training.seed, self.step]).generate_state(1, np.uint64)[0]
-        self.random.manual_seed(int(seed))
-        if self.config.data.slices == 1:
-            return self.randomizer(target, body, self.random)
-        # neighbouring slices are a thin volume: what CT does not show goes through all of them
-        volume, inside = (images.movedim(1, -1)[:, None] for images in (target, body))
-        return self.randomizer(volume, inside, self.random)[:, 0].movedim(-1, 1)
+    def _batch(self, item: Mapping[str, Tensor], step: int) -> Batch:
+        """The images of a step, with a pair if the method learns from one."""
+        target, pair = item["target"], None
+        if self.config.method.learns_from_pairs:
+            # depends on the seed and the step alone, so that a resumed run sees the same
+            seed = np.random.SeedSequence([self.config.training.seed, step]).generate_state(1, np.uint64)[0]
+            self.random.manual_seed(int(seed))
+            thick = self._thickness() is not None
+            pair = self.randomizer.slices(target, item["body"], self.random, thick=thick)
+            target = target[:, target.shape[1] // 2, None] if thick else target
+        source = item.get("source", pair.source if pair else target)
+        return Batch(source, target, pair)
+
+    def _thickness(self) -> Thickness | None:
+        """How thick the pairs' slices are: 2D alone looks at slices one by one."""
+        config = self.config
+        single = config.network.spatial_dims == 2 and config.data.slices == 1
+        if not (single and config.method.learns_from_pairs and config.randomize.thick_share):
+            return None
+        return Thickness(*config.randomize.thickness, config.randomize.thick_share)
 
     def _preview_batch(self) -> Batch:
-        source, target = preview_pairs(self.store, self.config.data)
-        return Batch(source.to(self.fabric.device), target.to(self.fabric.device))
+        items = preview_patches(self.store, self.config.data, self._thickness())
+        return self._batch({name: images.to(self.fabric.device) for name, images in items.items()}, step=0)
 
     def _draw(self, batch: Batch) -> None:
         with self.average.applied():
@@ -244,5 +258,9 @@ class _Trainer:
 
 
 def _typical_intensity(store: Store) -> dict[str, IntensityMap]:
-    """The map of all CT, and for MR the median range of the training volumes."""
-    return {"ct": store.ct[0].intensity, "mr": typical_map([case.intensity for case in store.mr])}
+    """The map of all CT, and for MR the median range of the training volumes; without MR one of the right kind."""
+    if store.mr:
+        mr = typical_map([case.intensity for case in store.mr])
+    else:
+        mr = MrZScore(-1.0, 1.0) if store.data["mr_normalisation"] == "z-score" else MrPercentile(0.0, 1.0)
+    return {"ct": store.ct[0].intensity, "mr": mr}

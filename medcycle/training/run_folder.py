@@ -90,7 +90,7 @@ def cases_begun_on(state: dict[str, Any], store: Store, run: Path) -> Store:
     """
     now, then = voxels_of(store), state.get("trained_on", {"mr": {}, "ct": {}})
     gone = [name for kind in now for name, voxels in then[kind].items() if now[kind].get(name) != voxels]
-    if gone or not then["mr"]:
+    if gone or not then["ct"]:
         raise UsageError(
             f"{run}: began on other data ({', '.join(gone[:5])} are gone or changed); restore them, or start a new run"
         )

@@ -52,6 +52,8 @@ def training_step(
     generator_losses = method.generator_losses(batch, outputs)  # type: ignore[operator]
     _descend(fabric, optimizers.generators, generator_losses)
 
+    if not discriminators:
+        return {name: loss.detach() for name, loss in generator_losses.items()}
     discriminators.requires_grad_(True)
     fakes = {name: pools[name].exchange(fake.detach()) for name, fake in method.fakes(outputs).items()}  # type: ignore[operator]
     discriminator_losses = method.discriminator_losses(batch, fakes)  # type: ignore[operator]
@@ -60,7 +62,7 @@ def training_step(
 
 
 def warm_start_step(fabric: Fabric, method: nn.Module, batch: Batch, optimizers: Optimizers) -> Losses:
-    """Improve the generators on the batch's pairs of likeness and target alone; arguments as of `training_step`."""
+    """Improve the generators on the batch's pair alone; arguments as of `training_step`."""
     losses: Losses = method.warm_start_losses(batch)  # type: ignore[operator]
     _descend(fabric, optimizers.generators, losses)
     return {name: loss.detach() for name, loss in losses.items()}

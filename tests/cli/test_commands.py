@@ -38,6 +38,39 @@ def test_training_on_raw_folders_prepares_once(cohort: Path, run: Path, capfd) -
     assert "3 steps" in capfd.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def run_on_ct(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ct_only") / "run"
+    train = ["train", "head_ct_only", "--ct", str(cohort / "ct"), "--output", str(folder)]
+    assert execute([*train, *SMALL, "--set=network.levels=2", "--set=training.max_steps=3"]) == 0
+    return folder
+
+
+def test_ct_alone_is_enough_to_make_ct_of_mr(cohort: Path, run_on_ct: Path, tmp_path: Path, capfd) -> None:
+    given = cohort / "mr" / "mr000.nii.gz"
+    assert execute(["synthesize", str(run_on_ct), str(given), str(tmp_path / "sct.nii.gz")]) == 0
+    made = nib.load(tmp_path / "sct.nii.gz")
+    assert made.shape == nib.load(given).shape
+    assert -1024 <= made.get_fdata().min() < made.get_fdata().max() <= 2000
+    capfd.readouterr()
+    assert execute(["synthesize", str(run_on_ct), str(cohort / "ct"), str(tmp_path / "smr"), "--to", "mr"]) == 2
+    assert "makes CT only" in capfd.readouterr().err
+    assert not (tmp_path / "smr").exists()
+
+
+def test_a_store_of_ct_alone(cohort: Path, tmp_path: Path, capfd) -> None:
+    store, ct = str(tmp_path / "store"), ["--ct", str(cohort / "ct")]
+    assert execute(["prepare", store, *ct, "--config", "head_ct_only", "--set=data.spacing=[4,4,null]"]) == 0
+    assert "2 CT prepared" in capfd.readouterr().out
+    settings = [*SMALL, "--set=network.levels=2", "--set=training.max_steps=2"]
+    train = ["train", "head_ct_only", "--store", store, "--output", str(tmp_path / "run"), *settings]
+    assert execute(train) == 0
+    assert execute(["train", "demo", "--store", store, "--output", str(tmp_path / "other"), *settings]) == 2
+    assert "--mr" in capfd.readouterr().err
+    assert execute(["prepare", str(tmp_path / "auto"), *ct]) == 2
+    assert "head_ct_only" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("to", ["ct", "mr"])
 def test_a_folder_of_cases_keeps_names_and_grids(cohort: Path, run: Path, tmp_path: Path, to: str) -> None:
     source = cohort / ("mr" if to == "ct" else "ct")

@@ -1,10 +1,13 @@
 """What a network is fed."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
 from medcycle.config import DataConfig
-from medcycle.data.patches import UnpairedPatches, neighbours, preview_pairs
+from medcycle.data.patches import SUB_SLICES, Thickness, UnpairedPatches, neighbours, preview_patches
 from medcycle.data.store import Store
 from medcycle.errors import DataError
 
@@ -59,16 +62,17 @@ def test_the_body_moves_with_the_image(store: Store) -> None:
 def test_every_case_is_drawn_and_no_empty_slice(store: Store) -> None:
     strict = DataConfig(patch_size=(64, 64), min_body_fraction=0.2)
     patches = UnpairedPatches(store, strict, length=60, seed=0)
-    assert len(patches.cases["source"]) == len(store.mr)
+    assert len(patches.source) == len(store.mr)
     for index in range(60):
         assert (patches[index]["target"] > -1).float().mean() > 0.1
 
 
 def test_previews_are_the_same_every_time(store: Store) -> None:
-    first, second = preview_pairs(store, CONFIG), preview_pairs(store, CONFIG)
-    for a, b in zip(first, second, strict=True):
-        assert a.shape == (2, 1, 64, 64)
-        assert torch.equal(a, b)
+    first, second = preview_patches(store, CONFIG), preview_patches(store, CONFIG)
+    assert set(first) == {"source", "target", "body"}
+    for name, images in first.items():
+        assert images.shape == (2, 1, 64, 64)
+        assert torch.equal(images, second[name])
 
 
 def test_a_store_without_bodies(store: Store) -> None:
@@ -91,7 +95,40 @@ def test_the_middle_of_neighbouring_slices_is_the_slice_itself(store: Store, rot
             assert three[index][name].shape == (3, 64, 64)
             torch.testing.assert_close(three[index][name][1:2], patch, rtol=0, atol=0)
     assert any(not torch.equal(three[index]["source"][0], three[index]["source"][1]) for index in range(8))
-    assert preview_pairs(store, one.model_copy(update={"slices": 3}))[0].shape[1:] == (3, 64, 64)
+    assert preview_patches(store, one.model_copy(update={"slices": 3}))["source"].shape[1:] == (3, 64, 64)
+
+
+PLAIN = DataConfig(patch_size=(64, 64), max_rotation=0, max_scaling=0)
+
+
+def test_thick_slices_have_sub_slices_about_them(store: Store) -> None:
+    patches = UnpairedPatches(store, PLAIN, length=12, seed=0, thick=Thickness(14.0, 16.0, 0.5))
+    alone = UnpairedPatches(store, PLAIN, length=12, seed=0)
+    kinds = []
+    for index in range(12):
+        item = patches[index]
+        assert item["target"].shape == item["body"].shape == (SUB_SLICES, 64, 64)
+        assert item["source"].shape == (1, 64, 64)  # MR has a thickness of its own
+        kinds.append(not torch.equal(item["target"][0], item["target"][1]))
+    assert 0 < sum(kinds) < 12
+    assert torch.equal(patches[kinds.index(False)]["source"], alone[kinds.index(False)]["source"])
+
+
+def test_the_thickness_is_in_millimetres(store: Store) -> None:
+    case, random = store.ct[0], np.random.default_rng(0)  # slices of 5 mm
+    assert Thickness(15, 15, 1.0).draw(10, case, random) == [9, 10, 11]
+    assert Thickness(30, 30, 1.0).draw(10, case, random) == [8, 10, 12]
+    assert Thickness(3, 3, 1.0).draw(10, case, random) == [10, 10, 10]
+    assert Thickness(30, 30, 1.0).draw(0, case, random) == [0, 0, 2]
+    assert Thickness(30, 30, 0.0).draw(10, case, random) == [10, 10, 10]
+
+
+def test_a_store_of_ct_alone_gives_targets(store: Store) -> None:
+    alone = replace(store, mr=())
+    both, item = UnpairedPatches(store, PLAIN, length=3, seed=0)[2], UnpairedPatches(alone, PLAIN, length=3, seed=0)[2]
+    assert set(item) == {"target", "body"}
+    assert torch.equal(item["target"], both["target"])
+    assert set(preview_patches(alone, PLAIN)) == {"target", "body"}
 
 
 def test_neighbours_end_with_the_volume() -> None:

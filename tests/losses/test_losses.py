@@ -1,11 +1,13 @@
 """Losses against their closed forms, and against MONAI's."""
 
+import numpy as np
 import pytest
 import torch
 from monai.losses import PatchAdversarialLoss
 
 from medcycle.losses.adversarial import discriminator_loss, generator_loss
 from medcycle.losses.cycle import cycle_loss, identity_loss
+from medcycle.losses.supervised import gradient_loss, weighted_l1
 
 
 def test_least_squares_equals_monai() -> None:
@@ -33,3 +35,23 @@ def test_weighted_mean_absolute_differences(loss) -> None:
     other = torch.tensor([0.5, 1.0, 0.0, 0.5])
     assert loss(real, other, 4.0).item() == pytest.approx(4 * (0.5 + 1.0) / 4)
     assert loss(real, real).item() == 0
+
+
+def test_weighted_l1_is_numpys_average() -> None:
+    random = np.random.default_rng(0)
+    made, target, weight = (random.random((2, 1, 6, 7)) for _ in range(3))
+    tensors = [torch.from_numpy(array) for array in (made, target, weight)]
+    expected = np.average(np.abs(made - target), weights=weight)
+    assert weighted_l1(*tensors).item() == pytest.approx(expected)
+    assert weighted_l1(*tensors[:2]).item() == pytest.approx(np.abs(made - target).mean())
+    assert weighted_l1(tensors[0], tensors[1], torch.zeros(2, 1, 6, 7)).item() == 0
+
+
+@pytest.mark.parametrize("sizes", [(6, 7), (5, 6, 7)])
+def test_gradient_loss_counts_slopes(sizes: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    made, target = (random.random((2, 1, *sizes)) for _ in range(2))
+    expected = sum(np.abs(np.diff(made - target, axis=axis)).mean() for axis in range(2, made.ndim))
+    assert gradient_loss(torch.from_numpy(made), torch.from_numpy(target)).item() == pytest.approx(expected)
+    even = torch.from_numpy(target) + 0.3
+    assert gradient_loss(even, torch.from_numpy(target)).item() == pytest.approx(0, abs=1e-12)

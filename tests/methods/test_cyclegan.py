@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from medcycle.config import load_config
-from medcycle.methods.base import Batch
+from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.cyclegan import CycleGan
 from tests.sizes import TINY
@@ -65,13 +65,15 @@ def test_without_identity(batch: Batch) -> None:
 
 def test_the_anchor_is_the_l1_loss_on_pairs(batch: Batch) -> None:
     method = build_method(load_config("demo", [*TINY, "method.anchor_weight=7", "training.warm_start=0"]))
-    anchored = batch._replace(likeness=batch.source.flip(-1))
+    pair = Pair(batch.source.flip(-1), batch.target.flip(-2), (batch.target > 0).float())
+    anchored = batch._replace(pair=pair)
     outputs = method(anchored)
-    expected = 7 * (method.translate(anchored.likeness) - batch.target).abs().mean()
+    errors = (method.translate(pair.source) - pair.target).abs()
+    expected = 7 * errors[pair.weight > 0].mean()
     torch.testing.assert_close(method.generator_losses(anchored, outputs)["anchor_target"], expected)
     torch.testing.assert_close(method.warm_start_losses(anchored), {"anchor_target": expected})
     assert "anchor_target" not in method.generator_losses(batch, method(batch))
-    with pytest.raises(ValueError, match="likeness"):
+    with pytest.raises(ValueError, match="pair"):
         method.warm_start_losses(batch)
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from medcycle.networks.init import initialise
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
+from medcycle.networks.unet import UnetGenerator
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -17,6 +18,33 @@ def test_generators_keep_size_and_range(spatial_dims: int, upsampling: str) -> N
     output = net(torch.randn(2, 1, *sizes))
     assert output.shape == (2, 1, *sizes)
     assert output.abs().max() <= 1
+
+
+@pytest.mark.parametrize("sizes", [(32, 40), (50, 33), (32, 40, 36), (17, 20, 9)])
+@pytest.mark.parametrize("shuffle", [1, 2])
+def test_u_nets_keep_every_size_and_the_range(sizes: tuple[int, ...], shuffle: int) -> None:
+    net = UnetGenerator(len(sizes), filters=4, levels=3, shuffle=shuffle, in_channels=3, out_channels=2)
+    output = net(torch.randn(2, 3, *sizes))
+    assert output.shape == (2, 2, *sizes)
+    assert output.abs().max() <= 1
+
+
+def test_a_u_net_takes_images_smaller_than_its_reduction() -> None:
+    assert UnetGenerator(2, filters=4, levels=6)(torch.randn(1, 1, 40, 8)).shape == (1, 1, 40, 8)
+
+
+def test_a_u_net_sees_the_whole_image_and_keeps_edges() -> None:
+    torch.manual_seed(0)
+    net = UnetGenerator(2, filters=4, levels=5).eval()
+    for module in net.modules():
+        if isinstance(module, nn.InstanceNorm2d):
+            module.forward = lambda x: x  # a mean over the image would make everything depend on everything
+    image = torch.randn(1, 1, 128, 128, requires_grad=True)
+    net(image)[0, 0, 64, 64].backward()
+    rows = image.grad[0, 0].abs().sum(dim=1).nonzero()
+    assert rows.max() - rows.min() >= 96
+    near = image.grad[0, 0, 60:69, 60:69].abs().mean()
+    assert near > 10 * image.grad[0, 0].abs().mean()  # through the links
 
 
 @pytest.mark.parametrize("blocks", [6, 9])
@@ -32,6 +60,8 @@ def test_a_batch_is_translated_as_its_images_are(upsampling: str) -> None:
     net = ResnetGenerator(2, 4, 2, upsampling).eval()
     images = torch.randn(3, 1, 32, 32)
     torch.testing.assert_close(net(images), torch.cat([net(image[None]) for image in images]), atol=1e-5, rtol=1e-4)
+    unet = UnetGenerator(2, 4, 3).eval()
+    torch.testing.assert_close(unet(images), torch.cat([unet(image[None]) for image in images]), atol=1e-5, rtol=1e-4)
 
 
 def test_a_judgement_sees_seventy_pixels() -> None:

@@ -23,6 +23,7 @@ from medcycle.methods.build import build_method
 from medcycle.methods.saved import load_method, read_checkpoint
 from medcycle.training.journal import Journal
 from medcycle.training.loop import learning_rate_factor, train
+from medcycle.training.run_folder import LAST
 from tests.sizes import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
@@ -87,6 +88,36 @@ def test_a_resumed_run_equals_one_in_one_go(finished: Path, store: Store, tmp_pa
     whole, parts = (load_method(path / "checkpoints" / "last.pt").method.state_dict() for path in (finished, run))
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name], tensor, rtol=0, atol=0)
+
+
+FROM_CT = ["method.name=randomized", "network.name=unet", "network.levels=2", "training.batch_size=2"]
+
+
+def test_a_run_on_ct_alone(store: Store, tmp_path: Path) -> None:
+    alone = replace(store, mr=())
+    run, again = tmp_path / "run", tmp_path / "again"
+    train(config(*FROM_CT), alone, run)
+    assert list(rows(run)[0]) == ["step", "elapsed_seconds", "l1_target"]
+    assert (run / "previews" / "step_000006.png").is_file()
+    assert json.loads((run / "manifest.json").read_text())["split"]["train"]["mr"] == []
+    saved = load_method(run / LAST)
+    assert saved.intensity["mr"].forward(np.array([0.0]))[0] == pytest.approx(-0.8)
+    train(config(*FROM_CT, "training.max_minutes=1e-9"), alone, again)
+    assert train(config(*FROM_CT), alone, again, resume=True).step == 6
+    whole, parts = (load_method(path / LAST).method.state_dict() for path in (run, again))
+    assert all(torch.equal(parts[name], tensor) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize("sizes", [["data.slices=3"], ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"]])
+def test_pairs_are_made_in_every_dimension(store: Store, tmp_path: Path, sizes: list[str]) -> None:
+    settings = config(*FROM_CT, "method.adversarial_weight=1", "training.max_steps=2", *sizes)
+    train(settings, store, tmp_path / "run")
+    assert float(rows(tmp_path / "run")[0]["discriminator_target"]) > 0
+
+
+def test_a_method_that_needs_mr_says_so(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no MR"):
+        train(config(), replace(store, mr=()), tmp_path / "run")
 
 
 ANCHORED = ["method.anchor_weight=10", "training.warm_start=0.5"]

@@ -1,0 +1,145 @@
+"""What an MR scanner does to the signal: one small function an effect.
+
+All take images of shape (batch, 1, *sizes), 2D or 3D, not negative unless it is said, and draw from the generator.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from medcycle.data.randomize.fields import Range, chosen, pool, smooth_noise, uniform
+
+__all__ = [
+    "bias_field",
+    "blurred",
+    "chemical_shift",
+    "ghosted",
+    "metal_voids",
+    "rician",
+    "ringing",
+    "thick",
+]
+
+
+def chemical_shift(fat: Tensor, generator: torch.Generator, largest: int, share: float) -> Tensor:
+    """What to add to a signal because its fat lies up to `largest` voxels off along an axis, in part of the images."""
+    change = torch.zeros_like(fat)
+    for number in chosen(fat, share, generator).tolist():
+        axis, amount = torch.rand(2, generator=generator, device=fat.device).tolist()
+        shift = round((2 * amount - 1) * largest)
+        change[number] = torch.roll(fat[number], shift, 1 + int(axis * 2)) - fat[number]
+    return change
+
+
+def metal_voids(images: Tensor, metal: Tensor, generator: torch.Generator, share: float, size: Range) -> Tensor:
+    """No signal about metal, and in a `share` of the images about a random place, with a bright rim to one side.
+
+    Args:
+        images: the signal.
+        metal: booleans, where the CT shows metal.
+        generator: of the device.
+        share: of images with a void where there is no metal.
+        size: range of the radius, as a part of the image's size.
+    """
+    count, sizes = len(images), images.shape[2:4]
+    extra = chosen(images, share, generator)
+    places = torch.rand(count, 3, generator=generator, device=images.device)
+    if not len(extra) and not bool(metal.any()):
+        return images
+    void = pool(metal.to(images.dtype), [7, 7, *[3 if n > 2 else 1 for n in images.shape[4:]]], "largest")
+    axes = [torch.linspace(0, 1, n, device=images.device) for n in sizes]
+    y, x = torch.meshgrid(*axes, indexing="ij")
+    for number in extra.tolist():
+        row, column, radius = places[number].tolist()
+        reach = size[0] + (size[1] - size[0]) * radius
+        level = ((y - row) ** 2 + (x - column) ** 2).sqrt() / reach
+        level = level.reshape(*level.shape, *[1] * (images.ndim - 4))
+        void[number] = torch.maximum(void[number], (level < 1).to(void.dtype))
+        rim = (level >= 1) & (level < 1.25) & (y > row).reshape(level.shape)
+        images = images.clone()
+        images[number] = torch.where(rim, images[number] * 1.8, images[number])
+    return images * (1 - void)
+
+
+def bias_field(like: Tensor, strength: float, scale: Range, generator: torch.Generator) -> Tensor:
+    """A smooth positive factor, the exponential of smooth noise of up to `strength` standard deviation.
+
+    Args:
+        like: gives shape and device.
+        strength: largest standard deviation of the logarithm.
+        scale: range of the grain, as parts of the image's size.
+        generator: of the device.
+    """
+    largest = max(like.shape[2:])
+    noise = smooth_noise(like, (scale[0] * largest, scale[1] * largest), generator)
+    return torch.exp(uniform(like, (0, strength), generator) * noise)
+
+
+def thick(images: Tensor) -> Tensor:
+    """The mean of sub-slices, the last axis, as one thick slice shows them."""
+    return images.mean(-1, keepdim=True)
+
+
+def blurred(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Gaussian blur, of a random standard deviation up to `strength` voxels along each axis of each image."""
+    count, sizes = len(images), images.shape[2:]
+    radius = max(1, math.ceil(3 * strength))
+    offsets = torch.arange(-radius, radius + 1, device=images.device)
+    convolve = functional.conv2d if len(sizes) == 2 else functional.conv3d
+    result = images.transpose(0, 1)
+    for axis in range(len(sizes)):
+        sigma = strength * torch.rand(count, 1, generator=generator, device=images.device)
+        kernel = torch.softmax(-(offsets**2) / (2 * sigma.clamp_min(0.05) ** 2), dim=1)
+        shape = [count, 1, *(len(offsets) if other == axis else 1 for other in range(len(sizes)))]
+        # the border's value beyond it: a body that goes on there must not turn dark
+        margins = [radius if other == axis else 0 for other in reversed(range(len(sizes))) for _ in range(2)]
+        padded = functional.pad(result, margins, mode="replicate")
+        result = convolve(padded, kernel.reshape(shape), groups=count)
+    return result.transpose(0, 1)
+
+
+def ringing(images: Tensor, share: float, least: float, generator: torch.Generator) -> Tensor:
+    """Gibbs ringing: high spatial frequencies left out along one axis of part of the images.
+
+    Args:
+        images: the signal.
+        share: of the images.
+        least: least part of the frequencies that is kept.
+        generator: of the device.
+    """
+    result = images.clone()
+    for number in chosen(images, share, generator).tolist():
+        axis, part = torch.rand(2, generator=generator, device=images.device).tolist()
+        along, kept = 1 + int(axis * 2), least + (1 - least) * part
+        spectrum = torch.fft.rfft(images[number], dim=along)
+        cut = max(2, int(kept * spectrum.shape[along]))
+        spectrum.narrow(along, cut, spectrum.shape[along] - cut).zero_()
+        result[number] = torch.fft.irfft(spectrum, n=images.shape[1 + along], dim=along).abs()
+    return result
+
+
+def ghosted(images: Tensor, share: float, strength: float, generator: torch.Generator) -> Tensor:
+    """Motion: faint copies, shifted along one axis by a part of its length, added to part of the images.
+
+    A periodic movement that every n-th line of k-space sees gives n such ghosts (Haacke et al., ch. 23); what is drawn
+    is n, 2 to 4, and how faint they are.
+    """
+    result = images.clone()
+    for number in chosen(images, share, generator).tolist():
+        axis, count, faint = torch.rand(3, generator=generator, device=images.device).tolist()
+        along, ghosts = 1 + int(axis * 2), 2 + int(count * 3)
+        length = images.shape[1 + along]
+        for copy in range(1, ghosts):
+            result[number] += strength * faint / ghosts * torch.roll(images[number], copy * length // ghosts, along)
+    return result
+
+
+def rician(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Noise of both channels of the magnitude image, of a random standard deviation up to `strength`."""
+    sigma = uniform(images, (0, strength), generator)
+    real, imaginary = (sigma * torch.randn(images.shape, generator=generator, device=images.device) for _ in range(2))
+    return torch.hypot(images + real, imaginary)

@@ -1,0 +1,91 @@
+"""Other anatomies than the ones at hand: deformed, with filled cavities, cut off by the field of view."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from medcycle.data.randomize.fields import Range, chosen, pool, smooth_noise, threshold, uniform
+
+__all__ = ["AIR", "cut_off", "deformed", "with_filled_cavities"]
+
+AIR = -300.0
+"""HU below which a voxel in the body is air."""
+
+CONTENT: Range = (5.0, 50.0)
+"""HU of what fills a cavity: fluid to swollen mucosa."""
+
+
+def deformed(
+    images: Tensor,
+    body: Tensor,
+    generator: torch.Generator,
+    *,
+    rotation: float,
+    scaling: float,
+    bending: float,
+) -> tuple[Tensor, Tensor]:
+    """Turned, sized, sheared and bent at random, in the first two axes; what comes from beyond is empty.
+
+    Args:
+        images: shape (batch, channels, *sizes); −1 is empty.
+        body: booleans of the same shape.
+        generator: of the device.
+        rotation: largest angle, degrees.
+        scaling: largest change of size along each axis and largest shear, as a fraction.
+        bending: largest displacement of the smooth deformation (two standard deviations), as a fraction of the size.
+    """
+    count, device, sizes = len(images), images.device, images.shape[2:4]
+
+    def drawn(strength: float, *shape: int) -> Tensor:
+        return strength * (2 * torch.rand(count, *shape, generator=generator, device=device) - 1)
+
+    angle = drawn(torch.pi / 180 * rotation)
+    turned = torch.stack([torch.cos(angle), -torch.sin(angle), torch.sin(angle), torch.cos(angle)], 1).reshape(-1, 2, 2)
+    stretched = torch.eye(2, device=device) + drawn(scaling, 2, 2)
+    aspect = torch.tensor([[1, sizes[0] / sizes[1]], [sizes[1] / sizes[0], 1]], device=device)
+    matrix = torch.cat([(turned @ stretched) * aspect, drawn(scaling, 2, 1)], dim=2)
+    grid = functional.affine_grid(matrix, [count, 1, *sizes], align_corners=False)
+    flat = images.new_empty(count, 1, *sizes)
+    noise = smooth_noise(flat, (max(sizes) / 6, max(sizes) / 3), generator, channels=2)
+    grid = grid + bending * drawn(1.0, 1, 1, 1) * noise.movedim(1, -1)
+    both = torch.cat([_planes(images) + 1, _planes(body).to(images.dtype)], dim=1)
+    moved = functional.grid_sample(both, grid.to(images.dtype), align_corners=False)
+    image, inside = (part if images.ndim == 4 else part.movedim(1, -1)[:, None] for part in moved.chunk(2, dim=1))
+    return torch.where(inside > 0.5, image - 1, -1.0), inside > 0.5
+
+
+def _planes(images: Tensor) -> Tensor:
+    """The planes of the first two axes as channels: shape (batch, planes, height, width)."""
+    return images if images.ndim == 4 else images[:, 0].movedim(-1, 1)
+
+
+def with_filled_cavities(hounsfield: Tensor, body: Tensor, generator: torch.Generator, share: float) -> Tensor:
+    """CT numbers with fluid or mucosa in part of the air within the body, in a random `share` of the images."""
+    some = chosen(hounsfield, share, generator)
+    if not len(some):
+        return hounsfield
+    before = hounsfield[some]
+    cavity = ((before < AIR) & body[some]).to(before.dtype)
+    near = pool(cavity, [5, 5, *[1] * (before.ndim - 4)], "largest") > 0
+    size = max(before.shape[2:])
+    region = smooth_noise(before, (size / 8, size / 3), generator) > threshold(0.5)
+    content = uniform(before, CONTENT, generator)
+    filled = torch.where(near & region & body[some] & (before < 0), content, before)
+    result = hounsfield.clone()
+    result[some] = filled
+    return result
+
+
+def cut_off(body: Tensor, generator: torch.Generator, share: float, largest: float = 0.3) -> Tensor:
+    """The body without what a field of view ends before, at one side of each of a `share` of the images."""
+    result = body.clone()
+    for number in chosen(body, share, generator).tolist():
+        axis, side, part = torch.rand(3, generator=generator, device=body.device).tolist()
+        along = 1 + int(axis * 2)
+        length = body.shape[1 + along]
+        lost = int(part * largest * length)
+        start = 0 if side < 0.5 else length - lost
+        result[number].narrow(along, start, lost).fill_(False)
+    return result

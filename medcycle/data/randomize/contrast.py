@@ -1,0 +1,144 @@
+"""From CT numbers to MR signal: tissue memberships, partial volume, and structure that CT does not show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from medcycle.data.randomize.fields import Range, chosen, each, interpolate, pool, smooth_noise, threshold, uniform
+from medcycle.data.randomize.templates import BrainTemplates
+from medcycle.data.randomize.tissues import VISIBLE
+
+__all__ = ["Lookup", "denoised", "hidden_structure", "lookup_tables", "signal_of"]
+
+LOWEST, WIDTH, BINS = -1024.0, 2.0, 2048
+"""CT numbers of the lookup tables, HU: the first, the distance, and how many."""
+
+BORDER = 300.0
+"""HU between the least and the largest neighbour above which a voxel is taken for a mixture of the two."""
+
+SOFT: Range = (-20.0, 110.0)
+"""HU within which neighbours are averaged before tissues are told apart."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What a CT number means in each image; every table has the shape (batch, `BINS`).
+
+    Args:
+        signal: the MR signal, negative where fat opposes water.
+        fat: the part of the signal that comes from fat, for what moves fat alone.
+        host: how much of a voxel is water-like soft tissue, in which structure can be hidden, 0 to 1.
+    """
+
+    signal: Tensor
+    fat: Tensor
+    host: Tensor
+
+
+def lookup_tables(signals: dict[str, Tensor], generator: torch.Generator) -> Lookup:
+    """Tables for the signals given, with a random CT number for each tissue; between two tissues lies their mixture."""
+    lows, highs = torch.tensor([matter.hounsfield for matter in VISIBLE.values()], device=generator.device).T
+    count = len(signals["air"])
+    centres = lows + (highs - lows) * torch.rand(count, len(VISIBLE), generator=generator, device=generator.device)
+    numbers = (LOWEST + WIDTH * torch.arange(BINS, device=generator.device)).expand(count, 1, BINS)
+
+    def table(heights: Tensor) -> Tensor:
+        return interpolate(numbers, centres, heights)[:, 0]
+
+    def ones(*names: str) -> Tensor:
+        return torch.tensor([[float(name in names) for name in VISIBLE]], device=lows.device).expand(count, -1)
+
+    nodes = torch.stack([signals[name] for name in VISIBLE], dim=1)
+    return Lookup(table(nodes), table(nodes * ones("fat")), table(ones("fluid", "soft", "muscle", "blood")))
+
+
+def look_up(table: Tensor, indices: Tensor) -> Tensor:
+    """The table's values at the indices of `indices_of`; shape of the indices."""
+    return table.gather(1, indices.flatten(1)).reshape(indices.shape)
+
+
+def indices_of(hounsfield: Tensor) -> Tensor:
+    """Where in the tables a CT number is."""
+    return ((hounsfield - LOWEST) * (1 / WIDTH)).round_().clamp_(0, BINS - 1).long()
+
+
+def denoised(hounsfield: Tensor) -> Tensor:
+    """Soft tissue averaged over its neighbours of soft tissue: fluid and brain differ by less than the noise of CT."""
+    inside = ((hounsfield > SOFT[0]) & (hounsfield < SOFT[1])).to(hounsfield.dtype)
+    widths = [3, 3, *[1] * (hounsfield.ndim - 4)]
+    weight = pool(inside, widths, "mean")
+    mean = pool(hounsfield * inside, widths, "mean") / weight.clamp_min(1e-3)
+    return torch.where(inside > 0, mean, hounsfield)
+
+
+def signal_of(hounsfield: Tensor, lookup: Lookup, hidden: Tensor, texture: Tensor) -> Tensor:
+    """The signal of every voxel.
+
+    Args:
+        hounsfield: CT numbers, shape (batch, 1, *sizes).
+        lookup: tables of the batch.
+        hidden: what structure within soft tissue adds to its signal.
+        texture: a factor about 1.
+
+    Returns:
+        Signal, negative where fat opposes water; shape of `hounsfield`.
+    """
+    widths = [3, 3, *[1 if size < 3 else 3 for size in hounsfield.shape[4:]]]
+    least, largest = pool(hounsfield, widths, "least"), pool(hounsfield, widths, "largest")
+    part = (hounsfield - least) / (largest - least).clamp_min(1)
+    ends = [look_up(lookup.signal, indices_of(end)) for end in (least, largest)]
+    mixture = torch.lerp(ends[0], ends[1], part)
+    border = ((largest - least) / BORDER - 1).clamp(0, 1)
+    indices = indices_of(denoised(hounsfield))
+    tissue = (look_up(lookup.signal, indices) + look_up(lookup.host, indices) * hidden) * texture
+    return torch.lerp(tissue, mixture, border)
+
+
+def hidden_structure(
+    like: Tensor,
+    signals: dict[str, Tensor],
+    generator: torch.Generator,
+    *,
+    scale: Range,
+    vessels: float,
+    templates: BrainTemplates | None,
+    template_share: float,
+) -> Tensor:
+    """What structure that CT does not show adds to the signal of soft tissue.
+
+    Grey matter and fluid as shapes of random fields, or in part of the images as in a generated brain, turned and sized
+    at random; and the zero sets of a random field as vessels, or as septa of fat.
+
+    Args:
+        like: gives shape and device.
+        signals: of the tissues, as `tissue_signals` gives them.
+        generator: of the device.
+        scale: range of the shapes' grain, voxels.
+        vessels: the largest part of their own signal that vessels and septa show.
+        templates: generated brains, if any are used.
+        template_share: the part of the images that shows one.
+    """
+    grey, fluid = (_less(signals, name) for name in ("grey matter", "hidden fluid"))
+    added = torch.zeros_like(like)
+    for difference, share in ((grey, 0.5), (fluid, 0.2)):
+        noise = smooth_noise(like, scale, generator)
+        added = added + torch.sigmoid(8 * (noise - threshold(share))) * each(difference, added)
+    if templates is not None and len(some := chosen(like, template_share, generator)):
+        parts = templates.draw(like[some], generator)
+        shown = parts[:, :1] * each(grey[some], like) + parts[:, 1:] * each(fluid[some], like)
+        added[some] = shown.expand_as(added[some])
+    if vessels:
+        kind = torch.rand(len(like), generator=generator, device=like.device) < 0.5
+        line = torch.where(kind, _less(signals, "vessel"), _less(signals, "septum"))
+        noise = smooth_noise(like, (2 * scale[0], 2 * scale[1]), generator)
+        drawn = torch.exp(-((noise / 0.12) ** 2)) * uniform(like, (0, vessels), generator)
+        added = added + drawn * (each(line, added) - added)
+    return added
+
+
+def _less(signals: dict[str, Tensor], name: str) -> Tensor:
+    """How much more signal than soft tissue something gives."""
+    return signals[name] - signals["soft"]

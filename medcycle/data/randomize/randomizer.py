@@ -1,0 +1,174 @@
+"""Pairs of an MR-like image and a CT, made from CT alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from medcycle.config import RandomizeConfig
+from medcycle.data.randomize import acquisition as mr
+from medcycle.data.randomize.anatomy import AIR, cut_off, deformed, with_filled_cavities
+from medcycle.data.randomize.contrast import hidden_structure, indices_of, look_up, lookup_tables, signal_of
+from medcycle.data.randomize.fields import each, interpolate, smooth_noise, uniform
+from medcycle.data.randomize.templates import BrainTemplates
+from medcycle.data.randomize.tissues import tissue_signals
+from medcycle.intensity import IntensityMap, MrLandmarks, MrPercentile, MrZScore
+from medcycle.methods.base import Pair
+
+__all__ = ["ContrastRandomizer"]
+
+BOTTOM = MrPercentile.bottom
+METAL = 2500.0
+"""HU from which a voxel is metal."""
+
+BONE = 150.0
+"""HU from which an error counts as one in bone."""
+
+
+class ContrastRandomizer:
+    """Makes MR-like images of prepared CT.
+
+    Args:
+        ct: the map that made the CT's values.
+        config: how much of every effect.
+        mr: a map of the MR that the images are to be like; its kind decides how they are scaled.
+    """
+
+    def __init__(self, ct: IntensityMap, config: RandomizeConfig, mr: IntensityMap | None = None) -> None:
+        self.ct = ct
+        self.config = config
+        self.mr = mr
+        self.templates = BrainTemplates() if config.templates else None
+
+    def slices(self, target: Tensor, body: Tensor, generator: torch.Generator, *, thick: bool) -> Pair:
+        """As the call, of slices with channels: neighbours that are kept apart, or with `thick` averaged to one.
+
+        Args:
+            target: CT in [−1, 1], shape (batch, slices, height, width).
+            body: booleans of the same shape.
+            generator: of the tensors' device.
+            thick: whether the slices are sub-slices of one thick slice.
+        """
+        if target.shape[1] == 1:
+            return self(target, body, generator)
+        # a thin volume: what CT does not show goes through all of them
+        volume, inside = (images.movedim(1, -1)[:, None] for images in (target, body))
+        made = self(volume, inside, generator, thick=thick)
+        return Pair(*(images[:, 0].movedim(-1, 1) for images in made))
+
+    def __call__(self, target: Tensor, body: Tensor, generator: torch.Generator, *, thick: bool = False) -> Pair:
+        """An MR-like image of each CT, whose anatomy is changed at random first.
+
+        Args:
+            target: CT in [−1, 1], shape (batch, 1, *sizes), 2D or 3D.
+            body: booleans of the same shape.
+            generator: of the tensors' device.
+            thick: whether the last axis is averaged, to size 1.
+
+        Returns:
+            The image, [−0.8, 1] in the body and −1 outside, the changed CT, and how much its voxels count; dtype of
+            `target`.
+        """
+        config, kind = self.config, target.dtype
+        target, body = deformed(
+            target.float(), body, generator, rotation=config.rotation, scaling=config.scaling, bending=config.bending
+        )
+        body = cut_off(body, generator, config.cut_share)
+        hounsfield = with_filled_cavities(self.ct_numbers(target), body, generator, config.filled_share)
+        image = body * self._signal(hounsfield, generator)
+        if thick:
+            image, hounsfield, body = mr.thick(image), mr.thick(hounsfield), mr.thick(body.float()) > 0.5
+        image = self._acquired(image.abs(), hounsfield > METAL, generator)
+        image = self._scaled(image, body)
+        image = (image * uniform(image, config.gain, generator)).clamp(0, 1)
+        image = image ** torch.exp(uniform(image, (-config.gamma, config.gamma), generator))
+        source = torch.where(body, BOTTOM + (1 - BOTTOM) * image, -1.0)
+        target = torch.where(body, self.mapped(hounsfield), -1.0)
+        return Pair(source.to(kind), target.to(kind), self._weight(hounsfield, body).to(kind))
+
+    def ct_numbers(self, target: Tensor) -> Tensor:
+        """CT in [−1, 1] to HU, float32."""
+        units, mapped = self.ct.corners
+        return _curve(target, mapped, units)
+
+    def mapped(self, hounsfield: Tensor) -> Tensor:
+        """HU to CT in [−1, 1], float32."""
+        return _curve(hounsfield, *self.ct.corners)
+
+    def _weight(self, hounsfield: Tensor, body: Tensor) -> Tensor:
+        """How much an error counts: air in the body and bone are few voxels, and the ones that matter most."""
+        config = self.config
+        bone = torch.where(hounsfield > BONE, config.bone_weight, 1.0)
+        inside = torch.where(hounsfield < AIR, config.air_weight, bone)
+        return torch.where(body, inside, config.outside_weight)
+
+    def _signal(self, hounsfield: Tensor, generator: torch.Generator) -> Tensor:
+        config = self.config
+        signals = tissue_signals(
+            len(hounsfield),
+            generator,
+            hounsfield.device,
+            families=config.families,
+            physical_share=config.physical_share,
+            suppressed_share=config.suppressed_share,
+        )
+        lookup = lookup_tables(signals, generator)
+        hidden = hidden_structure(
+            hounsfield,
+            signals,
+            generator,
+            scale=config.structure_scale,
+            vessels=config.vessels,
+            templates=self.templates,
+            template_share=config.templates,
+        )
+        texture = 1 + config.texture * smooth_noise(hounsfield, (1.0, 3.0), generator)
+        signal = signal_of(hounsfield, lookup, hidden, texture)
+        if config.shift_share:
+            fat = look_up(lookup.fat, indices_of(hounsfield))
+            signal = signal + mr.chemical_shift(fat, generator, config.shift, config.shift_share)
+        return signal
+
+    def _acquired(self, image: Tensor, metal: Tensor, generator: torch.Generator) -> Tensor:
+        config = self.config
+        image = mr.metal_voids(image, metal, generator, config.void_share, config.void_size)
+        image = image * mr.bias_field(image, config.bias, config.bias_scale, generator)
+        image = mr.blurred(image, config.blur, generator)
+        image = mr.ringing(image, config.ringing_share, config.ringing_kept, generator)
+        image = mr.ghosted(image, config.ghost_share, config.ghosts, generator)
+        return mr.rician(image, config.noise, generator)
+
+    def _scaled(self, image: Tensor, body: Tensor) -> Tensor:
+        """To [0, 1] as preparation does."""
+        if isinstance(self.mr, MrZScore):
+            return _by_spread(image, body)
+        if isinstance(self.mr, MrLandmarks):
+            levels = [0.0, *(decile / 100 for decile in MrLandmarks.DECILES), 0.995]
+            reached = (torch.tensor(self.mr.mapped, device=image.device) - BOTTOM) / (1 - BOTTOM)
+            return interpolate(image, _apart(_levels(image, body, levels)), reached.expand(len(image), -1))
+        return image / each(_levels(image, body, [0.995])[:, 0].clamp_min(1e-3), image)
+
+
+def _curve(values: Tensor, nodes: list[float], heights: list[float]) -> Tensor:
+    corners = (torch.tensor([ends], device=values.device, dtype=torch.float32) for ends in (nodes, heights))
+    return interpolate(values.float(), *(ends.expand(len(values), -1) for ends in corners))
+
+
+def _levels(images: Tensor, body: Tensor, levels: list[float]) -> Tensor:
+    """Quantiles of every second voxel in the body, shape (batch, levels); 1 where there is no body."""
+    step = (slice(None), slice(None), slice(None, None, 2), slice(None, None, 2))
+    inside = torch.where(body[step], images[step], torch.nan).flatten(1)
+    return torch.nanquantile(inside, torch.tensor(levels, device=images.device), dim=1).T.nan_to_num(1.0)
+
+
+def _apart(levels: Tensor) -> Tensor:
+    return levels + torch.linspace(0, 1e-3, levels.shape[1], device=levels.device)
+
+
+def _by_spread(images: Tensor, body: Tensor) -> Tensor:
+    """With mean ± `MrZScore.SPREAD` standard deviations in the body brought to [0, 1]."""
+    axes = tuple(range(1, images.ndim))
+    count = body.sum(axes, keepdim=True).clamp_min(1)
+    mean = (images * body).sum(axes, keepdim=True) / count
+    spread = (((images - mean) * body) ** 2).sum(axes, keepdim=True).div(count).sqrt().clamp_min(1e-3)
+    return (images - mean) / (2 * MrZScore.SPREAD * spread) + 0.5

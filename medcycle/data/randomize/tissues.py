@@ -1,0 +1,171 @@
+"""What CT tells apart, and the signal that each tissue gives in a random MR sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from medcycle.data.randomize.fields import Range
+
+__all__ = ["FAMILIES", "HIDDEN", "VISIBLE", "Matter", "sequence_signal", "tissue_signals"]
+
+
+Uniform = Callable[[float, float], Tensor]
+"""Draws a value an image between two ends."""
+
+
+class Matter(NamedTuple):
+    """A tissue: its CT number's range (HU), and at 1.5 T proton density relative to water and relaxation times (ms).
+
+    The range is what the number is drawn from, an image at a time: ages and scanners differ. `fat` is the range of the
+    part of the protons that is fat's.
+    """
+
+    hounsfield: Range
+    density: float
+    t1: float
+    t2: float
+    t2_star: float
+    fat: Range = (0.0, 0.0)
+
+
+FAT = (0.95, 1.0)
+
+# Relaxation: soft tissue, fluid and fat after Kwan, Evans and Pike, IEEE TMI 18:1085 (1999); muscle and blood after
+# Stanisz et al., MRM 54:507 (2005); cortical bone after Reichert et al., MRI 23:611 (2005); marrow after de Bazelaire
+# et al., Radiology 230:652 (2004). CT numbers: within those of Bushberg et al., The Essential Physics of Medical
+# Imaging, 3rd ed.
+VISIBLE: dict[str, Matter] = {
+    "air": Matter((-1000, -900), 0.0, 1000, 1, 1),
+    "lung": Matter((-850, -600), 0.2, 1200, 40, 1.5),
+    "fat": Matter((-120, -80), 1.0, 350, 70, 58, FAT),
+    "fluid": Matter((0, 10), 1.0, 2569, 329, 58),
+    "soft": Matter((25, 35), 0.77, 500, 70, 61),
+    "muscle": Matter((48, 60), 0.9, 1008, 44, 30),
+    "blood": Matter((68, 95), 0.85, 1441, 290, 60),
+    "marrow": Matter((200, 550), 0.7, 549, 49, 20, (0.2, 0.9)),
+    "bone": Matter((900, 1400), 0.2, 200, 0.46, 0.46),
+    "metal": Matter((2600, 3000), 0.0, 1000, 1, 1),
+}
+"""By rising CT number, from which they are told."""
+
+HIDDEN: dict[str, Matter] = {
+    "grey matter": Matter((30, 40), 0.86, 833, 83, 69),
+    "hidden fluid": VISIBLE["fluid"],
+    "vessel": VISIBLE["blood"],
+    "septum": VISIBLE["fat"],
+}
+"""What lies within soft tissue and CT does not show, or hardly."""
+
+FAMILIES: dict[str, dict[str, Range]] = {
+    "t1": {"tr": (400, 700), "te": (8, 20)},
+    "t1 gradient echo": {"tr": (6, 25), "te": (2, 6), "flip": (10, 35)},
+    "t1 contrast": {"tr": (6, 25), "te": (2, 6), "flip": (10, 35), "agent": (3.0, 10.0)},
+    "t2": {"tr": (2500, 6000), "te": (70, 130)},
+    "pd": {"tr": (2000, 4000), "te": (10, 35)},
+    "flair": {"tr": (7000, 10000), "te": (80, 140), "ti": (2000, 2500)},
+    "stir": {"tr": (3000, 6000), "te": (30, 80), "ti": (130, 180)},
+    "dixon": {"tr": (4, 9), "te": (1.2, 4.8), "flip": (8, 20)},
+    "ute": {"tr": (4, 20), "te": (0.03, 0.15), "flip": (4, 15)},
+}
+"""Repetition, echo and inversion times (ms) and flip angles (degrees) of routine sequences at 1.5 T.
+
+`agent` is how many times faster blood relaxes with a contrast agent in it. A Dixon image is in phase, in opposed phase,
+or of water or fat alone.
+"""
+
+DEFAULTS = {"tr": 0.0, "te": 0.0, "ti": 0.0, "flip": 90.0, "agent": 1.0}
+
+
+def tissue_signals(
+    count: int,
+    generator: torch.Generator,
+    device: torch.device,
+    *,
+    families: Sequence[str] = tuple(FAMILIES),
+    physical_share: float = 1.0,
+    suppressed_share: float = 1 / 3,
+) -> dict[str, Tensor]:
+    """Random signals of every tissue, each of shape (count,), in [−1, 1]: negative where fat opposes water.
+
+    Args:
+        count: how many contrasts.
+        generator: of `device`.
+        device: where to.
+        families: the names in `FAMILIES` that sequences are drawn from.
+        physical_share: the part of the contrasts that follows a sequence; the others are plain random, with air and
+            metal black and bone dark.
+        suppressed_share: the part of the sequences, Dixon's aside, in which fat is suppressed.
+    """
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator, device=device)
+
+    which = torch.randint(len(families), (count,), generator=generator, device=device)
+    timing = {}
+    for key, default in DEFAULTS.items():
+        ranges = torch.tensor([FAMILIES[name].get(key, (default, default)) for name in families], device=device)
+        timing[key] = ranges[which, 0] + (ranges[which, 1] - ranges[which, 0]) * uniform(0, 1)
+    water_part, fat_part = _parts(which, families, suppressed_share, uniform)
+    agent = timing.pop("agent")
+    both = VISIBLE | HIDDEN
+    of_fat = _signal(both["fat"], timing, uniform, t2_spread=(0.8, 2.5))  # trains of echoes lengthen its T2
+    physical = {}
+    for name, matter in both.items():
+        faster = agent if name in ("blood", "vessel") else 1.0
+        of_water = _signal(matter, timing, uniform, faster=faster)
+        fat = uniform(*matter.fat)
+        physical[name] = water_part * (1 - fat) * of_water + fat_part * fat * matter.density * of_fat
+    brightest = torch.stack(list(physical.values())).abs().amax(0).clamp_min(1e-6)
+    follows = uniform(0, 1) < physical_share
+    plain = {name: uniform(0, 1) for name in physical}
+    plain |= {"air": uniform(0, 0.05), "metal": uniform(0, 0.05), "lung": uniform(0, 0.3), "bone": uniform(0, 0.2)}
+    return {name: torch.where(follows, physical[name] / brightest, plain[name]) for name in physical}
+
+
+def _signal(
+    matter: Matter,
+    timing: dict[str, Tensor],
+    uniform: Uniform,
+    *,
+    faster: Tensor | float = 1.0,
+    t2_spread: Range = (0.8, 1.2),
+) -> Tensor:
+    t1, t2, t2_star = matter.t1 * uniform(0.8, 1.4), matter.t2 * uniform(*t2_spread), matter.t2_star * uniform(0.7, 1.3)
+    return matter.density * sequence_signal(**timing, t1=t1 / faster, t2=t2, t2_star=t2_star)
+
+
+def _parts(which: Tensor, families: Sequence[str], suppressed_share: float, uniform: Uniform) -> tuple[Tensor, Tensor]:
+    """What the signals of water and of fat are multiplied by."""
+    suppressed = uniform(0, 1) < suppressed_share
+    water = torch.ones_like(suppressed, dtype=torch.float32)
+    fat = torch.where(suppressed, uniform(0.0, 0.4), water)
+    if "dixon" not in families:
+        return water, fat
+    dixon, kind = which == families.index("dixon"), uniform(0, 4).long()
+    little = uniform(0, 0.1)
+    fat_of_kind = torch.stack([water, -water, little, water])
+    water_of_kind = torch.stack([water, water, water, little])
+    pick = kind.clamp(0, 3)[None]
+    return (
+        torch.where(dixon, water_of_kind.gather(0, pick)[0], water),
+        torch.where(dixon, fat_of_kind.gather(0, pick)[0], fat),
+    )
+
+
+def sequence_signal(
+    tr: Tensor, te: Tensor, ti: Tensor, flip: Tensor, t1: Tensor, t2: Tensor, t2_star: Tensor
+) -> Tensor:
+    """Magnitude of the transverse magnetisation, relative to full relaxation; times in ms, `flip` in degrees.
+
+    Spoiled gradient echo with flip angles below 90°, else spin echo, after an inversion where `ti` > 0 (Haacke et al.,
+    Magnetic Resonance Imaging, 1999, ch. 8 and 18).
+    """
+    angle, recovered = torch.deg2rad(flip), torch.exp(-tr / t1)
+    gradient = torch.sin(angle) * (1 - recovered) / (1 - recovered * torch.cos(angle)) * torch.exp(-te / t2_star)
+    inversion = (1 - 2 * torch.exp(-ti / t1) + recovered).abs()
+    spin = torch.where(ti > 0, inversion, 1 - recovered) * torch.exp(-te / t2)
+    return torch.where(flip < 90, gradient, spin)

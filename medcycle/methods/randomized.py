@@ -1,0 +1,98 @@
+"""Supervised translation on pairs that are made of targets alone."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from medcycle.errors import UsageError
+from medcycle.losses.adversarial import discriminator_loss, generator_loss
+from medcycle.losses.supervised import gradient_loss, weighted_l1
+from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs
+
+__all__ = ["Randomized"]
+
+
+class Randomized(Method):
+    """Translation from source to target, learned from targets and the images of random contrast made of them.
+
+    Args:
+        to_target: generator from source to target.
+        judge_target: discriminator of target images; None for no adversarial loss.
+        l1_weight: weight of the L1 loss, which counts voxels by the pair's weights.
+        gradient_weight: weight of the loss on slopes; 0 leaves it out.
+        adversarial_weight: weight of the adversarial loss.
+    """
+
+    def __init__(
+        self,
+        to_target: nn.Module,
+        judge_target: nn.Module | None = None,
+        *,
+        l1_weight: float = 10.0,
+        gradient_weight: float = 0.0,
+        adversarial_weight: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.generators = nn.ModuleDict({"target": to_target})
+        self.discriminators = nn.ModuleDict({"target": judge_target} if judge_target else {})
+        self.l1_weight = l1_weight
+        self.gradient_weight = gradient_weight
+        self.adversarial_weight = adversarial_weight
+
+    def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
+        """Source images to target images. Raises `UsageError` with `reverse`."""
+        if reverse:
+            raise UsageError("trained from CT alone, this model makes CT only; leave out --to mr, or train a cyclegan")
+        return cast(Tensor, self.generators["target"](source))
+
+    def forward(self, batch: Batch) -> Outputs:
+        """What is made of the pair's source. Raises `ValueError` without a pair."""
+        if batch.pair is None:
+            raise ValueError("the method learns from pairs; the batch has none")
+        return {"synthetic_target": self.translate(batch.pair.source)}
+
+    def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
+        """L1, and what is weighted of slopes and the discriminator's judgement."""
+        if batch.pair is None:
+            raise ValueError("the method learns from pairs; the batch has none")
+        made = outputs["synthetic_target"].float()
+        losses = {"l1_target": self.l1_weight * weighted_l1(made, batch.pair.target, batch.pair.weight)}
+        if self.gradient_weight:
+            losses["gradient_target"] = self.gradient_weight * gradient_loss(made, batch.pair.target)
+        if self.discriminators:
+            judged = self.discriminators["target"](outputs["synthetic_target"])
+            losses["adversarial_target"] = self.adversarial_weight * generator_loss(judged)
+        return losses
+
+    def warm_start_losses(self, batch: Batch) -> Losses:
+        """As `generator_losses`, without the discriminator's judgement."""
+        losses = self.generator_losses(batch, self(batch))
+        losses.pop("adversarial_target", None)
+        return losses
+
+    def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
+        """The synthetic images, if they are judged."""
+        return {domain: outputs[f"synthetic_{domain}"] for domain in self.discriminators}
+
+    def discriminator_losses(self, batch: Batch, fakes: Fakes) -> Losses:
+        """How badly the discriminator, if there is one, separates real from synthetic."""
+        losses = {}
+        for domain, judge in self.discriminators.items():
+            real = batch.pair.target if batch.pair else batch.target
+            judged = judge(torch.cat([real, fakes[domain]]))
+            losses[f"discriminator_{domain}"] = discriminator_loss(*judged.split(len(real)))
+        return losses
+
+    def views(self, batch: Batch) -> dict[str, Tensor]:
+        """The source and what becomes of it; the pair, and what becomes of its source."""
+        views = {"source": batch.source, "synthetic_target": self.translate(batch.source)}
+        if batch.pair:
+            views |= {
+                "likeness": batch.pair.source,
+                "recovered_target": self.translate(batch.pair.source),
+                "target": batch.pair.target,
+            }
+        return views

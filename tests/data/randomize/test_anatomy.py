@@ -1,0 +1,84 @@
+"""Other anatomies than the ones at hand."""
+
+import pytest
+import torch
+
+from medcycle.data.randomize.anatomy import cut_off, deformed, with_filled_cavities
+
+STILL = {"rotation": 0.0, "scaling": 0.0, "bending": 0.0}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def disc(*sizes: int, radius: float = 14) -> tuple[torch.Tensor, torch.Tensor]:
+    """A value of 0.5 in a disc (a cylinder in 3D), which is the body; −1 about it."""
+    axes = [torch.arange(float(size)) - (size - 1) / 2 for size in sizes[:2]]
+    distance = torch.hypot(*torch.meshgrid(*axes, indexing="ij"))
+    body = (distance < radius).reshape(1, 1, *sizes[:2], *[1] * (len(sizes) - 2)).expand(1, 1, *sizes).contiguous()
+    return torch.where(body, 0.5, -1.0), body
+
+
+@pytest.mark.parametrize("sizes", [(40, 48), (40, 48, 3), (40, 48, 20)])
+def test_without_strength_nothing_moves(sizes: tuple[int, ...]) -> None:
+    image, body = disc(*sizes)
+    moved, inside = deformed(image, body, seeded(), **STILL)
+    torch.testing.assert_close(moved, image, atol=1e-4, rtol=0)
+    assert torch.equal(inside, body)
+
+
+@pytest.mark.parametrize("sizes", [(40, 48), (40, 48, 3)])
+def test_image_and_body_move_together(sizes: tuple[int, ...]) -> None:
+    image, body = (part.expand(8, *part.shape[1:]) for part in disc(*sizes))
+    moved, inside = deformed(image, body, seeded(), rotation=20.0, scaling=0.2, bending=0.03)
+    assert (moved[~inside] == -1).all()
+    assert moved[inside].median() == pytest.approx(0.5, abs=1e-3)
+    areas = inside.flatten(1).sum(1) / body[0].sum()
+    assert areas.std() > 0.05
+    assert (areas - 1).abs().max() < 0.6
+
+
+def test_a_rotation_turns_without_stretching() -> None:
+    image = torch.full((6, 1, 60, 40), -1.0)
+    image[:, :, 15:45, 15:25] = 0.5  # not square: pixels must not be stretched with the axes
+    body = image > -1
+    _, turned = deformed(image, body, seeded(), rotation=90.0, scaling=0.0, bending=0.0)
+    areas = turned.flatten(1).sum(1) / body[0].sum()
+    assert (areas - 1).abs().max() < 0.1
+
+
+def test_the_same_deformation_runs_through_all_sub_slices() -> None:
+    image, body = disc(40, 48, 3)
+    moved, _ = deformed(image, body, seeded(), rotation=20.0, scaling=0.2, bending=0.03)
+    assert torch.equal(moved[..., 0], moved[..., 2])
+
+
+def test_cavities_are_filled_and_nothing_else_is() -> None:
+    hounsfield = torch.full((20, 1, 64, 64), 40.0)
+    hounsfield[:, :, 20:40, 20:40] = -950
+    hounsfield[:, :, 50:, 50:] = -100  # fat far from air
+    hounsfield[:, :, :4] = -1000
+    body = torch.ones_like(hounsfield, dtype=torch.bool)
+    body[:, :, :4] = False
+    filled = with_filled_cavities(hounsfield, body, seeded(), share=1.0)
+    changed = filled != hounsfield
+    assert changed[:, :, 20:40, 20:40].float().mean() > 0.2
+    changed[:, :, 20:40, 20:40] = False
+    assert not changed.any()
+    assert filled[filled != hounsfield].min() >= 5
+    assert filled[filled != hounsfield].max() <= 50
+    assert with_filled_cavities(hounsfield, body, seeded(), share=0.0) is hounsfield
+
+
+@pytest.mark.parametrize("sizes", [(40, 48), (40, 48, 20)])
+def test_a_field_of_view_cuts_one_side_off(sizes: tuple[int, ...]) -> None:
+    body = torch.ones(30, 1, *sizes, dtype=torch.bool)
+    kept = cut_off(body, seeded(), share=1.0)
+    for image in kept[:, 0]:
+        shown = image.reshape(*sizes[:2], -1).any(2)
+        rows, columns = shown.any(1), shown.any(0)
+        assert rows.all() or columns.all()
+        assert image.float().mean() >= 0.7
+    assert torch.equal(cut_off(body, seeded(), share=0.0), body)
+    assert body.all()

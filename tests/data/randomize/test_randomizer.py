@@ -1,0 +1,146 @@
+"""Pairs of an MR-like image and a CT, from CT."""
+
+import numpy as np
+import pytest
+import torch
+
+from medcycle.config import RandomizeConfig
+from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.store import Store
+from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrLandmarks, MrZScore
+
+CURVE = HounsfieldCurve(-1024, 2000, -200, 200, 0.5)
+STILL = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0}
+CLEAN = {"texture": 0, "bias": 0, "blur": 0, "noise": 0, "gain": (1, 1), "gamma": 0, "vessels": 0, "shift_share": 0}
+CLEAN |= {"void_share": 0, "ringing_share": 0, "ghost_share": 0}
+QUIET = RandomizeConfig(**STILL, **CLEAN)
+"""Contrast alone, of an anatomy that stays as it is."""
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def head(store: Store, sizes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    case = store.ct[0]
+    parts = [torch.from_numpy(np.array(array, dtype=np.float32)) for array in (case.image, case.body)]
+    image, body = parts if sizes == 3 else (part[:, :, part.shape[2] // 2] for part in parts)
+    return image[None, None], body[None, None] > 0
+
+
+@pytest.mark.parametrize("sizes", [2, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_values_are_those_of_prepared_mr_and_ct(store: Store, sizes: int, seed: int) -> None:
+    target, body = head(store, sizes)
+    pair = ContrastRandomizer(store.ct[0].intensity, RandomizeConfig())(target, body, seeded(seed))
+    assert {part.shape for part in pair} == {target.shape}
+    assert {part.dtype for part in pair} == {target.dtype}
+    inside = pair.source > -1
+    assert 0.5 < inside.sum() / body.sum() < 1.5
+    assert pair.source[inside].min() >= -0.8
+    assert pair.source[inside].max() <= 1
+    assert pair.source[inside].std() > 0.05
+    assert (pair.target[~inside] == -1).all()
+    assert pair.target.abs().max() <= 1
+
+
+def test_without_changes_of_anatomy_the_target_is_the_ct(store: Store) -> None:
+    target, body = head(store, 2)
+    pair = ContrastRandomizer(store.ct[0].intensity, QUIET)(target, body, seeded())
+    torch.testing.assert_close(pair.target, torch.where(body, target, -1.0), atol=2e-3, rtol=0)
+    assert torch.equal(pair.source > -1, body)
+
+
+def test_the_seed_decides_and_images_of_a_batch_differ(store: Store) -> None:
+    randomizer = ContrastRandomizer(store.ct[0].intensity, RandomizeConfig())
+    target, body = (part.expand(2, -1, -1, -1) for part in head(store, 2))
+    first, second = randomizer(target, body, seeded()).source
+    assert torch.equal(randomizer(target, body, seeded()).source[1], second)
+    assert not torch.allclose(randomizer(target, body, seeded(1)).source[0], first, atol=0.1)
+    assert not torch.allclose(first, second, atol=0.1)
+
+
+def ring() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Muscle in a ring of bone, both wider than the effects reach: radius, CT, body."""
+    radius = torch.hypot(*torch.meshgrid(torch.arange(-40.0, 40), torch.arange(-40.0, 40), indexing="ij"))
+    hounsfield = torch.full_like(radius, 55).where(radius < 36, -1000.0)
+    hounsfield[(radius > 24) & (radius < 32)] = 1500
+    return radius, torch.from_numpy(CURVE.forward(hounsfield.numpy()))[None, None], (radius < 36)[None, None]
+
+
+def test_borders_stay_where_the_ct_has_them() -> None:
+    radius, target, body = ring()
+    config = QUIET.model_copy(update={"families": ("t1", "t2", "pd", "flair", "stir"), "structure_scale": (60, 61)})
+    bones = []
+    for seed in range(30):
+        signal = ContrastRandomizer(CURVE, config)(target, body, seeded(seed)).source[0, 0]
+        bone, inner = signal[(radius > 26) & (radius < 30)], signal[radius < 22]
+        assert bone.std() < 1e-5  # one tissue, one signal
+        assert (bone.mean() - inner.mean()).abs() > 1e-3
+        bones.append(bone.mean().item())
+    assert np.mean(np.array(bones) < -0.2) > 0.8  # cortical bone gives little signal
+
+
+def test_soft_tissue_has_shapes_that_the_ct_does_not_show() -> None:
+    brain = torch.from_numpy(CURVE.forward(np.full((1, 1, 64, 64), 30.0)))
+    spread = [ContrastRandomizer(CURVE, QUIET)(brain, brain > -1, seeded(n)).source.std().item() for n in range(20)]
+    assert np.median(spread) > 0.05
+
+
+def test_an_image_without_body_is_empty() -> None:
+    nothing = torch.full((1, 1, 32, 32), -1.0)
+    pair = ContrastRandomizer(CURVE, RandomizeConfig())(nothing, nothing > -1, seeded())
+    assert (pair.source == -1).all()
+    assert (pair.target == -1).all()
+
+
+@pytest.mark.parametrize("ct", [CURVE, HounsfieldWindow(-1000, 3000)])
+def test_ct_numbers_undo_the_map(ct: IntensityMap) -> None:
+    values = torch.linspace(-1, 1, 200).reshape(2, 1, 10, 10)
+    randomizer = ContrastRandomizer(ct, RandomizeConfig())
+    found = randomizer.ct_numbers(values)
+    np.testing.assert_allclose(found.numpy(), ct.inverse(values.numpy()), atol=0.01)
+    torch.testing.assert_close(randomizer.mapped(found), values, atol=1e-5, rtol=0)
+
+
+def test_air_and_bone_weigh_what_is_asked() -> None:
+    radius, target, body = ring()
+    target[0, 0, (radius < 10)] = float(CURVE.forward(np.array(-900.0)))
+    config = QUIET.model_copy(update={"air_weight": 4.0, "bone_weight": 2.0, "outside_weight": 0.5})
+    weight = ContrastRandomizer(CURVE, config)(target, body, seeded()).weight[0, 0]
+    assert (weight[radius < 10] == 4).all()
+    assert (weight[(radius > 10) & (radius < 24)] == 1).all()
+    assert (weight[(radius > 24) & (radius < 32)] == 2).all()
+    assert (weight[radius > 36] == 0.5).all()
+
+
+def test_a_thick_slice_is_the_mean_of_its_sub_slices(store: Store) -> None:
+    case = store.ct[0]
+    k = case.image.shape[2] // 2
+    slices = torch.from_numpy(np.array(case.image[:, :, k - 1 : k + 2], np.float32)).movedim(-1, 0)[None]
+    body = torch.from_numpy(np.array(case.body[:, :, k - 1 : k + 2])).movedim(-1, 0)[None]
+    randomizer = ContrastRandomizer(case.intensity, QUIET)
+    pair = randomizer.slices(slices, body, seeded(), thick=True)
+    assert pair.source.shape == (1, 1, *slices.shape[2:])
+    inside = body.float().mean(1, keepdim=True) > 0.5
+    mean = randomizer.ct_numbers(slices).mean(1, keepdim=True)
+    torch.testing.assert_close(randomizer.ct_numbers(pair.target)[inside], mean[inside], atol=0.5, rtol=0)
+    apart = randomizer.slices(slices, body, seeded(), thick=False)
+    assert apart.source.shape == slices.shape
+    assert not torch.equal(apart.source[:, 0], apart.source[:, 1])
+
+
+def test_scaling_by_mean_and_spread(store: Store) -> None:
+    target, body = head(store, 2)
+    source = ContrastRandomizer(store.ct[0].intensity, QUIET, MrZScore(-1, 1))(target, body, seeded()).source
+    assert source[body].mean() == pytest.approx(0.1, abs=0.1)
+    assert (source[~body] == -1).all()
+
+
+def test_scaling_by_landmarks_gives_the_cohorts_deciles(store: Store) -> None:
+    target, body = head(store, 3)
+    mapped = tuple(-0.8 + 1.8 * part**2 for part in np.linspace(0, 1, 11))
+    cohort = MrLandmarks(tuple(range(11)), mapped)
+    source = ContrastRandomizer(store.ct[0].intensity, QUIET, cohort)(target, body, seeded(3)).source
+    found = np.percentile(source[body].numpy(), MrLandmarks.DECILES)
+    np.testing.assert_allclose(found[1:], mapped[2:-1], atol=0.1)

@@ -1,0 +1,69 @@
+"""Translation learned from pairs that are made of targets."""
+
+import pytest
+import torch
+
+from medcycle.config import load_config
+from medcycle.errors import UsageError
+from medcycle.methods.base import Batch, Pair
+from medcycle.methods.build import build_method
+from medcycle.methods.randomized import Randomized
+from tests.sizes import TINY
+
+WEIGHTS = ["method.l1_weight=3", "method.gradient_weight=2", "method.adversarial_weight=0.5"]
+
+
+def built(*overrides: str) -> Randomized:
+    torch.manual_seed(0)
+    return build_method(load_config("head_ct_only", [*TINY, *overrides]))
+
+
+@pytest.fixture
+def batch() -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    source, target, weight = (torch.rand(2, 1, 48, 48, generator=generator) * 2 - 1 for _ in range(3))
+    pair = Pair(source, target, weight.abs())
+    return Batch(pair.source, pair.target, pair)
+
+
+def test_losses_are_what_their_names_say(batch: Batch) -> None:
+    method = built(*WEIGHTS)
+    outputs = method(batch)
+    losses = method.generator_losses(batch, outputs)
+    made, pair = outputs["synthetic_target"], batch.pair
+    torch.testing.assert_close(made, method.generators["target"](pair.source))
+    weighted = ((made - pair.target).abs() * pair.weight).sum() / pair.weight.sum()
+    torch.testing.assert_close(losses["l1_target"], 3 * weighted)
+    slopes = [(made.diff(dim=axis) - pair.target.diff(dim=axis)).abs().mean() for axis in (2, 3)]
+    torch.testing.assert_close(losses["gradient_target"], 2 * sum(slopes))
+    judged = method.discriminators["target"](made)
+    torch.testing.assert_close(losses["adversarial_target"], 0.5 * ((judged - 1) ** 2).mean())
+    assert set(method.warm_start_losses(batch)) == {"l1_target", "gradient_target"}
+
+
+def test_without_adversary_there_is_no_discriminator(batch: Batch) -> None:
+    method = built("method.adversarial_weight=0", "method.gradient_weight=0")
+    outputs = method(batch)
+    assert set(method.generator_losses(batch, outputs)) == {"l1_target"}
+    assert not method.discriminators
+    assert method.fakes(outputs) == {}
+    assert method.discriminator_losses(batch, {}) == {}
+
+
+def test_each_half_moves_only_its_own_weights(batch: Batch) -> None:
+    method = built(*WEIGHTS)
+    fakes = {name: fake.detach() for name, fake in method.fakes(method(batch)).items()}
+    sum(method.discriminator_losses(batch, fakes).values()).backward()
+    assert all(p.grad is None for p in method.generators.parameters())
+    assert all(p.grad is not None for p in method.discriminators.parameters())
+
+
+def test_views_show_the_pair_and_the_source(batch: Batch) -> None:
+    assert list(built().views(batch)) == ["source", "synthetic_target", "likeness", "recovered_target", "target"]
+
+
+def test_there_is_no_way_back_and_nothing_without_pairs(batch: Batch) -> None:
+    with pytest.raises(UsageError, match="CT only"):
+        built().translate(batch.target, reverse=True)
+    with pytest.raises(ValueError, match="pair"):
+        built()(batch._replace(pair=None))
