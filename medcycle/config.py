@@ -72,6 +72,12 @@ class DataConfig(Section):
     min_body_fraction: float = Field(
         0.05, ge=0, lt=1, description="slices with less of their area in the body than this are not trained on"
     )
+    focus: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how far CT slices are drawn by how much air and bone they show, 0 for all alike (2D)",
+    )
     validation_fraction: float = Field(
         0.0, ge=0, lt=1, description="part of the patients that are not trained on; one at least unless it is 0"
     )

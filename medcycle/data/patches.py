@@ -77,6 +77,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         self.thick = thick
         self.source = _usable(store.mr, config) if store.mr else []
         self.target = _usable(store.ct, config)
+        self.focus = [_chances(case, positions, config.focus) for case, positions in self.target]
         self.affine = _affine(config)
 
     def __len__(self) -> int:
@@ -90,7 +91,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         """
         if not 0 <= index < self.length:
             raise IndexError(index)
-        target, body = self._draw(self.target, np.random.default_rng([self.seed, index, 1]), self.thick)
+        target, body = self._draw(self.target, np.random.default_rng([self.seed, index, 1]), self.focus, self.thick)
         item = {"target": target, "body": body}
         if self.source:
             item["source"], _ = self._draw(self.source, np.random.default_rng([self.seed, index, 0]))
@@ -100,10 +101,14 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         self,
         cases: Sequence[tuple[StoredCase, list[int]]],
         random: np.random.Generator,
+        focus: Sequence[Floats] | None = None,
         thick: Thickness | None = None,
     ) -> tuple[Tensor, Tensor]:
-        case, positions = cases[int(random.integers(len(cases)))]
+        number = int(random.integers(len(cases)))
+        case, positions = cases[number]
         position = positions[int(random.integers(len(positions)))]
+        if focus is not None:
+            position = positions[int(np.searchsorted(focus[number], random.random(), side="right"))]
         corner = [
             int(random.integers(length - size + 1)) if length > size else (length - size) // 2
             for length, size in zip(case.image.shape, self.sizes, strict=False)
@@ -205,6 +210,13 @@ def _usable(cases: Sequence[StoredCase], config: DataConfig) -> list[tuple[Store
             "lower data.min_body_fraction, or check the volumes"
         )
     return usable
+
+
+def _chances(case: StoredCase, positions: Sequence[int], focus: float) -> Floats:
+    """The chance that a slice up to each of the positions is drawn: rising, 1 at the end."""
+    detail = np.array(case.record.detail)[list(positions)] + 1e-6
+    chances = np.cumsum((1 - focus) + focus * detail / detail.mean())
+    return np.asarray(chances / chances[-1], dtype=np.float32)
 
 
 def _affine(config: DataConfig) -> RandAffine | None:

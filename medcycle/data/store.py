@@ -30,6 +30,8 @@ from medcycle.io.files import atomic_path, write_text
 from medcycle.volume import Array
 
 __all__ = [
+    "AIR",
+    "BONE",
     "STORE_VERSION",
     "UNFINISHED",
     "CaseRecord",
@@ -40,7 +42,10 @@ __all__ = [
     "write_case",
 ]
 
-STORE_VERSION = 2
+STORE_VERSION = 3
+
+AIR, BONE = -300.0, 150.0
+"""HU below which a voxel in the body is air, and above which it is bone."""
 
 UNFINISHED = "unfinished-store.txt"
 """Marks a folder that a preparation is working on; only such a one may be gone on with or removed."""
@@ -61,6 +66,7 @@ class CaseRecord:
         affine: its affine, RAS+ mm.
         intensity: the intensity map as plain values.
         body_fraction: for each slice, the fraction of it in the body.
+        detail: for each slice of a CT, the fraction of it that is air within the body or bone; empty for MR.
     """
 
     name: str
@@ -73,6 +79,7 @@ class CaseRecord:
     affine: list[list[float]]
     intensity: dict[str, Any]
     body_fraction: list[float]
+    detail: list[float]
 
 
 @dataclass(frozen=True)
@@ -184,6 +191,7 @@ def write_case(root: Path, prepared: Prepared, *, name: str, modality: Modality,
         affine=prepared.image.grid.affine.tolist(),
         intensity=prepared.intensity.to_dict(),
         body_fraction=body.mean(axis=(0, 1)).round(4).tolist(),
+        detail=_detail(prepared) if modality == "ct" else [],
     )
     final = root / modality / name
     with atomic_path(final) as folder:
@@ -192,6 +200,14 @@ def write_case(root: Path, prepared: Prepared, *, name: str, modality: Modality,
         np.save(folder / "body.npy", np.asfortranarray(body))
         (folder / "case.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
         shutil.rmtree(final, ignore_errors=True)
+
+
+def _detail(prepared: Prepared) -> list[float]:
+    air, bone = prepared.intensity.forward(np.array([AIR, BONE]))
+    image, body = prepared.image.array, prepared.body.array
+    slices = range(image.shape[2])  # one by one: the volume may be large
+    detailed = [((image[..., n] < air) | (image[..., n] > bone)) & body[..., n] for n in slices]
+    return [round(float(one.mean()), 4) for one in detailed]
 
 
 def read_record(root: Path, modality: Modality, name: str) -> CaseRecord | None:

@@ -123,6 +123,23 @@ def test_the_thickness_is_in_millimetres(store: Store) -> None:
     assert Thickness(30, 30, 0.0).draw(10, case, random) == [10, 10, 10]
 
 
+def test_focus_draws_slices_of_much_air_and_bone(store: Store) -> None:
+    case = store.ct[0]
+    hounsfield = case.intensity.inverse(np.asarray(case.image, np.float32))
+    detailed = ((hounsfield < -300) | (hounsfield > 150)) & np.asarray(case.body)
+    np.testing.assert_allclose(case.record.detail, detailed.mean(axis=(0, 1)), atol=2e-3)
+    assert store.mr[0].record.detail == []
+
+    def mean_detail(focus: float) -> float:
+        config = PLAIN.model_copy(update={"focus": focus, "flip": False})
+        patches = UnpairedPatches(store, config, length=300, seed=0)
+        return float(
+            np.mean([((p["target"] > 0.4) & p["body"]).float().mean() for p in map(patches.__getitem__, range(300))])
+        )
+
+    assert mean_detail(1.0) > 1.1 * mean_detail(0.0)
+
+
 def test_a_store_of_ct_alone_gives_targets(store: Store) -> None:
     alone = replace(store, mr=())
     both, item = UnpairedPatches(store, PLAIN, length=3, seed=0)[2], UnpairedPatches(alone, PLAIN, length=3, seed=0)[2]

@@ -7,11 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from medcycle.data.randomize.fields import Range, chosen, pool, smooth_noise, threshold, uniform
+from medcycle.data.store import AIR
 
-__all__ = ["AIR", "cut_off", "deformed", "with_filled_cavities"]
-
-AIR = -300.0
-"""HU below which a voxel in the body is air."""
+__all__ = ["cut_off", "deformed", "with_filled_cavities"]
 
 CONTENT: Range = (5.0, 50.0)
 """HU of what fills a cavity: fluid to swollen mucosa."""

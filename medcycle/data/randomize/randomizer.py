@@ -7,11 +7,12 @@ from torch import Tensor
 
 from medcycle.config import RandomizeConfig
 from medcycle.data.randomize import acquisition as mr
-from medcycle.data.randomize.anatomy import AIR, cut_off, deformed, with_filled_cavities
+from medcycle.data.randomize.anatomy import cut_off, deformed, with_filled_cavities
 from medcycle.data.randomize.contrast import hidden_structure, indices_of, look_up, lookup_tables, signal_of
 from medcycle.data.randomize.fields import each, interpolate, smooth_noise, uniform
 from medcycle.data.randomize.templates import BrainTemplates
 from medcycle.data.randomize.tissues import tissue_signals
+from medcycle.data.store import AIR, BONE
 from medcycle.intensity import IntensityMap, MrLandmarks, MrPercentile, MrZScore
 from medcycle.methods.base import Pair
 
@@ -20,9 +21,6 @@ __all__ = ["ContrastRandomizer"]
 BOTTOM = MrPercentile.bottom
 METAL = 2500.0
 """HU from which a voxel is metal."""
-
-BONE = 150.0
-"""HU from which an error counts as one in bone."""
 
 
 class ContrastRandomizer:
