@@ -99,6 +99,7 @@ class RandomizeConfig(Section):
     bending: float = Field(0.015, ge=0, le=0.2, description="strength of smooth deformations, as a part of the size")
     filled_share: Share = Field(0.15, description="part of the images in which cavities are filled")
     cut_share: Share = Field(0.1, description="part of the images that a field of view cuts off")
+    cut: float = Field(0.3, ge=0, lt=0.5, description="largest part of the size that it cuts off at a side")
     thickness: tuple[AboveZero, AboveZero] = Field((1.0, 6.0), description="range of the slice thickness, mm (2D)")
     thick_share: Share = Field(0.5, description="part of the images that are thick slices; the others are thin")
     families: tuple[Family, ...] = Field(
@@ -164,18 +165,15 @@ class MethodConfig(Section):
     )
     cycle_weight: Weight = Field(10.0, description="cyclegan: weight of the cycle loss")
     identity_weight: Weight = Field(5.0, description="cyclegan: weight of the identity loss")
+    adversarial_weight: Weight | None = Field(
+        None, description="weight of the adversarial losses; null for 1 in cyclegan and none in randomized"
+    )
     anchor_weight: Weight = Field(
         0.0,
         description="cyclegan: weight of the L1 loss on MR-like images made from the CT by random contrast; 0 for none",
     )
-    l1_weight: Weight = Field(10.0, description="randomized: weight of the L1 loss")
+    l1_weight: Weight = Field(10.0, description="weight of that loss in a warm start, and in randomized")
     gradient_weight: Weight = Field(0.0, description="randomized: weight of the loss on slopes; 0 for none")
-    adversarial_weight: Weight = Field(0.0, description="randomized: weight of the adversarial loss; 0 for none")
-
-    @property
-    def learns_from_pairs(self) -> bool:
-        """Whether pairs are made from CT."""
-        return self.name == "randomized" or self.anchor_weight > 0
 
     @property
     def needs_mr(self) -> bool:
@@ -190,6 +188,10 @@ class TrainingConfig(Section):
     max_minutes: float | None = Field(None, gt=0, description="stop after this many minutes; null for no limit")
     batch_size: Positive = Field(1, description="slices or patches of each modality a step and device")
     learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate; falls linearly in the second half")
+    refine_rate: float = Field(
+        1.0, gt=0, le=1, description="what the learning rate is multiplied by after the warm start"
+    )
+    warm_up: int = Field(0, ge=0, description="steps in which the learning rate rises from nothing")
     betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's decay rates")
     pool_size: int = Field(50, ge=0, description="earlier outputs kept to train each discriminator; 0 for none")
     ema_decay: float = Field(
@@ -239,9 +241,12 @@ class Config(Section):
             raise ValueError(
                 f"data.fold is {self.data.fold}; of {self.data.folds} folds the last is {self.data.folds - 1}"
             )
-        if self.training.warm_start and not self.method.learns_from_pairs:
-            raise ValueError("training.warm_start needs a method.anchor_weight above 0, or set it to 0")
         return self
+
+    @property
+    def learns_from_pairs(self) -> bool:
+        """Whether pairs are made from CT."""
+        return self.method.name == "randomized" or self.method.anchor_weight > 0 or self.training.warm_start > 0
 
 
 def config_names() -> dict[str, Path]:

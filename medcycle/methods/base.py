@@ -67,8 +67,12 @@ class Method(nn.Module, ABC):
         """Weighted scalar losses, by name; their sum trains the generators."""
 
     @abstractmethod
-    def warm_start_losses(self, batch: Batch) -> Losses:
-        """Weighted scalar losses of the batch's pair alone, by name. Raises `ValueError` without a pair."""
+    def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:
+        """Weighted scalar losses of the batch's pair alone, by name; with `reverse` of both directions, if there are.
+
+        Raises:
+            ValueError: if the batch has no pair.
+        """
 
     @abstractmethod
     def views(self, batch: Batch) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from torch import nn
 
 from medcycle.config import Config, NetworkConfig
 from medcycle.methods.base import Method
-from medcycle.methods.cyclegan import CycleGan
+from medcycle.methods.cyclegan import CycleGan, Weights
 from medcycle.methods.randomized import Randomized
 from medcycle.networks.init import initialise
 from medcycle.networks.patchgan import PatchGan
@@ -24,17 +24,20 @@ def build_method(config: Config) -> Method:
 
 
 def _cyclegan(config: Config) -> Method:
-    return CycleGan(
-        *(_generator(config.network, config.data.slices) for _ in range(2)),
-        *(_discriminator(config.network, config.data.slices) for _ in range(2)),
-        cycle_weight=config.method.cycle_weight,
-        identity_weight=config.method.identity_weight,
-        anchor_weight=config.method.anchor_weight,
+    network, slices, given = config.network, config.data.slices, config.method
+    weights = Weights(
+        adversarial=1.0 if given.adversarial_weight is None else given.adversarial_weight,
+        cycle=given.cycle_weight,
+        identity=given.identity_weight,
+        anchor=given.anchor_weight,
+        warm_start=given.l1_weight,
     )
+    to_target, to_source = _generator(network, slices), _generator(network, slices)
+    return CycleGan(to_target, to_source, _discriminator(network, slices), _discriminator(network, slices), weights)
 
 
 def _randomized(config: Config) -> Method:
-    weight = config.method.adversarial_weight
+    weight = config.method.adversarial_weight or 0.0
     return Randomized(
         _generator(config.network, config.data.slices),
         _discriminator(config.network, config.data.slices) if weight else None,

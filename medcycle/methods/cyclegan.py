@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,25 @@ from medcycle.losses.cycle import cycle_loss, identity_loss
 from medcycle.losses.supervised import weighted_l1
 from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
 
-__all__ = ["CycleGan"]
+__all__ = ["CycleGan", "Weights"]
+
+
+class Weights(NamedTuple):
+    """What the losses of a `CycleGan` are multiplied by; an identity or anchor of 0 is not computed.
+
+    Args:
+        adversarial: of the discriminators' judgements.
+        cycle: of the cycles.
+        identity: of the identities.
+        anchor: of the L1 loss on the batch's pair, where it has one.
+        warm_start: of the losses of a warm start.
+    """
+
+    adversarial: float = 1.0
+    cycle: float = 10.0
+    identity: float = 5.0
+    anchor: float = 0.0
+    warm_start: float = 10.0
 
 
 class CycleGan(Method):
@@ -23,9 +41,7 @@ class CycleGan(Method):
         to_source: generator from target to source.
         judge_target: discriminator of target images.
         judge_source: discriminator of source images.
-        cycle_weight: weight of the cycle losses.
-        identity_weight: weight of the identity losses; 0 leaves them out.
-        anchor_weight: weight of the L1 loss on the batch's pair, where it has one.
+        weights: of the losses.
     """
 
     def __init__(
@@ -34,17 +50,12 @@ class CycleGan(Method):
         to_source: nn.Module,
         judge_target: nn.Module,
         judge_source: nn.Module,
-        *,
-        cycle_weight: float = 10.0,
-        identity_weight: float = 5.0,
-        anchor_weight: float = 0.0,
+        weights: Weights = Weights(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__()
         self.generators = nn.ModuleDict({"target": to_target, "source": to_source})
         self.discriminators = nn.ModuleDict({"target": judge_target, "source": judge_source})
-        self.cycle_weight = cycle_weight
-        self.identity_weight = identity_weight
-        self.anchor_weight = anchor_weight
+        self.weights = weights
 
     def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
         """Source images to target images, or target to source with `reverse`."""
@@ -53,9 +64,9 @@ class CycleGan(Method):
     def forward(self, batch: Batch) -> Outputs:
         """Both translations, both cycles and what is weighted of both identities and the anchor."""
         to_target, to_source = {"synthetic_target": batch.source}, {"synthetic_source": batch.target}
-        if self.identity_weight:
+        if self.weights.identity:
             to_target["same_target"], to_source["same_source"] = batch.target, batch.source
-        if self.anchor_weight and batch.pair:
+        if self.weights.anchor and batch.pair:
             to_target["anchored_target"] = batch.pair.source
         outputs = self._one_pass("target", to_target) | self._one_pass("source", to_source)
         outputs["restored_source"] = self.generators["source"](outputs["synthetic_target"])
@@ -72,22 +83,31 @@ class CycleGan(Method):
         losses = {}
         for domain, real in (("target", batch.target), ("source", batch.source)):
             judge = self.discriminators[domain]
-            losses[f"adversarial_{domain}"] = generator_loss(judge(outputs[f"synthetic_{domain}"]))
-            losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], self.cycle_weight)
-            if self.identity_weight:
-                losses[f"identity_{domain}"] = identity_loss(real, outputs[f"same_{domain}"], self.identity_weight)
+            judged = generator_loss(judge(outputs[f"synthetic_{domain}"]))
+            losses[f"adversarial_{domain}"] = self.weights.adversarial * judged
+            losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], self.weights.cycle)
+            if self.weights.identity:
+                losses[f"identity_{domain}"] = identity_loss(real, outputs[f"same_{domain}"], self.weights.identity)
         if batch.pair and "anchored_target" in outputs:
-            losses["anchor_target"] = self._anchor_loss(batch.pair, outputs["anchored_target"])
+            losses["anchor_target"] = self.weights.anchor * _anchor_loss(batch.pair, outputs["anchored_target"])
         return losses
 
-    def warm_start_losses(self, batch: Batch) -> Losses:
-        """The anchor alone, which trains the generator to the target. Raises `ValueError` without a pair."""
-        if batch.pair is None:
-            raise ValueError("a warm start needs a pair in the batch")
-        return {"anchor_target": self._anchor_loss(batch.pair, self.translate(batch.pair.source))}
+    def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:
+        """The anchor alone; with `reverse` also what brings the generator to the source to the mean of its likenesses.
 
-    def _anchor_loss(self, pair: Pair, anchored: Tensor) -> Tensor:
-        return self.anchor_weight * weighted_l1(anchored.float(), pair.target, pair.weight)
+        Raises:
+            ValueError: if the batch has no pair.
+        """
+        pair = batch.pair
+        if pair is None:
+            raise ValueError("a warm start needs a pair in the batch")
+        weight = self.weights.warm_start
+        losses = {"anchor_target": weight * _anchor_loss(pair, self.translate(pair.source))}
+        if reverse:
+            # of all images of one anatomy, their mean has the least square error
+            error = (self.translate(pair.target, reverse=True).float() - pair.source).square()
+            losses["anchor_source"] = weight * error.mean()
+        return losses
 
     def views(self, batch: Batch) -> dict[str, Tensor]:
         """Both images, what becomes of them, and both cycles."""
@@ -112,3 +132,7 @@ class CycleGan(Method):
             judged = self.discriminators[domain](torch.cat([real, fakes[domain]]))
             losses[f"discriminator_{domain}"] = discriminator_loss(*judged.split(len(real)))
         return losses
+
+
+def _anchor_loss(pair: Pair, anchored: Tensor) -> Tensor:
+    return weighted_l1(anchored.float(), pair.target, pair.weight)

@@ -67,7 +67,7 @@ class Randomized(Method):
             losses["adversarial_target"] = self.adversarial_weight * generator_loss(judged)
         return losses
 
-    def warm_start_losses(self, batch: Batch) -> Losses:
+    def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:  # noqa: ARG002 - one direction
         """As `generator_losses`, without the discriminator's judgement."""
         losses = self.generator_losses(batch, self(batch))
         losses.pop("adversarial_target", None)

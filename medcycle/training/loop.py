@@ -24,7 +24,7 @@ from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, UsageError
 from medcycle.intensity import IntensityMap, MrPercentile, MrZScore, typical_map
 from medcycle.io.files import write_text
-from medcycle.methods.base import Batch, Method
+from medcycle.methods.base import Batch, Losses, Method
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.progress import ProgressLine
@@ -46,6 +46,10 @@ from medcycle.training.step import Optimizers, training_step, warm_start_step
 __all__ = ["TrainingResult", "learning_rate_factor", "train"]
 
 FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "warm_start_losses", "views")
+
+
+REVERSE_EVERY = 4
+"""Every so many steps of a warm start train the generator to the source as well."""
 
 
 @dataclass(frozen=True)
@@ -151,12 +155,7 @@ class _Trainer:
             for batch in self._batches():
                 if stop.name or self._progress() >= 1:
                     break
-                rate = settings.learning_rate * learning_rate_factor(self._progress())
-                self.optimizers.set_learning_rate(rate)
-                if self._progress() < settings.warm_start:
-                    losses = warm_start_step(self.fabric, self.method, batch, self.optimizers)
-                else:
-                    losses = training_step(self.fabric, self.method, batch, self.optimizers, self.pools)
+                losses = self._improve(batch)
                 self.average.update()
                 self.step += 1
                 self.elapsed = before + time.monotonic() - start
@@ -170,6 +169,17 @@ class _Trainer:
             checkpoint = self._save()
         journal.close()
         return TrainingResult(self.step, self.elapsed, stop.name or self._limit_reached(), checkpoint)
+
+    def _improve(self, batch: Batch) -> Losses:
+        """One step: of the warm start, or of all losses."""
+        settings, progress = self.config.training, self._progress()
+        warm = progress < settings.warm_start
+        rate = settings.learning_rate * learning_rate_factor(progress) * (1.0 if warm else settings.refine_rate)
+        self.optimizers.set_learning_rate(rate * min(1.0, (self.step + 1) / max(1, settings.warm_up)))
+        if warm:
+            reverse = self.step % REVERSE_EVERY == REVERSE_EVERY - 1
+            return warm_start_step(self.fabric, self.method, batch, self.optimizers, reverse=reverse)
+        return training_step(self.fabric, self.method, batch, self.optimizers, self.pools)
 
     def _batches(self) -> Iterator[Batch]:
         settings = self.config.training
@@ -190,7 +200,7 @@ class _Trainer:
     def _batch(self, item: Mapping[str, Tensor], step: int) -> Batch:
         """The images of a step, with a pair if the method learns from one."""
         target, pair = item["target"], None
-        if self.config.method.learns_from_pairs:
+        if self.config.learns_from_pairs:
             # depends on the seed and the step alone, so that a resumed run sees the same
             seed = np.random.SeedSequence([self.config.training.seed, step]).generate_state(1, np.uint64)[0]
             self.random.manual_seed(int(seed))
@@ -204,7 +214,7 @@ class _Trainer:
         """How thick the pairs' slices are: 2D alone looks at slices one by one."""
         config = self.config
         single = config.network.spatial_dims == 2 and config.data.slices == 1
-        if not (single and config.method.learns_from_pairs and config.randomize.thick_share):
+        if not (single and config.learns_from_pairs and config.randomize.thick_share):
             return None
         return Thickness(*config.randomize.thickness, config.randomize.thick_share)
 

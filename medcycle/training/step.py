@@ -61,9 +61,11 @@ def training_step(
     return {name: loss.detach() for name, loss in {**generator_losses, **discriminator_losses}.items()}
 
 
-def warm_start_step(fabric: Fabric, method: nn.Module, batch: Batch, optimizers: Optimizers) -> Losses:
-    """Improve the generators on the batch's pair alone; arguments as of `training_step`."""
-    losses: Losses = method.warm_start_losses(batch)  # type: ignore[operator]
+def warm_start_step(
+    fabric: Fabric, method: nn.Module, batch: Batch, optimizers: Optimizers, *, reverse: bool = False
+) -> Losses:
+    """Improve the generators on the batch's pair alone; arguments as of `training_step` and `warm_start_losses`."""
+    losses: Losses = method.warm_start_losses(batch, reverse=reverse)  # type: ignore[operator]
     _descend(fabric, optimizers.generators, losses)
     return {name: loss.detach() for name, loss in losses.items()}
 

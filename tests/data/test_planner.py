@@ -15,7 +15,7 @@ from medcycle.data.fingerprint import Fingerprint, fingerprint
 from medcycle.data.planner import Device, plan
 from medcycle.errors import DataError
 from medcycle.io import Source, write_nifti
-from medcycle.methods.base import Batch
+from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.cost import step_memory
 from medcycle.phantom import HeadPhantom, Tissue, head_grid
@@ -216,7 +216,8 @@ def test_memory_is_what_the_gradient_keeps() -> None:
     """Against what PyTorch keeps when the same step runs in earnest."""
     config = load_config("demo", ["data.patch_size=[64, 64]", "network.filters=8", "network.blocks=2"])
     method = build_method(config)
-    batch = Batch(*(torch.rand(1, 1, 64, 64) for _ in range(3)))
+    images = [torch.rand(1, 1, 64, 64) for _ in range(5)]
+    batch = Batch(images[0], images[1], Pair(*images[2:]))
     kept: dict[int, int] = {}
     alive = []
 

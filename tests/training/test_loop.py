@@ -24,6 +24,7 @@ from medcycle.methods.saved import load_method, read_checkpoint
 from medcycle.training.journal import Journal
 from medcycle.training.loop import learning_rate_factor, train
 from medcycle.training.run_folder import LAST
+from medcycle.training.step import Optimizers
 from tests.sizes import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
@@ -123,7 +124,7 @@ def test_a_method_that_needs_mr_says_so(store: Store, tmp_path: Path) -> None:
 ANCHORED = ["method.anchor_weight=10", "training.warm_start=0.5"]
 
 
-def test_a_warm_start_trains_one_generator_on_pairs_alone(store: Store, tmp_path: Path) -> None:
+def test_a_warm_start_trains_the_generators_on_pairs_alone(store: Store, tmp_path: Path) -> None:
     train(config(*ANCHORED), store, tmp_path / "run")
     warm, *_, whole = rows(tmp_path / "run")
     assert float(warm["anchor_target"]) > 0
@@ -135,9 +136,25 @@ def test_a_warm_start_trains_one_generator_on_pairs_alone(store: Store, tmp_path
     torch.manual_seed(0)
     start = build_method(config()).state_dict()
     state = read_checkpoint(tmp_path / "warm" / "checkpoints" / "last.pt")["method"]
-    moved = {name.split(".")[1] for name in start if not torch.equal(start[name], state[name])}
-    assert moved == {"target"}
-    assert all(torch.equal(start[name], state[name]) for name in start if name.startswith("discriminators"))
+    moved = {".".join(name.split(".")[:2]) for name in start if not torch.equal(start[name], state[name])}
+    assert moved == {"generators.target", "generators.source"}
+
+
+def test_after_a_warm_start_without_anchor_nothing_is_supervised(store: Store, tmp_path: Path) -> None:
+    train(config("training.warm_start=0.5", "training.max_steps=8"), store, tmp_path / "run")
+    found = rows(tmp_path / "run")
+    assert float(found[1]["anchor_source"]) > 0  # every fourth step
+    assert float(found[-1]["cycle_target"]) > 0
+    assert (found[-1]["anchor_target"], found[-1]["anchor_source"]) == ("", "")
+
+
+def test_the_learning_rate_rises_and_is_lower_in_refinement(store: Store, tmp_path: Path, monkeypatch) -> None:
+    rates: list[float] = []
+    monkeypatch.setattr(Optimizers, "set_learning_rate", lambda _, rate: rates.append(rate))
+    steps = ["training.max_steps=20", "training.learning_rate=1", "training.warm_up=5"]
+    train(config(*steps, "training.warm_start=0.4", "training.refine_rate=0.5"), store, tmp_path / "run")
+    assert rates[:9] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 0.5])
+    assert rates[-1] == pytest.approx(0.5 * 2 * 0.05)
 
 
 @pytest.mark.parametrize("first", [2, 4])

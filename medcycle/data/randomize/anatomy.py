@@ -76,14 +76,24 @@ def with_filled_cavities(hounsfield: Tensor, body: Tensor, generator: torch.Gene
     return result
 
 
-def cut_off(body: Tensor, generator: torch.Generator, share: float, largest: float = 0.3) -> Tensor:
-    """The body without what a field of view ends before, at one side of each of a `share` of the images."""
+def cut_off(body: Tensor, generator: torch.Generator, share: float, largest: float) -> Tensor:
+    """The body without what a field of view leaves out, at one to four sides of each of a `share` of the images.
+
+    Args:
+        body: booleans, shape (batch, 1, *sizes).
+        generator: of the device.
+        share: of the images.
+        largest: largest part of the size that is cut off at a side.
+    """
     result = body.clone()
     for number in chosen(body, share, generator).tolist():
-        axis, side, part = torch.rand(3, generator=generator, device=body.device).tolist()
-        along = 1 + int(axis * 2)
-        length = body.shape[1 + along]
-        lost = int(part * largest * length)
-        start = 0 if side < 0.5 else length - lost
-        result[number].narrow(along, start, lost).fill_(False)
+        drawn = torch.rand(2, 4, generator=generator, device=body.device).tolist()
+        surely = drawn[0].index(min(drawn[0]))
+        for side, (chance, part) in enumerate(zip(*drawn, strict=True)):
+            if side != surely and chance > 0.3:
+                continue
+            along, at_end = 1 + side // 2, side % 2
+            length = body.shape[1 + along]
+            lost = int(part * largest * length)
+            result[number].narrow(along, (length - lost) * at_end, lost).fill_(False)
     return result

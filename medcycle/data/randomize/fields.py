@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Range", "each", "interpolate", "pool", "smooth_noise", "threshold", "uniform"]
+__all__ = ["Range", "chosen", "each", "interpolate", "is_thin", "pool", "smooth_noise", "threshold", "uniform"]
 
 Range = tuple[float, float]
+
+DEPTH = 16
+"""Slices from which on a stack is a volume."""
 
 
 def each(values: Tensor, like: Tensor) -> Tensor:
@@ -31,19 +34,17 @@ def chosen(like: Tensor, share: float, generator: torch.Generator) -> Tensor:
     return torch.nonzero(torch.rand(len(like), generator=generator, device=like.device) < share).flatten()
 
 
-def smooth_noise(
-    like: Tensor, scale: Range, generator: torch.Generator, *, channels: int = 1, axes: int | None = None
-) -> Tensor:
+def smooth_noise(like: Tensor, scale: Range, generator: torch.Generator, *, channels: int = 1) -> Tensor:
     """Noise of mean 0 and variance 1 whose grain has a random size, the same in all images of the batch.
 
     Args:
-        like: gives batch, sizes and device.
+        like: gives batch, sizes and device. Along a last axis of 3D images that is shorter than `DEPTH`, as of
+            sub-slices, the noise is constant and of size 1.
         scale: range of the grain, voxels.
         generator: of the device.
         channels: how many fields an image.
-        axes: how many of the axes it varies along; all by default. Along the others it is constant, of size 1.
     """
-    sizes = like.shape[2:][:axes]
+    sizes = like.shape[2:4] if is_thin(like) else like.shape[2:]
     drawn = torch.rand(1, generator=generator, device=like.device).item()
     grain = math.exp(math.log(scale[0]) + drawn * math.log(scale[1] / scale[0]))
     coarse = [max(2, math.ceil(size / grain)) for size in sizes]
@@ -51,6 +52,11 @@ def smooth_noise(
     smooth = functional.interpolate(noise, sizes, mode="bilinear" if len(sizes) == 2 else "trilinear")
     smooth = (smooth - smooth.mean()) / smooth.std().clamp_min(1e-6)
     return smooth.reshape(*smooth.shape, *[1] * (like.ndim - smooth.ndim))
+
+
+def is_thin(like: Tensor) -> bool:
+    """Whether images are stacks of a few slices, and not volumes."""
+    return like.ndim == 5 and like.shape[-1] < DEPTH
 
 
 def threshold(share: float) -> float:
@@ -78,8 +84,9 @@ def interpolate(values: Tensor, nodes: Tensor, heights: Tensor) -> Tensor:
 def pool(values: Tensor, widths: Sequence[int], kind: Literal["least", "largest", "mean"]) -> Tensor:
     """The least, largest or mean value about every voxel, within `widths` voxels (odd) along each axis."""
     if kind == "mean":
-        mean = functional.avg_pool2d if len(widths) == 2 else functional.avg_pool3d
-        return mean(values, tuple(widths), 1, tuple(width // 2 for width in widths), count_include_pad=False)
+        for axis, width in enumerate(widths, start=2):
+            values = _moving_mean(values, axis, width)
+        return values
     better = torch.minimum if kind == "least" else torch.maximum
     for axis, width in enumerate(widths, start=2):  # axis by axis: on a CPU several times faster than torch's own
         for _ in range(width // 2):
@@ -92,3 +99,16 @@ def pool(values: Tensor, widths: Sequence[int], kind: Literal["least", "largest"
             inner.copy_(better(inner, values.narrow(axis, 1, length - 1)))
             values = result
     return values
+
+
+def _moving_mean(values: Tensor, axis: int, width: int) -> Tensor:
+    """The mean of `width` neighbours along an axis, the outermost ones counted again beyond the ends."""
+    if width == 1:
+        return values
+    length, reach = values.shape[axis], width // 2
+    ends = [values.narrow(axis, place, 1) for place in (0, length - 1)]
+    longer = torch.cat([*[ends[0]] * reach, values, *[ends[1]] * reach], dim=axis)
+    total = longer.narrow(axis, 0, length).clone()
+    for step in range(1, width):
+        total += longer.narrow(axis, step, length)
+    return total / width

@@ -71,7 +71,7 @@ class ContrastRandomizer:
         target, body = deformed(
             target.float(), body, generator, rotation=config.rotation, scaling=config.scaling, bending=config.bending
         )
-        body = cut_off(body, generator, config.cut_share)
+        body = cut_off(body, generator, config.cut_share, config.cut)
         hounsfield = with_filled_cavities(self.ct_numbers(target), body, generator, config.filled_share)
         image = body * self._signal(hounsfield, generator)
         if thick:

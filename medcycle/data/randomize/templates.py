@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from medcycle.data.randomize.fields import is_thin
 from medcycle.phantom import HeadPhantom, Tissue, head_grid
 
 __all__ = ["BrainTemplates"]
@@ -53,7 +54,7 @@ class BrainTemplates:
         rows = torch.zeros(count, 2, 3, device=device)
         rows[:, 0, 0], rows[:, 0, 1], rows[:, 1, 0], rows[:, 1, 1] = cosine, -sine, sine, cosine
         rows[:, :, 2] = 0.4 * (torch.rand(count, 2, generator=generator, device=device) - 0.5)
-        if like.ndim == 5 and like.shape[-1] >= 16:
+        if like.ndim == 5 and not is_thin(like):
             matrix = torch.zeros(count, 3, 4, device=device)
             matrix[:, 0, 0] = 1
             matrix[:, 1:, 1:3], matrix[:, 1:, 3] = rows[:, :, :2], rows[:, :, 2]
