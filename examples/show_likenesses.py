@@ -20,7 +20,7 @@ from medcycle.io import read_volume
 from medcycle.phantom import HeadPhantom, head_grid
 
 CONFIG = load_config("head_ct_only")
-HEIGHTS = (0.3, 0.5, 0.75)
+HEIGHTS = (0.5, 0.62, 0.8)
 """of the slices shown, from the feet."""
 
 NONE = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0, "vessels": 0, "templates": 0}
@@ -33,7 +33,7 @@ EFFECTS = {
     "rotation, scaling": {"rotation": 30, "scaling": 0.3},
     "bending": {"bending": 0.05},
     "filled cavities": {"filled_share": 1},
-    "cut off": {"cut_share": 1},
+    "cut off": {"cut_share": 1, "cut": 0.49},
     "generated brain": {"templates": 1},
     "vessels, septa": {"vessels": 1},
     "texture": {"texture": 0.3},
@@ -41,7 +41,7 @@ EFFECTS = {
     "void of metal": {"void_share": 1, "void_size": (0.05, 0.1)},
     "receive field": {"bias": 0.6},
     "blur": {"blur": 3},
-    "Gibbs ringing": {"ringing_share": 1, "ringing_kept": 0.2},
+    "Gibbs ringing": {"ringing_share": 1, "ringing_kept": 0.1},
     "ghosts": {"ghost_share": 1, "ghosts": 0.6},
     "Rician noise": {"noise": 0.25},
     "gain": {"gain": (0.5, 0.5)},
@@ -52,7 +52,7 @@ EFFECTS = {
 
 def slices_of(ct: Path | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Prepared axial slices of a CT, and their bodies; shape (slices, 1, height, width)."""
-    volume = read_volume(ct) if ct else HeadPhantom.random(4).ct(head_grid(spacing=(1.0, 1.0, 4.0)), couch=True)
+    volume = read_volume(ct) if ct else HeadPhantom.random(4).ct(head_grid(spacing=(1.0, 1.0, 3.0)), couch=True)
     prepared = prepare_volume(volume, "ct", CONFIG.data)
     filled = np.flatnonzero(prepared.body.array.any(axis=(0, 1)))
     chosen = [filled[int(part * (len(filled) - 1))] for part in HEIGHTS]

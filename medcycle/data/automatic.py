@@ -55,10 +55,9 @@ def _settings(
         if not (scans.root / PLAN).is_file():
             raise UsageError(f"{scans.root}: prepared without a plan; name the configuration it was prepared with")
         return load_config(str(scans.root / PLAN), overrides), None
-    if not scans.mr:
-        raise UsageError("auto plans for MR and CT; give --mr, or name a configuration for CT alone, as head_ct_only")
     given = dict(check_override(override) for override in overrides)
-    made = plan(fingerprint(scans.mr, "mr"), fingerprint(scans.ct, "ct"), Device.here(), given)
+    mr = fingerprint(scans.mr, "mr") if scans.mr else None
+    made = plan(mr, fingerprint(scans.ct, "ct"), Device.here(), given)
     return made.config(), made
 
 

@@ -108,9 +108,10 @@ def _identity(source: Source) -> list[object]:
 
 
 def place_key(cohort: Cohort, config: DataConfig) -> str:
-    """A digest of the folders, whatever is in them, and of the settings."""
+    """A digest of the folders, whatever is in them, of the settings, and of the store's format."""
     irregular = any(source.resample_irregular for source in (*cohort.mr, *cohort.ct))
-    return _digest([*(str(folder.resolve()) for folder in cohort.folders), irregular, preparation_of(config)])
+    folders = [str(folder.resolve()) for folder in cohort.folders]
+    return _digest([STORE_VERSION, *folders, irregular, preparation_of(config)])
 
 
 def _digest(values: object) -> str:

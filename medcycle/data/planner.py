@@ -107,25 +107,61 @@ class Plan:
         return sections
 
 
-def plan(mr: Fingerprint, ct: Fingerprint, device: Device, given: Mapping[str, Any] | None = None) -> Plan:
+def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping[str, Any] | None = None) -> Plan:
     """Choose plane, spacing, patch, network, batch and steps for two cohorts and a device.
 
     Without a GPU: slices of some 128 pixels, a small network and an hour. With one: whole slices, of the coarser
     modality's pixels, or 3D patches if there are volumes enough, their slices are thin, and 96³ or more fit in memory.
 
     Args:
-        mr: the MR.
+        mr: the MR; None where there is CT alone, which slices are learned from then, whatever slices MR will have.
         ct: the CT.
         device: what is trained on.
         given: dotted keys and their values that are set by hand. What follows from them is chosen accordingly.
     """
     by_hand: Choices = {key: (value, "set by hand") for key, value in (given or {}).items()}
+    if mr is None:
+        return _from_ct(ct, device, by_hand)
     against_3d = _against_3d(mr, ct, device, by_hand)
     shape = _slices(mr, ct, device, against_3d, by_hand) if against_3d else _patches(mr, ct, device, by_hand)
     choices = shape | _window(ct) | _method(device) | by_hand
     choices |= _fitted(choices, device) | by_hand
     choices |= _batch(choices, device) | by_hand
     return Plan(choices | _length(choices, mr, ct, device) | by_hand)
+
+
+def _from_ct(ct: Fingerprint, device: Device, by_hand: Choices) -> Plan:
+    """A plan without MR, of slices."""
+    single: Choices = {"data.slices": (1, "takes MR of any slice distance")}
+    two = "takes MR of any slice distance, thick slices too"
+    shape = _slices(ct, ct, device, two, by_hand) | _unet() | single
+    del shape["network.blocks"]
+    choices = shape | _window(ct) | _method_of_ct() | by_hand
+    choices |= _fitted(choices, device) | by_hand
+    return Plan(choices | _length(choices, ct, ct, device) | by_hand)
+
+
+def _unet() -> Choices:
+    return {
+        "network.name": ("unet", "learns faster from known targets, and keeps edges"),
+        **_filters(32, "enough from known targets"),
+    }
+
+
+def _method_of_ct() -> Choices:
+    """The settings of `head_ct_only`."""
+    return {
+        "method.name": ("randomized", "learns from CT alone"),
+        "randomize.air_weight": (4.0, "few voxels, and among the ones that matter most"),
+        "randomize.bone_weight": (2.0, "few voxels, and among the ones that matter most"),
+        "data.focus": (0.6, "slices of much air and bone are harder"),
+        "data.max_rotation": (0.0, "anatomy is changed when the pairs are made"),
+        "data.max_scaling": (0.0, "anatomy is changed when the pairs are made"),
+        "training.batch_size": (4, "slices of different contrast a step"),
+        "training.learning_rate": (1e-3, "known targets bear a higher one than adversaries"),
+        "training.warm_up": (100, "from nothing to the high rate"),
+        "training.betas": ([0.9, 0.99], "usual where there is no adversary"),
+    }
 
 
 def _against_3d(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choices) -> str:

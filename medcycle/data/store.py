@@ -167,7 +167,9 @@ def read_index(root: Path) -> dict[str, Any]:
     try:
         values: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
         if values["version"] != STORE_VERSION:
-            raise DataError(f"{root}: a store of version {values['version']}, not {STORE_VERSION}; prepare it again")
+            raise DataError(
+                f"{root}: a store of version {values['version']}, not {STORE_VERSION}; delete it and prepare again"
+            )
         return {name: values[name] for name in ("key", "data", "mr", "ct")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(root, error) from error

@@ -67,8 +67,8 @@ def test_a_store_of_ct_alone(cohort: Path, tmp_path: Path, capfd) -> None:
     assert execute(train) == 0
     assert execute(["train", "demo", "--store", store, "--output", str(tmp_path / "other"), *settings]) == 2
     assert "--mr" in capfd.readouterr().err
-    assert execute(["prepare", str(tmp_path / "auto"), *ct]) == 2
-    assert "head_ct_only" in capfd.readouterr().err
+    assert execute(["prepare", str(tmp_path / "auto"), *ct]) == 0
+    assert 'name: "randomized"  # learns from CT alone' in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("to", ["ct", "mr"])

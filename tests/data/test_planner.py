@@ -97,6 +97,16 @@ def test_every_plan_is_a_configuration_that_fits(device: Device, thickness: floa
         assert step_memory(config) <= 0.7 * device.memory
 
 
+@pytest.mark.parametrize("device", [CPU, SMALL_GPU, GPU])
+def test_ct_alone_is_planned_for_in_slices(device: Device) -> None:
+    made = plan(None, HEADS, device, {"training.max_minutes": 5})
+    config = made.config()
+    assert Config.model_validate(yaml.safe_load(made.text())) == config
+    assert (config.method.name, config.network.spatial_dims, config.data.slices) == ("randomized", 2, 1)
+    assert config.training.max_minutes == 5
+    assert not config.method.needs_mr
+
+
 def test_what_decides_dimensions() -> None:
     thick = replace(HEADS, spacing=(1, 1, 5))
     few = replace(HEADS, volumes=6)
