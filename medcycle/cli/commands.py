@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from medcycle.errors import UsageError
+
 if TYPE_CHECKING:
     from medcycle.data.store import Store
 
@@ -75,7 +77,7 @@ def _count(store: Store) -> str:
     return " and ".join(counted)
 
 
-def train(
+def train(  # noqa: PLR0913, PLR0917 - the command's options
     config: Annotated[
         str, typer.Argument(help="A configuration's name or file, see `medcycle config list`; or auto: planned.")
     ],
@@ -84,16 +86,24 @@ def train(
     ct: Annotated[Path | None, typer.Option(help="Folder of CT volumes.")] = None,
     store: Annotated[Path | None, typer.Option(help="A store that `medcycle prepare` made, instead.")] = None,
     overrides: Overrides = None,
+    begin_with: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run or checkpoint whose networks to start from.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
     resample_irregular: Irregular = False,
 ) -> None:
     """Train on two folders of scans, on one of CT alone, or on a prepared store."""
     from medcycle.data.automatic import keep_plan, settings_for
     from medcycle.data.catalogue import open_scans, store_for_training
+    from medcycle.methods.saved import checkpoint_of
     from medcycle.training.loop import train as train_on
     from medcycle.training.run_folder import require_run_folder, store_of_run
 
     require_run_folder(output, resume=resume)
+    if resume and begin_with:
+        raise UsageError("--resume goes on with the networks of the run itself; leave out --begin-with")
+    if begin_with:
+        checkpoint_of(begin_with)  # before the scans are prepared
     if resume and store is None:
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular)
@@ -102,7 +112,7 @@ def train(
     if plan:
         typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
     typer.echo(f"training on {_count(prepared)}, prepared in {prepared.root}")
-    result = train_on(settings, prepared, output, resume=resume)
+    result = train_on(settings, prepared, output, resume=resume, begin_with=begin_with)
     typer.echo(
         f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
         f"saved in {result.checkpoint}, previews in {output / 'previews'}"

@@ -41,6 +41,7 @@ from medcycle.training.run_folder import (
 )
 from medcycle.training.runtime import make_fabric
 from medcycle.training.signals import StopRequest
+from medcycle.training.start import start_from
 from medcycle.training.step import Optimizers, training_step, warm_start_step
 
 __all__ = ["TrainingResult", "learning_rate_factor", "train"]
@@ -69,7 +70,9 @@ class TrainingResult:
     checkpoint: Path
 
 
-def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> TrainingResult:
+def train(
+    config: Config, store: Store, run: Path, *, resume: bool = False, begin_with: Path | None = None
+) -> TrainingResult:
     """Train a method on a store and leave a run folder.
 
     SIGINT and SIGTERM end the run after the step under way; it is saved and can be resumed.
@@ -79,10 +82,12 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> T
         store: the prepared cases.
         run: the folder to write; new or empty, unless `resume`.
         resume: go on from `checkpoints/last.pt`.
+        begin_with: a run or checkpoint whose networks a new run starts from.
 
     Raises:
         UsageError: if `run` holds a run and `resume` is off, or holds none and it is on, or the run to resume began
-            on another store, with another split or with other networks, or the store lacks MR that the method needs.
+            on another store, with another split or with other networks, or the store lacks MR that the method needs,
+            or what to begin with doesn't fit.
         BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
         DataError: if the split leaves nothing to train on.
         TrainingFailed: if a loss is no longer finite.
@@ -95,8 +100,8 @@ def train(config: Config, store: Store, run: Path, *, resume: bool = False) -> T
         trainer = _Trainer(config, cases_begun_on(state, store, run), run, state)
     else:
         training, validation = split_store(store, config.data)
-        trainer = _Trainer(config, training, run, None)
-        write_manifest(run, store, training, validation)
+        trainer = _Trainer(config, training, run, None, begin_with)
+        write_manifest(run, store, training, validation, begin_with)
     write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     return trainer.run_to_end()
 
@@ -111,7 +116,9 @@ def learning_rate_factor(progress: float) -> float:
 
 
 class _Trainer:
-    def __init__(self, config: Config, store: Store, run: Path, state: dict[str, Any] | None) -> None:
+    def __init__(
+        self, config: Config, store: Store, run: Path, state: dict[str, Any] | None, begin_with: Path | None = None
+    ) -> None:
         self.config = config
         self.store = store
         self.run = run
@@ -123,6 +130,8 @@ class _Trainer:
         self.random = torch.Generator(self.fabric.device)
         torch.manual_seed(config.training.seed)
         self.plain: Method = build_method(config)
+        if begin_with:
+            start_from(self.plain, config, begin_with)
         self.pools = {
             name: ImagePool(config.training.pool_size, config.training.seed + number)
             for number, name in enumerate(self.plain.discriminators)

@@ -104,13 +104,14 @@ def voxels_of(store: Store) -> dict[str, dict[str, str]]:
     return {kind: {case.record.name: case.record.voxels for case in cases} for kind, cases in store.both().items()}
 
 
-def write_manifest(run: Path, store: Store, train: Store, validation: Store) -> None:
-    """Write what a run is trained with and on."""
+def write_manifest(run: Path, store: Store, train: Store, validation: Store, begun_with: Path | None = None) -> None:
+    """Write what a run is trained with and on, and the run or checkpoint that it began with."""
     manifest = {
         "medcycle": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "monai": monai.__version__,
+        "begun_with": str(begun_with.resolve()) if begun_with else None,
         "store": {"path": str(store.root.resolve()), "key": store.key},
         "split": describe_split(train, validation),
     }

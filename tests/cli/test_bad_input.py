@@ -62,6 +62,7 @@ CASES = {
     "a cyclegan without mr": ("train demo --ct ct --output out", CALL_WRONG, "give --mr"),
     "mr for ct, alone": ("train head_ct_only --ct mr2 --output out", DATA_WRONG, "not a CT in Hounsfield units"),
     "mr without ct": ("train head_ct_only --mr mr --output out", CALL_WRONG, "--ct"),
+    "nothing to begin with": ("train demo --mr mr --ct ct --output out --begin-with gone", CALL_WRONG, "gone"),
     "unknown family": ("train head_ct_only --ct ct --output out --set randomize.families=[t3]", CALL_WRONG, "t2"),
     "store that is none": ("train demo --store empty --output out", CALL_WRONG, "store.json"),
     "nothing to inspect": ("inspect empty", DATA_WRONG, "no volumes"),

@@ -121,6 +121,29 @@ def test_a_method_that_needs_mr_says_so(store: Store, tmp_path: Path) -> None:
         train(config(), replace(store, mr=()), tmp_path / "run")
 
 
+def test_a_run_can_begin_with_the_networks_of_another(store: Store, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    unet = FROM_CT[1:]
+    train(config(*FROM_CT), replace(store, mr=()), first)
+    still = ["training.learning_rate=1e-12", "training.max_steps=2"]
+    train(config(*unet, *still), store, second, begin_with=first)
+    then, now = (load_method(run / LAST).method.generators["target"].state_dict() for run in (first, second))
+    for name, tensor in then.items():
+        torch.testing.assert_close(now[name], tensor, atol=1e-6, rtol=0)
+    assert json.loads((second / "manifest.json").read_text())["begun_with"] == str(first.resolve())
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [("network.filters=8", "generators.source is another"), ("data.soft_tissue=null", "data.soft_tissue")],
+)
+def test_what_does_not_fit_is_not_begun_with(
+    finished: Path, store: Store, tmp_path: Path, override: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        train(config(override), store, tmp_path / "run", begin_with=finished)
+
+
 ANCHORED = ["method.anchor_weight=10", "training.warm_start=0.5"]
 
 

@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+RIM = 0.8
+"""How much brighter one side of a void's rim is: signal that was moved there."""
+
+
 def chemical_shift(fat: Tensor, generator: torch.Generator, largest: int, share: float) -> Tensor:
     """What to add to a signal because its fat lies up to `largest` voxels off along an axis, in part of the images."""
     change = torch.zeros_like(fat)
@@ -45,24 +49,19 @@ def metal_voids(images: Tensor, metal: Tensor, generator: torch.Generator, share
         share: of images with a void where there is no metal.
         size: range of the radius, as a part of the image's size.
     """
-    count, sizes = len(images), images.shape[2:4]
     extra = chosen(images, share, generator)
-    places = torch.rand(count, 3, generator=generator, device=images.device)
     if not len(extra) and not bool(metal.any()):
         return images
-    void = pool(metal.to(images.dtype), [7, 7, *[3 if n > 2 else 1 for n in images.shape[4:]]], "largest")
-    axes = [torch.linspace(0, 1, n, device=images.device) for n in sizes]
-    y, x = torch.meshgrid(*axes, indexing="ij")
+    about = [7, 7, *[3 if depth > 2 else 1 for depth in images.shape[4:]]]
+    signal = images * (1 - pool(metal.to(images.dtype), about, "largest"))
+    rows, columns = (torch.linspace(0, 1, length, device=images.device) for length in images.shape[2:4])
     for number in extra.tolist():
-        row, column, radius = places[number].tolist()
-        reach = size[0] + (size[1] - size[0]) * radius
-        level = ((y - row) ** 2 + (x - column) ** 2).sqrt() / reach
-        level = level.reshape(*level.shape, *[1] * (images.ndim - 4))
-        void[number] = torch.maximum(void[number], (level < 1).to(void.dtype))
-        rim = (level >= 1) & (level < 1.25) & (y > row).reshape(level.shape)
-        images = images.clone()
-        images[number] = torch.where(rim, images[number] * 1.8, images[number])
-    return images * (1 - void)
+        row, column, drawn = torch.rand(3, generator=generator, device=images.device).tolist()
+        reach = size[0] + (size[1] - size[0]) * drawn
+        away = torch.hypot(rows[:, None] - row, columns - column) / reach
+        factor = torch.where(away < 1, 0.0, 1.0) + RIM * ((away >= 1) & (away < 1.25) & (rows[:, None] > row))
+        signal[number] *= factor.reshape(*factor.shape, *[1] * (images.ndim - 4))
+    return signal
 
 
 def bias_field(like: Tensor, strength: float, scale: Range, generator: torch.Generator) -> Tensor:
