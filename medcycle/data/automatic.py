@@ -8,7 +8,8 @@ from pathlib import Path
 from medcycle.config import Config, check_override, load_config
 from medcycle.data.cohort import Cohort
 from medcycle.data.fingerprint import fingerprint
-from medcycle.data.planner import Device, Plan, plan
+from medcycle.data.plan import Device, Plan
+from medcycle.data.planner import plan
 from medcycle.data.store import Store
 from medcycle.errors import UsageError
 from medcycle.io.files import write_text

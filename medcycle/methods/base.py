@@ -42,6 +42,12 @@ class Batch(NamedTuple):
     target: Tensor
     pair: Pair | None = None
 
+    def known(self) -> Pair:
+        """The pair. Raises `ValueError` if there is none."""
+        if self.pair is None:
+            raise ValueError("the method learns from a pair; the batch has none")
+        return self.pair
+
 
 class Method(nn.Module, ABC):
     """Networks and losses without an optimiser; nothing is kept from one step to the next.
@@ -54,9 +60,18 @@ class Method(nn.Module, ABC):
     generators: nn.ModuleDict
     discriminators: nn.ModuleDict
 
+    @property
+    def two_way(self) -> bool:
+        """Whether targets can be translated to sources."""
+        return "source" in self.generators
+
     @abstractmethod
     def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
-        """Source images to target images, or target to source with `reverse`; shape and range as in `Batch`."""
+        """Source images to target images, or target to source with `reverse`; shape and range as in `Batch`.
+
+        Raises:
+            ValueError: with `reverse`, if the method is not `two_way`.
+        """
 
     @abstractmethod
     def forward(self, batch: Batch) -> Outputs:

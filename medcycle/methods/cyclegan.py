@@ -98,10 +98,7 @@ class CycleGan(Method):
         Raises:
             ValueError: if the batch has no pair.
         """
-        pair = batch.pair
-        if pair is None:
-            raise ValueError("a warm start needs a pair in the batch")
-        weight = self.weights.warm_start
+        pair, weight = batch.known(), self.weights.warm_start
         losses = {"anchor_target": weight * _anchor_loss(pair, self.translate(pair.source))}
         if reverse:
             # of all images of one anatomy, their mean has the least square error

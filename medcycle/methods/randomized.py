@@ -7,7 +7,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from medcycle.errors import UsageError
 from medcycle.losses.adversarial import discriminator_loss, generator_loss
 from medcycle.losses.supervised import gradient_loss, weighted_l1
 from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs
@@ -43,25 +42,21 @@ class Randomized(Method):
         self.adversarial_weight = adversarial_weight
 
     def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
-        """Source images to target images. Raises `UsageError` with `reverse`."""
+        """Source images to target images. Raises `ValueError` with `reverse`."""
         if reverse:
-            raise UsageError("trained from CT alone, this model makes CT only; leave out --to mr, or train a cyclegan")
+            raise ValueError("the method has no generator to the source")
         return cast(Tensor, self.generators["target"](source))
 
     def forward(self, batch: Batch) -> Outputs:
         """What is made of the pair's source. Raises `ValueError` without a pair."""
-        if batch.pair is None:
-            raise ValueError("the method learns from pairs; the batch has none")
-        return {"synthetic_target": self.translate(batch.pair.source)}
+        return {"synthetic_target": self.translate(batch.known().source)}
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
         """L1, and what is weighted of slopes and the discriminator's judgement."""
-        if batch.pair is None:
-            raise ValueError("the method learns from pairs; the batch has none")
-        made = outputs["synthetic_target"].float()
-        losses = {"l1_target": self.l1_weight * weighted_l1(made, batch.pair.target, batch.pair.weight)}
+        pair, made = batch.known(), outputs["synthetic_target"].float()
+        losses = {"l1_target": self.l1_weight * weighted_l1(made, pair.target, pair.weight)}
         if self.gradient_weight:
-            losses["gradient_target"] = self.gradient_weight * gradient_loss(made, batch.pair.target)
+            losses["gradient_target"] = self.gradient_weight * gradient_loss(made, pair.target)
         if self.discriminators:
             judged = self.discriminators["target"](outputs["synthetic_target"])
             losses["adversarial_target"] = self.adversarial_weight * generator_loss(judged)
@@ -81,7 +76,7 @@ class Randomized(Method):
         """How badly the discriminator, if there is one, separates real from synthetic."""
         losses = {}
         for domain, judge in self.discriminators.items():
-            real = batch.pair.target if batch.pair else batch.target
+            real = batch.known().target
             judged = judge(torch.cat([real, fakes[domain]]))
             losses[f"discriminator_{domain}"] = discriminator_loss(*judged.split(len(real)))
         return losses

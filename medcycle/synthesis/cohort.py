@@ -15,7 +15,7 @@ from medcycle.io.nifti import write_nifti
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.outputs import OutputFormat, require_absent, write_case
-from medcycle.synthesis.translate import SOURCE_OF, Synthesis, synthesize
+from medcycle.synthesis.translate import SOURCE_OF, Synthesis, require_direction, synthesize
 
 __all__ = ["synthesize_path"]
 
@@ -57,8 +57,7 @@ def synthesize_path(
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     targets = _targets(sources, output, to, output_format)
     saved = load_method(checkpoint)
-    if to == "mr" and "source" not in saved.method.generators:
-        raise UsageError(f"{checkpoint}: trained from CT alone, makes CT only; leave out --to mr, or train a cyclegan")
+    require_direction(saved, to)
     identity = {"path": checkpoint.name, "sha256": _sha256(checkpoint), "step": saved.step}
     written: list[Path] = []
     failed: list[str] = []

@@ -17,7 +17,7 @@ from medcycle.body import OUTSIDE, Modality
 from medcycle.config import Config
 from medcycle.data.patches import neighbours
 from medcycle.data.prepare import Prepared, prepare_volume
-from medcycle.errors import DataError
+from medcycle.errors import DataError, UsageError
 from medcycle.intensity import IntensityMap
 from medcycle.methods.base import Method
 from medcycle.methods.saved import SavedMethod
@@ -25,7 +25,7 @@ from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.resample import resample_mask, resample_to
 from medcycle.volume import Volume
 
-__all__ = ["SOURCE_OF", "Synthesis", "synthesize"]
+__all__ = ["SOURCE_OF", "Synthesis", "require_direction", "synthesize"]
 
 SOURCE_OF: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 """What a modality is made from."""
@@ -60,8 +60,10 @@ def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, b
         batch_size: slices or windows that go through the network together.
 
     Raises:
+        UsageError: if the method does not translate to that modality.
         DataError: if no body is found in the volume.
     """
+    require_direction(saved, to)
     prepared = prepare_volume(volume, SOURCE_OF[to], saved.config.data, saved.intensity["mr"].corners[1])
     if not prepared.body.array.any():
         raise DataError("no body found; check that the volume shows a patient")
@@ -71,6 +73,12 @@ def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, b
     body = resample_mask(prepared.body, volume.grid)
     finished = np.where(body.array, on_source.array, np.float32(OUTSIDE[to]))
     return Synthesis(volume.with_array(finished), body, prepared.intensity)
+
+
+def require_direction(saved: SavedMethod, to: Literal["ct", "mr"]) -> None:
+    """Raise `UsageError` unless the method translates to that modality."""
+    if to == "mr" and not saved.method.two_way:
+        raise UsageError("this model was trained from CT alone and makes CT only; leave out --to mr")
 
 
 def _infer(prepared: Prepared, method: Method, config: Config, *, reverse: bool, batch_size: int) -> Floats:

@@ -128,6 +128,7 @@ class _Trainer:
         self.fabric: Fabric = make_fabric(config.training)
         self.randomizer = ContrastRandomizer(self.intensity["ct"], config.randomize, self.intensity["mr"])
         self.random = torch.Generator(self.fabric.device)
+        self.thick = _thickness(config)
         torch.manual_seed(config.training.seed)
         self.plain: Method = build_method(config)
         if begin_with:
@@ -193,9 +194,7 @@ class _Trainer:
     def _batches(self) -> Iterator[Batch]:
         settings = self.config.training
         total = settings.max_steps * settings.batch_size
-        patches = UnpairedPatches(
-            self.store, self.config.data, length=total, seed=settings.seed, thick=self._thickness()
-        )
+        patches = UnpairedPatches(self.store, self.config.data, length=total, seed=settings.seed, thick=self.thick)
         remaining = Subset(patches, range(self.step * settings.batch_size, total))
         loader = DataLoader(
             remaining,
@@ -213,22 +212,13 @@ class _Trainer:
             # depends on the seed and the step alone, so that a resumed run sees the same
             seed = np.random.SeedSequence([self.config.training.seed, step]).generate_state(1, np.uint64)[0]
             self.random.manual_seed(int(seed))
-            thick = self._thickness() is not None
-            pair = self.randomizer.slices(target, item["body"], self.random, thick=thick)
-            target = target[:, target.shape[1] // 2, None] if thick else target
+            pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
+            target = target[:, target.shape[1] // 2, None] if self.thick else target
         source = item.get("source", pair.source if pair else target)
         return Batch(source, target, pair)
 
-    def _thickness(self) -> Thickness | None:
-        """How thick the pairs' slices are: 2D alone looks at slices one by one."""
-        config = self.config
-        single = config.network.spatial_dims == 2 and config.data.slices == 1
-        if not (single and config.learns_from_pairs and config.randomize.thick_share):
-            return None
-        return Thickness(*config.randomize.thickness, config.randomize.thick_share)
-
     def _preview_batch(self) -> Batch:
-        items = preview_patches(self.store, self.config.data, self._thickness())
+        items = preview_patches(self.store, self.config.data, self.thick)
         return self._batch({name: images.to(self.fabric.device) for name, images in items.items()}, step=0)
 
     def _draw(self, batch: Batch) -> None:
@@ -274,6 +264,14 @@ class _Trainer:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise BadCheckpoint(f"{self.run}: the checkpoint doesn't fit this configuration ({reason})") from error
+
+
+def _thickness(config: Config) -> Thickness | None:
+    """How thick the pairs' slices are; None where neighbours are seen too, or nothing is learned from pairs."""
+    single = config.network.spatial_dims == 2 and config.data.slices == 1
+    if not (single and config.learns_from_pairs and config.randomize.thick_share):
+        return None
+    return Thickness(*config.randomize.thickness, config.randomize.thick_share)
 
 
 def _typical_intensity(store: Store) -> dict[str, IntensityMap]:

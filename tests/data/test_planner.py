@@ -12,7 +12,8 @@ import yaml
 from medcycle.cli.main import execute
 from medcycle.config import Config, load_config
 from medcycle.data.fingerprint import Fingerprint, fingerprint
-from medcycle.data.planner import Device, plan
+from medcycle.data.plan import Device
+from medcycle.data.planner import plan
 from medcycle.errors import DataError
 from medcycle.io import Source, write_nifti
 from medcycle.methods.base import Batch, Pair

@@ -32,8 +32,11 @@ def deformed(
         generator: of the device.
         rotation: largest angle, degrees.
         scaling: largest change of size along each axis and largest shear, as a fraction.
-        bending: largest displacement of the smooth deformation (two standard deviations), as a fraction of the size.
+        bending: strength of the smooth deformation: the standard deviation of the displacement is up to this part of
+            half the size.
     """
+    if not (rotation or scaling or bending):
+        return torch.where(body, images, -1.0), body
     count, device, sizes = len(images), images.device, images.shape[2:4]
 
     def drawn(strength: float, *shape: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from medcycle.data.randomize.fields import Range
+from medcycle.phantom import PROPERTIES, Tissue
 
 __all__ = ["FAMILIES", "HIDDEN", "VISIBLE", "Matter", "sequence_signal", "tissue_signals"]
 
@@ -32,28 +33,29 @@ class Matter(NamedTuple):
     fat: Range = (0.0, 0.0)
 
 
-FAT = (0.95, 1.0)
+def _of_phantom(tissue: Tissue, hounsfield: Range, fat: Range = (0.0, 0.0)) -> Matter:
+    known = PROPERTIES[tissue]
+    return Matter(hounsfield, known.density, known.t1, known.t2, known.t2_star, fat)
 
-# Relaxation: soft tissue, fluid and fat after Kwan, Evans and Pike, IEEE TMI 18:1085 (1999); muscle and blood after
-# Stanisz et al., MRM 54:507 (2005); cortical bone after Reichert et al., MRI 23:611 (2005); marrow after de Bazelaire
-# et al., Radiology 230:652 (2004). CT numbers: within those of Bushberg et al., The Essential Physics of Medical
-# Imaging, 3rd ed.
+
+# Muscle and blood after Stanisz et al., MRM 54:507 (2005). CT numbers: within those of Bushberg et al., The Essential
+# Physics of Medical Imaging, 3rd ed.
 VISIBLE: dict[str, Matter] = {
-    "air": Matter((-1000, -900), 0.0, 1000, 1, 1),
+    "air": _of_phantom(Tissue.AIR, (-1000, -900)),
     "lung": Matter((-850, -600), 0.2, 1200, 40, 1.5),
-    "fat": Matter((-120, -80), 1.0, 350, 70, 58, FAT),
-    "fluid": Matter((0, 10), 1.0, 2569, 329, 58),
-    "soft": Matter((25, 35), 0.77, 500, 70, 61),
+    "fat": _of_phantom(Tissue.FAT, (-120, -80), fat=(0.95, 1.0)),
+    "fluid": _of_phantom(Tissue.CSF, (0, 10)),
+    "soft": _of_phantom(Tissue.WHITE_MATTER, (25, 35)),
     "muscle": Matter((48, 60), 0.9, 1008, 44, 30),
     "blood": Matter((68, 95), 0.85, 1441, 290, 60),
-    "marrow": Matter((200, 550), 0.7, 549, 49, 20, (0.2, 0.9)),
-    "bone": Matter((900, 1400), 0.2, 200, 0.46, 0.46),
+    "marrow": _of_phantom(Tissue.MARROW, (200, 550), fat=(0.2, 0.9)),
+    "bone": _of_phantom(Tissue.CORTICAL_BONE, (900, 1400)),
     "metal": Matter((2600, 3000), 0.0, 1000, 1, 1),
 }
 """By rising CT number, from which they are told."""
 
 HIDDEN: dict[str, Matter] = {
-    "grey matter": Matter((30, 40), 0.86, 833, 83, 69),
+    "grey matter": _of_phantom(Tissue.GREY_MATTER, (30, 40)),
     "hidden fluid": VISIBLE["fluid"],
     "vessel": VISIBLE["blood"],
     "septum": VISIBLE["fat"],
