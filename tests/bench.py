@@ -28,8 +28,8 @@ from medcycle.volume import Grid, Volume
 ROUNDS = 5
 
 
-def compare(title: str, candidates: dict[str, Callable[[], object]]) -> None:
-    """Time the candidates in turns and print medians, and how many times faster each is than the first."""
+def compare(title: str, candidates: dict[str, Callable[[], object]], images: int = 0) -> None:
+    """Time the candidates in turns and print medians, how many times faster each is than the first, and the rate."""
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(ROUNDS + 1):
         for name, work in candidates.items():
@@ -41,7 +41,8 @@ def compare(title: str, candidates: dict[str, Callable[[], object]]) -> None:
     first = next(iter(medians.values()))
     print(title)
     for name, median in medians.items():
-        print(f"  {name:<34} {median * 1000:8.1f} ms   {first / median:5.2f}×")
+        rate = f"   {images / median:6.0f} a second" if images else ""
+        print(f"  {name:<34} {median * 1000:8.1f} ms   {first / median:5.2f}×{rate}")
 
 
 def training_step(*overrides: str, bf16: bool, apart: bool = False) -> Callable[[], None]:
@@ -114,11 +115,17 @@ def likenesses() -> dict[str, Callable[[], object]]:
     """MR-like images of 32 slices of 128×128."""
     config = load_config("head_mr_ct_2d_cpu")
     randomizer = ContrastRandomizer(hounsfield_map(config.data), config.randomize)
-    target = torch.rand(32, 1, 128, 128) * 2 - 1
+    target = torch.rand(32, 3, 128, 128) * 2 - 1
     body, generator = target > -1, torch.Generator().manual_seed(0)
+
+    def made(first: int, count: int, slices: int) -> object:
+        part = slice(first, first + count), slice(0, slices)
+        return randomizer.slices(target[part], body[part], generator, thick=slices > 1)
+
     return {
-        "one by one": lambda: [randomizer(target[n : n + 1], body[n : n + 1], generator) for n in range(32)],
-        "32 at once": lambda: randomizer(target, body, generator),
+        "one by one": lambda: [made(number, 1, 1) for number in range(32)],
+        "32 at once": lambda: made(0, 32, 1),
+        "of three sub-slices each": lambda: made(0, 32, 3),
     }
 
 
@@ -141,7 +148,7 @@ def main() -> None:
     for size in ((256, 256), (96, 96, 96)):
         with tempfile.TemporaryDirectory() as folder:
             compare(f"20 random patches of {'×'.join(map(str, size))}", random_patches(Path(folder), size))
-    compare("32 MR-like images of 128×128", likenesses())
+    compare("32 MR-like images of 128×128", likenesses(), images=32)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,9 @@ class RandomizeConfig(Section):
     physical_share: Share = Field(
         0.5, description="part of the contrasts that a sequence gives; the others are plain random"
     )
+    measured_share: Share = Field(
+        0.0, description="part of the contrasts that are measured on the MR, after some steps; the others are drawn"
+    )
     suppressed_share: Share = Field(0.33, description="part of the sequences with suppressed fat")
     structure_scale: tuple[Positive, Positive] = Field(
         (3, 12), description="size, voxels, of shapes in soft tissue that CT does not show"

@@ -80,7 +80,7 @@ def _from_ct(ct: Fingerprint, device: Device, by_hand: Choices) -> Plan:
     single: Choices = {"data.slices": (1, "takes MR of any slice distance")}
     two = "takes MR of any slice distance, thick slices too"
     shape = _slices(ct, ct, device, two, by_hand) | _unet() | single
-    del shape["network.blocks"]
+    shape.pop("network.blocks", None)
     choices = shape | _window(ct) | _method_of_ct() | by_hand
     choices |= _fitted(choices, device) | by_hand
     return Plan(choices | _length(choices, ct, ct, device) | by_hand)
@@ -93,18 +93,37 @@ def _unet() -> Choices:
     }
 
 
-def _method_of_ct() -> Choices:
-    """The settings of `head_ct_only`."""
+def _resnet(side: int) -> Choices:
+    blocks = (9 if side >= 256 else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017")
+    return {"network.blocks": blocks, **_filters(64)}
+
+
+def _pairs() -> Choices:
+    """How errors count in the pairs that are made from CT."""
     return {
-        "method.name": ("randomized", "learns from CT alone"),
         "randomize.air_weight": (4.0, "few voxels, and among the ones that matter most"),
         "randomize.bone_weight": (2.0, "few voxels, and among the ones that matter most"),
-        "data.focus": (0.6, "slices of much air and bone are harder"),
+    }
+
+
+def _fast_pairs() -> Choices:
+    """How they are learned from in minutes."""
+    return {
         "data.max_rotation": (0.0, "anatomy is changed when the pairs are made"),
         "data.max_scaling": (0.0, "anatomy is changed when the pairs are made"),
         "training.batch_size": (4, "slices of different contrast a step"),
         "training.learning_rate": (1e-3, "known targets bear a higher one than adversaries"),
         "training.warm_up": (100, "from nothing to the high rate"),
+    }
+
+
+def _method_of_ct() -> Choices:
+    """The settings of `head_ct_only`."""
+    return {
+        "method.name": ("randomized", "learns from CT alone"),
+        **_pairs(),
+        **_fast_pairs(),
+        "data.focus": (0.6, "slices of much air and bone are harder"),
         "training.betas": ([0.9, 0.99], "usual where there is no adversary"),
     }
 
@@ -148,8 +167,7 @@ def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, b
         "data.slices": _neighbours(mr, ct, device, PLANES[plane][2]),
         "data.patch_size": (sides, f"bodies reach {body[0]:.0f} by {body[1]:.0f} mm with a margin"),
         "network.spatial_dims": (2, against_3d),
-        "network.blocks": (9 if max(sides) >= 256 else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017"),
-        **_filters(32 if device.kind == "cpu" else 64),
+        **(_unet() if device.kind == "cpu" else _resnet(max(sides))),
     }
 
 
@@ -206,15 +224,22 @@ def _method(device: Device) -> Choices:
         "method.name": ("cyclegan", "learns from unpaired scans"),
         "method.anchor_weight": (10.0, "pairs made from the CT keep bone off the scalp"),
         "training.warm_start": (0.2, "part of the run on those pairs alone, which is several times faster a step"),
+        **_pairs(),
     }
     if device.kind == "cpu":
-        choices["method.cycle_weight"] = (2.0, "less than the paper's 10, for short runs")
-        choices["method.identity_weight"] = (0.0, "saves two of six passes")
-        choices["training.warm_start"] = (0.5, choices["training.warm_start"][1])
+        choices |= _fast_pairs() | {
+            "method.adversarial_weight": (0.2, "less than the paper's 1, for short runs"),
+            "method.identity_weight": (0.0, "saves two of six passes"),
+            "training.warm_start": (0.8, choices["training.warm_start"][1]),
+            "training.refine_rate": (0.2, "with adversaries, a lower learning rate"),
+            "training.betas": ([0.5, 0.99], "between those of Zhu et al. 2017 and of the pairs alone"),
+        }
     return choices
 
 
 def _batch(choices: Choices, device: Device) -> Choices:
+    if "training.batch_size" in choices:
+        return {}
     if device.kind != "cuda":
         return {"training.batch_size": (1, "as in Zhu et al. 2017")}
     batch = 1

@@ -52,6 +52,9 @@ FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "war
 REVERSE_EVERY = 4
 """Every so many steps of a warm start train the generator to the source as well."""
 
+MEASURE_EVERY, MEASURE_FROM = 8, 500
+"""Every so many steps, and after so many, contrasts of the MR are measured; from the start if networks are given."""
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -129,6 +132,7 @@ class _Trainer:
         self.randomizer = ContrastRandomizer(self.intensity["ct"], config.randomize, self.intensity["mr"])
         self.random = torch.Generator(self.fabric.device)
         self.thick = _thickness(config)
+        self.measure_from = 0 if begin_with else MEASURE_FROM
         torch.manual_seed(config.training.seed)
         self.plain: Method = build_method(config)
         if begin_with:
@@ -165,6 +169,7 @@ class _Trainer:
             for batch in self._batches():
                 if stop.name or self._progress() >= 1:
                     break
+                self._measure(batch)
                 losses = self._improve(batch)
                 self.average.update()
                 self.step += 1
@@ -179,6 +184,16 @@ class _Trainer:
             checkpoint = self._save()
         journal.close()
         return TrainingResult(self.step, self.elapsed, stop.name or self._limit_reached(), checkpoint)
+
+    def _measure(self, batch: Batch) -> None:
+        """Take up the contrasts of the batch's MR, every so often."""
+        if not (self.config.randomize.measured_share and self.store.mr and self.config.learns_from_pairs):
+            return
+        if self.step % MEASURE_EVERY or self.step < self.measure_from:
+            return
+        with torch.no_grad():
+            seen = self.method.translate(batch.source)
+        self.randomizer.measure(batch.source, seen, self.random)
 
     def _improve(self, batch: Batch) -> Losses:
         """One step: of the warm start, or of all losses."""

@@ -147,8 +147,11 @@ def test_axial_slices_unless_others_are_clearly_better() -> None:
 
 def test_steps_follow_the_slices() -> None:
     few, many = replace(HEADS, slices=(9, 9, 300)), replace(HEADS, slices=(9, 9, 700))
-    assert plan(few, few, CPU).config().training.max_steps == 60_000
-    assert plan(few, many, CPU).config().training.max_steps == 140_000
+    one = {"training.batch_size": 1}
+    assert plan(few, few, CPU, one).config().training.max_steps == 60_000
+    assert plan(few, many, CPU, one).config().training.max_steps == 140_000
+    assert plan(few, many, CPU).config().training.max_steps == 140_000 // 4
+    assert plan(few, few, CPU).config().training.max_steps == 20_000  # at least
 
 
 def test_larger_bodies_get_larger_pixels_without_a_gpu() -> None:

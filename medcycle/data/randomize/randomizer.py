@@ -9,7 +9,8 @@ from medcycle.config import RandomizeConfig
 from medcycle.data.randomize import acquisition as mr
 from medcycle.data.randomize.anatomy import cut_off, deformed, with_filled_cavities
 from medcycle.data.randomize.contrast import hidden_structure, indices_of, look_up, lookup_tables, signal_of
-from medcycle.data.randomize.fields import each, interpolate, smooth_noise, uniform
+from medcycle.data.randomize.fields import chosen, each, interpolate, smooth_noise, uniform
+from medcycle.data.randomize.measured import MeasuredContrasts
 from medcycle.data.randomize.templates import BrainTemplates
 from medcycle.data.randomize.tissues import tissue_signals
 from medcycle.data.store import AIR, BONE
@@ -30,6 +31,9 @@ class ContrastRandomizer:
         ct: the map that made the CT's values.
         config: how much of every effect.
         mr: a map of the MR that the images are to be like; its kind decides how they are scaled.
+
+    Attributes:
+        measured: contrasts of real MR, which `config.measured_share` of the images follow once there are any.
     """
 
     def __init__(self, ct: IntensityMap, config: RandomizeConfig, mr: IntensityMap | None = None) -> None:
@@ -37,6 +41,7 @@ class ContrastRandomizer:
         self.config = config
         self.mr = mr
         self.templates = BrainTemplates() if config.templates else None
+        self.measured = MeasuredContrasts()
 
     def slices(self, target: Tensor, body: Tensor, generator: torch.Generator, *, thick: bool) -> Pair:
         """As the call, of slices with channels: neighbours that are kept apart, or with `thick` averaged to one.
@@ -84,6 +89,18 @@ class ContrastRandomizer:
         target = torch.where(body, self.mapped(hounsfield), -1.0)
         return Pair(source.to(kind), target.to(kind), self._weight(hounsfield, body).to(kind))
 
+    def measure(self, source: Tensor, seen: Tensor, generator: torch.Generator) -> None:
+        """Take up the contrasts of real MR.
+
+        Args:
+            source: prepared MR in [−1, 1], shape (batch, channels, *sizes).
+            seen: the CT that a generator makes of it, the same shape.
+            generator: of the tensors' device.
+        """
+        body = source > (BOTTOM - 1) / 2
+        signal = (source - BOTTOM).clamp_min(0) / (1 - BOTTOM)
+        self.measured.measure(signal.float(), body, self.ct_numbers(seen), generator)
+
     def ct_numbers(self, target: Tensor) -> Tensor:
         """CT in [−1, 1] to HU, float32."""
         units, mapped = self.ct.corners
@@ -110,6 +127,7 @@ class ContrastRandomizer:
             physical_share=config.physical_share,
             suppressed_share=config.suppressed_share,
         )
+        self._follow_measured(signals, generator)
         lookup = lookup_tables(signals, generator)
         hidden = hidden_structure(
             hounsfield,
@@ -126,6 +144,14 @@ class ContrastRandomizer:
             fat = look_up(lookup.fat, indices_of(hounsfield))
             signal = signal + mr.chemical_shift(fat, generator, config.shift, config.shift_share)
         return signal
+
+    def _follow_measured(self, signals: dict[str, Tensor], generator: torch.Generator) -> None:
+        """Put measured contrasts in place of drawn ones, but for what was not seen."""
+        some = chosen(signals["soft"], self.config.measured_share, generator)
+        if not len(some) or not len(self.measured):
+            return
+        for name, measured in self.measured.draw(len(some), generator).items():
+            signals[name][some] = torch.where(measured.isnan(), signals[name][some], measured)
 
     def _acquired(self, image: Tensor, metal: Tensor, generator: torch.Generator) -> Tensor:
         config = self.config
