@@ -47,7 +47,7 @@ def compare(title: str, candidates: dict[str, Callable[[], object]], images: int
 
 def training_step(*overrides: str, bf16: bool, apart: bool = False) -> Callable[[], None]:
     """A generator step of a small CycleGAN, forward and backward."""
-    small = ["network.filters=32", "network.blocks=6", "data.patch_size=[128, 128]"]
+    small = ["network.filters=32", "network.blocks=6", "data.patch_size=[128, 128]", "method.adversaries=both"]
     config = load_config("head_mr_ct_2d", [*small, *overrides])
     torch.manual_seed(0)
     method = build_method(config)

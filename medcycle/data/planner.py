@@ -222,15 +222,16 @@ def _fitted(choices: Choices, device: Device) -> Choices:
 def _method(device: Device) -> Choices:
     choices: Choices = {
         "method.name": ("cyclegan", "learns from unpaired scans"),
+        "method.adversaries": ("mr", "one of synthetic CT costs accuracy"),
+        "method.identity_weight": (0.0, "teaches nothing that pairs don't, and takes two passes"),
         "method.anchor_weight": (10.0, "pairs made from the CT keep bone off the scalp"),
         "training.warm_start": (0.2, "part of the run on those pairs alone, which is several times faster a step"),
         **_pairs(),
+        "randomize.measured_share": (0.5, "contrasts of the MR itself; the others keep the model open to more"),
     }
     if device.kind == "cpu":
         choices |= _fast_pairs() | {
-            "method.adversarial_weight": (0.2, "less than the paper's 1, for short runs"),
-            "method.identity_weight": (0.0, "saves two of six passes"),
-            "training.warm_start": (0.8, choices["training.warm_start"][1]),
+            "training.warm_start": (0.5, choices["training.warm_start"][1]),
             "training.refine_rate": (0.2, "with adversaries, a lower learning rate"),
             "training.betas": ([0.5, 0.99], "between those of Zhu et al. 2017 and of the pairs alone"),
         }

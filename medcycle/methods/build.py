@@ -33,7 +33,8 @@ def _cyclegan(config: Config) -> Method:
         warm_start=given.l1_weight,
     )
     to_target, to_source = _generator(network, slices), _generator(network, slices)
-    return CycleGan(to_target, to_source, _discriminator(network, slices), _discriminator(network, slices), weights)
+    judge_target = _discriminator(network, slices) if given.adversaries == "both" else None
+    return CycleGan(to_target, to_source, judge_target, _discriminator(network, slices), weights)
 
 
 def _randomized(config: Config) -> Method:

@@ -36,10 +36,14 @@ class Weights(NamedTuple):
 class CycleGan(Method):
     """Unpaired translation in both directions.
 
+    Without a judge of targets only half of it is there, for a generator to the target that pairs supervise: it has no
+    adversary and restores no sources, and learns from the anchor and from the other cycle, in which it has to find the
+    target again in what the generator to the source makes of it.
+
     Args:
         to_target: generator from source to target.
         to_source: generator from target to source.
-        judge_target: discriminator of target images.
+        judge_target: discriminator of target images, or None.
         judge_source: discriminator of source images.
         weights: of the losses.
     """
@@ -48,13 +52,14 @@ class CycleGan(Method):
         self,
         to_target: nn.Module,
         to_source: nn.Module,
-        judge_target: nn.Module,
+        judge_target: nn.Module | None,
         judge_source: nn.Module,
         weights: Weights = Weights(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__()
         self.generators = nn.ModuleDict({"target": to_target, "source": to_source})
-        self.discriminators = nn.ModuleDict({"target": judge_target, "source": judge_source})
+        judges = {"target": judge_target, "source": judge_source}
+        self.discriminators = nn.ModuleDict({domain: judge for domain, judge in judges.items() if judge})
         self.weights = weights
 
     def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
@@ -62,15 +67,18 @@ class CycleGan(Method):
         return cast(Tensor, self.generators["source" if reverse else "target"](source))
 
     def forward(self, batch: Batch) -> Outputs:
-        """Both translations, both cycles and what is weighted of both identities and the anchor."""
-        to_target, to_source = {"synthetic_target": batch.source}, {"synthetic_source": batch.target}
+        """The translations, the cycles and what is weighted of both identities and the anchor."""
+        to_target, to_source = {}, {"synthetic_source": batch.target}
         if self.weights.identity:
             to_target["same_target"], to_source["same_source"] = batch.target, batch.source
         if self.weights.anchor and batch.pair:
             to_target["anchored_target"] = batch.pair.source
-        outputs = self._one_pass("target", to_target) | self._one_pass("source", to_source)
-        outputs["restored_source"] = self.generators["source"](outputs["synthetic_target"])
-        outputs["restored_target"] = self.generators["target"](outputs["synthetic_source"])
+        if "target" in self.discriminators:
+            to_target["synthetic_target"] = batch.source
+        outputs = self._one_pass("source", to_source)
+        outputs |= self._one_pass("target", to_target | {"restored_target": outputs["synthetic_source"]})
+        if "target" in self.discriminators:
+            outputs["restored_source"] = self.generators["source"](outputs["synthetic_target"])
         return outputs
 
     def _one_pass(self, to: str, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -79,13 +87,14 @@ class CycleGan(Method):
         return dict(zip(inputs, made, strict=True))
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
-        """Adversarial, cycle and identity losses of both directions, and the anchor."""
+        """Adversarial, cycle and identity losses of what was made, and the anchor."""
         losses = {}
         for domain, real in (("target", batch.target), ("source", batch.source)):
-            judge = self.discriminators[domain]
-            judged = generator_loss(judge(outputs[f"synthetic_{domain}"]))
-            losses[f"adversarial_{domain}"] = self.weights.adversarial * judged
-            losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], self.weights.cycle)
+            if domain in self.discriminators:
+                judged = generator_loss(self.discriminators[domain](outputs[f"synthetic_{domain}"]))
+                losses[f"adversarial_{domain}"] = self.weights.adversarial * judged
+            if f"restored_{domain}" in outputs:
+                losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], self.weights.cycle)
             if self.weights.identity:
                 losses[f"identity_{domain}"] = identity_loss(real, outputs[f"same_{domain}"], self.weights.identity)
         if batch.pair and "anchored_target" in outputs:
@@ -108,26 +117,26 @@ class CycleGan(Method):
 
     def views(self, batch: Batch) -> dict[str, Tensor]:
         """Both images, what becomes of them, and both cycles."""
-        outputs = self(batch)
+        synthetic = {"target": self.translate(batch.source), "source": self.translate(batch.target, reverse=True)}
         return {
             "source": batch.source,
-            "synthetic_target": outputs["synthetic_target"],
-            "restored_source": outputs["restored_source"],
+            "synthetic_target": synthetic["target"],
+            "restored_source": self.translate(synthetic["target"], reverse=True),
             "target": batch.target,
-            "synthetic_source": outputs["synthetic_source"],
-            "restored_target": outputs["restored_target"],
+            "synthetic_source": synthetic["source"],
+            "restored_target": self.translate(synthetic["source"]),
         }
 
     def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
-        """The synthetic images of both domains."""
+        """The synthetic images that are judged."""
         return {domain: outputs[f"synthetic_{domain}"] for domain in self.discriminators}
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes) -> Losses:
         """How badly each discriminator separates real from synthetic."""
-        losses = {}
-        for domain, real in (("target", batch.target), ("source", batch.source)):
-            judged = self.discriminators[domain](torch.cat([real, fakes[domain]]))
-            losses[f"discriminator_{domain}"] = discriminator_loss(*judged.split(len(real)))
+        reals, losses = {"target": batch.target, "source": batch.source}, {}
+        for domain, judge in self.discriminators.items():
+            judged = judge(torch.cat([reals[domain], fakes[domain]]))
+            losses[f"discriminator_{domain}"] = discriminator_loss(*judged.split(len(reals[domain])))
         return losses
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 import yaml
 from lightning_fabric import Fabric
@@ -17,8 +16,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Subset
 
 from medcycle.config import Config
-from medcycle.data.patches import Thickness, UnpairedPatches, preview_patches
-from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.patches import UnpairedPatches, preview_patches
 from medcycle.data.split import split_store
 from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, UsageError
@@ -30,6 +28,7 @@ from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.progress import ProgressLine
 from medcycle.training.average import WeightAverage
 from medcycle.training.journal import Journal, draw_preview
+from medcycle.training.pairs import PairMaker
 from medcycle.training.pool import ImagePool
 from medcycle.training.run_folder import (
     LAST,
@@ -51,9 +50,6 @@ FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "war
 
 REVERSE_EVERY = 4
 """Every so many steps of a warm start train the generator to the source as well."""
-
-MEASURE_EVERY, MEASURE_FROM = 8, 500
-"""Every so many steps, and after so many, contrasts of the MR are measured; from the start if networks are given."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +125,7 @@ class _Trainer:
         self.elapsed = 0.0
         self.intensity = _typical_intensity(store)
         self.fabric: Fabric = make_fabric(config.training)
-        self.randomizer = ContrastRandomizer(self.intensity["ct"], config.randomize, self.intensity["mr"])
-        self.random = torch.Generator(self.fabric.device)
-        self.thick = _thickness(config)
-        self.measure_from = 0 if begin_with else MEASURE_FROM
+        self.pairs = PairMaker(config, self.intensity, self.fabric.device, trained=begin_with is not None)
         torch.manual_seed(config.training.seed)
         self.plain: Method = build_method(config)
         if begin_with:
@@ -169,7 +162,8 @@ class _Trainer:
             for batch in self._batches():
                 if stop.name or self._progress() >= 1:
                     break
-                self._measure(batch)
+                if self.store.mr:
+                    self.pairs.measure(batch.source, self.method, self.step)  # type: ignore[arg-type]
                 losses = self._improve(batch)
                 self.average.update()
                 self.step += 1
@@ -185,16 +179,6 @@ class _Trainer:
         journal.close()
         return TrainingResult(self.step, self.elapsed, stop.name or self._limit_reached(), checkpoint)
 
-    def _measure(self, batch: Batch) -> None:
-        """Take up the contrasts of the batch's MR, every so often."""
-        if not (self.config.randomize.measured_share and self.store.mr and self.config.learns_from_pairs):
-            return
-        if self.step % MEASURE_EVERY or self.step < self.measure_from:
-            return
-        with torch.no_grad():
-            seen = self.method.translate(batch.source)
-        self.randomizer.measure(batch.source, seen, self.random)
-
     def _improve(self, batch: Batch) -> Losses:
         """One step: of the warm start, or of all losses."""
         settings, progress = self.config.training, self._progress()
@@ -209,7 +193,9 @@ class _Trainer:
     def _batches(self) -> Iterator[Batch]:
         settings = self.config.training
         total = settings.max_steps * settings.batch_size
-        patches = UnpairedPatches(self.store, self.config.data, length=total, seed=settings.seed, thick=self.thick)
+        patches = UnpairedPatches(
+            self.store, self.config.data, length=total, seed=settings.seed, thick=self.pairs.thick
+        )
         remaining = Subset(patches, range(self.step * settings.batch_size, total))
         loader = DataLoader(
             remaining,
@@ -218,23 +204,11 @@ class _Trainer:
             pin_memory=self.fabric.device.type == "cuda",
         )
         for item in cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader)):
-            yield self._batch(item, self.step)
-
-    def _batch(self, item: Mapping[str, Tensor], step: int) -> Batch:
-        """The images of a step, with a pair if the method learns from one."""
-        target, pair = item["target"], None
-        if self.config.learns_from_pairs:
-            # depends on the seed and the step alone, so that a resumed run sees the same
-            seed = np.random.SeedSequence([self.config.training.seed, step]).generate_state(1, np.uint64)[0]
-            self.random.manual_seed(int(seed))
-            pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
-            target = target[:, target.shape[1] // 2, None] if self.thick else target
-        source = item.get("source", pair.source if pair else target)
-        return Batch(source, target, pair)
+            yield self.pairs.batch(item, self.step)
 
     def _preview_batch(self) -> Batch:
-        items = preview_patches(self.store, self.config.data, self.thick)
-        return self._batch({name: images.to(self.fabric.device) for name, images in items.items()}, step=0)
+        items = preview_patches(self.store, self.config.data, self.pairs.thick)
+        return self.pairs.batch({name: images.to(self.fabric.device) for name, images in items.items()}, step=0)
 
     def _draw(self, batch: Batch) -> None:
         with self.average.applied():
@@ -257,6 +231,7 @@ class _Trainer:
                 "generators": self.optimizers.generators.state_dict(),
                 "discriminators": self.optimizers.discriminators.state_dict(),
             },
+            "pairs": self.pairs.state_dict(),
             "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
             # copies, since the generators have the averaged weights while they are written
             "generators": {name: value.clone() for name, value in self.plain.generators.state_dict().items()},
@@ -274,19 +249,12 @@ class _Trainer:
             self.plain.generators.load_state_dict(state["generators"])
             for optimizer, name in zip(optimizers, ("generators", "discriminators"), strict=True):
                 optimizer.load_state_dict(state["optimizers"][name])
+            self.pairs.load_state_dict(state["pairs"])
             for name, pool in self.pools.items():
                 pool.load_state_dict(state["pools"][name], self.fabric.device)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise BadCheckpoint(f"{self.run}: the checkpoint doesn't fit this configuration ({reason})") from error
-
-
-def _thickness(config: Config) -> Thickness | None:
-    """How thick the pairs' slices are; None where neighbours are seen too, or nothing is learned from pairs."""
-    single = config.network.spatial_dims == 2 and config.data.slices == 1
-    if not (single and config.learns_from_pairs and config.randomize.thick_share):
-        return None
-    return Thickness(*config.randomize.thickness, config.randomize.thick_share)
 
 
 def _typical_intensity(store: Store) -> dict[str, IntensityMap]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from medcycle.config import load_config
+from medcycle.errors import ConfigError
 from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.cyclegan import CycleGan
@@ -77,6 +78,24 @@ def test_the_anchor_is_the_l1_loss_on_pairs(batch: Batch) -> None:
     assert "anchor_target" not in method.generator_losses(batch, method(batch))
     with pytest.raises(ValueError, match="pair"):
         method.warm_start_losses(batch)
+
+
+def test_without_an_adversary_of_targets_pairs_and_synthetic_sources_teach_them(batch: Batch) -> None:
+    method = build_method(load_config("demo", [*TINY, "method.adversaries=mr", "method.cycle_weight=3"]))
+    assert set(method.discriminators) == {"source"}
+    paired = batch._replace(pair=Pair(batch.source.flip(-1), batch.target.flip(-2), torch.ones_like(batch.target)))
+    outputs = method(paired)
+    losses = method.generator_losses(paired, outputs)
+    assert set(losses) == {"adversarial_source", "cycle_target", "anchor_target"}
+    found_again = method.translate(method.translate(batch.target, reverse=True))
+    assert losses["cycle_target"].item() == pytest.approx(3 * (found_again - batch.target).abs().mean().item())
+    assert set(method.fakes(outputs)) == {"source"}
+    assert set(method.views(batch)) >= {"synthetic_target", "restored_source"}
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in method.generators.parameters() if p.ndim > 1)
+    assert set(method.discriminator_losses(batch, method.fakes(outputs))) == {"discriminator_source"}
+    with pytest.raises(ConfigError, match="anchor_weight"):
+        load_config("demo", ["method.adversaries=mr", "method.anchor_weight=0"])
 
 
 def test_each_half_moves_only_its_own_weights(method: CycleGan, batch: Batch) -> None:

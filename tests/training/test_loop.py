@@ -21,6 +21,7 @@ from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, DataError, TrainingFailed, UsageError
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import load_method, read_checkpoint
+from medcycle.training import pairs
 from medcycle.training.journal import Journal
 from medcycle.training.loop import learning_rate_factor, train
 from medcycle.training.run_folder import LAST
@@ -184,8 +185,15 @@ def test_the_learning_rate_rises_and_is_lower_in_refinement(store: Store, tmp_pa
 def test_an_anchored_run_can_be_resumed(
     store: Store, tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With contrasts that are measured on the way, at steps 2 and 4."""
+    monkeypatch.setattr(pairs, "MEASURE_EVERY", 2)
+    monkeypatch.setattr(pairs, "MEASURE_FROM", 1)
+    settings = config(*ANCHORED, "randomize.measured_share=0.7")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(config(*ANCHORED), store, whole)
+    train(settings, store, whole)
+    measured = read_checkpoint(whole / "checkpoints" / "last.pt")["pairs"]["measured"]
+    assert len(measured) == 2 * settings.training.batch_size
+    assert measured.isfinite().any()
     note = Journal.note
 
     def note_and_stop(journal: Journal, step: int, *rest: Any) -> None:
@@ -195,8 +203,8 @@ def test_an_anchored_run_can_be_resumed(
 
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "note", note_and_stop)
-        assert train(config(*ANCHORED), store, parts).step == first
-    assert train(config(*ANCHORED), store, parts, resume=True).step == 6
+        assert train(settings, store, parts).step == first
+    assert train(settings, store, parts, resume=True).step == 6
     ends = [load_method(run / "checkpoints" / "last.pt").method.state_dict() for run in (whole, parts)]
     for name, tensor in ends[0].items():
         torch.testing.assert_close(ends[1][name], tensor, rtol=0, atol=0)

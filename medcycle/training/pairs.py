@@ -1,0 +1,89 @@
+"""The pairs of a training run: made from its CT, in contrasts that its MR have a say in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medcycle.config import Config
+from medcycle.data.patches import Thickness
+from medcycle.data.randomize import ContrastRandomizer
+from medcycle.intensity import IntensityMap
+from medcycle.methods.base import Batch, Method
+
+__all__ = ["PairMaker"]
+
+MEASURE_EVERY, MEASURE_FROM = 8, 500
+"""Every so many steps contrasts of the MR are measured, after so many in which new networks learn where bone is."""
+
+
+class PairMaker:
+    """Makes batches of what is drawn from a store, with a pair where the method learns from one.
+
+    Args:
+        config: all settings.
+        intensity: the maps that made the values of CT and MR.
+        device: what is trained on.
+        trained: whether the networks know where bone is from the start.
+
+    Attributes:
+        thick: how thick the pairs' slices are to be drawn; None for slices as they are.
+    """
+
+    def __init__(
+        self, config: Config, intensity: Mapping[str, IntensityMap], device: torch.device, *, trained: bool
+    ) -> None:
+        self.wanted = config.learns_from_pairs
+        self.measures = self.wanted and config.randomize.measured_share > 0
+        self.seed = config.training.seed
+        self.randomizer = ContrastRandomizer(intensity["ct"], config.randomize, intensity["mr"])
+        self.random = torch.Generator(device)
+        self.thick = _thickness(config)
+        self.trained = trained
+
+    def batch(self, item: Mapping[str, Tensor], step: int) -> Batch:
+        """The images of a step: those of `UnpairedPatches`, on the device.
+
+        The pair depends on the seed, the step and what was measured alone, so that a resumed run sees the same.
+        """
+        target, pair = item["target"], None
+        if self.wanted:
+            self._seed(step, 0)
+            pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
+            target = target[:, target.shape[1] // 2, None] if self.thick else target
+        source = item.get("source", pair.source if pair else target)
+        return Batch(source, target, pair)
+
+    def measure(self, source: Tensor, method: Method, step: int) -> None:
+        """Take up the contrasts of a step's MR, every so often, if the pairs are to follow them."""
+        measured = self.randomizer.measured
+        knows_bone = self.trained or step >= MEASURE_FROM or len(measured)
+        if not self.measures or step % MEASURE_EVERY or not knows_bone:
+            return
+        with torch.no_grad():
+            seen = method.translate(source)
+        self._seed(step, 1)
+        self.randomizer.measure(source, seen, self.random)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What was measured."""
+        return {"measured": self.randomizer.measured.signals}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with what was measured."""
+        self.randomizer.measured.signals = state["measured"].to(self.random.device)
+
+    def _seed(self, step: int, purpose: int) -> None:
+        seed = np.random.SeedSequence([self.seed, step, purpose]).generate_state(1, np.uint64)[0]
+        self.random.manual_seed(int(seed))
+
+
+def _thickness(config: Config) -> Thickness | None:
+    """How thick the pairs' slices are; None where neighbours are seen too, or nothing is learned from pairs."""
+    single = config.network.spatial_dims == 2 and config.data.slices == 1
+    if not (single and config.learns_from_pairs and config.randomize.thick_share):
+        return None
+    return Thickness(*config.randomize.thickness, config.randomize.thick_share)
