@@ -47,8 +47,9 @@ def compare(title: str, candidates: dict[str, Callable[[], object]], images: int
 
 def training_step(*overrides: str, bf16: bool, apart: bool = False) -> Callable[[], None]:
     """A generator step of a small CycleGAN, forward and backward."""
-    small = ["network.filters=32", "network.blocks=6", "data.patch_size=[128, 128]", "method.adversaries=both"]
-    config = load_config("head_mr_ct_2d", [*small, *overrides])
+    small = ["network.filters=32", "network.blocks=6", "data.patch_size=[128, 128]"]
+    whole = ["method.adversaries=both", "method.identity_weight=5"]
+    config = load_config("head_mr_ct_2d", [*small, *whole, *overrides])
     torch.manual_seed(0)
     method = build_method(config)
     batch = Batch(*(torch.rand(1, 1, *config.data.patch_size) * 2 - 1 for _ in range(2)))

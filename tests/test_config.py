@@ -20,7 +20,7 @@ def test_the_documented_names_are_shipped() -> None:
 
 
 def test_papers_values_are_the_defaults() -> None:
-    config = load_config("head_mr_ct_2d")
+    config = Config()
     assert (config.method.cycle_weight, config.method.identity_weight) == (10, 5)
     assert (config.training.learning_rate, config.training.betas, config.training.pool_size) == (2e-4, (0.5, 0.999), 50)
 

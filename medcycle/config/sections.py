@@ -157,10 +157,10 @@ class MethodConfig(Section):
     adversarial_weight: Weight | None = Field(
         None, description="weight of the adversarial losses; null for 1 in cyclegan and none in randomized"
     )
-    adversaries: Literal["both", "mr"] = Field(
-        "both",
+    adversaries: Literal["auto", "both", "mr"] = Field(
+        "auto",
         description="cyclegan: which synthetic images are judged; mr: those alone, while synthetic CT is learned from "
-        "pairs (anchor_weight) and from synthetic MR",
+        "pairs and from synthetic MR; auto: mr where pairs anchor synthetic CT (anchor_weight), else both",
     )
     anchor_weight: Weight = Field(
         0.0,
@@ -173,6 +173,11 @@ class MethodConfig(Section):
     def needs_mr(self) -> bool:
         """Whether there is nothing to learn without MR."""
         return self.name != "randomized"
+
+    @property
+    def judges_ct(self) -> bool:
+        """Whether a CycleGAN's synthetic CT have an adversary."""
+        return self.adversaries == "both" or (self.adversaries == "auto" and not self.anchor_weight)
 
 
 class TrainingConfig(Section):
@@ -231,10 +236,6 @@ class Config(Section):
         ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
         if list(ends) != sorted(set(ends)):
             raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")
-        if self.method.adversaries == "mr" and not self.method.anchor_weight:
-            raise ValueError(
-                "method.adversaries: mr leaves synthetic CT to the pairs; give method.anchor_weight, as 10"
-            )
         if self.data.folds and self.data.fold >= self.data.folds:
             raise ValueError(
                 f"data.fold is {self.data.fold}; of {self.data.folds} folds the last is {self.data.folds - 1}"

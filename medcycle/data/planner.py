@@ -222,7 +222,6 @@ def _fitted(choices: Choices, device: Device) -> Choices:
 def _method(device: Device) -> Choices:
     choices: Choices = {
         "method.name": ("cyclegan", "learns from unpaired scans"),
-        "method.adversaries": ("mr", "one of synthetic CT costs accuracy"),
         "method.identity_weight": (0.0, "teaches nothing that pairs don't, and takes two passes"),
         "method.anchor_weight": (10.0, "pairs made from the CT keep bone off the scalp"),
         "training.warm_start": (0.2, "part of the run on those pairs alone, which is several times faster a step"),

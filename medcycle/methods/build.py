@@ -33,7 +33,7 @@ def _cyclegan(config: Config) -> Method:
         warm_start=given.l1_weight,
     )
     to_target, to_source = _generator(network, slices), _generator(network, slices)
-    judge_target = _discriminator(network, slices) if given.adversaries == "both" else None
+    judge_target = _discriminator(network, slices) if given.judges_ct else None
     return CycleGan(to_target, to_source, judge_target, _discriminator(network, slices), weights)
 
 

@@ -184,11 +184,11 @@ def test_the_rest_follows_what_is_set_by_hand() -> None:
     assert len(deep.data.patch_size) == 3
 
 
-@pytest.mark.parametrize("memory", [2, 4, 6])
-def test_small_gpus_get_small_networks(memory: int) -> None:
+@pytest.mark.parametrize("mebibytes", [1024, 2048, 2560])
+def test_small_gpus_get_small_networks(mebibytes: int) -> None:
     body = replace(HEADS, body=(400, 300, 400), spacing=(1, 1, 3))
-    made = plan(body, body, Device("cuda", memory << 30))
-    assert step_memory(made.config()) <= 0.7 * (memory << 30)
+    made = plan(body, body, Device("cuda", mebibytes << 20))
+    assert step_memory(made.config()) <= 0.7 * (mebibytes << 20)
     assert made.config().network.filters < 64
     assert "don't fit" in made.choices["network.filters"][1]
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from medcycle.config import load_config
-from medcycle.errors import ConfigError
 from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.cyclegan import CycleGan
@@ -14,7 +13,9 @@ from tests.sizes import TINY
 @pytest.fixture
 def method() -> CycleGan:
     torch.manual_seed(0)
-    return build_method(load_config("demo", [*TINY, "method.cycle_weight=10", "method.identity_weight=5"]))
+    return build_method(
+        load_config("demo", [*TINY, "method.adversaries=both", "method.cycle_weight=10", "method.identity_weight=5"])
+    )
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_losses_follow_the_paper(method: CycleGan, batch: Batch) -> None:
 
 
 def test_without_identity(batch: Batch) -> None:
-    method = build_method(load_config("demo", [*TINY, "method.identity_weight=0"]))
+    method = build_method(load_config("demo", [*TINY, "method.adversaries=both", "method.identity_weight=0"]))
     outputs = method(batch)
     assert set(outputs) == {"synthetic_target", "synthetic_source", "restored_source", "restored_target"}
     assert not any(name.startswith("identity") for name in method.generator_losses(batch, outputs))
@@ -81,7 +82,7 @@ def test_the_anchor_is_the_l1_loss_on_pairs(batch: Batch) -> None:
 
 
 def test_without_an_adversary_of_targets_pairs_and_synthetic_sources_teach_them(batch: Batch) -> None:
-    method = build_method(load_config("demo", [*TINY, "method.adversaries=mr", "method.cycle_weight=3"]))
+    method = build_method(load_config("demo", [*TINY, "method.anchor_weight=7", "method.cycle_weight=3"]))
     assert set(method.discriminators) == {"source"}
     paired = batch._replace(pair=Pair(batch.source.flip(-1), batch.target.flip(-2), torch.ones_like(batch.target)))
     outputs = method(paired)
@@ -94,8 +95,20 @@ def test_without_an_adversary_of_targets_pairs_and_synthetic_sources_teach_them(
     sum(losses.values()).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in method.generators.parameters() if p.ndim > 1)
     assert set(method.discriminator_losses(batch, method.fakes(outputs))) == {"discriminator_source"}
-    with pytest.raises(ConfigError, match="anchor_weight"):
-        load_config("demo", ["method.adversaries=mr", "method.anchor_weight=0"])
+
+
+@pytest.mark.parametrize(
+    ("adversaries", "anchor", "judged"),
+    [
+        ("auto", 10, {"source"}),
+        ("auto", 0, {"source", "target"}),
+        ("both", 10, {"source", "target"}),
+        ("mr", 0, {"source"}),
+    ],
+)
+def test_pairs_make_an_adversary_superfluous(adversaries: str, anchor: float, judged: set[str]) -> None:
+    chosen = [f"method.adversaries={adversaries}", f"method.anchor_weight={anchor}"]
+    assert set(build_method(load_config("demo", [*TINY, *chosen])).discriminators) == judged
 
 
 def test_each_half_moves_only_its_own_weights(method: CycleGan, batch: Batch) -> None:

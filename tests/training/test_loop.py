@@ -156,9 +156,10 @@ def test_a_warm_start_trains_the_generators_on_pairs_alone(store: Store, tmp_pat
     assert (warm["cycle_target"], warm["discriminator_source"]) == ("", "")
     assert float(whole["cycle_target"]) > 0
 
-    train(config("method.anchor_weight=10", "training.warm_start=1"), store, tmp_path / "warm")
+    throughout = config("method.anchor_weight=10", "training.warm_start=1")
+    train(throughout, store, tmp_path / "warm")
     torch.manual_seed(0)
-    start = build_method(config()).state_dict()
+    start = build_method(throughout).state_dict()
     state = read_checkpoint(tmp_path / "warm" / "checkpoints" / "last.pt")["method"]
     moved = {".".join(name.split(".")[:2]) for name in start if not torch.equal(start[name], state[name])}
     assert moved == {"generators.target", "generators.source"}
