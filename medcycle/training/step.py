@@ -16,6 +16,9 @@ from medcycle.training.pool import ImagePool
 
 __all__ = ["Optimizers", "training_step", "warm_start_step"]
 
+EXPLODED = 1e12
+"""Norm of a gradient that no step is taken along."""
+
 
 @dataclass(frozen=True)
 class Optimizers:
@@ -73,4 +76,11 @@ def warm_start_step(
 def _descend(fabric: Fabric, optimizer: Optimizer, losses: Mapping[str, Tensor]) -> None:
     optimizer.zero_grad(set_to_none=True)
     fabric.backward(torch.stack(list(losses.values())).sum())
-    optimizer.step()
+    gradients = [
+        weight.grad for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None
+    ]
+    # an image of one value, as of air alone, makes instance normalisation divide by next to nothing in every layer; a
+    # scaler looks for itself
+    scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
+    if scaled or nn.utils.get_total_norm(gradients) < EXPLODED:
+        optimizer.step()

@@ -1,0 +1,37 @@
+"""Steps that are taken, and those that are not."""
+
+import torch
+
+from medcycle.config import load_config
+from medcycle.methods.base import Batch, Pair
+from medcycle.methods.build import build_method
+from medcycle.training.runtime import make_fabric
+from medcycle.training.step import Optimizers, warm_start_step
+
+SETTINGS = ["network.name=unet", "network.filters=8", "network.levels=4", "training.accelerator=cpu"]
+
+
+def weights_after(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Those of the generator to the source, before and after a step of the warm start."""
+    config = load_config("demo", SETTINGS)
+    torch.manual_seed(0)
+    fabric, method = make_fabric(config.training), build_method(config)
+    halves = (method.generators, method.discriminators)
+    optimizers = [torch.optim.Adam(part.parameters(), 1e-3) for part in halves]
+    wrapped = fabric.setup_module(method)
+    wrapped.mark_forward_method("warm_start_losses")
+    source = torch.rand(target.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    batch = Batch(source, target, Pair(source, target, torch.ones_like(target)))
+    before = torch.nn.utils.parameters_to_vector(method.generators["source"].parameters()).clone()
+    made = Optimizers(*(fabric.setup_optimizers(optimizer) for optimizer in optimizers))
+    losses = warm_start_step(fabric, wrapped, batch, made, reverse=True)
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    return before, torch.nn.utils.parameters_to_vector(method.generators["source"].parameters())
+
+
+def test_images_of_air_alone_do_no_harm() -> None:
+    noise = torch.rand(1, 1, 64, 80, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    before, after = weights_after(noise)
+    assert not torch.equal(before, after)
+    before, after = weights_after(torch.cat([noise, torch.full_like(noise, -1.0)]))
+    assert torch.equal(before, after)
