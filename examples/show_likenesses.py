@@ -20,6 +20,7 @@ from medcycle.io import read_volume
 from medcycle.phantom import HeadPhantom, head_grid
 
 CONFIG = load_config("head_ct_only")
+DRAWS = 12
 HEIGHTS = (0.5, 0.62, 0.8)
 """of the slices shown, from the feet."""
 
@@ -83,12 +84,17 @@ def contrasts(image: torch.Tensor, body: torch.Tensor, columns: int = 8) -> tupl
 
 
 def effects(image: torch.Tensor, body: torch.Tensor, columns: int = 6) -> tuple[list[list[torch.Tensor]], list[str]]:
-    """Every effect alone, on one slice."""
-    shown = []
+    """Every effect alone, on one slice: of some draws the one that changes it most."""
+    shown: list[torch.Tensor] = []
+    slices, bodies = (tensor[:1].expand(DRAWS, -1, -1, -1) for tensor in (image, body))
+    plain = None
     for settings in EFFECTS.values():
         config = RandomizeConfig.model_validate(NONE | settings)
         randomizer = ContrastRandomizer(hounsfield_map(CONFIG.data), config)
-        shown.append(randomizer(image[:1], body[:1], torch.Generator().manual_seed(5)).source[0, 0])
+        made = randomizer(slices, bodies, torch.Generator().manual_seed(5)).source[:, 0]
+        plain = made if plain is None else plain
+        change = (made - plain).abs().mean((1, 2))
+        shown.append(made[int(change.argmax())])
     return [shown[start : start + columns] for start in range(0, len(shown), columns)], list(EFFECTS)
 
 
