@@ -168,6 +168,15 @@ class MethodConfig(Section):
     )
     l1_weight: Weight = Field(10.0, description="weight of that loss in a warm start, and in randomized")
     gradient_weight: Weight = Field(0.0, description="randomized: weight of the loss on slopes; 0 for none")
+    mind_weight: Weight = Field(
+        0.0, description="cyclegan: weight of the difference of MIND descriptors between input and output; 0 for none"
+    )
+    gradient_consistency_weight: Weight = Field(
+        0.0, description="cyclegan: weight of one minus the correlation of slopes of input and output; 0 for none"
+    )
+    mutual_information_weight: Weight = Field(
+        0.0, description="cyclegan: weight of minus the mutual information of input and output; 0 for none"
+    )
 
     @property
     def needs_mr(self) -> bool:

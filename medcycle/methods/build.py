@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from medcycle.config import Config, NetworkConfig
+from medcycle.losses.structure import StructureWeights
 from medcycle.methods.base import Method
 from medcycle.methods.cyclegan import CycleGan, Weights
 from medcycle.methods.randomized import Randomized
@@ -31,6 +32,9 @@ def _cyclegan(config: Config) -> Method:
         identity=given.identity_weight,
         anchor=given.anchor_weight,
         warm_start=given.l1_weight,
+        structure=StructureWeights(
+            given.mind_weight, given.gradient_consistency_weight, given.mutual_information_weight
+        ),
     )
     to_target, to_source = _generator(network, slices), _generator(network, slices)
     judge_target = _discriminator(network, slices) if given.judges_ct else None

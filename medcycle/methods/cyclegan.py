@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from medcycle.losses.adversarial import discriminator_loss, generator_loss
 from medcycle.losses.cycle import cycle_loss, identity_loss
+from medcycle.losses.structure import StructureWeights, structure_loss
 from medcycle.losses.supervised import weighted_l1
 from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
 
@@ -24,6 +25,7 @@ class Weights(NamedTuple):
         identity: of the identities.
         anchor: of the L1 loss on the batch's pair, where it has one.
         warm_start: of the losses of a warm start.
+        structure: of what holds a synthetic image to the structure of what it is made from.
     """
 
     adversarial: float = 1.0
@@ -31,6 +33,7 @@ class Weights(NamedTuple):
     identity: float = 5.0
     anchor: float = 0.0
     warm_start: float = 10.0
+    structure: StructureWeights = StructureWeights()
 
 
 class CycleGan(Method):
@@ -87,9 +90,9 @@ class CycleGan(Method):
         return dict(zip(inputs, made, strict=True))
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
-        """Adversarial, cycle and identity losses of what was made, and the anchor."""
+        """Adversarial, cycle, identity and structure losses of what was made, and the anchor."""
         losses = {}
-        for domain, real in (("target", batch.target), ("source", batch.source)):
+        for domain, real, other in (("target", batch.target, batch.source), ("source", batch.source, batch.target)):
             if domain in self.discriminators:
                 judged = generator_loss(self.discriminators[domain](outputs[f"synthetic_{domain}"]))
                 losses[f"adversarial_{domain}"] = self.weights.adversarial * judged
@@ -97,6 +100,9 @@ class CycleGan(Method):
                 losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], self.weights.cycle)
             if self.weights.identity:
                 losses[f"identity_{domain}"] = identity_loss(real, outputs[f"same_{domain}"], self.weights.identity)
+            if any(self.weights.structure) and f"synthetic_{domain}" in outputs:
+                made = outputs[f"synthetic_{domain}"]
+                losses[f"structure_{domain}"] = structure_loss(other, made, self.weights.structure)
         if batch.pair and "anchored_target" in outputs:
             losses["anchor_target"] = self.weights.anchor * _anchor_loss(batch.pair, outputs["anchored_target"])
         return losses

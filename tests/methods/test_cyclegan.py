@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from medcycle.config import load_config
+from medcycle.losses.structure import StructureWeights, structure_loss
 from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.cyclegan import CycleGan
@@ -63,6 +64,21 @@ def test_without_identity(batch: Batch) -> None:
     outputs = method(batch)
     assert set(outputs) == {"synthetic_target", "synthetic_source", "restored_source", "restored_target"}
     assert not any(name.startswith("identity") for name in method.generator_losses(batch, outputs))
+
+
+def test_structure_losses_tie_outputs_to_their_inputs(batch: Batch) -> None:
+    weights = ["method.mind_weight=2", "method.gradient_consistency_weight=3", "method.mutual_information_weight=0.5"]
+    method = build_method(load_config("demo", [*TINY, "method.adversaries=both", *weights]))
+    outputs = method(batch)
+    losses = method.generator_losses(batch, outputs)
+    wanted = StructureWeights(2, 3, 0.5)
+    synthetic_ct, synthetic_mr = outputs["synthetic_target"], outputs["synthetic_source"]
+    torch.testing.assert_close(losses["structure_target"], structure_loss(batch.source, synthetic_ct, wanted))
+    torch.testing.assert_close(losses["structure_source"], structure_loss(batch.target, synthetic_mr, wanted))
+    losses["structure_source"].backward()
+    assert all(weight.grad is not None for weight in method.generators["source"].parameters())
+    judged_mr = build_method(load_config("demo", [*TINY, "method.adversaries=mr", weights[0]]))
+    assert "structure_target" not in judged_mr.generator_losses(batch, judged_mr(batch))
 
 
 def test_the_anchor_is_the_l1_loss_on_pairs(batch: Batch) -> None:
