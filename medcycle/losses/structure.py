@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import combinations
 from typing import NamedTuple
 
 import torch
@@ -77,8 +77,7 @@ def mind(image: Tensor, *, distance: int = 2, radius: int = 1) -> Tensor:
     smooth = functional.avg_pool2d if len(sizes) == 2 else functional.avg_pool3d
     wide = functional.pad(single, [distance] * 2 * len(sizes), mode="replicate")
     neighbours = {
-        (axis, sign): wide[(..., *(_shifted(size, distance, sign * (axis == a)) for a, size in enumerate(sizes)))]
-        for axis, sign in product(range(len(sizes)), (-1, 1))
+        (axis, side): _cut(wide, sizes, distance, axis, side) for axis in range(len(sizes)) for side in (0, 2)
     }
     couples = [(a, b) for a, b in combinations(neighbours, 2) if a[0] != b[0]]
     squares = torch.cat([(neighbours[a] - neighbours[b]).square() for a, b in couples], dim=1)
@@ -142,6 +141,8 @@ def mutual_information_loss(image: Tensor, made: Tensor) -> Tensor:
     return loss
 
 
-def _shifted(size: int, margin: int, sign: int) -> slice:
-    start = margin + sign * margin
-    return slice(start, start + size)
+def _cut(wide: Tensor, sizes: tuple[int, ...], margin: int, axis: int, side: int) -> Tensor:
+    """`sizes` of what is wider by a margin on all sides, from its start (0) or end (2) along one axis."""
+    for other, size in enumerate(sizes):
+        wide = wide.narrow(2 + other, margin * (side if other == axis else 1), size)
+    return wide
