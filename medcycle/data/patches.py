@@ -42,15 +42,18 @@ class Thickness:
     share: float
 
     def draw(self, position: int, case: StoredCase, random: np.random.Generator) -> list[int]:
-        """The numbers of `SUB_SLICES` slices whose mean is a slice of a random thickness at a position."""
+        """The numbers of `SUB_SLICES` slices, together about as thick as drawn, at a position; one slice at least."""
         thickness = random.uniform(self.low, self.high) if random.random() < self.share else 0.0
-        between = thickness / SUB_SLICES / float(np.linalg.norm(np.array(case.record.affine)[:3, 2]))
+        # the outer ones are as thick as the volume's slices are
+        between = max(0.0, thickness / float(np.linalg.norm(np.array(case.record.affine)[:3, 2])) - 1) / (
+            SUB_SLICES - 1
+        )
         steps = range(-(SUB_SLICES // 2), SUB_SLICES // 2 + 1)
         return [min(max(position + round(step * between), 0), case.image.shape[2] - 1) for step in steps]
 
 
 class UnpairedPatches(Dataset[dict[str, Tensor]]):
-    """A CT patch for every index, and an MR patch of another patient where there are MR.
+    """A CT patch for every index, and an MR patch, drawn for itself, where there are MR.
 
     What index `n` gives depends on the seed and `n` alone, whatever was drawn before and by which process: a training
     run that goes on at step `n` sees what an uninterrupted one would have seen.
@@ -106,8 +109,9 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
     ) -> tuple[Tensor, Tensor]:
         number = int(random.integers(len(cases)))
         case, positions = cases[number]
-        position = positions[int(random.integers(len(positions)))]
-        if focus is not None:
+        if focus is None:
+            position = positions[int(random.integers(len(positions)))]
+        else:
             position = positions[int(np.searchsorted(focus[number], random.random(), side="right"))]
         corner = [
             int(random.integers(length - size + 1)) if length > size else (length - size) // 2

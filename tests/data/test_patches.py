@@ -119,6 +119,7 @@ def test_the_thickness_is_in_millimetres(store: Store) -> None:
     assert Thickness(15, 15, 1.0).draw(10, case, random) == [9, 10, 11]
     assert Thickness(30, 30, 1.0).draw(10, case, random) == [8, 10, 12]
     assert Thickness(3, 3, 1.0).draw(10, case, random) == [10, 10, 10]
+    assert Thickness(7.6, 7.6, 1.0).draw(10, case, random) == [10, 10, 10]  # nearer to one slice than to three
     assert Thickness(30, 30, 1.0).draw(0, case, random) == [0, 0, 2]
     assert Thickness(30, 30, 0.0).draw(10, case, random) == [10, 10, 10]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medcycle.data.randomize.fields import Range, chosen, pool, smooth_noise, uniform
+from medcycle.data.randomize.fields import Range, chosen, is_thin, pool, smooth_noise, uniform
 
 __all__ = [
     "bias_field",
@@ -84,13 +84,16 @@ def thick(images: Tensor) -> Tensor:
 
 
 def blurred(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Gaussian blur, of a random standard deviation up to `strength` voxels along each axis of each image."""
+    """Gaussian blur, of a random standard deviation up to `strength` voxels along each axis of each image.
+
+    Not from slice to slice of a thin stack, whose distance has nothing to do with it.
+    """
     count, sizes = len(images), images.shape[2:]
     radius = max(1, math.ceil(3 * strength))
     offsets = torch.arange(-radius, radius + 1, device=images.device)
     convolve = functional.conv2d if len(sizes) == 2 else functional.conv3d
     result = images.transpose(0, 1)
-    for axis in range(len(sizes)):
+    for axis in range(2 if is_thin(images) else len(sizes)):
         sigma = strength * torch.rand(count, 1, generator=generator, device=images.device)
         kernel = torch.softmax(-(offsets**2) / (2 * sigma.clamp_min(0.05) ** 2), dim=1)
         shape = [count, 1, *(len(offsets) if other == axis else 1 for other in range(len(sizes)))]

@@ -7,11 +7,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from medcycle.data.randomize.fields import Range, chosen, each, interpolate, pool, smooth_noise, threshold, uniform
+from medcycle.data.randomize.fields import (
+    Range,
+    chosen,
+    each,
+    interpolate,
+    is_thin,
+    pool,
+    smooth_noise,
+    threshold,
+    uniform,
+)
 from medcycle.data.randomize.templates import BrainTemplates
 from medcycle.data.randomize.tissues import VISIBLE
 
-__all__ = ["Lookup", "denoised", "hidden_structure", "lookup_tables", "signal_of"]
+__all__ = ["Lookup", "Voxels", "denoised", "hidden_structure", "lookup_tables"]
 
 LOWEST, WIDTH, BINS = -1024.0, 2.0, 2048
 """CT numbers of the lookup tables, HU: the first, the distance, and how many."""
@@ -29,7 +39,7 @@ class Lookup:
 
     Args:
         signal: the MR signal, negative where fat opposes water.
-        fat: the part of the signal that comes from fat, for what moves fat alone.
+        fat: the part of the signal that comes from fat tissue, for what moves it alone.
         host: how much of a voxel is water-like soft tissue, in which structure can be hidden, 0 to 1.
     """
 
@@ -55,16 +65,6 @@ def lookup_tables(signals: dict[str, Tensor], generator: torch.Generator) -> Loo
     return Lookup(table(nodes), table(nodes * ones("fat")), table(ones("fluid", "soft", "muscle", "blood")))
 
 
-def look_up(table: Tensor, indices: Tensor) -> Tensor:
-    """The table's values at the indices of `indices_of`; shape of the indices."""
-    return table.gather(1, indices.flatten(1)).reshape(indices.shape)
-
-
-def indices_of(hounsfield: Tensor) -> Tensor:
-    """Where in the tables a CT number is."""
-    return ((hounsfield - LOWEST) * (1 / WIDTH)).round_().clamp_(0, BINS - 1).long()
-
-
 def denoised(hounsfield: Tensor) -> Tensor:
     """Soft tissue averaged over its neighbours of soft tissue: fluid and brain differ by less than the noise of CT."""
     inside = ((hounsfield > SOFT[0]) & (hounsfield < SOFT[1])).to(hounsfield.dtype)
@@ -74,27 +74,60 @@ def denoised(hounsfield: Tensor) -> Tensor:
     return torch.where(inside > 0, mean, hounsfield)
 
 
-def signal_of(hounsfield: Tensor, lookup: Lookup, hidden: Tensor, texture: Tensor) -> Tensor:
-    """The signal of every voxel.
+@dataclass(frozen=True)
+class Voxels:
+    """Where the voxels of CT images stand in the lookup tables; tensors of the images' shape.
 
     Args:
-        hounsfield: CT numbers, shape (batch, 1, *sizes).
-        lookup: tables of the batch.
-        hidden: what structure within soft tissue adds to its signal.
-        texture: a factor about 1.
-
-    Returns:
-        Signal, negative where fat opposes water; shape of `hounsfield`.
+        tissue: number in the tables, by the voxel's own CT number.
+        least: the same of its lightest neighbour.
+        largest: the same of its densest neighbour.
+        part: how far between the two its own CT number is, 0 to 1.
+        border: how much it is taken for their mixture and not for a tissue, 0 to 1.
     """
-    widths = [3, 3, *[1 if size < 3 else 3 for size in hounsfield.shape[4:]]]
-    least, largest = pool(hounsfield, widths, "least"), pool(hounsfield, widths, "largest")
-    part = (hounsfield - least) / (largest - least).clamp_min(1)
-    ends = [look_up(lookup.signal, indices_of(end)) for end in (least, largest)]
-    mixture = torch.lerp(ends[0], ends[1], part)
-    border = ((largest - least) / BORDER - 1).clamp(0, 1)
-    indices = indices_of(denoised(hounsfield))
-    tissue = (look_up(lookup.signal, indices) + look_up(lookup.host, indices) * hidden) * texture
-    return torch.lerp(tissue, mixture, border)
+
+    tissue: Tensor
+    least: Tensor
+    largest: Tensor
+    part: Tensor
+    border: Tensor
+
+    @classmethod
+    def of(cls, hounsfield: Tensor) -> Voxels:
+        """Those of CT numbers, HU, shape (batch, 1, *sizes)."""
+        widths = [3, 3, *[1 if is_thin(hounsfield) else 3 for _ in hounsfield.shape[4:]]]
+        least, largest = pool(hounsfield, widths, "least"), pool(hounsfield, widths, "largest")
+        between = largest - least
+        return cls(
+            _indices_of(denoised(hounsfield)),
+            _indices_of(least),
+            _indices_of(largest),
+            (hounsfield - least) / between.clamp_min(1),
+            (between / BORDER - 1).clamp(0, 1),
+        )
+
+    def signal(self, lookup: Lookup, hidden: Tensor, texture: Tensor) -> Tensor:
+        """The signal of every voxel.
+
+        Args:
+            lookup: tables of the batch.
+            hidden: what structure within soft tissue adds to its signal.
+            texture: a factor about 1.
+
+        Returns:
+            Signal, negative where fat opposes water, shape (batch, 1, *sizes).
+        """
+        tissue = _look_up(lookup.signal, self.tissue) + _look_up(lookup.host, self.tissue) * hidden
+        return self._mixed(lookup.signal, tissue * texture)
+
+    def fat(self, lookup: Lookup, texture: Tensor) -> Tensor:
+        """The part of the signal that comes from fat tissue; arguments and shape as of `signal`."""
+        return self._mixed(lookup.fat, _look_up(lookup.fat, self.tissue) * texture)
+
+    def _mixed(self, table: Tensor, tissue: Tensor) -> Tensor:
+        """Of the tissue, or at a border of the mixture: skin is not fat because it lies between air and muscle."""
+        mixture = torch.lerp(_look_up(table, self.least), _look_up(table, self.largest), self.part)
+        return torch.lerp(tissue, mixture, self.border)
 
 
 def hidden_structure(
@@ -142,3 +175,13 @@ def hidden_structure(
 def _less(signals: dict[str, Tensor], name: str) -> Tensor:
     """How much more signal than soft tissue something gives."""
     return signals[name] - signals["soft"]
+
+
+def _look_up(table: Tensor, indices: Tensor) -> Tensor:
+    """The table's values at the indices of `_indices_of`; shape of the indices."""
+    return table.gather(1, indices.flatten(1)).reshape(indices.shape)
+
+
+def _indices_of(hounsfield: Tensor) -> Tensor:
+    """Where in the tables a CT number is."""
+    return ((hounsfield - LOWEST) * (1 / WIDTH)).round_().clamp_(0, BINS - 1).long()

@@ -13,7 +13,8 @@ __all__ = ["MeasuredContrasts"]
 NAMES = (*VISIBLE, *HIDDEN)
 
 CLASSES: dict[str, Range] = {
-    "air": (-1100, -500),
+    "air": (-1100, -850),
+    "lung": (-850, -500),
     "fat": (-150, -40),
     "soft": (-10, 90),
     "marrow": (200, 600),
@@ -42,6 +43,10 @@ class MeasuredContrasts:
 
     Args:
         kept: how many.
+
+    Attributes:
+        signals: shape (contrasts, tissues), the oldest first, tissues in the order of `VISIBLE` and `HIDDEN`; NaN where
+            one was not seen.
     """
 
     def __init__(self, kept: int = 128) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from medcycle.config import RandomizeConfig
 from medcycle.data.randomize import acquisition as mr
 from medcycle.data.randomize.anatomy import cut_off, deformed, with_filled_cavities
-from medcycle.data.randomize.contrast import hidden_structure, indices_of, look_up, lookup_tables, signal_of
+from medcycle.data.randomize.contrast import Voxels, hidden_structure, lookup_tables
 from medcycle.data.randomize.fields import chosen, each, interpolate, smooth_noise, uniform
 from medcycle.data.randomize.measured import MeasuredContrasts
 from medcycle.data.randomize.templates import BrainTemplates
@@ -31,15 +31,19 @@ class ContrastRandomizer:
         ct: the map that made the CT's values.
         config: how much of every effect.
         mr: a map of the MR that the images are to be like; its kind decides how they are scaled.
+        percentile: of the signal in the body that is scaled to 1, as in the preparation of MR.
 
     Attributes:
         measured: contrasts of real MR, which `config.measured_share` of the images follow once there are any.
     """
 
-    def __init__(self, ct: IntensityMap, config: RandomizeConfig, mr: IntensityMap | None = None) -> None:
+    def __init__(
+        self, ct: IntensityMap, config: RandomizeConfig, mr: IntensityMap | None = None, percentile: float = 99.5
+    ) -> None:
         self.ct = ct
         self.config = config
         self.mr = mr
+        self.brightest = percentile / 100
         self.templates = BrainTemplates() if config.templates else None
         self.measured = MeasuredContrasts()
 
@@ -51,6 +55,9 @@ class ContrastRandomizer:
             body: booleans of the same shape.
             generator: of the tensors' device.
             thick: whether the slices are sub-slices of one thick slice.
+
+        Returns:
+            As of the call, shape (batch, slices, height, width), one slice with `thick`.
         """
         if target.shape[1] == 1:
             return self(target, body, generator)
@@ -139,9 +146,10 @@ class ContrastRandomizer:
             template_share=config.templates,
         )
         texture = 1 + config.texture * smooth_noise(hounsfield, (1.0, 3.0), generator)
-        signal = signal_of(hounsfield, lookup, hidden, texture)
+        voxels = Voxels.of(hounsfield)
+        signal = voxels.signal(lookup, hidden, texture)
         if config.shift_share:
-            fat = look_up(lookup.fat, indices_of(hounsfield))
+            fat = voxels.fat(lookup, texture)
             signal = signal + mr.chemical_shift(fat, generator, config.shift, config.shift_share)
         return signal
 
@@ -167,10 +175,11 @@ class ContrastRandomizer:
         if isinstance(self.mr, MrZScore):
             return _by_spread(image, body)
         if isinstance(self.mr, MrLandmarks):
-            levels = [0.0, *(decile / 100 for decile in MrLandmarks.DECILES), 0.995]
+            levels = _levels(image, body, [*(decile / 100 for decile in MrLandmarks.DECILES), self.brightest])
+            landmarks = torch.cat([torch.zeros_like(levels[:, :1]), levels], dim=1)
             reached = (torch.tensor(self.mr.mapped, device=image.device) - BOTTOM) / (1 - BOTTOM)
-            return interpolate(image, _apart(_levels(image, body, levels)), reached.expand(len(image), -1))
-        return image / each(_levels(image, body, [0.995])[:, 0].clamp_min(1e-3), image)
+            return interpolate(image, _apart(landmarks), reached.expand(len(image), -1))
+        return image / each(_levels(image, body, [self.brightest])[:, 0].clamp_min(1e-3), image)
 
 
 def _curve(values: Tensor, nodes: list[float], heights: list[float]) -> Tensor:

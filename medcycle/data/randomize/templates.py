@@ -15,7 +15,7 @@ __all__ = ["BrainTemplates"]
 
 
 class BrainTemplates:
-    """Grey matter and fluid of generated heads, to be drawn at any size and angle.
+    """Grey matter and fluid of generated heads, turned by up to 23° and 0.74 to 1.35 times as large.
 
     Args:
         heads: how many heads.
@@ -47,7 +47,7 @@ class BrainTemplates:
             Shape (batch, 2, *sizes); of size 1 along the axis of sub-slices.
         """
         count, device = len(like), like.device
-        volumes = self.volumes.to(device)
+        volumes = self.volumes = self.volumes.to(device)  # a copy for the first batch, none for the next ones
         which = torch.randint(len(volumes), (count,), generator=generator, device=device)
         angle, size = ((torch.rand(count, generator=generator, device=device) - 0.5) * k for k in (0.8, 0.6))
         cosine, sine = torch.cos(angle) * torch.exp(size), torch.sin(angle) * torch.exp(size)

@@ -68,18 +68,24 @@ FAMILIES: dict[str, dict[str, Range]] = {
     "t1 contrast": {"tr": (6, 25), "te": (2, 6), "flip": (10, 35), "agent": (3.0, 10.0)},
     "t2": {"tr": (2500, 6000), "te": (70, 130)},
     "pd": {"tr": (2000, 4000), "te": (10, 35)},
-    "flair": {"tr": (7000, 10000), "te": (80, 140), "ti": (2000, 2500)},
-    "stir": {"tr": (3000, 6000), "te": (30, 80), "ti": (130, 180)},
+    "flair": {"tr": (7000, 10000), "te": (80, 140)},
+    "stir": {"tr": (3000, 6000), "te": (30, 80)},
     "dixon": {"tr": (4, 9), "te": (1.2, 4.8), "flip": (8, 20)},
     "ute": {"tr": (4, 20), "te": (0.03, 0.15), "flip": (4, 15)},
 }
-"""Repetition, echo and inversion times (ms) and flip angles (degrees) of routine sequences at 1.5 T.
+"""Repetition and echo times (ms) and flip angles (degrees) of routine sequences at 1.5 T.
 
 `agent` is how many times faster blood relaxes with a contrast agent in it. A Dixon image is in phase, in opposed phase,
 or of water or fat alone.
 """
 
-DEFAULTS = {"tr": 0.0, "te": 0.0, "ti": 0.0, "flip": 90.0, "agent": 1.0}
+DEFAULTS = {"tr": 0.0, "te": 0.0, "flip": 90.0, "agent": 1.0}
+
+NULLED = {"flair": "fluid", "stir": "fat"}
+"""The tissue whose signal passes through zero at the inversion time."""
+
+MISSED: Range = (0.92, 1.08)
+"""How well it is met."""
 
 
 def tissue_signals(
@@ -111,14 +117,19 @@ def tissue_signals(
     for key, default in DEFAULTS.items():
         ranges = torch.tensor([FAMILIES[name].get(key, (default, default)) for name in families], device=device)
         timing[key] = ranges[which, 0] + (ranges[which, 1] - ranges[which, 0]) * uniform(0, 1)
-    water_part, fat_part = _parts(which, families, suppressed_share, uniform)
-    agent = timing.pop("agent")
     both = VISIBLE | HIDDEN
-    of_fat = _signal(both["fat"], timing, uniform, t2_spread=(0.8, 2.5))  # trains of echoes lengthen its T2
+    relaxing = {matter: _relaxation(matter, uniform) for matter in both.values()}
+    timing["ti"] = _inversion_times(which, families, timing["tr"], relaxing) * uniform(*MISSED)
+    agent = timing.pop("agent")
+    water_part, fat_part = _parts(which, families, suppressed_share, uniform)
+    t1, t2, t2_star = relaxing[both["fat"]]
+    # trains of echoes lengthen the T2 of fat
+    of_fat = sequence_signal(**timing, t1=t1, t2=t2 * uniform(1.0, 2.1), t2_star=t2_star)
     physical = {}
     for name, matter in both.items():
+        t1, t2, t2_star = relaxing[matter]
         faster = agent if name in ("blood", "vessel") else 1.0
-        of_water = _signal(matter, timing, uniform, faster=faster)
+        of_water = matter.density * sequence_signal(**timing, t1=t1 / faster, t2=t2, t2_star=t2_star)
         fat = uniform(*matter.fat)
         physical[name] = water_part * (1 - fat) * of_water + fat_part * fat * matter.density * of_fat
     brightest = torch.stack(list(physical.values())).abs().amax(0).clamp_min(1e-6)
@@ -128,16 +139,21 @@ def tissue_signals(
     return {name: torch.where(follows, physical[name] / brightest, plain[name]) for name in physical}
 
 
-def _signal(
-    matter: Matter,
-    timing: dict[str, Tensor],
-    uniform: Uniform,
-    *,
-    faster: Tensor | float = 1.0,
-    t2_spread: Range = (0.8, 1.2),
+def _relaxation(matter: Matter, uniform: Uniform) -> tuple[Tensor, Tensor, Tensor]:
+    """T1, T2 and T2* of a tissue, ms: field strengths, ages and scanners differ."""
+    return matter.t1 * uniform(0.8, 1.4), matter.t2 * uniform(0.8, 1.2), matter.t2_star * uniform(0.7, 1.3)
+
+
+def _inversion_times(
+    which: Tensor, families: Sequence[str], tr: Tensor, relaxing: dict[Matter, tuple[Tensor, Tensor, Tensor]]
 ) -> Tensor:
-    t1, t2, t2_star = matter.t1 * uniform(0.8, 1.4), matter.t2 * uniform(*t2_spread), matter.t2_star * uniform(0.7, 1.3)
-    return matter.density * sequence_signal(**timing, t1=t1 / faster, t2=t2, t2_star=t2_star)
+    """When the signal of what a family suppresses passes through zero after an inversion, ms; 0 where none is."""
+    times = torch.zeros_like(tr)
+    for number, family in enumerate(families):
+        if family in NULLED:
+            t1 = relaxing[VISIBLE[NULLED[family]]][0]
+            times = torch.where(which == number, t1 * torch.log(2 / (1 + torch.exp(-tr / t1))), times)
+    return times
 
 
 def _parts(which: Tensor, families: Sequence[str], suppressed_share: float, uniform: Uniform) -> tuple[Tensor, Tensor]:
@@ -145,9 +161,8 @@ def _parts(which: Tensor, families: Sequence[str], suppressed_share: float, unif
     suppressed = uniform(0, 1) < suppressed_share
     water = torch.ones_like(suppressed, dtype=torch.float32)
     fat = torch.where(suppressed, uniform(0.0, 0.4), water)
-    if "dixon" not in families:
-        return water, fat
-    dixon, kind = which == families.index("dixon"), uniform(0, 4).long()
+    is_dixon = torch.tensor([name == "dixon" for name in families], device=which.device)
+    dixon, kind = is_dixon[which], uniform(0, 4).long()
     little = uniform(0, 0.1)
     fat_of_kind = torch.stack([water, -water, little, water])
     water_of_kind = torch.stack([water, water, water, little])

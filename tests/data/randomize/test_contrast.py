@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from medcycle.data.randomize.contrast import denoised, hidden_structure, indices_of, look_up, lookup_tables, signal_of
+from medcycle.data.randomize.contrast import Voxels, denoised, hidden_structure, lookup_tables
 from medcycle.data.randomize.fields import interpolate, pool, smooth_noise, threshold
 from medcycle.data.randomize.templates import BrainTemplates
 from medcycle.data.randomize.tissues import HIDDEN, VISIBLE
@@ -25,7 +25,7 @@ def image_of(hounsfield: np.ndarray) -> torch.Tensor:
 
 def plain(hounsfield: torch.Tensor, **values: float) -> torch.Tensor:
     lookup = lookup_tables(signals_of(**values), seeded())
-    return signal_of(hounsfield, lookup, torch.zeros_like(hounsfield), torch.ones_like(hounsfield))
+    return Voxels.of(hounsfield).signal(lookup, torch.zeros_like(hounsfield), torch.ones_like(hounsfield))
 
 
 @pytest.mark.parametrize(("hounsfield", "tissue"), [(-1000, "air"), (-100, "fat"), (1500, "bone"), (3000, "metal")])
@@ -77,7 +77,7 @@ def test_hidden_structure_stays_in_soft_tissue() -> None:
     hidden = hidden_structure(
         hounsfield, signals, seeded(), scale=(3, 12), vessels=0.5, templates=None, template_share=0
     )
-    signal = signal_of(hounsfield, lookup_tables(signals, seeded()), hidden, torch.ones_like(hounsfield))
+    signal = Voxels.of(hounsfield).signal(lookup_tables(signals, seeded()), hidden, torch.ones_like(hounsfield))
     assert signal[..., :30].std() > 0.05
     assert signal[..., 34:].abs().max() < 1e-6
 
@@ -91,10 +91,28 @@ def test_templates_fill_images_of_every_shape(sizes: tuple[int, ...]) -> None:
     assert 0.02 < drawn[:, 0].mean() < 0.6
 
 
-def test_indices_hit_the_tables_middle() -> None:
-    table = torch.arange(2048.0)[None]
-    values = torch.tensor([[[-5000.0, -1024.0, 0.0, 1000.0, 9000.0]]])[None]
-    assert look_up(table, indices_of(values)).flatten().tolist() == [0, 0, 512, 1012, 2047]
+def test_fat_is_the_part_of_fat_tissue_and_not_of_skin() -> None:
+    hounsfield = np.full((16, 16), -1000.0)
+    hounsfield[:, 8:] = 55
+    hounsfield[:, 7] = -100  # skin: half air, half muscle
+    lookup, even = lookup_tables(signals_of(fat=1.0, muscle=0.3), seeded()), torch.ones(1, 1, 16, 16)
+    assert Voxels.of(image_of(hounsfield)).fat(lookup, even).abs().max() < 0.01
+    hounsfield[:, 4:] = -100
+    fat = Voxels.of(image_of(hounsfield)).fat(lookup, even)
+    assert fat[..., 6:].min() > 0.75
+    assert fat[..., :3].max() < 0.01
+
+
+def test_numbers_beyond_the_tables_are_their_ends() -> None:
+    values = torch.tensor([[[[-5000.0]], [[-1024.0]], [[0.0]], [[9000.0]]]]).movedim(1, 0)
+    assert Voxels.of(values).tissue.flatten().tolist() == [0, 0, 512, 2047]
+
+
+def test_neighbouring_slices_are_no_partial_volume() -> None:
+    stack = torch.full((1, 1, 8, 8, 3), 30.0)
+    stack[..., 0], stack[..., 2] = -1000, 1400
+    assert Voxels.of(stack).border.max() == 0
+    assert Voxels.of(stack.repeat(1, 1, 1, 1, 6)).border.max() > 0
 
 
 def test_interpolate_is_numpys() -> None:

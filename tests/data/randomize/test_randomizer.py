@@ -7,7 +7,7 @@ import torch
 from medcycle.config import RandomizeConfig
 from medcycle.data.randomize import ContrastRandomizer
 from medcycle.data.store import Store
-from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrLandmarks, MrZScore
+from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrLandmarks, MrPercentile, MrZScore
 
 CURVE = HounsfieldCurve(-1024, 2000, -200, 200, 0.5)
 STILL = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0}
@@ -135,6 +135,14 @@ def test_scaling_by_mean_and_spread(store: Store) -> None:
     source = ContrastRandomizer(store.ct[0].intensity, QUIET, MrZScore(-1, 1))(target, body, seeded()).source
     assert source[body].mean() == pytest.approx(0.1, abs=0.1)
     assert (source[~body] == -1).all()
+
+
+@pytest.mark.parametrize("percentile", [90.0, 99.5])
+def test_scaling_to_the_percentile_of_preparation(store: Store, percentile: float) -> None:
+    target, body = head(store, 2)
+    made = ContrastRandomizer(store.ct[0].intensity, QUIET, MrPercentile(0, 1), percentile)(target, body, seeded())
+    for source, inside in zip(made.source, body, strict=True):
+        assert (source[inside] > 0.999).float().mean() == pytest.approx(1 - percentile / 100, abs=0.02)
 
 
 def test_scaling_by_landmarks_gives_the_cohorts_deciles(store: Store) -> None:

@@ -1,9 +1,17 @@
 """The signal of tissues in MR sequences."""
 
+from typing import get_args
+
 import pytest
 import torch
 
+from medcycle.config.sections import Family
 from medcycle.data.randomize.tissues import FAMILIES, HIDDEN, VISIBLE, sequence_signal, tissue_signals
+from medcycle.phantom import T1_GRADIENT_ECHO, T2_SPIN_ECHO, MrProtocol, Tissue
+
+
+def test_the_configuration_names_all_families() -> None:
+    assert get_args(Family) == tuple(FAMILIES)
 
 
 def signal_of(tissue: str, **timing: float) -> float:
@@ -21,9 +29,25 @@ def test_sequences_give_their_known_contrast() -> None:
     assert order(tr=500.0, te=12.0) == t1
     assert order(tr=15.0, te=4.0, flip=25.0) == t1
     assert order(tr=4000.0, te=100.0)[0] == "fluid"
-    assert order(tr=9000.0, te=120.0, ti=2200.0)[-1] == "fluid"  # FLAIR nulls fluid
     assert order(tr=5000.0, te=50.0, ti=160.0)[-1] != "fluid"
-    assert signal_of("fat", tr=5000.0, te=50.0, ti=230.0) < 0.1  # STIR nulls fat, ln 2 of its T1
+
+
+@pytest.mark.parametrize("protocol", [T1_GRADIENT_ECHO, T2_SPIN_ECHO], ids=["gradient echo", "spin echo"])
+def test_the_signal_is_that_of_the_phantom(protocol: MrProtocol) -> None:
+    flip = protocol.flip_angle if protocol.sequence == "gradient_echo" else 90.0
+    for name, tissue in (("fat", Tissue.FAT), ("fluid", Tissue.CSF), ("soft", Tissue.WHITE_MATTER)):
+        given = signal_of(name, tr=protocol.repetition_time, te=protocol.echo_time, flip=flip)
+        assert given == pytest.approx(protocol.signal(tissue), rel=1e-5)
+
+
+@pytest.mark.parametrize(("family", "nulled", "beside"), [("stir", "fat", "muscle"), ("flair", "fluid", "soft")])
+def test_inversion_nulls_what_the_sequence_is_for(family: str, nulled: str, beside: str) -> None:
+    signals = drawn((family,), suppressed_share=0.0)
+    relative = signals[nulled] / signals[beside]
+    assert relative.median() < 0.2
+    assert relative.quantile(0.95) < 0.5
+    plain = drawn(("pd",), suppressed_share=0.0)
+    assert (plain[nulled] / plain[beside]).median() > 0.4
 
 
 def test_only_ultrashort_echoes_show_cortical_bone() -> None:
@@ -60,6 +84,14 @@ def test_a_dixon_image_is_in_phase_opposed_or_of_one_kind_of_tissue() -> None:
     opposed, water, fat_only = (fat < 0).float(), (fat.abs() < 0.2 * soft).float(), (soft < 0.2 * fat).float()
     for kind in (opposed, water, fat_only):
         assert 0.1 < kind.mean() < 0.45
+
+
+def test_a_family_named_twice_is_drawn_as_often_as_two() -> None:
+    opposed = [
+        (drawn(names)["fat"] < 0).float().mean().item() for names in (("dixon", "t2"), ("dixon", "dixon", "t2", "t2"))
+    ]
+    assert opposed[0] == pytest.approx(0.125, abs=0.05)
+    assert opposed[1] == pytest.approx(0.125, abs=0.05)
 
 
 def test_contrast_agent_brightens_blood() -> None:
