@@ -48,6 +48,9 @@ def test_overrides_are_yaml() -> None:
         ("data.hu_window=[100, -100]", "hu_window"),
         ("data.soft_tissue=[-2000, 200]", "soft tissue inside"),
         ("method.name=magic", "cyclegan"),
+        ("method={adversaries: mr, anchor_weight: 0}", "method.adversaries mr"),
+        ("randomize.thickness=[6, 1]", "randomize.thickness"),
+        ("randomize.gain=[1.1, 0.6]", "smaller one first"),
     ],
 )
 def test_wrong_keys_and_values_are_named(override: str, words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -95,24 +96,29 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     """Train on two folders of scans, on one of CT alone, or on a prepared store."""
     from medcycle.data.automatic import keep_plan, settings_for
     from medcycle.data.catalogue import open_scans, store_for_training
-    from medcycle.methods.saved import checkpoint_of
     from medcycle.training.loop import train as train_on
     from medcycle.training.run_folder import require_run_folder, store_of_run
+    from medcycle.training.start import require_fitting, settings_shared
 
     require_run_folder(output, resume=resume)
     if resume and begin_with:
         raise UsageError("--resume goes on with the networks of the run itself; leave out --begin-with")
-    if begin_with:
-        checkpoint_of(begin_with)  # before the scans are prepared
+    given = list(overrides or ())
+    if begin_with and config == "auto":
+        given = [f"{key}={json.dumps(value)}" for key, value in settings_shared(begin_with).items()] + given
     if resume and store is None:
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular)
-    settings, plan = settings_for(config, overrides or (), scans, known=output)
+    settings, plan = settings_for(config, given, scans, known=output)
+    if begin_with:  # before the scans are prepared
+        typer.echo(f"starting from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
     prepared = store_for_training(settings.data, scans, output)
     if plan:
         typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
     typer.echo(f"training on {_count(prepared)}, prepared in {prepared.root}")
     result = train_on(settings, prepared, output, resume=resume, begin_with=begin_with)
+    if result.skipped:
+        typer.echo(f"{result.skipped} steps were not taken, since their gradients had exploded", err=True)
     typer.echo(
         f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
         f"saved in {result.checkpoint}, previews in {output / 'previews'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "Config",
@@ -21,6 +21,15 @@ AboveZero = Annotated[float, Field(gt=0)]
 Spacing = Annotated[float, Field(gt=0, le=20)] | None
 Share = Annotated[float, Field(ge=0, le=1)]
 Family = Literal["t1", "t1 gradient echo", "t1 contrast", "t2", "pd", "flair", "stir", "dixon", "ute"]
+
+
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError(f"the first, {ends[0]:g}, is larger than the second, {ends[1]:g}; give the smaller one first")
+    return ends
+
+
+Range = Annotated[tuple[AboveZero, AboveZero], AfterValidator(_rising)]
 
 
 class Section(BaseModel):
@@ -86,8 +95,12 @@ class RandomizeConfig(Section):
     filled_share: Share = Field(0.15, description="part of the images in which cavities are filled")
     cut_share: Share = Field(0.1, description="part of the images that a field of view cuts off")
     cut: float = Field(0.3, ge=0, lt=0.5, description="largest part of the size that it cuts off at a side")
-    thickness: tuple[AboveZero, AboveZero] = Field((1.0, 6.0), description="range of the slice thickness, mm (2D)")
-    thick_share: Share = Field(0.5, description="part of the images that are thick slices; the others are thin")
+    thickness: Range = Field(
+        (1.0, 6.0), description="range of the slice thickness, mm (single slices alone, not 2.5D or 3D)"
+    )
+    thick_share: Share = Field(
+        0.5, description="part of the images that are thick slices; the others are thin (single slices alone)"
+    )
     families: tuple[Family, ...] = Field(
         get_args(Family), min_length=1, description="the kinds of sequences that contrasts are drawn from"
     )
@@ -98,25 +111,27 @@ class RandomizeConfig(Section):
         0.0, description="part of the contrasts that are measured on the MR, after some steps; the others are drawn"
     )
     suppressed_share: Share = Field(0.33, description="part of the sequences with suppressed fat")
-    structure_scale: tuple[Positive, Positive] = Field(
-        (3, 12), description="size, voxels, of shapes in soft tissue that CT does not show"
-    )
+    structure_scale: Range = Field((3, 12), description="size, voxels, of shapes in soft tissue that CT does not show")
     templates: Share = Field(0.3, description="part of the images with the structure of a generated brain instead")
     vessels: Share = Field(0.5, description="how visible vessels and septa are that CT does not show, at most")
     texture: float = Field(0.08, ge=0, le=1, description="fine variation of the signal within a tissue")
     shift: int = Field(2, ge=0, description="largest chemical shift of fat, voxels")
     shift_share: Share = Field(0.2, description="part of the images with a chemical shift")
-    void_share: Share = Field(0.03, description="part of the images with a void as of metal")
-    void_size: tuple[AboveZero, AboveZero] = Field((0.02, 0.08), description="its radius, as parts of the image's size")
+    void_share: Share = Field(
+        0.03,
+        description="part of the images with a void as of metal at a random place; metal in the CT has one where "
+        "data.hu_window reaches 2500 HU",
+    )
+    void_size: Range = Field((0.02, 0.08), description="its radius, as parts of the image's size")
     bias: float = Field(0.3, ge=0, le=2, description="largest strength of the receive field, 0 for none")
-    bias_scale: tuple[AboveZero, AboveZero] = Field((0.3, 0.8), description="its grain, as parts of the image's size")
+    bias_scale: Range = Field((0.3, 0.8), description="its grain, as parts of the image's size")
     blur: float = Field(1.0, ge=0, le=5, description="largest blur along each axis, standard deviation in voxels")
     ringing_share: Share = Field(0.2, description="part of the images with Gibbs ringing")
     ringing_kept: float = Field(0.5, gt=0, le=1, description="least part of the spatial frequencies that it keeps")
     ghost_share: Share = Field(0.1, description="part of the images with ghosts of motion")
     ghosts: float = Field(0.2, ge=0, le=1, description="largest strength of ghosts, relative to the image")
     noise: float = Field(0.06, ge=0, le=1, description="largest Rician noise, relative to the brightest tissue")
-    gain: tuple[AboveZero, AboveZero] = Field((0.6, 1.1), description="random factor after the scaling of preparation")
+    gain: Range = Field((0.6, 1.1), description="random factor after the scaling of preparation")
     gamma: float = Field(
         0.4, ge=0, le=2, description="largest exponent of the grey values is exp(gamma), least its inverse"
     )
@@ -157,6 +172,10 @@ class MethodConfig(Section):
     adversarial_weight: Weight | None = Field(
         None, description="weight of the adversarial losses; null for 1 in cyclegan and none in randomized"
     )
+    adversarial_loss: Literal["least-squares", "vanilla", "hinge", "wgan-gp"] = Field(
+        "least-squares", description="how judgements become losses; vanilla is the cross-entropy"
+    )
+    gradient_penalty: Weight = Field(10.0, description="wgan-gp: weight of the penalty on the discriminators' slopes")
     adversaries: Literal["auto", "both", "mr"] = Field(
         "auto",
         description="cyclegan: which synthetic images are judged; mr: those alone, while synthetic CT is learned from "
@@ -166,22 +185,31 @@ class MethodConfig(Section):
         0.0,
         description="cyclegan: weight of the L1 loss on MR-like images made from the CT by random contrast; 0 for none",
     )
-    l1_weight: Weight = Field(10.0, description="weight of that loss in a warm start, and in randomized")
+    l1_weight: Weight = Field(
+        10.0, description="weight of the L1 loss on MR-like images in a warm start, and in randomized"
+    )
     gradient_weight: Weight = Field(0.0, description="randomized: weight of the loss on slopes; 0 for none")
     mind_weight: Weight = Field(
-        0.0, description="cyclegan: weight of the difference of MIND descriptors between input and output; 0 for none"
+        0.0,
+        description="cyclegan: weight of the difference of MIND descriptors between a synthetic image and its input; "
+        "of CT to MR alone where synthetic CT has no adversary",
     )
     gradient_consistency_weight: Weight = Field(
-        0.0, description="cyclegan: weight of one minus the correlation of slopes of input and output; 0 for none"
+        0.0, description="cyclegan: weight of one minus the correlation of their slopes, in the same way"
     )
     mutual_information_weight: Weight = Field(
-        0.0, description="cyclegan: weight of minus the mutual information of input and output; 0 for none"
+        0.0, description="cyclegan: weight of minus their mutual information, in the same way"
     )
 
     @property
     def needs_mr(self) -> bool:
         """Whether there is nothing to learn without MR."""
         return self.name != "randomized"
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether pairs made from CT are learned from in every step."""
+        return self.name == "randomized" or self.anchor_weight > 0
 
     @property
     def judges_ct(self) -> bool:
@@ -206,7 +234,10 @@ class TrainingConfig(Section):
         0.999, ge=0, lt=1, description="what a step keeps of the generators' running average; 0 keeps the last weights"
     )
     warm_start: float = Field(
-        0.0, ge=0, le=1, description="part of the run that trains MR to CT on MR-like images alone, before all losses"
+        0.0,
+        ge=0,
+        le=1,
+        description="part of the run on MR-like images alone, before all losses: MR to CT, every fourth step CT to MR",
     )
     seed: int = Field(0, ge=0, description="seed of weights, sampling and augmentation")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
@@ -245,6 +276,11 @@ class Config(Section):
         ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
         if list(ends) != sorted(set(ends)):
             raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")
+        if self.method.name == "cyclegan" and self.method.adversaries == "mr" and not self.method.anchor_weight:
+            raise ValueError(
+                "method.adversaries mr leaves synthetic CT nothing to learn from; set method.anchor_weight above 0, or "
+                "take both"
+            )
         if self.data.folds and self.data.fold >= self.data.folds:
             raise ValueError(
                 f"data.fold is {self.data.fold}; of {self.data.folds} folds the last is {self.data.folds - 1}"
@@ -253,5 +289,5 @@ class Config(Section):
 
     @property
     def learns_from_pairs(self) -> bool:
-        """Whether pairs are made from CT."""
-        return self.method.name == "randomized" or self.method.anchor_weight > 0 or self.training.warm_start > 0
+        """Whether pairs are made from CT, in all steps or in some."""
+        return self.method.needs_pairs or self.training.warm_start > 0

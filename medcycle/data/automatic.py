@@ -41,7 +41,8 @@ def settings_for(
     """
     settings, made = _settings(name, overrides, scans, known)
     if settings.method.needs_mr and not scans.mr:
-        raise UsageError(f"method.name {settings.method.name} learns from MR; give --mr, or train head_ct_only")
+        more = "prepare a store with MR" if isinstance(scans, Store) else "give --mr"
+        raise UsageError(f"method.name {settings.method.name} learns from MR; {more}, or train head_ct_only")
     return settings, made
 
 

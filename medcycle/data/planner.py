@@ -21,7 +21,7 @@ MARGIN = 1.05
 """of the body's extent: nine of ten bodies fit, and heads nod."""
 
 USABLE = 0.7
-"""of a GPU's memory; the rest is workspace and fragments."""
+"""of the memory; the rest is workspace and fragments."""
 
 PIXELS_CPU, PIXELS_GPU = 128, 320
 """The largest side of a patch of 2D slices."""
@@ -60,42 +60,41 @@ def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping
 
     Args:
         mr: the MR; None where there is CT alone, which slices are learned from then, whatever slices MR will have.
+            The settings of heads are taken, whatever region the CT show.
         ct: the CT.
         device: what is trained on.
         given: dotted keys and their values that are set by hand. What follows from them is chosen accordingly.
     """
     by_hand: Choices = {key: (value, "set by hand") for key, value in (given or {}).items()}
-    if mr is None:
-        return _from_ct(ct, device, by_hand)
+    alone = mr is None or by_hand.get("method.name", ("",))[0] == "randomized"
+    seen = mr or ct
     against_3d = _against_3d(mr, ct, device, by_hand)
-    shape = _slices(mr, ct, device, against_3d, by_hand) if against_3d else _patches(mr, ct, device, by_hand)
-    choices = shape | _window(ct) | _method(device) | by_hand
+    shape = _slices(seen, ct, device, against_3d, by_hand) if against_3d else _patches(seen, ct, device, by_hand)
+    if alone and against_3d:
+        shape |= {"data.slices": (1, "takes MR of any slice distance")}
+    shape |= _network(shape, device, by_hand, alone=alone)
+    choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device)) | by_hand
     choices |= _fitted(choices, device) | by_hand
     choices |= _batch(choices, device) | by_hand
-    return Plan(choices | _length(choices, mr, ct, device) | by_hand)
+    return Plan(choices | _length(choices, seen, ct, device) | by_hand)
 
 
-def _from_ct(ct: Fingerprint, device: Device, by_hand: Choices) -> Plan:
-    """A plan without MR, of slices."""
-    single: Choices = {"data.slices": (1, "takes MR of any slice distance")}
-    two = "takes MR of any slice distance, thick slices too"
-    shape = _slices(ct, ct, device, two, by_hand) | _unet() | single
-    shape.pop("network.blocks", None)
-    choices = shape | _window(ct) | _method_of_ct() | by_hand
-    choices |= _fitted(choices, device) | by_hand
-    return Plan(choices | _length(choices, ct, ct, device) | by_hand)
-
-
-def _unet() -> Choices:
-    return {
-        "network.name": ("unet", "learns faster from known targets, and keeps edges"),
-        **_filters(32, "enough from known targets"),
-    }
-
-
-def _resnet(side: int) -> Choices:
-    blocks = (9 if side >= 256 else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017")
-    return {"network.blocks": blocks, **_filters(64)}
+def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -> Choices:
+    """The generator and its size."""
+    flat = shape["network.spatial_dims"][0] == 2
+    usual: tuple[Any, str] = ("resnet", "as in Zhu et al. 2017")
+    if alone or (flat and device.kind == "cpu"):
+        usual = ("unet", "learns faster from known targets, and keeps edges")
+    name = by_hand.get("network.name", usual)
+    if name[0] == "unet":
+        return {"network.name": name, **_filters(32, "enough from known targets")}
+    if not flat:
+        return {"network.name": name, "network.blocks": (6, "9 are for wider patches"), **_filters(32)}
+    blocks = (
+        9 if max(shape["data.patch_size"][0]) >= 256 else 6,
+        "9 from 256 pixels on, 6 below, as in Zhu et al. 2017",
+    )
+    return {"network.name": name, "network.blocks": blocks, **_filters(64)}
 
 
 def _pairs() -> Choices:
@@ -106,32 +105,38 @@ def _pairs() -> Choices:
     }
 
 
-def _fast_pairs() -> Choices:
-    """How they are learned from in minutes."""
+def _supervised() -> Choices:
+    """How a network that learns mostly from pairs learns."""
     return {
         "data.max_rotation": (0.0, "anatomy is changed when the pairs are made"),
         "data.max_scaling": (0.0, "anatomy is changed when the pairs are made"),
-        "training.batch_size": (4, "slices of different contrast a step"),
         "training.learning_rate": (1e-3, "known targets bear a higher one than adversaries"),
         "training.warm_up": (100, "from nothing to the high rate"),
+        "training.ema_decay": (0.998, "for runs of minutes too"),
     }
 
 
-def _method_of_ct() -> Choices:
-    """The settings of `head_ct_only`."""
+def _method_of_ct(mr: Fingerprint | None) -> Choices:
+    """The method that learns from pairs alone, in the contrasts of the MR if there are any."""
+    measured: Choices = {
+        "randomize.measured_share": (0.5, "contrasts of the MR itself; the others keep it open to more")
+    }
     return {
         "method.name": ("randomized", "learns from CT alone"),
         **_pairs(),
-        **_fast_pairs(),
+        **_supervised(),
         "data.focus": (0.6, "slices of much air and bone are harder"),
         "training.betas": ([0.9, 0.99], "usual where there is no adversary"),
+        **(measured if mr else {}),
     }
 
 
-def _against_3d(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choices) -> str:
+def _against_3d(mr: Fingerprint | None, ct: Fingerprint, device: Device, by_hand: Choices) -> str:
     """Why not 3D, or an empty string."""
     if "network.spatial_dims" in by_hand:
         return "" if by_hand["network.spatial_dims"][0] == 3 else "set by hand"
+    if mr is None:
+        return "takes MR of any slice distance, thick slices too"
     thickest = max(*mr.spacing, *ct.spacing)
     obstacles = {
         "slices were set by hand": bool(by_hand.keys() & {"data.plane", "data.slices"}),
@@ -167,7 +172,6 @@ def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, b
         "data.slices": _neighbours(mr, ct, device, PLANES[plane][2]),
         "data.patch_size": (sides, f"bodies reach {body[0]:.0f} by {body[1]:.0f} mm with a margin"),
         "network.spatial_dims": (2, against_3d),
-        **(_unet() if device.kind == "cpu" else _resnet(max(sides))),
     }
 
 
@@ -191,8 +195,6 @@ def _patches(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choices)
         "data.spacing": (spacing, "that of the coarsest axis"),
         "data.patch_size": (sides, f"{side} at most, for a {device}, and no larger than the bodies"),
         "network.spatial_dims": (3, f"{mr.volumes} MR and {ct.volumes} CT of thin slices, and memory for it"),
-        "network.blocks": (6, "9 are for wider patches"),
-        **_filters(32),
     }
 
 
@@ -207,9 +209,9 @@ def _filters(count: int, why: str = "") -> Choices:
 
 
 def _fitted(choices: Choices, device: Device) -> Choices:
-    """Fewer filters, if a step of one patch does not fit on the GPU."""
+    """Fewer filters, if a step of one patch does not fit into memory."""
     filters = choices["network.filters"][0]
-    if device.kind != "cuda" or _memory(choices, 1) <= USABLE * device.memory:
+    if _memory(choices, 1) <= USABLE * device.memory:
         return {}
     while filters > LEAST_FILTERS:
         filters //= 2
@@ -219,7 +221,7 @@ def _fitted(choices: Choices, device: Device) -> Choices:
     return _filters(filters, f"even so a step may not fit on a {device}; lower data.patch_size")
 
 
-def _method(device: Device) -> Choices:
+def _method(shape: Choices, device: Device) -> Choices:
     choices: Choices = {
         "method.name": ("cyclegan", "learns from unpaired scans"),
         "method.identity_weight": (0.0, "teaches nothing that pairs don't, and takes two passes"),
@@ -228,8 +230,8 @@ def _method(device: Device) -> Choices:
         **_pairs(),
         "randomize.measured_share": (0.5, "contrasts of the MR itself; the others keep the model open to more"),
     }
-    if device.kind == "cpu":
-        choices |= _fast_pairs() | {
+    if device.kind == "cpu" and shape["network.name"][0] == "unet":
+        choices |= _supervised() | {
             "training.warm_start": (0.5, choices["training.warm_start"][1]),
             "training.refine_rate": (0.2, "with adversaries, a lower learning rate"),
             "training.betas": ([0.5, 0.99], "between those of Zhu et al. 2017 and of the pairs alone"),
@@ -240,7 +242,7 @@ def _method(device: Device) -> Choices:
 def _batch(choices: Choices, device: Device) -> Choices:
     if "training.batch_size" in choices:
         return {}
-    if device.kind != "cuda":
+    if device.kind != "cuda" and choices["network.name"][0] != "unet":
         return {"training.batch_size": (1, "as in Zhu et al. 2017")}
     batch = 1
     while batch < LARGEST_BATCH and _memory(choices, 2 * batch) <= USABLE * device.memory:

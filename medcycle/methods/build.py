@@ -6,6 +6,7 @@ from torch import nn
 
 from medcycle.config import Config, NetworkConfig
 from medcycle.losses.structure import StructureWeights
+from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Method
 from medcycle.methods.cyclegan import CycleGan, Weights
 from medcycle.methods.randomized import Randomized
@@ -27,7 +28,6 @@ def build_method(config: Config) -> Method:
 def _cyclegan(config: Config) -> Method:
     network, slices, given = config.network, config.data.slices, config.method
     weights = Weights(
-        adversarial=1.0 if given.adversarial_weight is None else given.adversarial_weight,
         cycle=given.cycle_weight,
         identity=given.identity_weight,
         anchor=given.anchor_weight,
@@ -38,7 +38,9 @@ def _cyclegan(config: Config) -> Method:
     )
     to_target, to_source = _generator(network, slices), _generator(network, slices)
     judge_target = _discriminator(network, slices) if given.judges_ct else None
-    return CycleGan(to_target, to_source, judge_target, _discriminator(network, slices), weights)
+    weight = 1.0 if given.adversarial_weight is None else given.adversarial_weight
+    adversary = Adversary(given.adversarial_loss, weight, given.gradient_penalty)
+    return CycleGan(to_target, to_source, judge_target, _discriminator(network, slices), weights, adversary)
 
 
 def _randomized(config: Config) -> Method:
@@ -48,7 +50,7 @@ def _randomized(config: Config) -> Method:
         _discriminator(config.network, config.data.slices) if weight else None,
         l1_weight=config.method.l1_weight,
         gradient_weight=config.method.gradient_weight,
-        adversarial_weight=weight,
+        adversary=Adversary(config.method.adversarial_loss, weight, config.method.gradient_penalty),
     )
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from medcycle.losses.adversarial import discriminator_loss, generator_loss
 from medcycle.losses.cycle import cycle_loss, identity_loss
 from medcycle.losses.structure import StructureWeights, structure_loss
 from medcycle.losses.supervised import weighted_l1
+from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
 
 __all__ = ["CycleGan", "Weights"]
@@ -20,7 +20,6 @@ class Weights(NamedTuple):
     """What the losses of a `CycleGan` are multiplied by; an identity or anchor of 0 is not computed.
 
     Args:
-        adversarial: of the discriminators' judgements.
         cycle: of the cycles.
         identity: of the identities.
         anchor: of the L1 loss on the batch's pair, where it has one.
@@ -28,7 +27,6 @@ class Weights(NamedTuple):
         structure: of what holds a synthetic image to the structure of what it is made from.
     """
 
-    adversarial: float = 1.0
     cycle: float = 10.0
     identity: float = 5.0
     anchor: float = 0.0
@@ -49,6 +47,7 @@ class CycleGan(Method):
         judge_target: discriminator of target images, or None.
         judge_source: discriminator of source images.
         weights: of the losses.
+        adversary: the adversarial loss.
     """
 
     def __init__(
@@ -58,12 +57,14 @@ class CycleGan(Method):
         judge_target: nn.Module | None,
         judge_source: nn.Module,
         weights: Weights = Weights(),  # noqa: B008 - frozen
+        adversary: Adversary = Adversary(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__()
         self.generators = nn.ModuleDict({"target": to_target, "source": to_source})
         judges = {"target": judge_target, "source": judge_source}
         self.discriminators = nn.ModuleDict({domain: judge for domain, judge in judges.items() if judge})
         self.weights = weights
+        self.adversary = adversary
 
     def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
         """Source images to target images, or target to source with `reverse`."""
@@ -94,8 +95,8 @@ class CycleGan(Method):
         losses = {}
         for domain, real, other in (("target", batch.target, batch.source), ("source", batch.source, batch.target)):
             if domain in self.discriminators:
-                judged = generator_loss(self.discriminators[domain](outputs[f"synthetic_{domain}"]))
-                losses[f"adversarial_{domain}"] = self.weights.adversarial * judged
+                judge, made = self.discriminators[domain], outputs[f"synthetic_{domain}"]
+                losses[f"adversarial_{domain}"] = self.adversary.of_generator(judge, made)
             if f"restored_{domain}" in outputs:
                 losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], self.weights.cycle)
             if self.weights.identity:
@@ -139,11 +140,11 @@ class CycleGan(Method):
 
     def discriminator_losses(self, batch: Batch, fakes: Fakes) -> Losses:
         """How badly each discriminator separates real from synthetic."""
-        reals, losses = {"target": batch.target, "source": batch.source}, {}
-        for domain, judge in self.discriminators.items():
-            judged = judge(torch.cat([reals[domain], fakes[domain]]))
-            losses[f"discriminator_{domain}"] = discriminator_loss(*judged.split(len(reals[domain])))
-        return losses
+        reals = {"target": batch.target, "source": batch.source}
+        return {
+            f"discriminator_{domain}": self.adversary.of_discriminator(judge, reals[domain], fakes[domain])
+            for domain, judge in self.discriminators.items()
+        }
 
 
 def _anchor_loss(pair: Pair, anchored: Tensor) -> Tensor:

@@ -30,6 +30,6 @@ class PatchGan(nn.Module):
             norm="INSTANCE",
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits, shape (batch, 1, *smaller sizes): high for real patches."""
-        return cast(Tensor, self.net(x)[-1])
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Logits of its one scale, shape (batch, 1, *smaller sizes): high for real patches."""
+        return [cast(Tensor, self.net(x)[-1])]

@@ -78,7 +78,7 @@ def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, b
 def require_direction(saved: SavedMethod, to: Literal["ct", "mr"]) -> None:
     """Raise `UsageError` unless the method translates to that modality."""
     if to == "mr" and not saved.method.two_way:
-        raise UsageError("this model was trained from CT alone and makes CT only; leave out --to mr")
+        raise UsageError(f"method.name {saved.config.method.name} makes CT only; leave out --to mr")
 
 
 def _infer(prepared: Prepared, method: Method, config: Config, *, reverse: bool, batch_size: int) -> Floats:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 import yaml
 from lightning_fabric import Fabric
@@ -19,10 +20,10 @@ from medcycle.config import Config
 from medcycle.data.patches import UnpairedPatches, preview_patches
 from medcycle.data.split import split_store
 from medcycle.data.store import Store
-from medcycle.errors import BadCheckpoint, UsageError
+from medcycle.errors import BadCheckpoint, TrainingFailed, UsageError
 from medcycle.intensity import IntensityMap, MrPercentile, MrZScore, typical_map
 from medcycle.io.files import write_text
-from medcycle.methods.base import Batch, Losses, Method
+from medcycle.methods.base import Batch, Method
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.progress import ProgressLine
@@ -41,7 +42,7 @@ from medcycle.training.run_folder import (
 from medcycle.training.runtime import make_fabric
 from medcycle.training.signals import StopRequest
 from medcycle.training.start import start_from
-from medcycle.training.step import Optimizers, training_step, warm_start_step
+from medcycle.training.step import Optimizers, Step, training_step, warm_start_step
 
 __all__ = ["TrainingResult", "learning_rate_factor", "train"]
 
@@ -50,6 +51,9 @@ FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "war
 
 REVERSE_EVERY = 4
 """Every so many steps of a warm start train the generator to the source as well."""
+
+MOST_IN_VAIN = 100
+"""Steps on end that may go without being taken."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,14 @@ class TrainingResult:
         elapsed_seconds: time spent training, earlier parts of a resumed run included.
         stopped_by: `steps`, `minutes`, or the name of a signal.
         checkpoint: the last checkpoint.
+        skipped: steps, since the run was begun or resumed, that were not taken since a gradient had exploded.
     """
 
     step: int
     elapsed_seconds: float
     stopped_by: str
     checkpoint: Path
+    skipped: int
 
 
 def train(
@@ -86,12 +92,14 @@ def train(
     Raises:
         UsageError: if `run` holds a run and `resume` is off, or holds none and it is on, or the run to resume began
             on another store, with another split or with other networks, or the store lacks MR that the method needs,
-            or what to begin with doesn't fit.
+            or what to begin with doesn't fit, or is given for a run that is resumed.
         BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
         DataError: if the split leaves nothing to train on.
-        TrainingFailed: if a loss is no longer finite.
+        TrainingFailed: if a loss is no longer finite, or gradients have exploded for good.
     """
     require_run_folder(run, resume=resume)
+    if resume and begin_with:
+        raise UsageError(f"{run}: is resumed with its own networks; leave out {begin_with}")
     if config.method.needs_mr and not store.mr:
         raise UsageError(f"{store.root}: holds no MR, from which method.name {config.method.name} learns; prepare some")
     if resume:
@@ -123,6 +131,7 @@ class _Trainer:
         self.run = run
         self.step = 0
         self.elapsed = 0.0
+        self.skipped = self.in_vain = 0
         self.intensity = _typical_intensity(store)
         self.fabric: Fabric = make_fabric(config.training)
         self.pairs = PairMaker(config, self.intensity, self.fabric.device, trained=begin_with is not None)
@@ -162,11 +171,12 @@ class _Trainer:
             for batch in self._batches():
                 if stop.name or self._progress() >= 1:
                     break
-                if self.store.mr:
+                if self.store.mr and batch.pair:
                     self.pairs.measure(batch.source, self.method, self.step)  # type: ignore[arg-type]
-                losses = self._improve(batch)
+                losses, taken = self._improve(batch)
                 self.average.update()
                 self.step += 1
+                self._note_step(taken)
                 self.elapsed = before + time.monotonic() - start
                 journal.note(self.step, self.elapsed, losses)
                 if self.step % settings.preview_every == 0:
@@ -177,18 +187,30 @@ class _Trainer:
             self._draw(preview)
             checkpoint = self._save()
         journal.close()
-        return TrainingResult(self.step, self.elapsed, stop.name or self._limit_reached(), checkpoint)
+        return TrainingResult(self.step, self.elapsed, stop.name or self._limit_reached(), checkpoint, self.skipped)
 
-    def _improve(self, batch: Batch) -> Losses:
+    def _improve(self, batch: Batch) -> Step:
         """One step: of the warm start, or of all losses."""
         settings, progress = self.config.training, self._progress()
-        warm = progress < settings.warm_start
+        seed = np.random.SeedSequence([settings.seed, self.step]).generate_state(1, np.uint64)[0]
+        torch.manual_seed(int(seed))  # for what methods draw, so that a resumed run draws the same
+        warm = self._warm()
         rate = settings.learning_rate * learning_rate_factor(progress) * (1.0 if warm else settings.refine_rate)
         self.optimizers.set_learning_rate(rate * min(1.0, (self.step + 1) / max(1, settings.warm_up)))
         if warm:
             reverse = self.step % REVERSE_EVERY == REVERSE_EVERY - 1
             return warm_start_step(self.fabric, self.method, batch, self.optimizers, reverse=reverse)
         return training_step(self.fabric, self.method, batch, self.optimizers, self.pools)
+
+    def _note_step(self, taken: bool) -> None:
+        """Count the steps that are not taken. Raises `TrainingFailed` where none is any more."""
+        self.skipped += not taken
+        self.in_vain = 0 if taken else self.in_vain + 1
+        if self.in_vain >= MOST_IN_VAIN:
+            raise TrainingFailed(
+                f"step {self.step}: the gradients of {MOST_IN_VAIN} steps on end are not finite or exploded; "
+                "lower training.learning_rate, or set training.precision=32-true"
+            )
 
     def _batches(self) -> Iterator[Batch]:
         settings = self.config.training
@@ -204,7 +226,7 @@ class _Trainer:
             pin_memory=self.fabric.device.type == "cuda",
         )
         for item in cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader)):
-            yield self.pairs.batch(item, self.step)
+            yield self.pairs.batch(item, self.step, pairs=self.config.method.needs_pairs or self._warm())
 
     def _preview_batch(self) -> Batch:
         items = preview_patches(self.store, self.config.data, self.pairs.thick)
@@ -219,6 +241,9 @@ class _Trainer:
         settings = self.config.training
         by_time = self.elapsed / (60 * settings.max_minutes) if settings.max_minutes else 0.0
         return max(self.step / settings.max_steps, by_time)
+
+    def _warm(self) -> bool:
+        return self._progress() < self.config.training.warm_start
 
     def _limit_reached(self) -> str:
         return "steps" if self.step >= self.config.training.max_steps else "minutes"

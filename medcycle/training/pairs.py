@@ -39,21 +39,24 @@ class PairMaker:
         self.wanted = config.learns_from_pairs
         self.measures = self.wanted and config.randomize.measured_share > 0
         self.seed = config.training.seed
-        self.randomizer = ContrastRandomizer(intensity["ct"], config.randomize, intensity["mr"])
+        self.randomizer = ContrastRandomizer(
+            intensity["ct"], config.randomize, intensity["mr"], config.data.mr_percentile
+        )
         self.random = torch.Generator(device)
         self.thick = _thickness(config)
         self.trained = trained
 
-    def batch(self, item: Mapping[str, Tensor], step: int) -> Batch:
+    def batch(self, item: Mapping[str, Tensor], step: int, *, pairs: bool = True) -> Batch:
         """The images of a step: those of `UnpairedPatches`, on the device.
 
-        The pair depends on the seed, the step and what was measured alone, so that a resumed run sees the same.
+        The pair depends on the seed, the step and what was measured alone, so that a resumed run sees the same. Without
+        `pairs` there is none, whatever the method.
         """
         target, pair = item["target"], None
-        if self.wanted:
+        if self.wanted and pairs:
             self._seed(step, 0)
             pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
-            target = target[:, target.shape[1] // 2, None] if self.thick else target
+        target = target[:, target.shape[1] // 2, None] if self.thick else target
         source = item.get("source", pair.source if pair else target)
         return Batch(source, target, pair)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -14,10 +14,22 @@ from torch.optim import Optimizer
 from medcycle.methods.base import Batch, Losses
 from medcycle.training.pool import ImagePool
 
-__all__ = ["Optimizers", "training_step", "warm_start_step"]
+__all__ = ["Optimizers", "Step", "training_step", "warm_start_step"]
 
 EXPLODED = 1e12
 """Norm of a gradient that no step is taken along."""
+
+
+class Step(NamedTuple):
+    """What became of a step.
+
+    Args:
+        losses: detached, by name.
+        taken: False if a gradient had exploded, and the weights it is of stayed as they were.
+    """
+
+    losses: Losses
+    taken: bool
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class Optimizers:
 
 def training_step(
     fabric: Fabric, method: nn.Module, batch: Batch, optimizers: Optimizers, pools: Mapping[str, ImagePool]
-) -> Losses:
+) -> Step:
     """Improve the generators against frozen discriminators, then the discriminators on detached outputs.
 
     Args:
@@ -47,33 +59,36 @@ def training_step(
         pools: for each discriminator, the earlier outputs it is trained on.
 
     Returns:
-        The detached losses of both halves, by name.
+        The losses of both halves, and whether both took their step.
     """
     discriminators = cast(nn.ModuleDict, method.discriminators)
     discriminators.requires_grad_(False)
     outputs = method(batch)
     generator_losses = method.generator_losses(batch, outputs)  # type: ignore[operator]
-    _descend(fabric, optimizers.generators, generator_losses)
-
+    taken = _descend(fabric, optimizers.generators, generator_losses)
     if not discriminators:
-        return {name: loss.detach() for name, loss in generator_losses.items()}
+        return _step(generator_losses, taken)
     discriminators.requires_grad_(True)
     fakes = {name: pools[name].exchange(fake.detach()) for name, fake in method.fakes(outputs).items()}  # type: ignore[operator]
     discriminator_losses = method.discriminator_losses(batch, fakes)  # type: ignore[operator]
-    _descend(fabric, optimizers.discriminators, discriminator_losses)
-    return {name: loss.detach() for name, loss in {**generator_losses, **discriminator_losses}.items()}
+    taken = _descend(fabric, optimizers.discriminators, discriminator_losses) and taken
+    return _step(generator_losses | discriminator_losses, taken)
 
 
 def warm_start_step(
     fabric: Fabric, method: nn.Module, batch: Batch, optimizers: Optimizers, *, reverse: bool = False
-) -> Losses:
-    """Improve the generators on the batch's pair alone; arguments as of `training_step` and `warm_start_losses`."""
+) -> Step:
+    """Improve the generators on the batch's pair alone; as `training_step` and `warm_start_losses`."""
     losses: Losses = method.warm_start_losses(batch, reverse=reverse)  # type: ignore[operator]
-    _descend(fabric, optimizers.generators, losses)
-    return {name: loss.detach() for name, loss in losses.items()}
+    return _step(losses, _descend(fabric, optimizers.generators, losses))
 
 
-def _descend(fabric: Fabric, optimizer: Optimizer, losses: Mapping[str, Tensor]) -> None:
+def _step(losses: Losses, taken: bool) -> Step:
+    return Step({name: loss.detach() for name, loss in losses.items()}, taken)
+
+
+def _descend(fabric: Fabric, optimizer: Optimizer, losses: Mapping[str, Tensor]) -> bool:
+    """A step along the gradients of the losses' sum, unless they have exploded. Returns whether it was taken."""
     optimizer.zero_grad(set_to_none=True)
     fabric.backward(torch.stack(list(losses.values())).sum())
     gradients = [
@@ -82,5 +97,7 @@ def _descend(fabric: Fabric, optimizer: Optimizer, losses: Mapping[str, Tensor])
     # an image of one value, as of air alone, makes instance normalisation divide by next to nothing in every layer; a
     # scaler looks for itself
     scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
-    if scaled or nn.utils.get_total_norm(gradients) < EXPLODED:
+    sound = scaled or bool(nn.utils.get_total_norm(gradients) < EXPLODED)
+    if sound:
         optimizer.step()
+    return sound

@@ -66,7 +66,7 @@ def test_a_store_of_ct_alone(cohort: Path, tmp_path: Path, capfd) -> None:
     train = ["train", "head_ct_only", "--store", store, "--output", str(tmp_path / "run"), *settings]
     assert execute(train) == 0
     assert execute(["train", "demo", "--store", store, "--output", str(tmp_path / "other"), *settings]) == 2
-    assert "--mr" in capfd.readouterr().err
+    assert "prepare a store with MR" in capfd.readouterr().err
     assert execute(["prepare", str(tmp_path / "auto"), *ct]) == 0
     assert 'name: "randomized"  # learns from CT alone' in capfd.readouterr().out
 

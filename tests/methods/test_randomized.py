@@ -35,7 +35,7 @@ def test_losses_are_what_their_names_say(batch: Batch) -> None:
     torch.testing.assert_close(losses["l1_target"], 3 * weighted)
     slopes = [(made.diff(dim=axis) - pair.target.diff(dim=axis)).abs().mean() for axis in (2, 3)]
     torch.testing.assert_close(losses["gradient_target"], 2 * sum(slopes))
-    judged = method.discriminators["target"](made)
+    (judged,) = method.discriminators["target"](made)
     torch.testing.assert_close(losses["adversarial_target"], 0.5 * ((judged - 1) ** 2).mean())
     assert set(method.warm_start_losses(batch)) == {"l1_target", "gradient_target"}
 
@@ -57,8 +57,11 @@ def test_each_half_moves_only_its_own_weights(batch: Batch) -> None:
     assert all(p.grad is not None for p in method.discriminators.parameters())
 
 
-def test_views_show_the_pair_and_the_source(batch: Batch) -> None:
-    assert list(built().views(batch)) == ["source", "synthetic_target", "likeness", "recovered_target", "target"]
+def test_views_show_the_pair_and_the_mr_if_there_is_one(batch: Batch) -> None:
+    of_pair = ["likeness", "recovered_target", "target"]
+    assert list(built().views(batch._replace(source=batch.pair.source))) == of_pair
+    with_mr = batch._replace(source=batch.pair.source.flip(-1))
+    assert list(built().views(with_mr)) == ["source", "synthetic_target", *of_pair]
 
 
 def test_there_is_no_way_back_and_nothing_without_pairs(batch: Batch) -> None:

@@ -70,7 +70,7 @@ def test_a_judgement_sees_seventy_pixels() -> None:
         if isinstance(module, nn.InstanceNorm2d):
             module.forward = lambda x: x  # a mean over the image would make everything depend on everything
     image = torch.randn(1, 1, 160, 160, requires_grad=True)
-    logits = net(image)
+    (logits,) = net(image)
     logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
     rows = image.grad[0, 0].abs().sum(dim=1).nonzero()
     assert rows.max() - rows.min() + 1 == 70
@@ -78,7 +78,7 @@ def test_a_judgement_sees_seventy_pixels() -> None:
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_judgements_are_unbounded_maps(spatial_dims: int) -> None:
-    logits = PatchGan(spatial_dims, 4, layers=2)(torch.randn(2, 1, *[32] * spatial_dims))
+    (logits,) = PatchGan(spatial_dims, 4, layers=2)(torch.randn(2, 1, *[32] * spatial_dims))
     assert logits.shape[:2] == (2, 1)
     assert logits.ndim == spatial_dims + 2
     assert logits.min() < 0

@@ -93,19 +93,21 @@ def test_a_resumed_run_equals_one_in_one_go(finished: Path, store: Store, tmp_pa
 
 
 FROM_CT = ["method.name=randomized", "network.name=unet", "network.levels=2", "training.batch_size=2"]
+THICK = ["randomize.thick_share=0.5", "randomize.rotation=10", "randomize.bending=0.015", "randomize.ghost_share=0.5"]
 
 
-def test_a_run_on_ct_alone(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("effects", [[], THICK])
+def test_a_run_on_ct_alone(store: Store, tmp_path: Path, effects: list[str]) -> None:
     alone = replace(store, mr=())
     run, again = tmp_path / "run", tmp_path / "again"
-    train(config(*FROM_CT), alone, run)
+    train(config(*FROM_CT, *effects), alone, run)
     assert list(rows(run)[0]) == ["step", "elapsed_seconds", "l1_target"]
     assert (run / "previews" / "step_000006.png").is_file()
     assert json.loads((run / "manifest.json").read_text())["split"]["train"]["mr"] == []
     saved = load_method(run / LAST)
     assert saved.intensity["mr"].forward(np.array([0.0]))[0] == pytest.approx(-0.8)
-    train(config(*FROM_CT, "training.max_minutes=1e-9"), alone, again)
-    assert train(config(*FROM_CT), alone, again, resume=True).step == 6
+    train(config(*FROM_CT, *effects, "training.max_minutes=1e-9"), alone, again)
+    assert train(config(*FROM_CT, *effects), alone, again, resume=True).step == 6
     whole, parts = (load_method(path / LAST).method.state_dict() for path in (run, again))
     assert all(torch.equal(parts[name], tensor) for name, tensor in whole.items())
 
@@ -296,6 +298,24 @@ def test_minutes_end_a_run(store: Store, tmp_path: Path) -> None:
 def test_a_diverged_run_says_so(store: Store, tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="learning_rate"):
         train(config("training.learning_rate=1e30", "training.max_steps=20"), store, tmp_path / "run")
+
+
+def test_steps_along_exploded_gradients_are_counted(store: Store, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("medcycle.training.step.EXPLODED", 0.0)
+    run = tmp_path / "run"
+    result = train(config(), store, run)
+    assert (result.step, result.skipped) == (6, 6)
+    torch.manual_seed(config().training.seed)
+    untrained, kept = build_method(config()).state_dict(), load_method(run / LAST).method.state_dict()
+    assert all(torch.equal(kept[name], tensor) for name, tensor in untrained.items())
+    monkeypatch.setattr("medcycle.training.loop.MOST_IN_VAIN", 3)
+    with pytest.raises(TrainingFailed, match="step 3: the gradients"):
+        train(config(), store, tmp_path / "in_vain")
+
+
+def test_a_run_is_not_both_resumed_and_begun_with_another(finished: Path, store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="own networks"):
+        train(config(), store, finished, resume=True, begin_with=finished)
 
 
 def test_learning_rate_falls_in_the_second_half() -> None:

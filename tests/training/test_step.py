@@ -3,7 +3,7 @@
 import torch
 
 from medcycle.config import load_config
-from medcycle.methods.base import Batch, Pair
+from medcycle.methods.base import Batch, Method, Pair
 from medcycle.methods.build import build_method
 from medcycle.training.runtime import make_fabric
 from medcycle.training.step import Optimizers, warm_start_step
@@ -22,11 +22,16 @@ def weights_after(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     wrapped.mark_forward_method("warm_start_losses")
     source = torch.rand(target.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     batch = Batch(source, target, Pair(source, target, torch.ones_like(target)))
-    before = torch.nn.utils.parameters_to_vector(method.generators["source"].parameters()).clone()
+    before = weights_of(method)
     made = Optimizers(*(fabric.setup_optimizers(optimizer) for optimizer in optimizers))
-    losses = warm_start_step(fabric, wrapped, batch, made, reverse=True)
+    losses, taken = warm_start_step(fabric, wrapped, batch, made, reverse=True)
     assert all(torch.isfinite(loss) for loss in losses.values())
-    return before, torch.nn.utils.parameters_to_vector(method.generators["source"].parameters())
+    assert taken == (not torch.equal(before, weights_of(method)))
+    return before, weights_of(method)
+
+
+def weights_of(method: Method) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(method.generators["source"].parameters()).clone()
 
 
 def test_images_of_air_alone_do_no_harm() -> None:
