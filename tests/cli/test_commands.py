@@ -38,10 +38,10 @@ def test_training_on_raw_folders_prepares_once(cohort: Path, run: Path, capfd) -
     assert "3 steps" in capfd.readouterr().out
 
 
-@pytest.fixture(scope="module")
-def run_on_ct(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["head_ct_only", "body_ct_only"])
+def run_on_ct(cohort: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     folder = tmp_path_factory.mktemp("ct_only") / "run"
-    train = ["train", "head_ct_only", "--ct", str(cohort / "ct"), "--output", str(folder)]
+    train = ["train", request.param, "--ct", str(cohort / "ct"), "--output", str(folder)]
     assert execute([*train, *SMALL, "--set=network.levels=2", "--set=training.max_steps=3"]) == 0
     return folder
 

@@ -24,16 +24,19 @@ def deformed(
     scaling: float,
     bending: float,
 ) -> tuple[Tensor, Tensor]:
-    """Turned, sized, sheared and bent at random, in the first two axes; what comes from beyond is empty.
+    """Turned, sized, sheared, shifted and bent at random, in the first two axes; what comes from beyond is empty.
 
     Args:
         images: shape (batch, channels, *sizes); −1 is empty.
         body: booleans of the same shape.
         generator: of the device.
         rotation: largest angle, degrees.
-        scaling: largest change of size along each axis and largest shear, as a fraction.
+        scaling: largest change of size along each axis, largest shear and largest shift, as fractions of half the size.
         bending: strength of the smooth deformation: the standard deviation of the displacement is up to this part of
             half the size.
+
+    Returns:
+        The images, −1 outside the body, and the body; shapes as given.
     """
     if not (rotation or scaling or bending):
         return torch.where(body, images, -1.0), body
