@@ -168,7 +168,13 @@ class MethodConfig(Section):
         description="cyclegan: both directions, from MR and CT; randomized: MR to CT, from CT alone",
     )
     cycle_weight: Weight = Field(10.0, description="cyclegan: weight of the cycle loss")
+    cycle_ssim_share: Share = Field(
+        0.0, description="cyclegan: part of that weight for one minus the structural similarity, instead of L1"
+    )
     identity_weight: Weight = Field(5.0, description="cyclegan: weight of the identity loss")
+    identity_until: Share = Field(
+        0.0, description="cyclegan: part of the run in which that weight falls to nothing; 0 to keep it"
+    )
     adversarial_weight: Weight | None = Field(
         None, description="weight of the adversarial losses; null for 1 in cyclegan and none in randomized"
     )

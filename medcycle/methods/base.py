@@ -36,11 +36,13 @@ class Batch(NamedTuple):
         source: shape (batch, channels, *sizes), values in [−1, 1].
         target: the same of the other domain.
         pair: images that belong together; None if the method does not use them.
+        progress: how much of the run is done, 0 to 1, for weights that change in its course.
     """
 
     source: Tensor
     target: Tensor
     pair: Pair | None = None
+    progress: float = 0.0
 
     def known(self) -> Pair:
         """The pair. Raises `ValueError` if there is none."""

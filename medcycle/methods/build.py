@@ -30,6 +30,8 @@ def _cyclegan(config: Config) -> Method:
     weights = Weights(
         cycle=given.cycle_weight,
         identity=given.identity_weight,
+        identity_until=given.identity_until,
+        cycle_ssim=given.cycle_ssim_share,
         anchor=given.anchor_weight,
         warm_start=given.l1_weight,
         structure=StructureWeights(

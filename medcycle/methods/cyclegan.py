@@ -21,7 +21,9 @@ class Weights(NamedTuple):
 
     Args:
         cycle: of the cycles.
-        identity: of the identities.
+        identity: of the identities, at the beginning.
+        identity_until: part of the run after which identities count no more, the weight falling evenly; 0 for never.
+        cycle_ssim: part of the cycle's weight that structural similarity has.
         anchor: of the L1 loss on the batch's pair, where it has one.
         warm_start: of the losses of a warm start.
         structure: of what holds a synthetic image to the structure of what it is made from.
@@ -29,9 +31,17 @@ class Weights(NamedTuple):
 
     cycle: float = 10.0
     identity: float = 5.0
+    identity_until: float = 0.0
+    cycle_ssim: float = 0.0
     anchor: float = 0.0
     warm_start: float = 10.0
     structure: StructureWeights = StructureWeights()
+
+    def identity_at(self, progress: float) -> float:
+        """The weight of the identities, where a part of the run is done."""
+        if not self.identity_until:
+            return self.identity
+        return self.identity * max(0.0, 1 - progress / self.identity_until)
 
 
 class CycleGan(Method):
@@ -73,7 +83,7 @@ class CycleGan(Method):
     def forward(self, batch: Batch) -> Outputs:
         """The translations, the cycles and what is weighted of both identities and the anchor."""
         to_target, to_source = {}, {"synthetic_source": batch.target}
-        if self.weights.identity:
+        if self.weights.identity_at(batch.progress):
             to_target["same_target"], to_source["same_source"] = batch.target, batch.source
         if self.weights.anchor and batch.pair:
             to_target["anchored_target"] = batch.pair.source
@@ -98,9 +108,11 @@ class CycleGan(Method):
                 judge, made = self.discriminators[domain], outputs[f"synthetic_{domain}"]
                 losses[f"adversarial_{domain}"] = self.adversary.of_generator(judge, made)
             if f"restored_{domain}" in outputs:
-                losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], self.weights.cycle)
-            if self.weights.identity:
-                losses[f"identity_{domain}"] = identity_loss(real, outputs[f"same_{domain}"], self.weights.identity)
+                restored = outputs[f"restored_{domain}"]
+                losses[f"cycle_{domain}"] = cycle_loss(real, restored, self.weights.cycle, self.weights.cycle_ssim)
+            if f"same_{domain}" in outputs:
+                weight = self.weights.identity_at(batch.progress)
+                losses[f"identity_{domain}"] = identity_loss(real, outputs[f"same_{domain}"], weight)
             if any(self.weights.structure) and f"synthetic_{domain}" in outputs:
                 made = outputs[f"synthetic_{domain}"]
                 losses[f"structure_{domain}"] = structure_loss(other, made, self.weights.structure)

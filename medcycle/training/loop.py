@@ -226,7 +226,8 @@ class _Trainer:
             pin_memory=self.fabric.device.type == "cuda",
         )
         for item in cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader)):
-            yield self.pairs.batch(item, self.step, pairs=self.config.method.needs_pairs or self._warm())
+            needed = self.config.method.needs_pairs or self._warm()
+            yield self.pairs.batch(item, self.step, pairs=needed, progress=self._progress())
 
     def _preview_batch(self) -> Batch:
         items = preview_patches(self.store, self.config.data, self.pairs.thick)

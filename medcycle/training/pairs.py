@@ -46,11 +46,11 @@ class PairMaker:
         self.thick = _thickness(config)
         self.trained = trained
 
-    def batch(self, item: Mapping[str, Tensor], step: int, *, pairs: bool = True) -> Batch:
+    def batch(self, item: Mapping[str, Tensor], step: int, *, pairs: bool = True, progress: float = 0.0) -> Batch:
         """The images of a step: those of `UnpairedPatches`, on the device.
 
         The pair depends on the seed, the step and what was measured alone, so that a resumed run sees the same. Without
-        `pairs` there is none, whatever the method.
+        `pairs` there is none, whatever the method. `progress` is handed on.
         """
         target, pair = item["target"], None
         if self.wanted and pairs:
@@ -58,7 +58,7 @@ class PairMaker:
             pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
         target = target[:, target.shape[1] // 2, None] if self.thick else target
         source = item.get("source", pair.source if pair else target)
-        return Batch(source, target, pair)
+        return Batch(source, target, pair, progress)
 
     def measure(self, source: Tensor, method: Method, step: int) -> None:
         """Take up the contrasts of a step's MR, every so often, if the pairs are to follow them."""

@@ -67,6 +67,21 @@ def test_without_identity(batch: Batch) -> None:
     assert not any(name.startswith("identity") for name in method.generator_losses(batch, outputs))
 
 
+def test_identities_count_less_and_less(batch: Batch) -> None:
+    chosen = ["method.adversaries=both", "method.identity_weight=8", "method.identity_until=0.5"]
+    method = build_method(load_config("demo", [*TINY, *chosen]))
+
+    def identity(progress: float) -> float | None:
+        now = batch._replace(progress=progress)
+        loss = method.generator_losses(now, method(now)).get("identity_source")
+        return None if loss is None else loss.item()
+
+    whole = identity(0.0)
+    assert identity(0.25) == pytest.approx(whole / 2, rel=1e-4)
+    assert identity(0.5) is None
+    assert identity(0.9) is None
+
+
 @pytest.mark.parametrize("kind", ["vanilla", "hinge", "wgan-gp"])
 def test_every_adversarial_loss_trains_every_weight(batch: Batch, kind: str) -> None:
     torch.manual_seed(0)
