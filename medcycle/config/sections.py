@@ -143,21 +143,42 @@ class RandomizeConfig(Section):
 class NetworkConfig(Section):
     """The generators and discriminators."""
 
-    name: Literal["resnet", "unet"] = Field(
-        "resnet", description="the generator: CycleGAN's residual one, or a U-Net, which learns faster"
+    name: Literal["resnet", "unet", "attention-unet", "dynunet", "swin-unetr"] = Field(
+        "resnet",
+        description="the generator: CycleGAN's residual one, a U-Net, which learns faster, or MONAI's U-Net with "
+        "attention gates, that of nnU-Net, or one with a transformer",
     )
     spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
     filters: Positive = Field(64, description="channels of the generator's first layer")
     blocks: Positive = Field(9, description="resnet: residual blocks; 6 and 9 are usual")
-    levels: int = Field(5, ge=2, le=8, description="unet: number of resolutions")
+    levels: int = Field(5, ge=2, le=8, description="unet, attention-unet, dynunet: number of resolutions")
     shuffle: Literal[1, 2, 4] = Field(
         2, description="unet: side of the blocks of pixels that become channels; 2 is three times faster than 1"
     )
     upsampling: Literal["transposed", "resize"] = Field(
         "resize", description="resnet: transposed convolution, or interpolation and convolution (no checkerboards)"
     )
+    norm: Literal["instance", "group", "none"] = Field("instance", description="how the layers are normalised")
+    padding: Literal["reflect", "replicate", "zeros"] = Field(
+        "reflect", description="resnet, unet: what lies beyond the borders"
+    )
+    checkpointing: bool = Field(
+        False, description="resnet, unet, swin-unetr: less memory for a third more time; for 3D"
+    )
     discriminator_filters: Positive = Field(64, description="channels of the discriminator's first layer")
-    discriminator_layers: Positive = Field(3, description="strided layers of the PatchGAN; 3 see 70 pixels each")
+    discriminator_layers: int = Field(
+        3, ge=0, le=6, description="strided layers of the PatchGAN; 3 see 70 pixels each, 0 sees one"
+    )
+    discriminator_scales: int = Field(
+        1, ge=1, le=4, description="how many discriminators, each on images half as large as the one before"
+    )
+    spectral_norm: bool = Field(False, description="hold the largest singular value of discriminator layers at 1")
+
+    @model_validator(mode="after")
+    def _widths_fit(self) -> Self:
+        if self.name == "swin-unetr" and self.filters % 12:
+            raise ValueError(f"network.filters {self.filters} of swin-unetr has to be a multiple of 12, as 24")
+        return self
 
 
 class MethodConfig(Section):
@@ -206,6 +227,15 @@ class MethodConfig(Section):
     mutual_information_weight: Weight = Field(
         0.0, description="cyclegan: weight of minus their mutual information, in the same way"
     )
+
+    @model_validator(mode="after")
+    def _all_is_learned(self) -> Self:
+        if self.name == "cyclegan" and self.adversaries == "mr" and not self.anchor_weight:
+            raise ValueError(
+                "method.adversaries mr leaves synthetic CT nothing to learn from; set method.anchor_weight above 0, or "
+                "take both"
+            )
+        return self
 
     @property
     def needs_mr(self) -> bool:
@@ -282,11 +312,6 @@ class Config(Section):
         ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
         if list(ends) != sorted(set(ends)):
             raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")
-        if self.method.name == "cyclegan" and self.method.adversaries == "mr" and not self.method.anchor_weight:
-            raise ValueError(
-                "method.adversaries mr leaves synthetic CT nothing to learn from; set method.anchor_weight above 0, or "
-                "take both"
-            )
         if self.data.folds and self.data.fold >= self.data.folds:
             raise ValueError(
                 f"data.fold is {self.data.fold}; of {self.data.folds} folds the last is {self.data.folds - 1}"

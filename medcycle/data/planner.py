@@ -88,6 +88,8 @@ def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -
     name = by_hand.get("network.name", usual)
     if name[0] == "unet":
         return {"network.name": name, **_filters(32, "enough from known targets")}
+    if name[0] != "resnet":
+        return {"network.name": name, **_filters(24, "usual for networks that large")}
     if not flat:
         return {"network.name": name, "network.blocks": (6, "9 are for wider patches"), **_filters(32)}
     blocks = (

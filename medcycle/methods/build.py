@@ -11,6 +11,8 @@ from medcycle.methods.base import Method
 from medcycle.methods.cyclegan import CycleGan, Weights
 from medcycle.methods.randomized import Randomized
 from medcycle.networks.init import initialise
+from medcycle.networks.layers import Layers
+from medcycle.networks.library import LibraryGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.unet import UnetGenerator
@@ -57,10 +59,27 @@ def _randomized(config: Config) -> Method:
 
 
 def _generator(config: NetworkConfig, slices: int) -> nn.Module:
+    again, ends = config.checkpointing, (slices, slices)
+    if config.name == "resnet":
+        layers = Layers(config.spatial_dims, config.norm, padding=config.padding)
+        return ResnetGenerator(layers, config.filters, config.blocks, config.upsampling, *ends, checkpointing=again)
+    layers = Layers(config.spatial_dims, config.norm, affine=True, padding=config.padding, activation=_leaky)
     if config.name == "unet":
-        return UnetGenerator(config.spatial_dims, config.filters, config.levels, config.shuffle, slices, slices)
-    return ResnetGenerator(config.spatial_dims, config.filters, config.blocks, config.upsampling, slices, slices)
+        return UnetGenerator(layers, config.filters, config.levels, config.shuffle, *ends, checkpointing=again)
+    return LibraryGenerator(config.name, layers, config.filters, config.levels, *ends, checkpointing=again)
+
+
+def _leaky() -> nn.Module:
+    return nn.LeakyReLU(0.1)
 
 
 def _discriminator(config: NetworkConfig, slices: int) -> PatchGan:
-    return PatchGan(config.spatial_dims, config.discriminator_filters, config.discriminator_layers, slices)
+    return PatchGan(
+        config.spatial_dims,
+        config.discriminator_filters,
+        config.discriminator_layers,
+        slices,
+        norm=config.norm,
+        spectral=config.spectral_norm,
+        scales=config.discriminator_scales,
+    )

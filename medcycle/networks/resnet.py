@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Literal, cast
 
 from monai.networks.blocks import Convolution, UpSample
-from monai.networks.layers.factories import Conv, Norm
 from torch import Tensor, nn
 
-__all__ = ["DOWNSAMPLING", "ResnetGenerator"]
+from medcycle.networks.layers import Layers, kept_or_computed_again
+
+__all__ = ["DOWNSAMPLING", "ResidualBlock", "ResnetGenerator"]
 
 DOWNSAMPLING = 4
 """Sizes of a generator's input are multiples of this."""
@@ -17,11 +18,11 @@ DOWNSAMPLING = 4
 class ResidualBlock(nn.Module):
     """Two 3-wide convolutions, added to their input."""
 
-    def __init__(self, spatial_dims: int, channels: int) -> None:
+    def __init__(self, layers: Layers, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            _convolution(spatial_dims, channels, channels),
-            _convolution(spatial_dims, channels, channels, activation=None),
+            layers.convolution(channels, channels),
+            layers.convolution(channels, channels, activate=False),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -33,37 +34,41 @@ class ResnetGenerator(nn.Module):
     """The generator of Johnson et al. 2016 as used by CycleGAN (Zhu et al. 2017, appendix 7.2).
 
     A 7-wide convolution, two strided ones, residual blocks at a quarter of the resolution, two upsamplings, a 7-wide
-    convolution and tanh. Instance normalisation, borders mirrored so that no dark frame is learned.
+    convolution and tanh. Borders are mirrored by default, so that no dark frame is learned.
 
     Args:
-        spatial_dims: 2 or 3.
+        layers: makes its layers.
         filters: channels of the first layer.
         blocks: number of residual blocks.
         upsampling: "transposed" convolution, or "resize" (nearest neighbour, then convolution: no
             checkerboards; Odena et al. 2016).
         in_channels: channels of the input.
         out_channels: channels of the output.
+        checkpointing: compute the residual blocks again for the gradient, which saves memory.
     """
 
     def __init__(
         self,
-        spatial_dims: int,
+        layers: Layers,
         filters: int = 64,
         blocks: int = 9,
         upsampling: Literal["transposed", "resize"] = "resize",
         in_channels: int = 1,
         out_channels: int = 1,
+        *,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
+        self.checkpointing = checkpointing
         narrow, middle, wide = filters, 2 * filters, 4 * filters
         self.layers = nn.Sequential(
-            _convolution(spatial_dims, in_channels, narrow, kernel_size=7),
-            _convolution(spatial_dims, narrow, middle, strides=2),
-            _convolution(spatial_dims, middle, wide, strides=2),
-            *(ResidualBlock(spatial_dims, wide) for _ in range(blocks)),
-            _upsampling(spatial_dims, wide, middle, upsampling),
-            _upsampling(spatial_dims, middle, narrow, upsampling),
-            _convolution(spatial_dims, narrow, out_channels, kernel_size=7, normalise=False, activation=nn.Tanh),
+            layers.convolution(in_channels, narrow, 7),
+            layers.convolution(narrow, middle, strides=2),
+            layers.convolution(middle, wide, strides=2),
+            *(ResidualBlock(layers, wide) for _ in range(blocks)),
+            _upsampling(layers, wide, middle, upsampling),
+            _upsampling(layers, middle, narrow, upsampling),
+            nn.Sequential(layers.plain(narrow, out_channels, 7), nn.Tanh()),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,45 +80,25 @@ class ResnetGenerator(nn.Module):
         Returns:
             Shape (batch, out_channels, *sizes), values in [−1, 1].
         """
-        return cast(Tensor, self.layers(x))
+        for part in self.layers:
+            x = kept_or_computed_again(part, x, again=self.checkpointing and isinstance(part, ResidualBlock))
+        return x
 
 
-def _convolution(
-    spatial_dims: int,
-    in_channels: int,
-    out_channels: int,
-    *,
-    kernel_size: int = 3,
-    strides: int = 1,
-    normalise: bool = True,
-    activation: type[nn.Module] | None = nn.ReLU,
-) -> nn.Sequential:
-    # MONAI's Convolution block pads with zeros only, from which generators learn a dark frame
-    convolution = Conv[Conv.CONV, spatial_dims](
-        in_channels, out_channels, kernel_size, strides, padding=kernel_size // 2, padding_mode="reflect"
-    )
-    return nn.Sequential(
-        convolution,
-        *([Norm[Norm.INSTANCE, spatial_dims](out_channels)] if normalise else []),
-        *([activation()] if activation else []),
-    )
-
-
-def _upsampling(spatial_dims: int, in_channels: int, out_channels: int, kind: str) -> nn.Module:
+def _upsampling(layers: Layers, in_channels: int, out_channels: int, kind: str) -> nn.Module:
     if kind == "transposed":
-        return cast(
-            nn.Module,
-            Convolution(spatial_dims, in_channels, out_channels, strides=2, is_transposed=True, act="RELU"),
+        # its own block, for the output padding
+        block = Convolution(
+            layers.spatial_dims, in_channels, out_channels, strides=2, is_transposed=True, conv_only=True
         )
-    return nn.Sequential(
-        UpSample(
-            spatial_dims,
-            in_channels,
-            in_channels,
-            scale_factor=2,
-            mode="nontrainable",
-            interp_mode="nearest",
-            align_corners=None,
-        ),
-        _convolution(spatial_dims, in_channels, out_channels),
+        return nn.Sequential(block, *layers.normalisation(out_channels), layers.activation())
+    upsampled = UpSample(
+        layers.spatial_dims,
+        in_channels,
+        in_channels,
+        scale_factor=2,
+        mode="nontrainable",
+        interp_mode="nearest",
+        align_corners=None,
     )
+    return nn.Sequential(upsampled, layers.convolution(in_channels, out_channels))

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from medcycle.config import load_config
+from medcycle.errors import ConfigError
+from medcycle.methods.build import build_method
 from medcycle.networks.init import initialise
+from medcycle.networks.layers import Layers
+from medcycle.networks.library import LibraryGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.unet import UnetGenerator
@@ -13,7 +18,7 @@ from medcycle.networks.unet import UnetGenerator
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 def test_generators_keep_size_and_range(spatial_dims: int, upsampling: str) -> None:
-    net = ResnetGenerator(spatial_dims, filters=4, blocks=2, upsampling=upsampling)
+    net = ResnetGenerator(Layers(spatial_dims), filters=4, blocks=2, upsampling=upsampling)
     sizes = (32, 40, 36)[:spatial_dims]
     output = net(torch.randn(2, 1, *sizes))
     assert output.shape == (2, 1, *sizes)
@@ -23,19 +28,19 @@ def test_generators_keep_size_and_range(spatial_dims: int, upsampling: str) -> N
 @pytest.mark.parametrize("sizes", [(32, 40), (50, 33), (32, 40, 36), (17, 20, 9)])
 @pytest.mark.parametrize("shuffle", [1, 2])
 def test_u_nets_keep_every_size_and_the_range(sizes: tuple[int, ...], shuffle: int) -> None:
-    net = UnetGenerator(len(sizes), filters=4, levels=3, shuffle=shuffle, in_channels=3, out_channels=2)
+    net = UnetGenerator(Layers(len(sizes)), filters=4, levels=3, shuffle=shuffle, in_channels=3, out_channels=2)
     output = net(torch.randn(2, 3, *sizes))
     assert output.shape == (2, 2, *sizes)
     assert output.abs().max() <= 1
 
 
 def test_a_u_net_takes_images_smaller_than_its_reduction() -> None:
-    assert UnetGenerator(2, filters=4, levels=6)(torch.randn(1, 1, 40, 8)).shape == (1, 1, 40, 8)
+    assert UnetGenerator(Layers(2), filters=4, levels=6)(torch.randn(1, 1, 40, 8)).shape == (1, 1, 40, 8)
 
 
 def test_a_u_net_sees_the_whole_image_and_keeps_edges() -> None:
     torch.manual_seed(0)
-    net = UnetGenerator(2, filters=4, levels=5).eval()
+    net = UnetGenerator(Layers(2, activation=lambda: nn.LeakyReLU(0.1)), filters=4, levels=5).eval()
     for module in net.modules():
         if isinstance(module, nn.InstanceNorm2d):
             module.forward = lambda x: x  # a mean over the image would make everything depend on everything
@@ -50,18 +55,119 @@ def test_a_u_net_sees_the_whole_image_and_keeps_edges() -> None:
 @pytest.mark.parametrize("blocks", [6, 9])
 def test_the_papers_generator(blocks: int) -> None:
     """Weights as counted by hand from the paper's appendix 7.2: c7s1-64, d128, d256, R256, u128, u64, c7s1-1."""
-    net = ResnetGenerator(2, 64, blocks, "transposed")
+    net = ResnetGenerator(Layers(2), 64, blocks, "transposed")
     expected = 49 * 64 + 9 * 64 * 128 + 9 * 128 * 256 + blocks * 2 * 9 * 256**2 + 9 * 256 * 128 + 9 * 128 * 64 + 49 * 64
     assert sum(p.numel() for p in net.parameters() if p.ndim == 4) == expected
 
 
 @pytest.mark.parametrize("upsampling", ["transposed", "resize"])
 def test_a_batch_is_translated_as_its_images_are(upsampling: str) -> None:
-    net = ResnetGenerator(2, 4, 2, upsampling).eval()
+    net = ResnetGenerator(Layers(2), 4, 2, upsampling).eval()
     images = torch.randn(3, 1, 32, 32)
     torch.testing.assert_close(net(images), torch.cat([net(image[None]) for image in images]), atol=1e-5, rtol=1e-4)
-    unet = UnetGenerator(2, 4, 3).eval()
+    unet = UnetGenerator(Layers(2), 4, 3).eval()
     torch.testing.assert_close(unet(images), torch.cat([unet(image[None]) for image in images]), atol=1e-5, rtol=1e-4)
+
+
+NAMES = ["attention-unet", "dynunet", "swin-unetr"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sizes", [(48, 40), (32, 40, 33)])
+def test_generators_of_the_library_keep_size_and_range(name: str, sizes: tuple[int, ...]) -> None:
+    net = LibraryGenerator(name, Layers(len(sizes), affine=True), 12, 3, in_channels=3, out_channels=2)
+    output = net(torch.randn(1, 3, *sizes))
+    assert output.shape == (1, 2, *sizes)
+    assert output.abs().max() <= 1
+    output.mean().backward()
+    assert all(weight.grad is not None for weight in net.parameters())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_generators_of_the_library_keep_images_apart(name: str) -> None:
+    net = LibraryGenerator(name, Layers(2), 12, 3).train()
+    images = torch.randn(2, 1, 64, 64)
+    torch.testing.assert_close(net(images), torch.cat([net(image[None]) for image in images]), atol=1e-5, rtol=1e-3)
+
+
+def generators(norm: str, padding: str = "reflect", **settings: bool) -> list[nn.Module]:
+    layers = Layers(2, norm, padding=padding)
+    unet = UnetGenerator(layers, filters=8, levels=3, **settings)
+    return [unet, ResnetGenerator(layers, filters=8, blocks=1, **settings)]
+
+
+@pytest.mark.parametrize(("norm", "kind"), [("instance", nn.InstanceNorm2d), ("group", nn.GroupNorm), ("none", None)])
+def test_layers_are_normalised_as_asked(norm: str, kind: type | None) -> None:
+    library = [LibraryGenerator(name, Layers(2, norm), 12, 3) for name in NAMES[:2]]
+    judge = PatchGan(2, 8, layers=2, norm=norm)
+    for net in (*generators(norm), *library, judge):
+        found = {type(module) for module in net.modules() if "Norm" in type(module).__name__}
+        assert found == ({kind} if kind else set())
+    group = next(module for module in generators("group")[0].modules() if isinstance(module, nn.GroupNorm))
+    assert group.num_groups == 8
+
+
+@pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])
+def test_beyond_the_borders_lies_what_is_asked(padding: str) -> None:
+    for net in generators("none", padding):
+        modes = {module.padding_mode for module in net.modules() if isinstance(module, nn.Conv2d)}
+        assert modes == {padding}
+
+
+def test_computing_again_changes_no_gradient() -> None:
+    image = torch.randn(1, 1, 32, 32)
+    for plain, again in zip(generators("instance"), generators("instance", checkpointing=True), strict=True):
+        again.load_state_dict(plain.state_dict())
+        for net in (plain, again):
+            net(image).square().mean().backward()
+        for one, other in zip(plain.parameters(), again.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_every_scale_is_judged() -> None:
+    judge = PatchGan(2, 4, layers=1, scales=3)
+    assert [tuple(logits.shape[2:]) for logits in judge(torch.randn(2, 1, 64, 64))] == [(30, 30), (14, 14), (6, 6)]
+
+
+def test_with_no_strided_layer_single_pixels_are_judged() -> None:
+    judge = PatchGan(2, 4, layers=0, norm="none")
+    image = torch.randn(1, 1, 8, 8)
+    (before,) = judge(image)
+    image[0, 0, 3, 4] += 1
+    (after,) = judge(image)
+    assert (before != after).nonzero().tolist() == [[0, 0, 3, 4]]
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_spectral_normalisation_holds_the_largest_singular_value(layers: int) -> None:
+    torch.manual_seed(0)
+    judge = PatchGan(2, 8, layers=layers, norm="none", spectral=True)
+    initialise(judge)
+    for _ in range(30):
+        judge(torch.randn(1, 1, 32, 32))
+    weights = [module.weight for module in judge.modules() if isinstance(module, nn.Conv2d)]
+    assert len(weights) == {0: 3, 2: 4}[layers]
+    for weight in weights:
+        assert torch.linalg.matrix_norm(weight.flatten(1), ord=2).item() == pytest.approx(1, abs=0.1)
+    originals = [module.original for module in judge.modules() if hasattr(module, "original")]
+    assert all(original.std().item() == pytest.approx(0.02, rel=0.5) for original in originals)
+
+
+@pytest.mark.parametrize("name", ["resnet", "unet", *NAMES])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_configurations_give_every_network(name: str, dims: int) -> None:
+    sizes = [f"network.name={name}", f"network.spatial_dims={dims}", f"data.patch_size={[32] * dims}"]
+    small = ["network.filters=12", "network.blocks=1", "network.levels=3", "network.discriminator_filters=4"]
+    rest = ["network.spectral_norm=true", "network.discriminator_scales=2", "network.discriminator_layers=1"]
+    method = build_method(load_config("demo", [*sizes, *small, *rest, "network.norm=group"]))
+    images = torch.randn(1, 1, *[32] * dims)
+    assert method.translate(images).shape == images.shape
+    assert len(method.discriminators["source"](images)) == 2
+
+
+def test_widths_that_a_transformer_cant_have_are_refused() -> None:
+    with pytest.raises(ConfigError, match="multiple of 12"):
+        load_config("demo", ["network.name=swin-unetr", "network.filters=32"])
 
 
 def test_a_judgement_sees_seventy_pixels() -> None:
@@ -86,7 +192,7 @@ def test_judgements_are_unbounded_maps(spatial_dims: int) -> None:
 
 def test_initial_weights() -> None:
     torch.manual_seed(0)
-    net = ResnetGenerator(2, 16, 2)
+    net = ResnetGenerator(Layers(2), 16, 2)
     initialise(net)
     weights = torch.cat([p.flatten() for p in net.parameters() if p.ndim == 4])
     assert weights.std().item() == pytest.approx(0.02, rel=0.02)

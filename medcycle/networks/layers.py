@@ -1,0 +1,101 @@
+"""Layers that generators are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import torch
+from monai.networks.layers.factories import Conv, Norm
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+__all__ = ["Layers", "Normalisation", "Padding", "cut_to", "kept_or_computed_again", "to_multiple"]
+
+Normalisation = Literal["instance", "group", "none"]
+Padding = Literal["reflect", "replicate", "zeros"]
+
+GROUPS = 32
+"""of channels in group normalisation, as in its paper (Wu and He 2018), or as many as divide the channels."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Makes the layers of one network.
+
+    Args:
+        spatial_dims: 2 or 3.
+        norm: how a layer's output is normalised: each image and channel, each image and group of channels, or not.
+        affine: whether instance normalisation learns a scale and an offset; group normalisation always does.
+        padding: what lies beyond the borders.
+        activation: makes the activation after it.
+    """
+
+    spatial_dims: int
+    norm: Normalisation = "instance"
+    affine: bool = False
+    padding: Padding = "reflect"
+    activation: Callable[[], nn.Module] = field(default=nn.ReLU)
+
+    def plain(self, in_channels: int, out_channels: int, kernel_size: int = 3, strides: int = 1) -> nn.Module:
+        """A convolution that keeps sizes, or divides them by the stride."""
+        # MONAI's Convolution block pads with zeros only, from which generators learn a dark frame
+        return cast(
+            nn.Module,
+            Conv[Conv.CONV, self.spatial_dims](
+                in_channels, out_channels, kernel_size, strides, padding=kernel_size // 2, padding_mode=self.padding
+            ),
+        )
+
+    def convolution(
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, strides: int = 1, *, activate: bool = True
+    ) -> nn.Sequential:
+        """A convolution, normalised and activated."""
+        return nn.Sequential(
+            self.plain(in_channels, out_channels, kernel_size, strides),
+            *self.normalisation(out_channels),
+            *([self.activation()] if activate else []),
+        )
+
+    def normalisation(self, channels: int) -> list[nn.Module]:
+        """The layer, or none."""
+        if self.norm == "none":
+            return []
+        if self.norm == "group":
+            return [Norm[Norm.GROUP, self.spatial_dims](math.gcd(GROUPS, channels), channels)]
+        return [Norm[Norm.INSTANCE, self.spatial_dims](channels, affine=self.affine)]
+
+
+def to_multiple(x: Tensor, multiple: int, least: int = 1) -> Tensor:
+    """Images whose sizes are multiples of a number, the border's values repeated beyond their ends.
+
+    Args:
+        x: shape (batch, channels, *sizes).
+        multiple: the number.
+        least: how many times it at least.
+    """
+    sizes = x.shape[2:]
+    wanted = [max(least, -(-size // multiple)) * multiple for size in sizes]
+    beyond = [part for size, more in zip(sizes[::-1], wanted[::-1], strict=True) for part in (0, more - size)]
+    return functional.pad(x, beyond, mode="replicate") if any(beyond) else x
+
+
+def cut_to(x: Tensor, sizes: Sequence[int]) -> Tensor:
+    """The first part of images, of these sizes."""
+    for axis, size in enumerate(sizes, start=2):
+        x = x.narrow(axis, 0, size)
+    return x
+
+
+def kept_or_computed_again(part: nn.Module, x: Tensor, *, again: bool) -> Tensor:
+    """A part's output, whose inner values are kept for the gradient, or with `again` computed again when it is due.
+
+    That takes a third more time, and only the memory of one part at a time (Chen et al. 2016, "Training deep nets with
+    sublinear memory cost").
+    """
+    if again and torch.is_grad_enabled():
+        return cast(Tensor, cast(Any, checkpoint)(part, x, use_reentrant=False))
+    return cast(Tensor, part(x))
