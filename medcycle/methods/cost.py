@@ -30,8 +30,8 @@ def step_memory(config: Config, *, half_precision: bool = True) -> int:
         config: networks, method, patch and batch size.
         half_precision: whether activations are of 16 bits, as with bf16 or fp16 autocast.
     """
+    method = build_method(config).to("meta")  # some of MONAI's networks can't be made there
     with torch.device("meta"):
-        method = build_method(config)
         shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
         images = [torch.empty(shape) for _ in range(5)]
         batch = Batch(images[0], images[1], Pair(*images[2:]))
