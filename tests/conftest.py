@@ -40,6 +40,14 @@ def store(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Two patients with MR and CT on one grid, prepared at 4 mm; read-only by agreement."""
+    folder, config = tmp_path_factory.mktemp("paired"), DataConfig(spacing=(4.0, 4.0, None), patch_size=(64, 64))
+    write_cohort(folder, patients=0, paired_cases=2, spacing=(4.0, 4.0, 5.0))
+    return prepare_cohort(find_cohort(folder / "test" / "mr", folder / "test" / "ct"), folder / "store", config)
+
+
+@pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained method of the smallest size, as a checkpoint."""
     path = tmp_path_factory.mktemp("checkpoint") / "model.pt"

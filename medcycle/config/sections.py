@@ -184,20 +184,21 @@ class NetworkConfig(Section):
 class MethodConfig(Section):
     """The method and the weights of its losses."""
 
-    name: Literal["cyclegan", "randomized"] = Field(
+    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid"] = Field(
         "cyclegan",
-        description="cyclegan: both directions, from MR and CT; randomized: MR to CT, from CT alone",
+        description="cyclegan: both directions, from MR and CT; randomized: MR to CT, from CT alone; pix2pix: MR to "
+        "CT, from registered pairs; hybrid: both directions, from MR and CT of which some are registered pairs",
     )
-    cycle_weight: Weight = Field(10.0, description="cyclegan: weight of the cycle loss")
+    cycle_weight: Weight = Field(10.0, description="cyclegan, hybrid: weight of the cycle loss")
     cycle_ssim_share: Share = Field(
-        0.0, description="cyclegan: part of that weight for one minus the structural similarity, instead of L1"
+        0.0, description="cyclegan, hybrid: part of that weight for one minus the structural similarity, instead of L1"
     )
-    identity_weight: Weight = Field(5.0, description="cyclegan: weight of the identity loss")
+    identity_weight: Weight = Field(5.0, description="cyclegan, hybrid: weight of the identity loss")
     identity_until: Share = Field(
-        0.0, description="cyclegan: part of the run in which that weight falls to nothing; 0 to keep it"
+        0.0, description="cyclegan, hybrid: part of the run in which that weight falls to nothing; 0 to keep it"
     )
     adversarial_weight: Weight | None = Field(
-        None, description="weight of the adversarial losses; null for 1 in cyclegan and none in randomized"
+        None, description="weight of the adversarial losses; null for none in randomized and 1 elsewhere"
     )
     adversarial_loss: Literal["least-squares", "vanilla", "hinge", "wgan-gp"] = Field(
         "least-squares", description="how judgements become losses; vanilla is the cross-entropy"
@@ -205,32 +206,39 @@ class MethodConfig(Section):
     gradient_penalty: Weight = Field(10.0, description="wgan-gp: weight of the penalty on the discriminators' slopes")
     adversaries: Literal["auto", "both", "mr"] = Field(
         "auto",
-        description="cyclegan: which synthetic images are judged; mr: those alone, while synthetic CT is learned from "
-        "pairs and from synthetic MR; auto: mr where pairs anchor synthetic CT (anchor_weight), else both",
+        description="cyclegan, hybrid: which synthetic images are judged; mr: those alone, while synthetic CT is "
+        "learned from pairs and from synthetic MR; auto: mr where pairs anchor synthetic CT (anchor_weight), else both",
     )
     anchor_weight: Weight = Field(
         0.0,
-        description="cyclegan: weight of the L1 loss on MR-like images made from the CT by random contrast; 0 for none",
+        description="cyclegan, hybrid: weight of the L1 loss on MR-like images made from the CT by random contrast; "
+        "0 for none",
     )
     l1_weight: Weight = Field(
-        10.0, description="weight of the L1 loss on MR-like images in a warm start, and in randomized"
+        10.0,
+        description="weight of the L1 loss on MR-like images in a warm start and in randomized, and of that on "
+        "registered pairs in pix2pix, where 100 is usual",
     )
-    gradient_weight: Weight = Field(0.0, description="randomized: weight of the loss on slopes; 0 for none")
+    registered_weight: Weight = Field(
+        10.0, description="hybrid: weight of the L1 losses on registered pairs, of both directions"
+    )
+    registered_share: Share = Field(0.5, description="hybrid: part of the steps that have a registered pair as well")
+    gradient_weight: Weight = Field(0.0, description="randomized, pix2pix: weight of the loss on slopes; 0 for none")
     mind_weight: Weight = Field(
         0.0,
-        description="cyclegan: weight of the difference of MIND descriptors between a synthetic image and its input; "
-        "of CT to MR alone where synthetic CT has no adversary",
+        description="cyclegan, hybrid: weight of the difference of MIND descriptors between a synthetic image and its "
+        "input; of CT to MR alone where synthetic CT has no adversary",
     )
     gradient_consistency_weight: Weight = Field(
-        0.0, description="cyclegan: weight of one minus the correlation of their slopes, in the same way"
+        0.0, description="cyclegan, hybrid: weight of one minus the correlation of their slopes, in the same way"
     )
     mutual_information_weight: Weight = Field(
-        0.0, description="cyclegan: weight of minus their mutual information, in the same way"
+        0.0, description="cyclegan, hybrid: weight of minus their mutual information, in the same way"
     )
 
     @model_validator(mode="after")
     def _all_is_learned(self) -> Self:
-        if self.name == "cyclegan" and self.adversaries == "mr" and not self.anchor_weight:
+        if self.name in {"cyclegan", "hybrid"} and self.adversaries == "mr" and not self.anchor_weight:
             raise ValueError(
                 "method.adversaries mr leaves synthetic CT nothing to learn from; set method.anchor_weight above 0, or "
                 "take both"
@@ -241,6 +249,17 @@ class MethodConfig(Section):
     def needs_mr(self) -> bool:
         """Whether there is nothing to learn without MR."""
         return self.name != "randomized"
+
+    @property
+    def needs_registered(self) -> bool:
+        """Whether registered MR and CT of the same patients are learned from."""
+        return self.name in ("pix2pix", "hybrid")
+
+    @property
+    def adversarial(self) -> float:
+        """The weight of the adversarial losses."""
+        usual = 0.0 if self.name == "randomized" else 1.0
+        return usual if self.adversarial_weight is None else self.adversarial_weight
 
     @property
     def needs_pairs(self) -> bool:

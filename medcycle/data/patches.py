@@ -19,7 +19,7 @@ from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
 from medcycle.volume import Array
 
-__all__ = ["Thickness", "UnpairedPatches", "neighbours", "preview_patches"]
+__all__ = ["Cutter", "Thickness", "UnpairedPatches", "neighbours", "preview_patches", "usable"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -74,14 +74,12 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
     ) -> None:
         self.length = length
         self.seed = seed
-        self.sizes = config.patch_size
         self.slices = config.slices
-        self.flip = config.flip and config.plane != "sagittal"  # whose slices have no left and right
         self.thick = thick
-        self.source = _usable(store.mr, config) if store.mr else []
-        self.target = _usable(store.ct, config)
+        self.source = usable(store.mr, config) if store.mr else []
+        self.target = usable(store.ct, config)
         self.focus = [_chances(case, positions, config.focus) for case, positions in self.target]
-        self.affine = _affine(config)
+        self.cutter = Cutter(config)
 
     def __len__(self) -> int:
         return self.length
@@ -113,25 +111,52 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
             position = positions[int(random.integers(len(positions)))]
         else:
             position = positions[int(np.searchsorted(focus[number], random.random(), side="right"))]
-        corner = [
-            int(random.integers(length - size + 1)) if length > size else (length - size) // 2
-            for length, size in zip(case.image.shape, self.sizes, strict=False)
-        ]
-        flip = self.flip and random.random() < 0.5
         beside = neighbours(position, self.slices, case.image.shape[2])
         if thick:
             beside = thick.draw(position, case, random)
-        # only the patch is read from the disk, and turned into floats
-        patch, inside = (
-            _cut(array, beside, corner, self.sizes, outside, flip)
-            for array, outside in ((case.image, -1.0), (case.body, False))
-        )
-        if not self.affine:
-            return torch.from_numpy(patch), torch.from_numpy(inside) > 0
-        self.affine.set_random_state(seed=int(random.integers(2**31)))
-        both = torch.from_numpy(np.concatenate([patch, 2 * inside - 1]))  # −1 is what lies outside
-        moved = _plain(self.affine(both)).clamp(-1, 1)
-        return moved[: len(patch)].contiguous(), moved[len(patch) :] > 0
+        image, body = self.cutter([case.image, case.body], beside, random)
+        return image, body > 0
+
+
+class Cutter:
+    """Cuts a random patch out of arrays of one grid: the same place, mirrored, turned and sized alike.
+
+    Args:
+        config: patch size and augmentation.
+    """
+
+    def __init__(self, config: DataConfig) -> None:
+        self.sizes = config.patch_size
+        self.flip = config.flip and config.plane != "sagittal"  # whose slices have no left and right
+        self.affine = _affine(config)
+
+    def __call__(self, arrays: Sequence[Array], beside: Sequence[int], random: np.random.Generator) -> list[Tensor]:
+        """The patches, each of shape (slices, *patch_size), float32.
+
+        Only the patch is read from the disk, and turned into floats.
+
+        Args:
+            arrays: images in [−1, 1], or masks, which become −1 and 1; all of one shape. Beyond them lies −1.
+            beside: the numbers of the slices, if the patch has two sizes.
+            random: decides on place, mirroring and the rest.
+        """
+        corner = [
+            int(random.integers(length - size + 1)) if length > size else (length - size) // 2
+            for length, size in zip(arrays[0].shape, self.sizes, strict=False)
+        ]
+        flip = self.flip and random.random() < 0.5
+        cut = np.concatenate([_as_image(array, beside, corner, self.sizes, flip) for array in arrays])
+        patches = torch.from_numpy(cut)
+        if self.affine:
+            self.affine.set_random_state(seed=int(random.integers(2**31)))
+            patches = _plain(self.affine(patches)).clamp(-1, 1)
+        return [part.contiguous() for part in patches.chunk(len(arrays))]
+
+
+def _as_image(array: Array, beside: Sequence[int], corner: Sequence[int], sizes: Sequence[int], flip: bool) -> Floats:
+    if array.dtype != bool:
+        return _cut(array, beside, corner, sizes, -1.0, flip)
+    return 2 * _cut(array, beside, corner, sizes, 0.0, flip) - 1
 
 
 def preview_patches(
@@ -142,7 +167,7 @@ def preview_patches(
     Returns:
         `target`, `body` and, if there are MR, `source`; each of shape (patches, slices, *patch_size).
     """
-    ct, mr = _usable(store.ct, config), _usable(store.mr, config) if store.mr else []
+    ct, mr = usable(store.ct, config), usable(store.mr, config) if store.mr else []
     count = min(count, len(ct), len(mr) or len(ct))
     slices = SUB_SLICES if thick else config.slices
     parts: dict[str, list[Floats]] = {"target": [], "body": []}
@@ -202,18 +227,19 @@ def _plain(patch: Any) -> Tensor:
     return cast(Tensor, convert_to_tensor(patch, track_meta=False))
 
 
-def _usable(cases: Sequence[StoredCase], config: DataConfig) -> list[tuple[StoredCase, list[int]]]:
-    usable = []
+def usable(cases: Sequence[StoredCase], config: DataConfig) -> list[tuple[StoredCase, list[int]]]:
+    """The cases and the numbers of their slices that show enough of a body. Raises `DataError` if there are none."""
+    found = []
     for case in cases:
         slices = [n for n, part in enumerate(case.record.body_fraction) if part > config.min_body_fraction]
         if slices:
-            usable.append((case, slices))
-    if not usable:
+            found.append((case, slices))
+    if not found:
         raise DataError(
             f"no slice has more than {config.min_body_fraction:.0%} of its area in the body; "
             "lower data.min_body_fraction, or check the volumes"
         )
-    return usable
+    return found
 
 
 def _chances(case: StoredCase, positions: Sequence[int], focus: float) -> Floats:

@@ -35,20 +35,28 @@ class Batch(NamedTuple):
     Args:
         source: shape (batch, channels, *sizes), values in [−1, 1].
         target: the same of the other domain.
-        pair: images that belong together; None if the method does not use them.
+        pair: a target and what is made of it; None if the method does not use them.
+        registered: images of the same patient that lie on each other; None if the method does not use them.
         progress: how much of the run is done, 0 to 1, for weights that change in its course.
     """
 
     source: Tensor
     target: Tensor
     pair: Pair | None = None
+    registered: Pair | None = None
     progress: float = 0.0
 
     def known(self) -> Pair:
-        """The pair. Raises `ValueError` if there is none."""
+        """The pair made of a target. Raises `ValueError` if there is none."""
         if self.pair is None:
             raise ValueError("the method learns from a pair; the batch has none")
         return self.pair
+
+    def together(self) -> Pair:
+        """The registered pair. Raises `ValueError` if there is none."""
+        if self.registered is None:
+            raise ValueError("the method learns from a registered pair; the batch has none")
+        return self.registered
 
 
 class Method(nn.Module, ABC):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from medcycle.config import Config, NetworkConfig
+from medcycle.config import Config, MethodConfig, NetworkConfig
 from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Method
 from medcycle.methods.cyclegan import CycleGan, Weights
-from medcycle.methods.randomized import Randomized
+from medcycle.methods.supervised import Supervised
 from medcycle.networks.init import initialise
 from medcycle.networks.layers import Layers
 from medcycle.networks.library import LibraryGenerator
@@ -22,7 +22,8 @@ __all__ = ["build_method"]
 
 def build_method(config: Config) -> Method:
     """The method with fresh weights, drawn from torch's global random generator."""
-    method = _randomized(config) if config.method.name == "randomized" else _cyclegan(config)
+    kinds = {"randomized": _supervised, "pix2pix": _supervised, "cyclegan": _cyclegan, "hybrid": _cyclegan}
+    method = kinds[config.method.name](config)
     initialise(method)
     return method
 
@@ -35,6 +36,7 @@ def _cyclegan(config: Config) -> Method:
         identity_until=given.identity_until,
         cycle_ssim=given.cycle_ssim_share,
         anchor=given.anchor_weight,
+        registered=given.registered_weight if given.needs_registered else 0.0,
         warm_start=given.l1_weight,
         structure=StructureWeights(
             given.mind_weight, given.gradient_consistency_weight, given.mutual_information_weight
@@ -42,20 +44,24 @@ def _cyclegan(config: Config) -> Method:
     )
     to_target, to_source = _generator(network, slices), _generator(network, slices)
     judge_target = _discriminator(network, slices) if given.judges_ct else None
-    weight = 1.0 if given.adversarial_weight is None else given.adversarial_weight
-    adversary = Adversary(given.adversarial_loss, weight, given.gradient_penalty)
-    return CycleGan(to_target, to_source, judge_target, _discriminator(network, slices), weights, adversary)
+    return CycleGan(to_target, to_source, judge_target, _discriminator(network, slices), weights, _adversary(given))
 
 
-def _randomized(config: Config) -> Method:
-    weight = config.method.adversarial_weight or 0.0
-    return Randomized(
-        _generator(config.network, config.data.slices),
-        _discriminator(config.network, config.data.slices) if weight else None,
-        l1_weight=config.method.l1_weight,
-        gradient_weight=config.method.gradient_weight,
-        adversary=Adversary(config.method.adversarial_loss, weight, config.method.gradient_penalty),
+def _supervised(config: Config) -> Method:
+    given, slices = config.method, config.data.slices
+    channels = 2 * slices if given.needs_registered else slices
+    return Supervised(
+        _generator(config.network, slices),
+        _discriminator(config.network, channels) if given.adversarial else None,
+        l1_weight=given.l1_weight,
+        gradient_weight=given.gradient_weight,
+        adversary=_adversary(given),
+        registered=given.needs_registered,
     )
+
+
+def _adversary(given: MethodConfig) -> Adversary:
+    return Adversary(given.adversarial_loss, given.adversarial, given.gradient_penalty)
 
 
 def _generator(config: NetworkConfig, slices: int) -> nn.Module:
@@ -73,12 +79,12 @@ def _leaky() -> nn.Module:
     return nn.LeakyReLU(0.1)
 
 
-def _discriminator(config: NetworkConfig, slices: int) -> PatchGan:
+def _discriminator(config: NetworkConfig, channels: int) -> PatchGan:
     return PatchGan(
         config.spatial_dims,
         config.discriminator_filters,
         config.discriminator_layers,
-        slices,
+        channels,
         norm=config.norm,
         spectral=config.spectral_norm,
         scales=config.discriminator_scales,

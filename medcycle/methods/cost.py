@@ -33,8 +33,8 @@ def step_memory(config: Config, *, half_precision: bool = True) -> int:
     method = build_method(config).to("meta")  # some of MONAI's networks can't be made there
     with torch.device("meta"):
         shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
-        images = [torch.empty(shape) for _ in range(5)]
-        batch = Batch(images[0], images[1], Pair(*images[2:]))
+        images = [torch.empty(shape) for _ in range(8)]
+        batch = Batch(images[0], images[1], Pair(*images[2:5]), Pair(*images[5:]))
     parameters = {id(weight) for weight in method.parameters()}
     kept: dict[int, Tensor] = {}
 

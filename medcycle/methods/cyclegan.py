@@ -25,6 +25,7 @@ class Weights(NamedTuple):
         identity_until: part of the run after which identities count no more, the weight falling evenly; 0 for never.
         cycle_ssim: part of the cycle's weight that structural similarity has.
         anchor: of the L1 loss on the batch's pair, where it has one.
+        registered: of the L1 losses of both generators on the batch's registered pair, where it has one.
         warm_start: of the losses of a warm start.
         structure: of what holds a synthetic image to the structure of what it is made from.
     """
@@ -34,6 +35,7 @@ class Weights(NamedTuple):
     identity_until: float = 0.0
     cycle_ssim: float = 0.0
     anchor: float = 0.0
+    registered: float = 0.0
     warm_start: float = 10.0
     structure: StructureWeights = StructureWeights()
 
@@ -50,6 +52,10 @@ class CycleGan(Method):
     Without a judge of targets only half of it is there, for a generator to the target that pairs supervise: it has no
     adversary and restores no sources, and learns from the anchor and from the other cycle, in which it has to find the
     target again in what the generator to the source makes of it.
+
+    With registered pairs in some of the batches, and a weight for them, it learns from paired and unpaired images
+    together (Jin et al. 2019, "Deep CT to MR synthesis using paired and unpaired data": cycles, and a voxel-wise loss
+    where the truth is known). Its discriminators judge single images, not pairs.
 
     Args:
         to_target: generator from source to target.
@@ -87,6 +93,9 @@ class CycleGan(Method):
             to_target["same_target"], to_source["same_source"] = batch.target, batch.source
         if self.weights.anchor and batch.pair:
             to_target["anchored_target"] = batch.pair.source
+        if self.weights.registered and batch.registered:
+            to_target["registered_target"] = batch.registered.source
+            to_source["registered_source"] = batch.registered.target
         if "target" in self.discriminators:
             to_target["synthetic_target"] = batch.source
         outputs = self._one_pass("source", to_source)
@@ -101,23 +110,31 @@ class CycleGan(Method):
         return dict(zip(inputs, made, strict=True))
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
-        """Adversarial, cycle, identity and structure losses of what was made, and the anchor."""
-        losses = {}
-        for domain, real, other in (("target", batch.target, batch.source), ("source", batch.source, batch.target)):
-            if domain in self.discriminators:
-                judge, made = self.discriminators[domain], outputs[f"synthetic_{domain}"]
-                losses[f"adversarial_{domain}"] = self.adversary.of_generator(judge, made)
-            if f"restored_{domain}" in outputs:
-                restored = outputs[f"restored_{domain}"]
-                losses[f"cycle_{domain}"] = cycle_loss(real, restored, self.weights.cycle, self.weights.cycle_ssim)
-            if f"same_{domain}" in outputs:
-                weight = self.weights.identity_at(batch.progress)
-                losses[f"identity_{domain}"] = identity_loss(real, outputs[f"same_{domain}"], weight)
-            if any(self.weights.structure) and f"synthetic_{domain}" in outputs:
-                made = outputs[f"synthetic_{domain}"]
-                losses[f"structure_{domain}"] = structure_loss(other, made, self.weights.structure)
+        """Adversarial, cycle, identity and structure losses of what was made, and those on pairs."""
+        losses = self._of_one("target", batch.target, batch.source, batch, outputs)
+        losses |= self._of_one("source", batch.source, batch.target, batch, outputs)
         if batch.pair and "anchored_target" in outputs:
-            losses["anchor_target"] = self.weights.anchor * _anchor_loss(batch.pair, outputs["anchored_target"])
+            losses["anchor_target"] = self.weights.anchor * _supervised(batch.pair, outputs["anchored_target"])
+        if batch.registered and "registered_target" in outputs:
+            source, target, weight = batch.registered
+            back = Pair(target, source, weight)
+            for domain, pair in (("target", batch.registered), ("source", back)):
+                error = _supervised(pair, outputs[f"registered_{domain}"])
+                losses[f"registered_{domain}"] = self.weights.registered * error
+        return losses
+
+    def _of_one(self, domain: str, real: Tensor, other: Tensor, batch: Batch, outputs: Outputs) -> Losses:
+        """The losses of a domain whose real images are given, and those of the other that its synthetic ones are of."""
+        losses, weights = {}, self.weights
+        made, restored, same = (outputs.get(f"{name}_{domain}") for name in ("synthetic", "restored", "same"))
+        if made is not None and domain in self.discriminators:
+            losses[f"adversarial_{domain}"] = self.adversary.of_generator(self.discriminators[domain], made)
+        if restored is not None:
+            losses[f"cycle_{domain}"] = cycle_loss(real, restored, weights.cycle, weights.cycle_ssim)
+        if same is not None:
+            losses[f"identity_{domain}"] = identity_loss(real, same, weights.identity_at(batch.progress))
+        if made is not None and any(weights.structure):
+            losses[f"structure_{domain}"] = structure_loss(other, made, weights.structure)
         return losses
 
     def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:
@@ -127,7 +144,7 @@ class CycleGan(Method):
             ValueError: if the batch has no pair.
         """
         pair, weight = batch.known(), self.weights.warm_start
-        losses = {"anchor_target": weight * _anchor_loss(pair, self.translate(pair.source))}
+        losses = {"anchor_target": weight * _supervised(pair, self.translate(pair.source))}
         if reverse:
             # of all images of one anatomy, their mean has the least square error
             error = (self.translate(pair.target, reverse=True).float() - pair.source).square()
@@ -159,5 +176,5 @@ class CycleGan(Method):
         }
 
 
-def _anchor_loss(pair: Pair, anchored: Tensor) -> Tensor:
+def _supervised(pair: Pair, anchored: Tensor) -> Tensor:
     return weighted_l1(anchored.float(), pair.target, pair.weight)

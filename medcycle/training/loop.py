@@ -17,7 +17,6 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Subset
 
 from medcycle.config import Config
-from medcycle.data.patches import UnpairedPatches, preview_patches
 from medcycle.data.split import split_store
 from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, TrainingFailed, UsageError
@@ -28,6 +27,7 @@ from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.progress import ProgressLine
 from medcycle.training.average import WeightAverage
+from medcycle.training.feed import patches_for, preview_for
 from medcycle.training.journal import Journal, draw_preview
 from medcycle.training.pairs import PairMaker
 from medcycle.training.pool import ImagePool
@@ -215,9 +215,7 @@ class _Trainer:
     def _batches(self) -> Iterator[Batch]:
         settings = self.config.training
         total = settings.max_steps * settings.batch_size
-        patches = UnpairedPatches(
-            self.store, self.config.data, length=total, seed=settings.seed, thick=self.pairs.thick
-        )
+        patches = patches_for(self.config, self.store, self.pairs.thick)
         remaining = Subset(patches, range(self.step * settings.batch_size, total))
         loader = DataLoader(
             remaining,
@@ -230,7 +228,7 @@ class _Trainer:
             yield self.pairs.batch(item, self.step, pairs=needed, progress=self._progress())
 
     def _preview_batch(self) -> Batch:
-        items = preview_patches(self.store, self.config.data, self.pairs.thick)
+        items = preview_for(self.config, self.store, self.pairs.thick)
         return self.pairs.batch({name: images.to(self.fabric.device) for name, images in items.items()}, step=0)
 
     def _draw(self, batch: Batch) -> None:

@@ -12,7 +12,7 @@ from medcycle.config import Config
 from medcycle.data.patches import Thickness
 from medcycle.data.randomize import ContrastRandomizer
 from medcycle.intensity import IntensityMap
-from medcycle.methods.base import Batch, Method
+from medcycle.methods.base import Batch, Method, Pair
 
 __all__ = ["PairMaker"]
 
@@ -47,7 +47,7 @@ class PairMaker:
         self.trained = trained
 
     def batch(self, item: Mapping[str, Tensor], step: int, *, pairs: bool = True, progress: float = 0.0) -> Batch:
-        """The images of a step: those of `UnpairedPatches`, on the device.
+        """The images of a step: those of `UnpairedPatches` and perhaps `WithRegistered`, on the device.
 
         The pair depends on the seed, the step and what was measured alone, so that a resumed run sees the same. Without
         `pairs` there is none, whatever the method. `progress` is handed on.
@@ -58,7 +58,13 @@ class PairMaker:
             pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
         target = target[:, target.shape[1] // 2, None] if self.thick else target
         source = item.get("source", pair.source if pair else target)
-        return Batch(source, target, pair, progress)
+        return Batch(source, target, pair, self._registered(item), progress)
+
+    def _registered(self, item: Mapping[str, Tensor]) -> Pair | None:
+        if "registered_source" not in item:
+            return None
+        source, target, body = (item[f"registered_{name}"] for name in ("source", "target", "body"))
+        return Pair(source, target, self.randomizer.weight(target, body))
 
     def measure(self, source: Tensor, method: Method, step: int) -> None:
         """Take up the contrasts of a step's MR, every so often, if the pairs are to follow them."""

@@ -151,6 +151,21 @@ def test_without_an_adversary_of_targets_pairs_and_synthetic_sources_teach_them(
     assert set(method.discriminator_losses(batch, method.fakes(outputs))) == {"discriminator_source"}
 
 
+def test_registered_pairs_supervise_both_directions_where_they_are(batch: Batch) -> None:
+    chosen = ["method.name=hybrid", "method.anchor_weight=0", "method.registered_weight=7"]
+    method = build_method(load_config("demo", [*TINY, *chosen, "method.identity_weight=0", "training.warm_start=0"]))
+    weight = (batch.target > 0).float()
+    paired = batch._replace(registered=Pair(batch.source.flip(-1), batch.target.flip(-2), weight))
+    alone, both = method.generator_losses(batch, method(batch)), method.generator_losses(paired, method(paired))
+    assert set(both) - set(alone) == {"registered_target", "registered_source"}
+    for name in alone:
+        torch.testing.assert_close(both[name], alone[name], atol=1e-4, rtol=1e-3)
+    source, target, _ = paired.registered
+    there, back = method.translate(source), method.translate(target, reverse=True)
+    torch.testing.assert_close(both["registered_target"], 7 * (there - target).abs()[weight > 0].mean())
+    torch.testing.assert_close(both["registered_source"], 7 * (back - source).abs()[weight > 0].mean())
+
+
 @pytest.mark.parametrize(
     ("adversaries", "anchor", "judged"),
     [

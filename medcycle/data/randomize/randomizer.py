@@ -94,7 +94,7 @@ class ContrastRandomizer:
         image = image ** torch.exp(uniform(image, (-config.gamma, config.gamma), generator))
         source = torch.where(body, BOTTOM + (1 - BOTTOM) * image, -1.0)
         target = torch.where(body, self.mapped(hounsfield), -1.0)
-        return Pair(source.to(kind), target.to(kind), self._weight(hounsfield, body).to(kind))
+        return Pair(source.to(kind), target.to(kind), self._counting(hounsfield, body).to(kind))
 
     def measure(self, source: Tensor, seen: Tensor, generator: torch.Generator) -> None:
         """Take up the contrasts of real MR.
@@ -117,7 +117,16 @@ class ContrastRandomizer:
         """HU to CT in [−1, 1], float32."""
         return _curve(hounsfield, *self.ct.corners)
 
-    def _weight(self, hounsfield: Tensor, body: Tensor) -> Tensor:
+    def weight(self, target: Tensor, body: Tensor) -> Tensor:
+        """How much an error in each voxel of a CT counts, not negative.
+
+        Args:
+            target: CT in [−1, 1], any shape.
+            body: booleans of the same shape.
+        """
+        return self._counting(self.ct_numbers(target), body)
+
+    def _counting(self, hounsfield: Tensor, body: Tensor) -> Tensor:
         """How much an error counts: air in the body and bone are few voxels, and the ones that matter most."""
         config = self.config
         bone = torch.where(hounsfield > BONE, config.bone_weight, 1.0)

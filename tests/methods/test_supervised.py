@@ -1,4 +1,4 @@
-"""Translation learned from pairs that are made of targets."""
+"""Translation learned from pairs: made of targets, or registered."""
 
 import pytest
 import torch
@@ -6,13 +6,13 @@ import torch
 from medcycle.config import load_config
 from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
-from medcycle.methods.randomized import Randomized
+from medcycle.methods.supervised import Supervised
 from tests.sizes import TINY
 
 WEIGHTS = ["method.l1_weight=3", "method.gradient_weight=2", "method.adversarial_weight=0.5"]
 
 
-def built(*overrides: str) -> Randomized:
+def built(*overrides: str) -> Supervised:
     torch.manual_seed(0)
     return build_method(load_config("head_ct_only", [*TINY, *overrides]))
 
@@ -69,3 +69,28 @@ def test_there_is_no_way_back_and_nothing_without_pairs(batch: Batch) -> None:
         built().translate(batch.target, reverse=True)
     with pytest.raises(ValueError, match="pair"):
         built()(batch._replace(pair=None))
+
+
+def test_pix2pix_judges_pairs_by_the_papers_equations(batch: Batch) -> None:
+    method = built("method.name=pix2pix", "method.l1_weight=100", "method.adversarial_loss=vanilla")
+    source, target, weight = (torch.rand(2, 1, 48, 48) * 2 - 1 for _ in range(3))
+    registered = batch._replace(registered=Pair(source, target, weight.abs()))
+    outputs = method(registered)
+    made = method.generators["target"](source)
+    torch.testing.assert_close(outputs["synthetic_target"], made)
+    losses = method.generator_losses(registered, outputs)
+    error = ((made - target).abs() * weight.abs()).sum() / weight.abs().sum()
+    torch.testing.assert_close(losses["l1_target"], 100 * error)
+    judge = method.discriminators["target"]
+    (fake,), (real,) = judge(torch.cat([source, made], 1)), judge(torch.cat([source, target], 1))
+    torch.testing.assert_close(losses["adversarial_target"], -torch.sigmoid(fake).log().mean())
+    judged = method.discriminator_losses(registered, {"target": torch.cat([source, made], 1).detach()})
+    expected = -(torch.sigmoid(real).log().mean() + (1 - torch.sigmoid(fake)).log().mean()) / 2
+    torch.testing.assert_close(judged["discriminator_target"], expected, atol=1e-5, rtol=1e-4)
+    assert method.fakes(outputs)["target"].shape[1] == 2
+    sum(losses.values()).backward()
+    assert all(weight.grad is not None for weight in method.generators.parameters())
+    assert list(method.views(registered)) == ["source", "synthetic_target", "target"]
+    assert set(method.warm_start_losses(registered)) == {"l1_target"}
+    with pytest.raises(ValueError, match="registered pair"):
+        method(batch)

@@ -1,0 +1,115 @@
+"""MR and CT of the same patients on one grid, to learn from pair by pair."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from medcycle.config import DataConfig
+from medcycle.data.patches import Cutter, UnpairedPatches, neighbours, usable
+from medcycle.data.store import Store, StoredCase
+from medcycle.errors import DataError
+
+__all__ = ["RegisteredPatches", "WithRegistered", "registered_cases"]
+
+TOLERANCE = 0.01
+"""mm by which the affines of a pair may differ, in any entry."""
+
+
+def registered_cases(store: Store) -> list[tuple[StoredCase, StoredCase]]:
+    """The MR and CT of each patient that lie on one grid, as `medcycle register` brings them onto one.
+
+    Raises:
+        DataError: if there is none.
+    """
+    pairs = [
+        (mr, ct)
+        for mr in store.mr
+        for ct in store.ct
+        if mr.record.patient == ct.record.patient and _on_one_grid(mr, ct)
+    ]
+    if not pairs:
+        patients = {case.record.patient for case in store.mr} & {case.record.patient for case in store.ct}
+        why = "no patient has both MR and CT"
+        if patients:
+            why = f"{', '.join(sorted(patients)[:3])} have both MR and CT, but on other grids"
+        raise DataError(f"{store.root}: no registered pairs ({why}); bring them together by `medcycle register`")
+    return pairs
+
+
+class RegisteredPatches(Dataset[dict[str, Tensor]]):
+    """An MR and a CT patch of the same place, for every index.
+
+    What index `n` gives depends on the seed and `n` alone, as in `UnpairedPatches`.
+
+    Args:
+        store: the prepared cases.
+        config: patch size, augmentation, and which slices count.
+        length: how many indices there are.
+        seed: the seed.
+
+    Raises:
+        DataError: if there are no pairs, or none has a slice with enough of the body.
+    """
+
+    def __init__(self, store: Store, config: DataConfig, *, length: int, seed: int) -> None:
+        self.length = length
+        self.seed = seed
+        self.slices = config.slices
+        together = registered_cases(store)
+        positions = {ct.folder: found for ct, found in usable([ct for _, ct in together], config)}
+        self.pairs = [(mr, ct, positions[ct.folder]) for mr, ct in together if ct.folder in positions]
+        self.cutter = Cutter(config)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """A `source` (MR) and a `target` (CT) patch, float32 in [−1, 1], and the `body` in both, booleans.
+
+        All have the shape (slices, *patch_size).
+        """
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        random = np.random.default_rng([self.seed, index, 2])
+        mr, ct, positions = self.pairs[int(random.integers(len(self.pairs)))]
+        beside = neighbours(positions[int(random.integers(len(positions)))], self.slices, ct.image.shape[2])
+        source, seen, target, body = self.cutter([mr.image, mr.body, ct.image, ct.body], beside, random)
+        return {"source": source, "target": target, "body": (seen > 0) & (body > 0)}
+
+
+class WithRegistered(Dataset[dict[str, Tensor]]):
+    """Patches with those of registered pairs beside them, in each batch or in a part of the batches.
+
+    Args:
+        patches: what each index gives anyway.
+        registered: the patches of pairs; their names get `registered_` in front.
+        batch_size: how many indices follow each other that have a pair, or have none.
+        share: the part of the batches that has pairs.
+        seed: decides which.
+    """
+
+    def __init__(
+        self, patches: UnpairedPatches, registered: RegisteredPatches, *, batch_size: int, share: float, seed: int
+    ) -> None:
+        self.patches = patches
+        self.registered = registered
+        self.batch_size = batch_size
+        self.share = share
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """The patches of an index."""
+        item = self.patches[index]
+        if np.random.default_rng([self.seed, index // self.batch_size, 3]).random() >= self.share:
+            return item
+        return item | {f"registered_{name}": patch for name, patch in self.registered[index].items()}
+
+
+def _on_one_grid(mr: StoredCase, ct: StoredCase) -> bool:
+    one, other = mr.record, ct.record
+    return one.shape == other.shape and np.allclose(one.affine, other.affine, rtol=0, atol=TOLERANCE)

@@ -1,0 +1,78 @@
+"""Registered pairs: found, and cut alike."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from medcycle.config import DataConfig
+from medcycle.data.patches import UnpairedPatches
+from medcycle.data.registered import RegisteredPatches, WithRegistered, registered_cases
+from medcycle.data.store import Store
+from medcycle.errors import DataError
+
+CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64), max_rotation=30)
+
+
+def test_pairs_are_those_of_one_patient_on_one_grid(paired: Store) -> None:
+    together = registered_cases(paired)
+    assert [(mr.record.name, ct.record.name) for mr, ct in together] == [("case000", "case000"), ("case001", "case001")]
+
+
+def test_without_pairs_it_is_said_what_is_missing(store: Store, paired: Store) -> None:
+    with pytest.raises(DataError, match=r"no patient has both.*medcycle register"):
+        registered_cases(store)
+    moved = [
+        replace(case, record=replace(case.record, affine=(np.array(case.record.affine) + 0.1).tolist()))
+        for case in paired.ct
+    ]
+    with pytest.raises(DataError, match="case000, case001 have both MR and CT, but on other grids"):
+        registered_cases(replace(paired, ct=tuple(moved)))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (48, 36), (32, 32, 32)])
+def test_both_show_the_same_place(paired: Store, size: tuple[int, ...]) -> None:
+    patches = RegisteredPatches(paired, CONFIG.model_copy(update={"patch_size": size}), length=10, seed=0)
+    for index in range(10):
+        item = patches[index]
+        assert {name: tuple(patch.shape) for name, patch in item.items()} == dict.fromkeys(item, (1, *size))
+        assert item["body"].dtype == torch.bool
+        for name in ("source", "target"):
+            assert ((item[name] > -0.95) == item["body"]).float().mean() > 0.93
+        assert torch.equal(patches[index]["source"], item["source"])
+    assert not torch.equal(patches[0]["source"], patches[1]["source"])
+
+
+def test_an_mr_of_its_own_ct_is_cut_as_it_is(paired: Store) -> None:
+    """With the CT in place of the MR both patches are the same, whatever was drawn."""
+    same = replace(paired, mr=paired.ct)
+    patches = RegisteredPatches(same, CONFIG, length=10, seed=3)
+    for index in range(10):
+        assert torch.equal(patches[index]["source"], patches[index]["target"])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_a_part_of_the_batches_has_pairs(paired: Store, share: float) -> None:
+    config = CONFIG.model_copy(update={"patch_size": (32, 32), "max_rotation": 0, "max_scaling": 0})
+    registered = RegisteredPatches(paired, config, length=160, seed=0)
+    patches = UnpairedPatches(paired, config, length=160, seed=0)
+    both = WithRegistered(patches, registered, batch_size=4, share=share, seed=0)
+    assert len(both) == 160
+    with_pair = np.array(["registered_source" in both[index] for index in range(160)]).reshape(40, 4)
+    assert (with_pair.all(axis=1) == with_pair.any(axis=1)).all()
+    assert with_pair.mean() == pytest.approx(share, abs=0.15)
+    if share:
+        index = int(np.argmax(with_pair.ravel()))
+        assert torch.equal(both[index]["registered_target"], registered[index]["target"])
+        assert torch.equal(both[index]["target"], patches[index]["target"])
+
+
+def test_no_slice_with_enough_of_a_body(paired: Store) -> None:
+    with pytest.raises(DataError, match="min_body_fraction"):
+        RegisteredPatches(paired, CONFIG.model_copy(update={"min_body_fraction": 0.99}), length=1, seed=0)
+
+
+def test_indices_beyond_the_end(paired: Store) -> None:
+    with pytest.raises(IndexError):
+        RegisteredPatches(paired, CONFIG, length=1, seed=0)[1]
