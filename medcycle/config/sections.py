@@ -184,10 +184,11 @@ class NetworkConfig(Section):
 class MethodConfig(Section):
     """The method and the weights of its losses."""
 
-    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid"] = Field(
+    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut"] = Field(
         "cyclegan",
         description="cyclegan: both directions, from MR and CT; randomized: MR to CT, from CT alone; pix2pix: MR to "
-        "CT, from registered pairs; hybrid: both directions, from MR and CT of which some are registered pairs",
+        "CT, from registered pairs; hybrid: both directions, from MR and CT of which some are registered pairs; "
+        "cut: MR to CT, from MR and CT, held by contrasting patches",
     )
     cycle_weight: Weight = Field(10.0, description="cyclegan, hybrid: weight of the cycle loss")
     cycle_ssim_share: Share = Field(
@@ -219,6 +220,13 @@ class MethodConfig(Section):
         description="weight of the L1 loss on MR-like images in a warm start and in randomized, and of that on "
         "registered pairs in pix2pix, where 100 is usual",
     )
+    nce_weight: Weight = Field(1.0, description="cut: weight of the contrastive loss; 10 in FastCUT")
+    nce_identity_weight: Weight = Field(
+        1.0, description="cut: weight of that loss on CT that MR to CT is to leave alone; 0 in FastCUT"
+    )
+    nce_patches: Positive = Field(256, description="cut: places in each level of features")
+    nce_width: Positive = Field(256, description="cut: width of what describes a patch")
+    nce_flip: bool = Field(False, description="cut: mirror the input in half of the steps, as FastCUT does")
     registered_weight: Weight = Field(
         10.0, description="hybrid: weight of the L1 losses on registered pairs, of both directions"
     )
@@ -328,6 +336,8 @@ class Config(Section):
             raise ValueError("data.plane and data.slices are for network.spatial_dims: 2; leave them axial and 1")
         if self.data.slices % 2 == 0:
             raise ValueError(f"data.slices {self.data.slices} has no middle; give an odd number")
+        if self.method.name == "cut" and self.network.name not in {"resnet", "unet"}:
+            raise ValueError(f"method.name cut needs network.name resnet or unet, not {self.network.name}")
         ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
         if list(ends) != sorted(set(ends)):
             raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")

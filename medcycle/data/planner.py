@@ -228,6 +228,7 @@ def _method(shape: Choices, device: Device) -> Choices:
         "method.name": ("cyclegan", "learns from unpaired scans"),
         "method.identity_weight": (0.0, "teaches nothing that pairs don't, and takes two passes"),
         "method.anchor_weight": (10.0, "pairs made from the CT keep bone off the scalp"),
+        "method.mind_weight": (2.0, "synthetic MR keeps the shapes of its CT"),
         "training.warm_start": (0.2, "part of the run on those pairs alone, which is several times faster a step"),
         **_pairs(),
         "randomize.measured_share": (0.5, "contrasts of the MR itself; the others keep the model open to more"),
@@ -235,7 +236,6 @@ def _method(shape: Choices, device: Device) -> Choices:
     if device.kind == "cpu" and shape["network.name"][0] == "unet":
         choices |= _supervised() | {
             "training.warm_start": (0.5, choices["training.warm_start"][1]),
-            "training.refine_rate": (0.2, "with adversaries, a lower learning rate"),
             "training.betas": ([0.5, 0.99], "between those of Zhu et al. 2017 and of the pairs alone"),
         }
     return choices

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import nn
 
 from medcycle.config import Config, MethodConfig, NetworkConfig
 from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Method
+from medcycle.methods.cut import Cut, CutWeights
 from medcycle.methods.cyclegan import CycleGan, Weights
 from medcycle.methods.supervised import Supervised
 from medcycle.networks.init import initialise
@@ -15,6 +18,7 @@ from medcycle.networks.layers import Layers
 from medcycle.networks.library import LibraryGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
+from medcycle.networks.sampler import PatchSampler
 from medcycle.networks.unet import UnetGenerator
 
 __all__ = ["build_method"]
@@ -22,7 +26,7 @@ __all__ = ["build_method"]
 
 def build_method(config: Config) -> Method:
     """The method with fresh weights, drawn from torch's global random generator."""
-    kinds = {"randomized": _supervised, "pix2pix": _supervised, "cyclegan": _cyclegan, "hybrid": _cyclegan}
+    kinds = {"randomized": _supervised, "pix2pix": _supervised, "cyclegan": _cyclegan, "hybrid": _cyclegan, "cut": _cut}
     method = kinds[config.method.name](config)
     initialise(method)
     return method
@@ -38,13 +42,31 @@ def _cyclegan(config: Config) -> Method:
         anchor=given.anchor_weight,
         registered=given.registered_weight if given.needs_registered else 0.0,
         warm_start=given.l1_weight,
-        structure=StructureWeights(
-            given.mind_weight, given.gradient_consistency_weight, given.mutual_information_weight
-        ),
+        structure=_structure(given),
     )
     to_target, to_source = _generator(network, slices), _generator(network, slices)
     judge_target = _discriminator(network, slices) if given.judges_ct else None
     return CycleGan(to_target, to_source, judge_target, _discriminator(network, slices), weights, _adversary(given))
+
+
+def _cut(config: Config) -> Method:
+    given, slices = config.method, config.data.slices
+    to_target = cast(ResnetGenerator | UnetGenerator, _generator(config.network, slices))
+    weights = CutWeights(
+        given.nce_weight, given.nce_identity_weight, given.anchor_weight, given.l1_weight, _structure(given)
+    )
+    return Cut(
+        to_target,
+        _discriminator(config.network, slices),
+        PatchSampler(to_target.feature_channels, given.nce_width, given.nce_patches),
+        weights,
+        _adversary(given),
+        flip=given.nce_flip,
+    )
+
+
+def _structure(given: MethodConfig) -> StructureWeights:
+    return StructureWeights(given.mind_weight, given.gradient_consistency_weight, given.mutual_information_weight)
 
 
 def _supervised(config: Config) -> Method:

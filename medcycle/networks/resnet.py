@@ -14,6 +14,9 @@ __all__ = ["DOWNSAMPLING", "ResidualBlock", "ResnetGenerator"]
 DOWNSAMPLING = 4
 """Sizes of a generator's input are multiples of this."""
 
+LEVELS = (1, 2, 3, 7)
+"""Layers whose output is a level of features."""
+
 
 class ResidualBlock(nn.Module):
     """Two 3-wide convolutions, added to their input."""
@@ -60,6 +63,7 @@ class ResnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.checkpointing = checkpointing
+        self.ends, self.filters, self.blocks = in_channels, filters, blocks
         narrow, middle, wide = filters, 2 * filters, 4 * filters
         self.layers = nn.Sequential(
             layers.convolution(in_channels, narrow, 7),
@@ -81,8 +85,35 @@ class ResnetGenerator(nn.Module):
             Shape (batch, out_channels, *sizes), values in [−1, 1].
         """
         for part in self.layers:
-            x = kept_or_computed_again(part, x, again=self.checkpointing and isinstance(part, ResidualBlock))
+            x = self._through(part, x)
         return x
+
+    @property
+    def feature_channels(self) -> list[int]:
+        """Channels of each level of `features`."""
+        return [self.ends, self.filters * 2, *[self.filters * 4] * (len(self._levels) - 1)]
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """What the encoder sees of images: themselves, both reductions, the first and the fifth residual block.
+
+        Five levels as in Park et al. 2020, appendix C.1; the last block where there are fewer than five.
+        """
+        levels = [x]
+        for number, part in enumerate(self.layers):
+            if number > max(self._levels):
+                break
+            x = self._through(part, x)
+            if number in self._levels:
+                levels.append(x)
+        return levels
+
+    @property
+    def _levels(self) -> set[int]:
+        """The layers whose output is a level."""
+        return {min(number, self.blocks + 2) for number in LEVELS}
+
+    def _through(self, part: nn.Module, x: Tensor) -> Tensor:
+        return kept_or_computed_again(part, x, again=self.checkpointing and isinstance(part, ResidualBlock))
 
 
 def _upsampling(layers: Layers, in_channels: int, out_channels: int, kind: str) -> nn.Module:

@@ -52,7 +52,8 @@ class UnetGenerator(nn.Module):
         self.shuffle = shuffle
         self.multiple = shuffle * 2 ** (levels - 1)
         block = shuffle**self.spatial_dims
-        widths = [min(filters * 2**level, LARGEST) for level in range(levels)]
+        self.ends = in_channels
+        self.widths = widths = [min(filters * 2**level, LARGEST) for level in range(levels)]
         self.entry = layers.convolution(block * in_channels, widths[0])
         self.first = _two(layers, widths[0], widths[0])
         self.down = nn.ModuleList(_two(layers, wide, deep, strides=2) for wide, deep in pairwise(widths))
@@ -68,18 +69,30 @@ class UnetGenerator(nn.Module):
         Returns:
             Shape (batch, out_channels, *sizes), values in [−1, 1].
         """
-        sizes = x.shape[2:]
-        x = to_multiple(x, self.multiple, least=2)  # two voxels at the lowest level, which borders are mirrored in
-        x = pixelunshuffle(x, self.spatial_dims, self.shuffle) if self.shuffle > 1 else x
-        links = [self._level(self.first, self.entry(x))]
-        for down in self.down:
-            links.append(self._level(down, links[-1]))
+        sizes, links = x.shape[2:], self._encoded(x)
         x = links.pop()
         for up, link in zip(reversed(self.up), reversed(links), strict=True):
             x = self._level(up, torch.cat([link, functional.interpolate(x, scale_factor=2, mode="nearest")], dim=1))
         x = self.exit(x)
         x = pixelshuffle(x, self.spatial_dims, self.shuffle) if self.shuffle > 1 else x
         return torch.tanh(cut_to(x, sizes))
+
+    @property
+    def feature_channels(self) -> list[int]:
+        """Channels of each level of `features`."""
+        return [self.ends, *self.widths]
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """What the encoder sees of images: themselves, and every resolution."""
+        return [x, *self._encoded(x)]
+
+    def _encoded(self, x: Tensor) -> list[Tensor]:
+        x = to_multiple(x, self.multiple, least=2)  # two voxels at the lowest level, which borders are mirrored in
+        x = pixelunshuffle(x, self.spatial_dims, self.shuffle) if self.shuffle > 1 else x
+        links = [self._level(self.first, self.entry(x))]
+        for down in self.down:
+            links.append(self._level(down, links[-1]))
+        return links
 
     def _level(self, level: nn.Module, x: Tensor) -> Tensor:
         return kept_or_computed_again(level, x, again=self.checkpointing)

@@ -29,6 +29,7 @@ TITLES = {
     "restored_target": "cycle CT",
     "likeness": "MR-like, from CT",
     "recovered_target": "CT from it",
+    "same_target": "CT of CT",
 }
 """What a method's views are called in previews."""
 

@@ -137,6 +137,18 @@ def test_registered_pairs_are_learned_from_in_every_dimension(
     assert (tmp_path / "run" / "previews" / "step_000004.png").is_file()
 
 
+@pytest.mark.parametrize("warm", ["0", "0.5"])
+def test_cut_trains_and_resumes(store: Store, tmp_path: Path, warm: str) -> None:
+    chosen = ["method.name=cut", "method.nce_patches=16", f"training.warm_start={warm}", "method.nce_flip=true"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(config(*chosen), store, whole)
+    assert float(rows(whole)[-1]["nce_target"]) > 0
+    train(config(*chosen, "training.max_minutes=1e-9"), store, parts)
+    train(config(*chosen), store, parts, resume=True)
+    one, other = (load_method(run / LAST).method.state_dict() for run in (whole, parts))
+    assert all(torch.equal(other[name], tensor) for name, tensor in one.items())
+
+
 def test_a_method_that_needs_registered_pairs_says_so(store: Store, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="medcycle register"):
         train(config("method.name=pix2pix"), store, tmp_path / "run")
