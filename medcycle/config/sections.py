@@ -150,7 +150,9 @@ class NetworkConfig(Section):
     )
     spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
     filters: Positive = Field(64, description="channels of the generator's first layer")
-    blocks: Positive = Field(9, description="resnet: residual blocks; 6 and 9 are usual")
+    blocks: Positive = Field(
+        9, description="resnet: residual blocks; 6 and 9 are usual; unit: those of each encoder and decoder, 4 there"
+    )
     levels: int = Field(5, ge=2, le=8, description="unet, attention-unet, dynunet: number of resolutions")
     shuffle: Literal[1, 2, 4] = Field(
         2, description="unet: side of the blocks of pixels that become channels; 2 is three times faster than 1"
@@ -184,13 +186,13 @@ class NetworkConfig(Section):
 class MethodConfig(Section):
     """The method and the weights of its losses."""
 
-    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut"] = Field(
+    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit"] = Field(
         "cyclegan",
         description="cyclegan: both directions, from MR and CT; randomized: MR to CT, from CT alone; pix2pix: MR to "
         "CT, from registered pairs; hybrid: both directions, from MR and CT of which some are registered pairs; "
-        "cut: MR to CT, from MR and CT, held by contrasting patches",
+        "cut: MR to CT, from MR and CT, held by contrasting patches; unit: both directions, by a code that both share",
     )
-    cycle_weight: Weight = Field(10.0, description="cyclegan, hybrid: weight of the cycle loss")
+    cycle_weight: Weight = Field(10.0, description="cyclegan, hybrid, unit: weight of the cycle loss")
     cycle_ssim_share: Share = Field(
         0.0, description="cyclegan, hybrid: part of that weight for one minus the structural similarity, instead of L1"
     )
@@ -220,6 +222,10 @@ class MethodConfig(Section):
         description="weight of the L1 loss on MR-like images in a warm start and in randomized, and of that on "
         "registered pairs in pix2pix, where 100 is usual",
     )
+    reconstruction_weight: Weight = Field(
+        10.0, description="unit: weight of the L1 loss of images decoded as they were"
+    )
+    latent_weight: Weight = Field(0.01, description="unit: weight of the codes' distance from a unit Gaussian")
     nce_weight: Weight = Field(1.0, description="cut: weight of the contrastive loss; 10 in FastCUT")
     nce_identity_weight: Weight = Field(
         1.0, description="cut: weight of that loss on CT that MR to CT is to leave alone; 0 in FastCUT"
@@ -336,8 +342,10 @@ class Config(Section):
             raise ValueError("data.plane and data.slices are for network.spatial_dims: 2; leave them axial and 1")
         if self.data.slices % 2 == 0:
             raise ValueError(f"data.slices {self.data.slices} has no middle; give an odd number")
-        if self.method.name == "cut" and self.network.name not in {"resnet", "unet"}:
-            raise ValueError(f"method.name cut needs network.name resnet or unet, not {self.network.name}")
+        fitting = {"cut": ("resnet", "unet"), "unit": ("resnet",)}.get(self.method.name, (self.network.name,))
+        if self.network.name not in fitting:
+            needed = " or ".join(fitting)
+            raise ValueError(f"method.name {self.method.name} needs network.name {needed}, not {self.network.name}")
         ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
         if list(ends) != sorted(set(ends)):
             raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")

@@ -13,6 +13,8 @@ from medcycle.methods.base import Method
 from medcycle.methods.cut import Cut, CutWeights
 from medcycle.methods.cyclegan import CycleGan, Weights
 from medcycle.methods.supervised import Supervised
+from medcycle.methods.unit import Unit, UnitWeights
+from medcycle.networks.autoencoder import sharing_autoencoders
 from medcycle.networks.init import initialise
 from medcycle.networks.layers import Layers
 from medcycle.networks.library import LibraryGenerator
@@ -26,7 +28,14 @@ __all__ = ["build_method"]
 
 def build_method(config: Config) -> Method:
     """The method with fresh weights, drawn from torch's global random generator."""
-    kinds = {"randomized": _supervised, "pix2pix": _supervised, "cyclegan": _cyclegan, "hybrid": _cyclegan, "cut": _cut}
+    kinds = {
+        "randomized": _supervised,
+        "pix2pix": _supervised,
+        "cyclegan": _cyclegan,
+        "hybrid": _cyclegan,
+        "cut": _cut,
+        "unit": _unit,
+    }
     method = kinds[config.method.name](config)
     initialise(method)
     return method
@@ -63,6 +72,22 @@ def _cut(config: Config) -> Method:
         _adversary(given),
         flip=given.nce_flip,
     )
+
+
+def _unit(config: Config) -> Method:
+    given, network, slices = config.method, config.network, config.data.slices
+    layers = Layers(network.spatial_dims, network.norm, padding=network.padding)
+    of_target, of_source = sharing_autoencoders(layers, network.filters, network.blocks, network.upsampling, slices)
+    weights = UnitWeights(
+        given.reconstruction_weight,
+        given.latent_weight,
+        given.cycle_weight,
+        given.anchor_weight,
+        given.l1_weight,
+        _structure(given),
+    )
+    judges = [_discriminator(network, slices) for _ in range(2)]
+    return Unit(of_target, of_source, judges[0], judges[1], weights, _adversary(given))
 
 
 def _structure(given: MethodConfig) -> StructureWeights:

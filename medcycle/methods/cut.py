@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from medcycle.losses.contrastive import patch_nce_loss
 from medcycle.losses.structure import StructureWeights, structure_loss
-from medcycle.losses.supervised import weighted_l1
 from medcycle.methods.adversary import Adversary
-from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
+from medcycle.methods.base import Batch, Losses, Outputs
+from medcycle.methods.unpaired import Unpaired
 from medcycle.networks.sampler import PatchSampler
 
 __all__ = ["Cut", "CutWeights", "Encoding"]
@@ -42,7 +42,7 @@ class CutWeights(NamedTuple):
     structure: StructureWeights = StructureWeights()
 
 
-class Cut(Method):
+class Cut(Unpaired[CutWeights]):
     """Unpaired translation from source to target, without a way back.
 
     A patch of the output has to be more like the patch of the input at its place than like others of that image, to the
@@ -104,28 +104,12 @@ class Cut(Method):
             losses["identity_target"] = weights.identity * self._contrast(outputs["same_target"], batch.target)
         if any(weights.structure):
             losses["structure_target"] = structure_loss(batch.source, made, weights.structure)
-        if batch.pair and "anchored_target" in outputs:
-            losses["anchor_target"] = weights.anchor * _supervised(batch.pair, outputs["anchored_target"])
-        return losses
-
-    def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:  # noqa: ARG002 - one direction
-        """The L1 loss on the batch's pair. Raises `ValueError` without one."""
-        pair = batch.known()
-        return {"anchor_target": self.weights.warm_start * _supervised(pair, self.translate(pair.source))}
+        return losses | self._anchored(batch, outputs)
 
     def views(self, batch: Batch) -> dict[str, Tensor]:
         """The source, what becomes of it, a target, and what the generator leaves of it."""
         views = {"source": batch.source, "synthetic_target": self.translate(batch.source), "target": batch.target}
         return views | {"same_target": self.translate(batch.target)}
-
-    def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
-        """The synthetic targets."""
-        return {"target": outputs["synthetic_target"]}
-
-    def discriminator_losses(self, batch: Batch, fakes: Fakes) -> Losses:
-        """How badly the discriminator separates real from synthetic."""
-        judge = self.discriminators["target"]
-        return {"discriminator_target": self.adversary.of_discriminator(judge, batch.target, fakes["target"])}
 
     def _contrast(self, made: Tensor, given: Tensor) -> Tensor:
         """The loss of an output against its input, mean of the encoder's levels."""
@@ -134,7 +118,3 @@ class Cut(Method):
         places = sampler.places([level for level, _ in both])
         queries, keys = (sampler([level[part] for level in both], places) for part in (0, 1))
         return torch.stack([patch_nce_loss(*level) for level in zip(queries, keys, strict=True)]).mean()
-
-
-def _supervised(pair: Pair, made: Tensor) -> Tensor:
-    return weighted_l1(made.float(), pair.target, pair.weight)

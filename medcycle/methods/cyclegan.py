@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from medcycle.losses.cycle import cycle_loss, identity_loss
 from medcycle.losses.structure import StructureWeights, structure_loss
-from medcycle.losses.supervised import weighted_l1
 from medcycle.methods.adversary import Adversary
-from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
+from medcycle.methods.base import Batch, Losses, Outputs, Pair
+from medcycle.methods.unpaired import Unpaired, supervised
 
 __all__ = ["CycleGan", "Weights"]
 
@@ -46,7 +46,7 @@ class Weights(NamedTuple):
         return self.identity * max(0.0, 1 - progress / self.identity_until)
 
 
-class CycleGan(Method):
+class CycleGan(Unpaired[Weights]):
     """Unpaired translation in both directions.
 
     Without a judge of targets only half of it is there, for a generator to the target that pairs supervise: it has no
@@ -113,13 +113,12 @@ class CycleGan(Method):
         """Adversarial, cycle, identity and structure losses of what was made, and those on pairs."""
         losses = self._of_one("target", batch.target, batch.source, batch, outputs)
         losses |= self._of_one("source", batch.source, batch.target, batch, outputs)
-        if batch.pair and "anchored_target" in outputs:
-            losses["anchor_target"] = self.weights.anchor * _supervised(batch.pair, outputs["anchored_target"])
+        losses |= self._anchored(batch, outputs)
         if batch.registered and "registered_target" in outputs:
             source, target, weight = batch.registered
             back = Pair(target, source, weight)
             for domain, pair in (("target", batch.registered), ("source", back)):
-                error = _supervised(pair, outputs[f"registered_{domain}"])
+                error = supervised(pair, outputs[f"registered_{domain}"])
                 losses[f"registered_{domain}"] = self.weights.registered * error
         return losses
 
@@ -137,20 +136,6 @@ class CycleGan(Method):
             losses[f"structure_{domain}"] = structure_loss(other, made, weights.structure)
         return losses
 
-    def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:
-        """The anchor alone; with `reverse` also what brings the generator to the source to the mean of its likenesses.
-
-        Raises:
-            ValueError: if the batch has no pair.
-        """
-        pair, weight = batch.known(), self.weights.warm_start
-        losses = {"anchor_target": weight * _supervised(pair, self.translate(pair.source))}
-        if reverse:
-            # of all images of one anatomy, their mean has the least square error
-            error = (self.translate(pair.target, reverse=True).float() - pair.source).square()
-            losses["anchor_source"] = weight * error.mean()
-        return losses
-
     def views(self, batch: Batch) -> dict[str, Tensor]:
         """Both images, what becomes of them, and both cycles."""
         synthetic = {"target": self.translate(batch.source), "source": self.translate(batch.target, reverse=True)}
@@ -162,19 +147,3 @@ class CycleGan(Method):
             "synthetic_source": synthetic["source"],
             "restored_target": self.translate(synthetic["source"]),
         }
-
-    def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
-        """The synthetic images that are judged."""
-        return {domain: outputs[f"synthetic_{domain}"] for domain in self.discriminators}
-
-    def discriminator_losses(self, batch: Batch, fakes: Fakes) -> Losses:
-        """How badly each discriminator separates real from synthetic."""
-        reals = {"target": batch.target, "source": batch.source}
-        return {
-            f"discriminator_{domain}": self.adversary.of_discriminator(judge, reals[domain], fakes[domain])
-            for domain, judge in self.discriminators.items()
-        }
-
-
-def _supervised(pair: Pair, anchored: Tensor) -> Tensor:
-    return weighted_l1(anchored.float(), pair.target, pair.weight)

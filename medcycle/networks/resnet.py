@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from medcycle.networks.layers import Layers, kept_or_computed_again
 
-__all__ = ["DOWNSAMPLING", "ResidualBlock", "ResnetGenerator"]
+__all__ = ["DOWNSAMPLING", "ResidualBlock", "ResnetGenerator", "Upsampling", "enlargement", "reduction"]
+
+Upsampling = Literal["transposed", "resize"]
 
 DOWNSAMPLING = 4
 """Sizes of a generator's input are multiples of this."""
@@ -55,7 +57,7 @@ class ResnetGenerator(nn.Module):
         layers: Layers,
         filters: int = 64,
         blocks: int = 9,
-        upsampling: Literal["transposed", "resize"] = "resize",
+        upsampling: Upsampling = "resize",
         in_channels: int = 1,
         out_channels: int = 1,
         *,
@@ -64,15 +66,10 @@ class ResnetGenerator(nn.Module):
         super().__init__()
         self.checkpointing = checkpointing
         self.ends, self.filters, self.blocks = in_channels, filters, blocks
-        narrow, middle, wide = filters, 2 * filters, 4 * filters
         self.layers = nn.Sequential(
-            layers.convolution(in_channels, narrow, 7),
-            layers.convolution(narrow, middle, strides=2),
-            layers.convolution(middle, wide, strides=2),
-            *(ResidualBlock(layers, wide) for _ in range(blocks)),
-            _upsampling(layers, wide, middle, upsampling),
-            _upsampling(layers, middle, narrow, upsampling),
-            nn.Sequential(layers.plain(narrow, out_channels, 7), nn.Tanh()),
+            *reduction(layers, filters, in_channels),
+            *(ResidualBlock(layers, 4 * filters) for _ in range(blocks)),
+            *enlargement(layers, filters, upsampling, out_channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -116,7 +113,25 @@ class ResnetGenerator(nn.Module):
         return kept_or_computed_again(part, x, again=self.checkpointing and isinstance(part, ResidualBlock))
 
 
-def _upsampling(layers: Layers, in_channels: int, out_channels: int, kind: str) -> nn.Module:
+def reduction(layers: Layers, filters: int, in_channels: int) -> list[nn.Module]:
+    """A 7-wide convolution and two strided ones: images to 4 × `filters` channels at a quarter of the resolution."""
+    return [
+        layers.convolution(in_channels, filters, 7),
+        layers.convolution(filters, 2 * filters, strides=2),
+        layers.convolution(2 * filters, 4 * filters, strides=2),
+    ]
+
+
+def enlargement(layers: Layers, filters: int, upsampling: Upsampling, out_channels: int) -> list[nn.Module]:
+    """Two upsamplings, a 7-wide convolution and tanh: the reverse of `reduction`."""
+    return [
+        _upsampling(layers, 4 * filters, 2 * filters, upsampling),
+        _upsampling(layers, 2 * filters, filters, upsampling),
+        nn.Sequential(layers.plain(filters, out_channels, 7), nn.Tanh()),
+    ]
+
+
+def _upsampling(layers: Layers, in_channels: int, out_channels: int, kind: Upsampling) -> nn.Module:
     if kind == "transposed":
         # its own block, for the output padding
         block = Convolution(

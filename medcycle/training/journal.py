@@ -30,6 +30,7 @@ TITLES = {
     "likeness": "MR-like, from CT",
     "recovered_target": "CT from it",
     "same_target": "CT of CT",
+    "same_source": "MR of MR",
 }
 """What a method's views are called in previews."""
 

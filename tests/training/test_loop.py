@@ -138,11 +138,20 @@ def test_registered_pairs_are_learned_from_in_every_dimension(
 
 
 @pytest.mark.parametrize("warm", ["0", "0.5"])
-def test_cut_trains_and_resumes(store: Store, tmp_path: Path, warm: str) -> None:
-    chosen = ["method.name=cut", "method.nce_patches=16", f"training.warm_start={warm}", "method.nce_flip=true"]
+@pytest.mark.parametrize(
+    ("name", "settings", "loss"),
+    [
+        ("cut", ["method.nce_patches=16", "method.nce_flip=true"], "nce_target"),
+        ("unit", ["method.adversarial_loss=wgan-gp"], "reconstruction_source"),
+    ],
+)
+def test_methods_that_draw_at_random_train_and_resume(
+    store: Store, tmp_path: Path, name: str, settings: list[str], loss: str, warm: str
+) -> None:
+    chosen = [f"method.name={name}", *settings, f"training.warm_start={warm}"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(config(*chosen), store, whole)
-    assert float(rows(whole)[-1]["nce_target"]) > 0
+    assert float(rows(whole)[-1][loss]) > 0
     train(config(*chosen, "training.max_minutes=1e-9"), store, parts)
     train(config(*chosen), store, parts, resume=True)
     one, other = (load_method(run / LAST).method.state_dict() for run in (whole, parts))

@@ -1,0 +1,77 @@
+"""What methods that learn from unpaired images have in common."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+from torch import Tensor
+
+from medcycle.losses.supervised import weighted_l1
+from medcycle.methods.adversary import Adversary
+from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
+
+__all__ = ["Unpaired", "supervised"]
+
+
+class AnchoredWeights(Protocol):
+    """Weights of the losses on pairs that are made of targets."""
+
+    @property
+    def anchor(self) -> float:
+        """Beside the other losses."""
+
+    @property
+    def warm_start(self) -> float:
+        """Before them."""
+
+
+W = TypeVar("W", bound=AnchoredWeights)
+
+
+class Unpaired(Method, Generic[W]):
+    """A method whose discriminators judge synthetic images of both or one of the domains, and that pairs can anchor.
+
+    Attributes:
+        adversary: the adversarial loss.
+        weights: of the losses.
+    """
+
+    adversary: Adversary
+    weights: W
+
+    def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:
+        """The anchor alone; with `reverse` also what brings a generator to the source to the mean of its likenesses.
+
+        Raises:
+            ValueError: if the batch has no pair.
+        """
+        pair, weight = batch.known(), self.weights.warm_start
+        losses = {"anchor_target": weight * supervised(pair, self.translate(pair.source))}
+        if reverse and self.two_way:
+            # of all images of one anatomy, their mean has the least square error
+            error = (self.translate(pair.target, reverse=True).float() - pair.source).square()
+            losses["anchor_source"] = weight * error.mean()
+        return losses
+
+    def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
+        """The synthetic images that are judged."""
+        return {domain: outputs[f"synthetic_{domain}"] for domain in self.discriminators}
+
+    def discriminator_losses(self, batch: Batch, fakes: Fakes) -> Losses:
+        """How badly each discriminator separates real from synthetic."""
+        reals = {"target": batch.target, "source": batch.source}
+        return {
+            f"discriminator_{domain}": self.adversary.of_discriminator(judge, reals[domain], fakes[domain])
+            for domain, judge in self.discriminators.items()
+        }
+
+    def _anchored(self, batch: Batch, outputs: Outputs) -> Losses:
+        """The anchor, where it was computed."""
+        if not batch.pair or "anchored_target" not in outputs:
+            return {}
+        return {"anchor_target": self.weights.anchor * supervised(batch.pair, outputs["anchored_target"])}
+
+
+def supervised(pair: Pair, made: Tensor) -> Tensor:
+    """How far a pair's target is from what was made of its source: L1, voxels counted by the pair's weight."""
+    return weighted_l1(made.float(), pair.target, pair.weight)
