@@ -151,7 +151,8 @@ class NetworkConfig(Section):
     spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
     filters: Positive = Field(64, description="channels of the generator's first layer")
     blocks: Positive = Field(
-        9, description="resnet: residual blocks; 6 and 9 are usual; unit: those of each encoder and decoder, 4 there"
+        9,
+        description="resnet: residual blocks, 6 or 9; unit, munit: those of each encoder and decoder, 4 there",
     )
     levels: int = Field(5, ge=2, le=8, description="unet, attention-unet, dynunet: number of resolutions")
     shuffle: Literal[1, 2, 4] = Field(
@@ -160,7 +161,7 @@ class NetworkConfig(Section):
     upsampling: Literal["transposed", "resize"] = Field(
         "resize", description="resnet: transposed convolution, or interpolation and convolution (no checkerboards)"
     )
-    norm: Literal["instance", "group", "none"] = Field("instance", description="how the layers are normalised")
+    norm: Literal["instance", "group", "layer", "none"] = Field("instance", description="how layers are normalised")
     padding: Literal["reflect", "replicate", "zeros"] = Field(
         "reflect", description="resnet, unet: what lies beyond the borders"
     )
@@ -186,13 +187,14 @@ class NetworkConfig(Section):
 class MethodConfig(Section):
     """The method and the weights of its losses."""
 
-    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit"] = Field(
+    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit"] = Field(
         "cyclegan",
         description="cyclegan: both directions, from MR and CT; randomized: MR to CT, from CT alone; pix2pix: MR to "
         "CT, from registered pairs; hybrid: both directions, from MR and CT of which some are registered pairs; "
-        "cut: MR to CT, from MR and CT, held by contrasting patches; unit: both directions, by a code that both share",
+        "cut: MR to CT, from MR and CT, held by contrasting patches; unit: both directions, by a code that both share; "
+        "munit: both directions, by contents that both share and styles of their own",
     )
-    cycle_weight: Weight = Field(10.0, description="cyclegan, hybrid, unit: weight of the cycle loss")
+    cycle_weight: Weight = Field(10.0, description="cyclegan, hybrid, unit, munit: weight of the cycle loss")
     cycle_ssim_share: Share = Field(
         0.0, description="cyclegan, hybrid: part of that weight for one minus the structural similarity, instead of L1"
     )
@@ -223,8 +225,11 @@ class MethodConfig(Section):
         "registered pairs in pix2pix, where 100 is usual",
     )
     reconstruction_weight: Weight = Field(
-        10.0, description="unit: weight of the L1 loss of images decoded as they were"
+        10.0, description="unit, munit: weight of the L1 loss of images decoded as they were"
     )
+    content_weight: Weight = Field(1.0, description="munit: weight of the L1 loss of contents found again")
+    style_weight: Weight = Field(1.0, description="munit: weight of the L1 loss of styles found again")
+    styles: Positive = Field(8, description="munit: numbers in a style")
     latent_weight: Weight = Field(0.01, description="unit: weight of the codes' distance from a unit Gaussian")
     nce_weight: Weight = Field(1.0, description="cut: weight of the contrastive loss; 10 in FastCUT")
     nce_identity_weight: Weight = Field(
@@ -342,7 +347,9 @@ class Config(Section):
             raise ValueError("data.plane and data.slices are for network.spatial_dims: 2; leave them axial and 1")
         if self.data.slices % 2 == 0:
             raise ValueError(f"data.slices {self.data.slices} has no middle; give an odd number")
-        fitting = {"cut": ("resnet", "unet"), "unit": ("resnet",)}.get(self.method.name, (self.network.name,))
+        fitting = {"cut": ("resnet", "unet"), "unit": ("resnet",), "munit": ("resnet",)}.get(
+            self.method.name, (self.network.name,)
+        )
         if self.network.name not in fitting:
             needed = " or ".join(fitting)
             raise ValueError(f"method.name {self.method.name} needs network.name {needed}, not {self.network.name}")

@@ -12,6 +12,7 @@ from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Method
 from medcycle.methods.cut import Cut, CutWeights
 from medcycle.methods.cyclegan import CycleGan, Weights
+from medcycle.methods.munit import Munit, MunitWeights
 from medcycle.methods.supervised import Supervised
 from medcycle.methods.unit import Unit, UnitWeights
 from medcycle.networks.autoencoder import sharing_autoencoders
@@ -21,6 +22,7 @@ from medcycle.networks.library import LibraryGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.sampler import PatchSampler
+from medcycle.networks.style import StyledAutoencoder
 from medcycle.networks.unet import UnetGenerator
 
 __all__ = ["build_method"]
@@ -35,6 +37,7 @@ def build_method(config: Config) -> Method:
         "hybrid": _cyclegan,
         "cut": _cut,
         "unit": _unit,
+        "munit": _munit,
     }
     method = kinds[config.method.name](config)
     initialise(method)
@@ -88,6 +91,26 @@ def _unit(config: Config) -> Method:
     )
     judges = [_discriminator(network, slices) for _ in range(2)]
     return Unit(of_target, of_source, judges[0], judges[1], weights, _adversary(given))
+
+
+def _munit(config: Config) -> Method:
+    given, network, slices = config.method, config.network, config.data.slices
+    layers = Layers(network.spatial_dims, network.norm, padding=network.padding)
+    of_target, of_source = (
+        StyledAutoencoder(layers, network.filters, network.blocks, given.styles, network.upsampling, slices)
+        for _ in range(2)
+    )
+    weights = MunitWeights(
+        given.reconstruction_weight,
+        given.content_weight,
+        given.style_weight,
+        given.cycle_weight,
+        given.anchor_weight,
+        given.l1_weight,
+        _structure(given),
+    )
+    judges = [_discriminator(network, slices) for _ in range(2)]
+    return Munit(of_target, of_source, judges[0], judges[1], given.styles, weights, _adversary(given))
 
 
 def _structure(given: MethodConfig) -> StructureWeights:

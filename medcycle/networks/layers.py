@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 __all__ = ["Layers", "Normalisation", "Padding", "cut_to", "kept_or_computed_again", "to_multiple"]
 
-Normalisation = Literal["instance", "group", "none"]
+Normalisation = Literal["instance", "group", "layer", "none"]
 Padding = Literal["reflect", "replicate", "zeros"]
 
 GROUPS = 32
@@ -28,8 +28,9 @@ class Layers:
 
     Args:
         spatial_dims: 2 or 3.
-        norm: how a layer's output is normalised: each image and channel, each image and group of channels, or not.
-        affine: whether instance normalisation learns a scale and an offset; group normalisation always does.
+        norm: how a layer's output is normalised: each image and channel, each image and group of channels, each image,
+            or not at all.
+        affine: whether instance normalisation learns a scale and an offset; the others always do.
         padding: what lies beyond the borders.
         activation: makes the activation after it.
     """
@@ -64,8 +65,9 @@ class Layers:
         """The layer, or none."""
         if self.norm == "none":
             return []
-        if self.norm == "group":
-            return [Norm[Norm.GROUP, self.spatial_dims](math.gcd(GROUPS, channels), channels)]
+        if self.norm in {"group", "layer"}:
+            groups = math.gcd(GROUPS, channels) if self.norm == "group" else 1
+            return [Norm[Norm.GROUP, self.spatial_dims](groups, channels)]
         return [Norm[Norm.INSTANCE, self.spatial_dims](channels, affine=self.affine)]
 
 

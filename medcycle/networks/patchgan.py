@@ -69,7 +69,12 @@ def _leaky() -> nn.Module:
 
 
 def _patches(spatial_dims: int, filters: int, layers: int, in_channels: int, norm: Normalisation) -> nn.Module:
-    names = {"instance": "INSTANCE", "group": ("GROUP", {"num_groups": math.gcd(GROUPS, filters)}), "none": None}
+    names = {
+        "instance": "INSTANCE",
+        "group": ("GROUP", {"num_groups": math.gcd(GROUPS, filters)}),
+        "layer": ("GROUP", {"num_groups": 1}),
+        "none": None,
+    }
     net: nn.Module = PatchDiscriminator(
         spatial_dims=spatial_dims,
         channels=filters,

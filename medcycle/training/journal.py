@@ -29,6 +29,8 @@ TITLES = {
     "restored_target": "cycle CT",
     "likeness": "MR-like, from CT",
     "recovered_target": "CT from it",
+    "styled_target": "in the CT's style",
+    "styled_source": "in the MR's style",
     "same_target": "CT of CT",
     "same_source": "MR of MR",
 }

@@ -96,7 +96,10 @@ def generators(norm: str, padding: str = "reflect", **settings: bool) -> list[nn
     return [unet, ResnetGenerator(layers, filters=8, blocks=1, **settings)]
 
 
-@pytest.mark.parametrize(("norm", "kind"), [("instance", nn.InstanceNorm2d), ("group", nn.GroupNorm), ("none", None)])
+@pytest.mark.parametrize(
+    ("norm", "kind"),
+    [("instance", nn.InstanceNorm2d), ("group", nn.GroupNorm), ("layer", nn.GroupNorm), ("none", None)],
+)
 def test_layers_are_normalised_as_asked(norm: str, kind: type | None) -> None:
     library = [LibraryGenerator(name, Layers(2, norm), 12, 3) for name in NAMES[:2]]
     judge = PatchGan(2, 8, layers=2, norm=norm)
@@ -105,6 +108,8 @@ def test_layers_are_normalised_as_asked(norm: str, kind: type | None) -> None:
         assert found == ({kind} if kind else set())
     group = next(module for module in generators("group")[0].modules() if isinstance(module, nn.GroupNorm))
     assert group.num_groups == 8
+    layer = next(module for module in generators("layer")[0].modules() if isinstance(module, nn.GroupNorm))
+    assert layer.num_groups == 1
 
 
 @pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])

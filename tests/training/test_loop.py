@@ -143,6 +143,7 @@ def test_registered_pairs_are_learned_from_in_every_dimension(
     [
         ("cut", ["method.nce_patches=16", "method.nce_flip=true"], "nce_target"),
         ("unit", ["method.adversarial_loss=wgan-gp"], "reconstruction_source"),
+        ("munit", ["network.discriminator_scales=2", "network.discriminator_layers=1"], "style_target"),
     ],
 )
 def test_methods_that_draw_at_random_train_and_resume(

@@ -1,0 +1,110 @@
+"""MUNIT, by the equations of its paper."""
+
+import pytest
+import torch
+from torch.nn.functional import l1_loss
+
+from medcycle.config import load_config
+from medcycle.methods.base import Batch, Pair
+from medcycle.methods.build import build_method
+from medcycle.methods.munit import Munit
+from medcycle.networks.layers import Layers
+from medcycle.networks.style import StyledBlock
+from tests.sizes import TINY
+
+DIMENSIONS = [[], ["data.slices=3"], ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"]]
+
+
+def built(*overrides: str) -> Munit:
+    torch.manual_seed(0)
+    plain = ["method.name=munit", "method.anchor_weight=0", "training.warm_start=0"]
+    return build_method(load_config("demo", [*TINY, *plain, "network.blocks=2", *overrides]))
+
+
+@pytest.fixture
+def batch() -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    return Batch(*(torch.rand(2, 1, 48, 48, generator=generator) * 2 - 1 for _ in range(2)))
+
+
+def test_a_style_sets_mean_and_spread_of_the_layers() -> None:
+    block, x = StyledBlock(Layers(2), 3), torch.randn(2, 3, 8, 9)
+    style = torch.randn(2, 12)
+    seen = []
+    block.second.register_forward_hook(lambda module, given, out: seen.append((given[0], out)))
+    made = block(x, style)
+    spread, mean = style[:, 6:9], style[:, 9:]
+    (_, second), added = seen[0], made - x
+    even = (second - second.mean((2, 3), keepdim=True)) / (second.var((2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
+    torch.testing.assert_close(
+        added, even * (1 + spread[:, :, None, None]) + mean[:, :, None, None], atol=1e-4, rtol=1e-4
+    )
+    torch.testing.assert_close(added.mean((2, 3)), mean, atol=1e-4, rtol=1e-4)
+
+
+def test_losses_follow_the_paper(batch: Batch) -> None:
+    weights = ["method.reconstruction_weight=3", "method.content_weight=5", "method.style_weight=7"]
+    method = built(*weights, "method.cycle_weight=2", "method.mind_weight=1")
+    torch.manual_seed(4)
+    outputs = method(batch)
+    losses = method.generator_losses(batch, outputs)
+    torch.manual_seed(4)
+    drawn = torch.randn(2, 8)
+    target, source = method.generators["target"], method.generators["source"]
+    content, style = source.encode(batch.source)
+    made = target.decode(content, drawn)
+    torch.testing.assert_close(outputs["synthetic_target"], made)
+    torch.testing.assert_close(method.translate(batch.source, style=drawn), made)
+    found_content, found_style = target.encode(made)
+    same = source.decode(content, style)
+    torch.testing.assert_close(losses["reconstruction_source"], 3 * l1_loss(same, batch.source))
+    torch.testing.assert_close(losses["content_source"], 5 * l1_loss(found_content, content))
+    torch.testing.assert_close(losses["style_target"], 7 * l1_loss(found_style, drawn))
+    back = source.decode(found_content, style)
+    torch.testing.assert_close(losses["cycle_source"], 2 * l1_loss(back, batch.source))
+    (judged,) = method.discriminators["target"](made)
+    torch.testing.assert_close(losses["adversarial_target"], (judged - 1).square().mean())
+    kinds = {"adversarial", "reconstruction", "content", "style", "cycle", "structure"}
+    assert {name.split("_")[0] for name in losses} == kinds
+
+
+def test_without_a_cycle(batch: Batch) -> None:
+    method = built("method.cycle_weight=0")
+    outputs = method(batch)
+    assert not any(name.startswith("restored") for name in outputs)
+    assert not any(name.startswith("cycle") for name in method.generator_losses(batch, outputs))
+
+
+@pytest.mark.parametrize("sizes", DIMENSIONS)
+def test_every_weight_learns(sizes: list[str]) -> None:
+    method = built(*sizes)
+    shape = (2, 3 if "data.slices=3" in sizes else 1, *[32] * (3 if len(sizes) == 2 else 2))
+    batch = Batch(torch.rand(shape) * 2 - 1, torch.rand(shape) * 2 - 1)
+    outputs = method(batch)
+    sum(method.generator_losses(batch, outputs).values()).backward()
+    assert all(weight.grad is not None for weight in method.generators.parameters())
+    fakes = {name: fake.detach() for name, fake in method.fakes(outputs).items()}
+    sum(method.discriminator_losses(batch, fakes).values()).backward()
+    assert all(weight.grad is not None for weight in method.discriminators.parameters())
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_styles_make_several_outputs_of_one_input(batch: Batch, reverse: bool) -> None:
+    method = built().eval()
+    middle = method.translate(batch.source, reverse=reverse)
+    torch.testing.assert_close(middle, method.translate(batch.source, reverse=reverse, style=torch.zeros(2, 8)))
+    other = method.translate(batch.source, reverse=reverse, style=torch.ones(2, 8))
+    assert (middle - other).abs().mean() > 1e-3
+    style = method.style_of(batch.target, reverse=reverse)
+    assert style.shape == (2, 8)
+    assert not torch.allclose(style[0], style[1])
+
+
+def test_pairs_start_and_anchor_it(batch: Batch) -> None:
+    method = built("method.anchor_weight=3")
+    pair = Pair(batch.source.flip(-1), batch.target.flip(-2), (batch.target > 0).float())
+    given = batch._replace(pair=pair)
+    error = (method.translate(pair.source) - pair.target).abs()[pair.weight > 0].mean()
+    torch.testing.assert_close(method.generator_losses(given, method(given))["anchor_target"], 3 * error)
+    assert set(method.warm_start_losses(given, reverse=True)) == {"anchor_target", "anchor_source"}
+    assert list(method.views(batch))[2] == "styled_target"
