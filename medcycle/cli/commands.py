@@ -125,7 +125,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     )
 
 
-def synthesize(
+def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     run_or_checkpoint: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint.")],
     input_path: Annotated[Path, typer.Argument(metavar="INPUT", help="A volume, a DICOM series, or a folder of them.")],
     output: Annotated[Path, typer.Argument(help="A folder, or for one case a file ending in .nii.gz.")],
@@ -134,6 +134,11 @@ def synthesize(
         Literal["nifti", "dicom", "both"], typer.Option("--format", help="What to write.")
     ] = "nifti",
     batch_size: Annotated[int, typer.Option(min=1, help="Slices or windows computed together.")] = 8,
+    style: Annotated[
+        str | None,
+        typer.Option(metavar="SEED|FILE", help="munit: a random style, or that of a volume of what is made."),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="munit: outputs of each volume, in random styles.")] = 1,
     resample_irregular: Irregular = False,
 ) -> None:
     """Make synthetic CT from MR, or MR from CT, on the input's grid."""
@@ -146,6 +151,8 @@ def synthesize(
         to=to,
         output_format=output_format,
         batch_size=batch_size,
+        style=style,
+        samples=samples,
         resample_irregular=resample_irregular,
     )
     for path in written:

@@ -15,6 +15,7 @@ from medcycle.io.nifti import write_nifti
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.outputs import OutputFormat, require_absent, write_case
+from medcycle.synthesis.style import Style, styles_for
 from medcycle.synthesis.translate import SOURCE_OF, Synthesis, require_direction, synthesize
 
 __all__ = ["synthesize_path"]
@@ -22,7 +23,7 @@ __all__ = ["synthesize_path"]
 log = logging.getLogger(__name__)
 
 
-def synthesize_path(
+def synthesize_path(  # noqa: PLR0913 - most are named
     run_or_checkpoint: Path,
     input_path: Path,
     output: Path,
@@ -30,6 +31,8 @@ def synthesize_path(
     to: Literal["ct", "mr"],
     output_format: OutputFormat = "nifti",
     batch_size: int = 8,
+    style: str | None = None,
+    samples: int = 1,
     resample_irregular: bool = False,
 ) -> list[Path]:
     """Translate every volume at `input_path`.
@@ -41,6 +44,8 @@ def synthesize_path(
         to: the modality to make.
         output_format: what to write into a case's folder.
         batch_size: slices or windows computed together.
+        style: a seed, or a volume whose style is taken, for methods with styles; see `styles_for`.
+        samples: how many outputs each volume has, in random styles; several go to folders CASE_1, CASE_2, ....
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
 
     Returns:
@@ -55,16 +60,18 @@ def synthesize_path(
     sources = discover(input_path, resample_irregular=resample_irregular)
     if not sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
-    targets = _targets(sources, output, to, output_format)
+    targets = _targets(sources, output, to, output_format, samples)
     saved = load_method(checkpoint)
     require_direction(saved, to)
+    styles = styles_for(saved, to, style, samples)
     identity = {"path": checkpoint.name, "sha256": _sha256(checkpoint), "step": saved.step}
     written: list[Path] = []
     failed: list[str] = []
-    with ProgressLine("synthesizing", len(sources)) as progress:
-        for source, target in zip(sources, targets, strict=True):
+    wanted = [(source, drawn) for source in sources for drawn in styles]
+    with ProgressLine("synthesizing", len(wanted)) as progress:
+        for (source, drawn), target in zip(wanted, targets, strict=True):
             try:
-                synthesis = _translate(source, saved, to, batch_size)
+                synthesis = _translate(source, saved, to, batch_size, drawn)
             except DataError as error:
                 failed.append(str(error))
             else:
@@ -74,15 +81,17 @@ def synthesize_path(
                     write_case(synthesis, source, target, to=to, output_format=output_format, checkpoint=identity)
                 written.append(target)
             progress.advance(source.name)
-    _report(failed, len(sources), written)
+    _report(failed, len(wanted), written)
     return written
 
 
-def _translate(source: Source, saved: SavedMethod, to: Literal["ct", "mr"], batch_size: int) -> Synthesis:
+def _translate(
+    source: Source, saved: SavedMethod, to: Literal["ct", "mr"], batch_size: int, style: Style | None
+) -> Synthesis:
     volume = source.read()
     vet(source, volume, SOURCE_OF[to])
     try:
-        return synthesize(volume, saved, to, batch_size=batch_size)
+        return synthesize(volume, saved, to, batch_size=batch_size, style=style)
     except DataError as error:
         raise type(error)(f"{source.path}: {error}") from error
 
@@ -97,11 +106,14 @@ def _report(failed: Sequence[str], total: int, written: Sequence[Path]) -> None:
     raise DataError(f"{len(failed)} of {total} volumes not translated, {len(written)} written; the first: {failed[0]}")
 
 
-def _targets(sources: Sequence[Source], output: Path, to: str, output_format: OutputFormat) -> list[Path]:
+def _targets(sources: Sequence[Source], output: Path, to: str, output_format: OutputFormat, samples: int) -> list[Path]:
     if to == "mr" and output_format != "nifti":
         raise UsageError("--format dicom writes CT series only; leave it out with --to mr")
     if not _is_file(output):
-        targets = [output / source.name for source in sources]
+        ends = [f"_{number + 1}" for number in range(samples)] if samples > 1 else [""]
+        targets = [output / f"{source.name}{end}" for source in sources for end in ends]
+    elif samples > 1:
+        raise UsageError(f"{output}: one file for {samples} samples; give a folder")
     elif len(sources) > 1:
         raise UsageError(f"{output}: one file for {len(sources)} volumes; give a folder")
     elif output_format != "nifti":

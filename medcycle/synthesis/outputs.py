@@ -81,4 +81,5 @@ def _describe(synthesis: Synthesis, source: Source, to: str, checkpoint: dict[st
         "affine_ras_mm": grid.affine.tolist(),
         "source_intensity": synthesis.intensity.to_dict(),
         "body_fraction": round(float(synthesis.body.array.mean()), 4),
+        "style": synthesis.style,
     }

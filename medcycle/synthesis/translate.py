@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -43,14 +43,23 @@ class Synthesis:
         volume: float32 on the source's grid; HU for CT, arbitrary units for MR.
         body: booleans, where the source's body was found; outside of it the volume is `OUTSIDE`.
         intensity: the map that brought the source to [−1, 1].
+        style: the style of the output, where one was given.
     """
 
     volume: Volume
     body: Volume
     intensity: IntensityMap
+    style: tuple[float, ...] | None = None
 
 
-def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, batch_size: int = 8) -> Synthesis:
+def synthesize(
+    volume: Volume,
+    saved: SavedMethod,
+    to: Literal["ct", "mr"],
+    *,
+    batch_size: int = 8,
+    style: tuple[float, ...] | None = None,
+) -> Synthesis:
     """Translate one volume, slice by slice (2D) or by overlapping windows (3D), in float32.
 
     Args:
@@ -58,6 +67,7 @@ def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, b
         saved: the trained method.
         to: the modality to make.
         batch_size: slices or windows that go through the network together.
+        style: of the output, of a method that has styles; None for its own.
 
     Raises:
         UsageError: if the method does not translate to that modality.
@@ -67,12 +77,15 @@ def synthesize(volume: Volume, saved: SavedMethod, to: Literal["ct", "mr"], *, b
     prepared = prepare_volume(volume, SOURCE_OF[to], saved.config.data, saved.intensity["mr"].corners[1])
     if not prepared.body.array.any():
         raise DataError("no body found; check that the volume shows a patient")
-    output = _infer(prepared, saved.method, saved.config, reverse=to == "mr", batch_size=batch_size)
+    predict = partial(saved.method.translate, reverse=to == "mr")
+    if style:
+        predict = partial(_in_style, saved.method, style, reverse=to == "mr")
+    output = _infer(prepared, saved.method, saved.config, predict, batch_size=batch_size)
     values = prepared.image.with_array(saved.intensity[to].inverse(output))
     on_source = resample_to(values, volume.grid, background=OUTSIDE[to])
     body = resample_mask(prepared.body, volume.grid)
     finished = np.where(body.array, on_source.array, np.float32(OUTSIDE[to]))
-    return Synthesis(volume.with_array(finished), body, prepared.intensity)
+    return Synthesis(volume.with_array(finished), body, prepared.intensity, style)
 
 
 def require_direction(saved: SavedMethod, to: Literal["ct", "mr"]) -> None:
@@ -81,7 +94,14 @@ def require_direction(saved: SavedMethod, to: Literal["ct", "mr"]) -> None:
         raise UsageError(f"method.name {saved.config.method.name} makes CT only; leave out --to mr")
 
 
-def _infer(prepared: Prepared, method: Method, config: Config, *, reverse: bool, batch_size: int) -> Floats:
+def _in_style(method: Method, style: tuple[float, ...], images: Tensor, *, reverse: bool) -> Tensor:
+    repeated = images.new_tensor(style).expand(len(images), -1)
+    return cast(Tensor, cast(Any, method).translate(images, reverse=reverse, style=repeated))
+
+
+def _infer(
+    prepared: Prepared, method: Method, config: Config, predict: Callable[[Tensor], Tensor], *, batch_size: int
+) -> Floats:
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     method = method.to(device).eval()
     sizes, taken, place = _frame(prepared.body.array, config.data.patch_size)
@@ -91,7 +111,7 @@ def _infer(prepared: Prepared, method: Method, config: Config, *, reverse: bool,
     seen = [neighbours(position, config.data.slices, sizes[2]) for position in range(sizes[2])]
     stacked = torch.cat([framed[..., list(row)] for row in zip(*seen, strict=True)], dim=1)
     with torch.inference_mode():
-        made = cast(Tensor, inferer(stacked.to(device), partial(method.translate, reverse=reverse)))
+        made = cast(Tensor, inferer(stacked.to(device), predict))
     output = np.full(prepared.image.grid.shape, -1, dtype=np.float32)
     output[taken] = made[0, config.data.slices // 2][place].float().cpu().numpy()
     return output
