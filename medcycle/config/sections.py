@@ -187,12 +187,13 @@ class NetworkConfig(Section):
 class MethodConfig(Section):
     """The method and the weights of its losses."""
 
-    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit"] = Field(
+    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit", "regcyclegan"] = Field(
         "cyclegan",
         description="cyclegan: both directions, from MR and CT; randomized: MR to CT, from CT alone; pix2pix: MR to "
         "CT, from registered pairs; hybrid: both directions, from MR and CT of which some are registered pairs; "
         "cut: MR to CT, from MR and CT, held by contrasting patches; unit: both directions, by a code that both share; "
-        "munit: both directions, by contents that both share and styles of their own",
+        "munit: both directions, by contents that both share and styles of their own; regcyclegan: both directions, "
+        "from MR and CT of which some are pairs that lie on each other roughly",
     )
     cycle_weight: Weight = Field(10.0, description="cyclegan, hybrid, unit, munit: weight of the cycle loss")
     cycle_ssim_share: Share = Field(
@@ -239,9 +240,13 @@ class MethodConfig(Section):
     nce_width: Positive = Field(256, description="cut: width of what describes a patch")
     nce_flip: bool = Field(False, description="cut: mirror the input in half of the steps, as FastCUT does")
     registered_weight: Weight = Field(
-        10.0, description="hybrid: weight of the L1 losses on registered pairs, of both directions"
+        10.0,
+        description="hybrid, regcyclegan: weight of the L1 losses on registered pairs, in hybrid of both directions; "
+        "20 is usual in regcyclegan",
     )
-    registered_share: Share = Field(0.5, description="hybrid: part of the steps that have a registered pair as well")
+    registered_share: Share = Field(0.5, description="hybrid, regcyclegan: part of the steps with a pair as well")
+    smoothness_weight: Weight = Field(10.0, description="regcyclegan: weight of the roughness of displacements")
+    largest_displacement: AboveZero = Field(8.0, description="regcyclegan: voxels that pairs may be apart, at most")
     gradient_weight: Weight = Field(0.0, description="randomized, pix2pix: weight of the loss on slopes; 0 for none")
     mind_weight: Weight = Field(
         0.0,
@@ -257,7 +262,7 @@ class MethodConfig(Section):
 
     @model_validator(mode="after")
     def _all_is_learned(self) -> Self:
-        if self.name in {"cyclegan", "hybrid"} and self.adversaries == "mr" and not self.anchor_weight:
+        if self.name in {"cyclegan", "hybrid", "regcyclegan"} and self.adversaries == "mr" and not self.anchor_weight:
             raise ValueError(
                 "method.adversaries mr leaves synthetic CT nothing to learn from; set method.anchor_weight above 0, or "
                 "take both"
@@ -272,7 +277,7 @@ class MethodConfig(Section):
     @property
     def needs_registered(self) -> bool:
         """Whether registered MR and CT of the same patients are learned from."""
-        return self.name in ("pix2pix", "hybrid")
+        return self.name in ("pix2pix", "hybrid", "regcyclegan")
 
     @property
     def adversarial(self) -> float:

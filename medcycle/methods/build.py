@@ -13,9 +13,11 @@ from medcycle.methods.base import Method
 from medcycle.methods.cut import Cut, CutWeights
 from medcycle.methods.cyclegan import CycleGan, Weights
 from medcycle.methods.munit import Munit, MunitWeights
+from medcycle.methods.regcyclegan import RegCycleGan
 from medcycle.methods.supervised import Supervised
 from medcycle.methods.unit import Unit, UnitWeights
 from medcycle.networks.autoencoder import sharing_autoencoders
+from medcycle.networks.deformation import DeformationNet
 from medcycle.networks.init import initialise
 from medcycle.networks.layers import Layers
 from medcycle.networks.library import LibraryGenerator
@@ -38,6 +40,7 @@ def build_method(config: Config) -> Method:
         "cut": _cut,
         "unit": _unit,
         "munit": _munit,
+        "regcyclegan": _cyclegan,
     }
     method = kinds[config.method.name](config)
     initialise(method)
@@ -58,7 +61,13 @@ def _cyclegan(config: Config) -> Method:
     )
     to_target, to_source = _generator(network, slices), _generator(network, slices)
     judge_target = _discriminator(network, slices) if given.judges_ct else None
-    return CycleGan(to_target, to_source, judge_target, _discriminator(network, slices), weights, _adversary(given))
+    judge_source = _discriminator(network, slices)
+    if given.name != "regcyclegan":
+        return CycleGan(to_target, to_source, judge_target, judge_source, weights, _adversary(given))
+    layers = Layers(network.spatial_dims, network.norm, affine=True, padding=network.padding, activation=_leaky)
+    registration = DeformationNet(layers, network.filters, 5, slices, given.largest_displacement)
+    judges = (judge_target, judge_source)
+    return RegCycleGan(to_target, to_source, registration, judges, weights, given.smoothness_weight, _adversary(given))
 
 
 def _cut(config: Config) -> Method:

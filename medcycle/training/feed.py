@@ -31,7 +31,7 @@ def patches_for(config: Config, store: Store, thick: Thickness | None) -> Datase
     if not config.method.needs_registered:
         return patches
     registered = RegisteredPatches(store, config.data, length=length, seed=seed)
-    share = config.method.registered_share if config.method.name == "hybrid" else 1.0
+    share = 1.0 if config.method.name == "pix2pix" else config.method.registered_share
     return WithRegistered(patches, registered, batch_size=settings.batch_size, share=share, seed=seed)
 
 

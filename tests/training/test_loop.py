@@ -119,7 +119,7 @@ def test_pairs_are_made_in_every_dimension(store: Store, tmp_path: Path, sizes: 
     assert float(rows(tmp_path / "run")[0]["discriminator_target"]) > 0
 
 
-@pytest.mark.parametrize("name", ["pix2pix", "hybrid"])
+@pytest.mark.parametrize("name", ["pix2pix", "hybrid", "regcyclegan"])
 @pytest.mark.parametrize(
     "sizes",
     [[], ["data.slices=3"], ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"]],
@@ -131,7 +131,7 @@ def test_registered_pairs_are_learned_from_in_every_dimension(
     settings = config(f"method.name={name}", "training.batch_size=2", "training.max_steps=4", *sizes)
     train(settings, paired, tmp_path / "run")
     found = rows(tmp_path / "run")[-1]
-    wanted = {"pix2pix": "l1_target", "hybrid": "registered_source"}[name]
+    wanted = {"pix2pix": "l1_target", "hybrid": "registered_source", "regcyclegan": "smoothness"}[name]
     assert float(found[wanted]) > 0
     assert float(found["discriminator_target"]) > 0
     assert (tmp_path / "run" / "previews" / "step_000004.png").is_file()
