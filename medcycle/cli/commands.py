@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from medcycle.cli.configs import Overrides
 from medcycle.errors import UsageError
 
 if TYPE_CHECKING:
     from medcycle.data.store import Store
 
 __all__ = ["demo", "evaluate", "inspect", "prepare", "register", "synthesize", "train"]
-
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
-]
 
 
 Irregular = Annotated[

@@ -11,6 +11,9 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Show and check configurations.", no_args_is_help=True, rich_markup_mode=None)
 
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
+]
 Name = Annotated[str, typer.Argument(help="A shipped configuration's name, or a YAML file.")]
 
 
@@ -26,13 +29,20 @@ def list_names() -> None:
 
 
 @app.command()
-def show(name: Name) -> None:
-    """Print a configuration with every key and its default."""
+def show(name: Name, overrides: Overrides = None) -> None:
+    """Print a configuration with every key and its default, and what a training step of it takes."""
     import yaml
 
     from medcycle.config import load_config
+    from medcycle.methods.cost import step_cost
 
-    typer.echo(yaml.safe_dump(load_config(name).model_dump(mode="json"), sort_keys=False), nl=False)
+    config = load_config(name, overrides or ())
+    typer.echo(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), nl=False)
+    cost = step_cost(config)
+    typer.echo(
+        f"# {cost.generators / 1e6:.3g} million parameters in generators, {cost.discriminators / 1e6:.3g} million in "
+        f"discriminators; a step takes {cost.flop / 1e9:,.0f} GFLOP and about {cost.memory / 2**30:.2g} GiB"
+    )
 
 
 @app.command()

@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from medcycle.config import Config
-from medcycle.methods.base import Batch, Pair
+from medcycle.methods.base import Batch, Losses, Method, Pair
 from medcycle.methods.build import build_method
 
-__all__ = ["step_memory"]
+__all__ = ["StepCost", "step_cost", "step_memory"]
 
 BYTES_A_PARAMETER = 20
 """Weight, gradient, two moments of Adam and the running average, in float32."""
 
 HALF_PRECISION_SHARE = 0.75
 """of the activations' float32 bytes under autocast, which leaves some in float32: 0.77 measured in 2D, 0.52 in 3D."""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a training step takes.
+
+    Args:
+        generators: their parameters.
+        discriminators: their parameters.
+        flop: floating-point operations of a whole step, forward and backward, multiplications and additions counted.
+        memory: bytes that are held at once, see `step_memory`.
+    """
+
+    generators: int
+    discriminators: int
+    flop: int
+    memory: int
+
+
+def step_cost(config: Config) -> StepCost:
+    """Parameters, operations and memory of a step with all losses, the warm start over; nothing is computed.
+
+    Operations are those of convolutions and matrix products, as PyTorch's `FlopCounterMode` counts them; it can't
+    count a gradient penalty, which is left out.
+    """
+    plain = config.method.model_copy(update={"adversarial_loss": "hinge"})
+    method, batch = _on_meta(config.model_copy(update={"method": plain}))
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        method.discriminators.requires_grad_(False)
+        outputs = method(batch)
+        _descend(method.generator_losses(batch, outputs))
+        method.discriminators.requires_grad_(True)
+        fakes = {name: fake.detach() for name, fake in method.fakes(outputs).items()}
+        _descend(method.discriminator_losses(batch, fakes))
+    generators, discriminators = (
+        sum(weight.numel() for weight in part.parameters()) for part in (method.generators, method.discriminators)
+    )
+    return StepCost(generators, discriminators, counter.get_total_flops(), step_memory(config))
 
 
 def step_memory(config: Config, *, half_precision: bool = True) -> int:
@@ -30,11 +70,7 @@ def step_memory(config: Config, *, half_precision: bool = True) -> int:
         config: networks, method, patch and batch size.
         half_precision: whether activations are of 16 bits, as with bf16 or fp16 autocast.
     """
-    method = build_method(config).to("meta")  # some of MONAI's networks can't be made there
-    with torch.device("meta"):
-        shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
-        images = [torch.empty(shape) for _ in range(8)]
-        batch = Batch(images[0], images[1], Pair(*images[2:5]), Pair(*images[5:]))
+    method, batch = _on_meta(config)
     parameters = {id(weight) for weight in method.parameters()}
     kept: dict[int, Tensor] = {}
 
@@ -48,6 +84,19 @@ def step_memory(config: Config, *, half_precision: bool = True) -> int:
     activations = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     weights = sum(weight.numel() for weight in method.parameters())
     return weights * BYTES_A_PARAMETER + int(activations * (HALF_PRECISION_SHARE if half_precision else 1))
+
+
+def _on_meta(config: Config) -> tuple[Method, Batch]:
+    """The method and a batch of a step, without their data."""
+    method = build_method(config).to("meta")  # some of MONAI's networks can't be made there
+    shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
+    images = [torch.empty(shape, device="meta") for _ in range(8)]
+    return method, Batch(images[0], images[1], Pair(*images[2:5]), Pair(*images[5:]))
+
+
+def _descend(losses: Losses) -> None:
+    if losses:
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
 
 
 def _as_it_is(packed: Any) -> Any:

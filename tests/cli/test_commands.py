@@ -147,8 +147,10 @@ def test_prepare_then_train_on_the_store(cohort: Path, tmp_path: Path, capfd) ->
 def test_configurations(capfd, tmp_path: Path) -> None:
     assert execute(["config", "list"]) == 0
     assert "head_mr_ct_2d_cpu: Heads" in capfd.readouterr().out
-    assert execute(["config", "show", "head_mr_ct_2d"]) == 0
+    assert execute(["config", "show", "head_mr_ct_2d", "--set", "training.batch_size=1"]) == 0
     shown = capfd.readouterr().out
+    assert "22.7 million parameters in generators" in shown.splitlines()[-1]
+    assert "GFLOP" in shown.splitlines()[-1]
     (tmp_path / "mine.yaml").write_text(shown)
     assert execute(["config", "check", str(tmp_path / "mine.yaml")]) == 0
     assert execute(["config", "schema"]) == 0
