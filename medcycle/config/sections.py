@@ -73,6 +73,10 @@ class DataConfig(Section):
         le=1,
         description="how far CT slices are drawn by how much air and bone they show, 0 for all alike (2D)",
     )
+    match_height: bool = Field(
+        False,
+        description="draw MR slices as high in the body as the CT slices beside them; for fields of view alike (2D)",
+    )
     validation_fraction: float = Field(
         0.0, ge=0, lt=1, description="part of the patients that are not trained on; one at least unless it is 0"
     )

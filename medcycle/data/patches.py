@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ Floats = npt.NDArray[np.float32]
 
 SUB_SLICES = 3
 """Slices that are averaged to a thick one."""
+
+APART = 0.05
+"""How far slices of matched heights may be apart, as a part of the body's."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         self.seed = seed
         self.slices = config.slices
         self.thick = thick
+        self.match_height = config.match_height
         self.source = usable(store.mr, config) if store.mr else []
         self.target = usable(store.ct, config)
         self.focus = [_chances(case, positions, config.focus) for case, positions in self.target]
@@ -92,10 +96,11 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         """
         if not 0 <= index < self.length:
             raise IndexError(index)
-        target, body = self._draw(self.target, np.random.default_rng([self.seed, index, 1]), self.focus, self.thick)
-        item = {"target": target, "body": body}
+        drawn = self._draw(self.target, np.random.default_rng([self.seed, index, 1]), self.focus, self.thick)
+        item = {"target": drawn.image, "body": drawn.body}
         if self.source:
-            item["source"], _ = self._draw(self.source, np.random.default_rng([self.seed, index, 0]))
+            height = drawn.height if self.match_height else None
+            item["source"] = self._draw(self.source, np.random.default_rng([self.seed, index, 0]), height=height).image
         return item
 
     def _draw(
@@ -104,18 +109,30 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         random: np.random.Generator,
         focus: Sequence[Floats] | None = None,
         thick: Thickness | None = None,
-    ) -> tuple[Tensor, Tensor]:
+        height: float | None = None,
+    ) -> _Drawn:
         number = int(random.integers(len(cases)))
         case, positions = cases[number]
-        if focus is None:
-            position = positions[int(random.integers(len(positions)))]
+        last = len(positions) - 1
+        if height is not None:
+            rank = round(min(max(height + random.uniform(-APART, APART), 0.0), 1.0) * last)
+        elif focus is not None:
+            rank = int(np.searchsorted(focus[number], random.random(), side="right"))
         else:
-            position = positions[int(np.searchsorted(focus[number], random.random(), side="right"))]
-        beside = neighbours(position, self.slices, case.image.shape[2])
+            rank = int(random.integers(len(positions)))
+        beside = neighbours(positions[rank], self.slices, case.image.shape[2])
         if thick:
-            beside = thick.draw(position, case, random)
+            beside = thick.draw(positions[rank], case, random)
         image, body = self.cutter([case.image, case.body], beside, random)
-        return image, body > 0
+        return _Drawn(image, body > 0, rank / max(1, last))
+
+
+class _Drawn(NamedTuple):
+    """A patch, where it shows a body, and how high its slice is in the case's, 0 to 1."""
+
+    image: Tensor
+    body: Tensor
+    height: float
 
 
 class Cutter:

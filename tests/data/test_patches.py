@@ -8,7 +8,7 @@ import torch
 
 from medcycle.config import DataConfig
 from medcycle.data.patches import SUB_SLICES, Thickness, UnpairedPatches, neighbours, preview_patches
-from medcycle.data.store import Store
+from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
 
 CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
@@ -154,3 +154,29 @@ def test_neighbours_end_with_the_volume() -> None:
     assert neighbours(4, 3, 9) == [3, 4, 5]
     assert neighbours(0, 5, 9) == [0, 0, 0, 1, 2]
     assert neighbours(8, 3, 9) == [7, 8, 8]
+
+
+@pytest.mark.parametrize("focus", [0.0, 1.0])
+def test_heights_of_mr_and_ct_can_be_matched(store: Store, focus: float) -> None:
+    def apart(match: bool) -> float:
+        config = PLAIN.model_copy(update={"match_height": match, "flip": False, "focus": focus})
+        patches = UnpairedPatches(ramps(store), config, length=200, seed=0)
+        items = [patches[index] for index in range(200)]
+        return max(abs(float(item["source"].max() - item["target"].max())) / 2 for item in items)
+
+    assert apart(match=True) < 0.15  # and a slice more or less
+    assert apart(match=False) > 0.5
+
+
+def ramps(store: Store) -> Store:
+    """The store with images that tell how high a slice is among those with a body, from −1 to 1."""
+
+    def ramp(case: StoredCase) -> StoredCase:
+        shown = [number for number, part in enumerate(case.record.body_fraction) if part > PLAIN.min_body_fraction]
+        image = np.full(case.image.shape, -1.0, dtype=np.float16)
+        image[:, :, shown] = np.linspace(-1, 1, len(shown))
+        other = StoredCase(case.folder, case.record)
+        other.__dict__["image"] = image
+        return other
+
+    return replace(store, mr=tuple(map(ramp, store.mr)), ct=tuple(map(ramp, store.ct)))
