@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from medcycle.config import Config, config_names, load_config
+from medcycle.config import Config, check_override, config_names, load_config
 from medcycle.errors import ConfigError
 
 
@@ -66,6 +66,41 @@ def test_files_that_are_no_configuration(tmp_path, text: str, words: str) -> Non
     path.write_text(text)
     with pytest.raises(ConfigError, match=words):
         load_config(str(path))
+
+
+def test_a_configuration_can_be_based_on_another(tmp_path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("base: demo\nmethod: {cycle_weight: 3}\n")
+    second.write_text(f"base: {first}\nmethod: {{identity_weight: 2}}\ntraining: {{max_steps: 9}}\n")
+    demo, config = load_config("demo"), load_config(str(second), ["training.batch_size=2"])
+    assert (config.method.cycle_weight, config.method.identity_weight) == (3, 2)
+    assert (config.training.max_steps, config.training.batch_size) == (9, 2)
+    assert config.data == demo.data
+    assert config.method.anchor_weight == demo.method.anchor_weight
+
+
+def test_a_base_that_is_none_or_itself(tmp_path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text(f"base: {second}\n")
+    second.write_text(f"base: {first}\n")
+    with pytest.raises(ConfigError, match="based on itself"):
+        load_config(str(first))
+    first.write_text("base: nothing\n")
+    with pytest.raises(ConfigError, match="nothing: no such configuration"):
+        load_config(str(first))
+
+
+@pytest.mark.parametrize("override", ["method.adversaries=mr", "network.name=swin-unetr", "randomize.gain=[1, 1]"])
+def test_what_may_fit_other_keys_is_no_wrong_override(override: str) -> None:
+    assert check_override(override)[0] == override.split("=", maxsplit=1)[0]
+    with pytest.raises(ConfigError, match="smaller one first"):
+        check_override("randomize.gain=[2, 1]")
+
+
+def test_faults_of_a_section_are_said_without_all_of_it() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config("demo", ["network.name=swin-unetr", "network.filters=32"])
+    assert str(caught.value) == "demo: network.filters 32 of swin-unetr has to be a multiple of 12, as 24"
 
 
 def test_unknown_names_list_the_known() -> None:

@@ -28,9 +28,20 @@ def config_names() -> dict[str, Path]:
 def load_config(name_or_file: str, overrides: Sequence[str] = ()) -> Config:
     """Read a shipped configuration by name, or a YAML file, and set `key=value` overrides with dotted keys.
 
+    A file whose `base` names another configuration has its keys, but for those that it gives itself.
+
     Raises:
         ConfigError: if there is no such configuration, or a key or value is wrong.
     """
+    return parse_config(_values(name_or_file, ()), name_or_file, overrides)
+
+
+def _values(name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
+    """The values of a configuration and of what it is based on; `above` are those that are based on it."""
+    if name_or_file in above:
+        raise ConfigError(
+            f"{above[0]}: based on itself, by way of {' and '.join(above[1:] or above)}; break the circle"
+        )
     shipped = config_names()
     path = shipped.get(name_or_file) or Path(name_or_file)
     if not path.is_file():
@@ -44,7 +55,16 @@ def load_config(name_or_file: str, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())}); correct it") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a configuration is a mapping of sections, not {type(values).__name__}")
-    return parse_config(values, name_or_file, overrides)
+    base = values.pop("base", None)
+    return _merged(_values(str(base), (*above, name_or_file)), values) if base else values
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = _merged(result[key], value) if both else value
+    return result
 
 
 def parse_config(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Config:
@@ -87,7 +107,10 @@ def check_override(override: str) -> tuple[str, Any]:
     try:
         kind.model_validate({name: value} if field else {section: value})
     except ValidationError as error:
-        raise ConfigError(f"--set {override}: {_explain(error)}") from None
+        if any(
+            fault["loc"] for fault in error.errors()
+        ):  # else it is only that it doesn't fit the other keys' defaults
+            raise ConfigError(f"--set {override}: {_explain(error)}") from None
     return key, value
 
 
@@ -110,6 +133,8 @@ def _explain(error: ValidationError) -> str:
         suggestion = f"did you mean {near[0]}?" if near else f"the sections are {', '.join(Config.model_fields)}"
         return f"unknown key {key}; {suggestion}"
     message = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], dict):  # of a section whose keys don't fit each other
+        return message
     return f"{key}: {message}, not {first['input']!r}" if key else message
 
 
