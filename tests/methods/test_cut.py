@@ -4,27 +4,22 @@ import pytest
 import torch
 from torch.nn import functional
 
-from medcycle.config import load_config
 from medcycle.errors import ConfigError
 from medcycle.losses.contrastive import patch_nce_loss
-from medcycle.methods.base import Batch, Pair
-from medcycle.methods.build import build_method
+from medcycle.methods.base import Batch
 from medcycle.methods.cut import Cut
-from tests.sizes import TINY
+from tests.methods.support import DIMENSIONS, error_of, images_for, small_method, with_pair
 
 UNET = ["network.name=unet", "network.levels=4"]
 
 
 def built(*overrides: str) -> Cut:
-    torch.manual_seed(0)
-    plain = ["method.name=cut", "method.anchor_weight=0", "training.warm_start=0", "method.nce_patches=20"]
-    return build_method(load_config("demo", [*TINY, *plain, *overrides]))
+    return small_method("cut", "method.nce_patches=20", *overrides)
 
 
 @pytest.fixture
 def batch() -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    return Batch(*(torch.rand(2, 1, 48, 48, generator=generator) * 2 - 1 for _ in range(2)))
+    return images_for([])
 
 
 def test_the_contrast_is_a_cross_entropy_over_the_patches_of_an_image() -> None:
@@ -45,11 +40,10 @@ def test_the_contrast_is_a_cross_entropy_over_the_patches_of_an_image() -> None:
 
 
 @pytest.mark.parametrize("network", [["network.name=resnet"], UNET])
-@pytest.mark.parametrize("sizes", [[], ["data.slices=3"], ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"]])
+@pytest.mark.parametrize("sizes", DIMENSIONS)
 def test_every_weight_learns(network: list[str], sizes: list[str]) -> None:
     method = built(*network, *sizes)
-    shape = (2, 3 if "data.slices=3" in sizes else 1, *[32] * (3 if len(sizes) == 2 else 2))
-    batch = Batch(torch.rand(shape) * 2 - 1, torch.rand(shape) * 2 - 1)
+    batch = images_for(sizes)
     outputs = method(batch)
     losses = method.generator_losses(batch, outputs)
     assert set(losses) == {"adversarial_target", "nce_target", "identity_target"}
@@ -83,13 +77,12 @@ def test_an_output_that_keeps_its_input_has_a_low_contrast(batch: Batch) -> None
 def test_losses_are_weighted(batch: Batch) -> None:
     chosen = ["method.nce_weight=10", "method.nce_identity_weight=0", "method.anchor_weight=3", "method.mind_weight=2"]
     method = built(*chosen)
-    pair = Pair(batch.source.flip(-1), batch.target.flip(-2), (batch.target > 0).float())
-    given = batch._replace(pair=pair)
+    given = with_pair(batch)
     outputs = method(given)
     assert set(outputs) == {"synthetic_target", "anchored_target"}
     losses = method.generator_losses(given, outputs)
     assert set(losses) == {"adversarial_target", "nce_target", "anchor_target", "structure_target"}
-    error = (method.translate(pair.source) - pair.target).abs()[pair.weight > 0].mean()
+    error = error_of(method, given.pair)
     torch.testing.assert_close(losses["anchor_target"], 3 * error)
     torch.testing.assert_close(method.warm_start_losses(given), {"anchor_target": 10 * error})
     torch.manual_seed(2)

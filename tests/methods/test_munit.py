@@ -4,27 +4,17 @@ import pytest
 import torch
 from torch.nn.functional import l1_loss
 
-from medcycle.config import load_config
-from medcycle.methods.base import Batch, Pair
-from medcycle.methods.build import build_method
-from medcycle.methods.munit import Munit
+from medcycle.methods.base import Batch
 from medcycle.networks.layers import Layers
 from medcycle.networks.style import StyledBlock
-from tests.sizes import TINY
+from tests.methods.support import DIMENSIONS, error_of, images_for, small_method, with_pair
 
-DIMENSIONS = [[], ["data.slices=3"], ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"]]
-
-
-def built(*overrides: str) -> Munit:
-    torch.manual_seed(0)
-    plain = ["method.name=munit", "method.anchor_weight=0", "training.warm_start=0"]
-    return build_method(load_config("demo", [*TINY, *plain, "network.blocks=2", *overrides]))
+BLOCKS = "network.blocks=2"
 
 
 @pytest.fixture
 def batch() -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    return Batch(*(torch.rand(2, 1, 48, 48, generator=generator) * 2 - 1 for _ in range(2)))
+    return images_for([])
 
 
 def test_a_style_sets_mean_and_spread_of_the_layers() -> None:
@@ -44,7 +34,7 @@ def test_a_style_sets_mean_and_spread_of_the_layers() -> None:
 
 def test_losses_follow_the_paper(batch: Batch) -> None:
     weights = ["method.reconstruction_weight=3", "method.content_weight=5", "method.style_weight=7"]
-    method = built(*weights, "method.cycle_weight=2", "method.mind_weight=1")
+    method = small_method("munit", BLOCKS, *weights, "method.cycle_weight=2", "method.mind_weight=1")
     torch.manual_seed(4)
     outputs = method(batch)
     losses = method.generator_losses(batch, outputs)
@@ -69,7 +59,7 @@ def test_losses_follow_the_paper(batch: Batch) -> None:
 
 
 def test_without_a_cycle(batch: Batch) -> None:
-    method = built("method.cycle_weight=0")
+    method = small_method("munit", BLOCKS, "method.cycle_weight=0")
     outputs = method(batch)
     assert not any(name.startswith("restored") for name in outputs)
     assert not any(name.startswith("cycle") for name in method.generator_losses(batch, outputs))
@@ -77,9 +67,8 @@ def test_without_a_cycle(batch: Batch) -> None:
 
 @pytest.mark.parametrize("sizes", DIMENSIONS)
 def test_every_weight_learns(sizes: list[str]) -> None:
-    method = built(*sizes)
-    shape = (2, 3 if "data.slices=3" in sizes else 1, *[32] * (3 if len(sizes) == 2 else 2))
-    batch = Batch(torch.rand(shape) * 2 - 1, torch.rand(shape) * 2 - 1)
+    method = small_method("munit", BLOCKS, *sizes)
+    batch = images_for(sizes)
     outputs = method(batch)
     sum(method.generator_losses(batch, outputs).values()).backward()
     assert all(weight.grad is not None for weight in method.generators.parameters())
@@ -90,7 +79,7 @@ def test_every_weight_learns(sizes: list[str]) -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_styles_make_several_outputs_of_one_input(batch: Batch, reverse: bool) -> None:
-    method = built().eval()
+    method = small_method("munit", BLOCKS).eval()
     middle = method.translate(batch.source, reverse=reverse)
     torch.testing.assert_close(middle, method.translate(batch.source, reverse=reverse, style=torch.zeros(2, 8)))
     other = method.translate(batch.source, reverse=reverse, style=torch.ones(2, 8))
@@ -101,10 +90,9 @@ def test_styles_make_several_outputs_of_one_input(batch: Batch, reverse: bool) -
 
 
 def test_pairs_start_and_anchor_it(batch: Batch) -> None:
-    method = built("method.anchor_weight=3")
-    pair = Pair(batch.source.flip(-1), batch.target.flip(-2), (batch.target > 0).float())
-    given = batch._replace(pair=pair)
-    error = (method.translate(pair.source) - pair.target).abs()[pair.weight > 0].mean()
+    method = small_method("munit", BLOCKS, "method.anchor_weight=3")
+    given = with_pair(batch)
+    error = error_of(method, given.pair)
     torch.testing.assert_close(method.generator_losses(given, method(given))["anchor_target"], 3 * error)
     assert set(method.warm_start_losses(given, reverse=True)) == {"anchor_target", "anchor_source"}
     assert list(method.views(batch))[2] == "styled_target"

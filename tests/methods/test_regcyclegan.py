@@ -5,27 +5,11 @@ import pytest
 import torch
 from torch.nn.functional import l1_loss
 
-from medcycle.config import load_config
 from medcycle.losses.deformation import smoothness_loss
-from medcycle.methods.base import Batch, Pair
-from medcycle.methods.build import build_method
-from medcycle.methods.regcyclegan import RegCycleGan
+from medcycle.methods.base import Pair
 from medcycle.networks.deformation import DeformationNet
 from medcycle.networks.layers import Layers
-from tests.sizes import TINY
-
-DIMENSIONS = [[], ["data.slices=3"], ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"]]
-
-
-def built(*overrides: str) -> RegCycleGan:
-    torch.manual_seed(0)
-    plain = ["method.name=regcyclegan", "method.anchor_weight=0", "training.warm_start=0"]
-    return build_method(load_config("demo", [*TINY, *plain, *overrides]))
-
-
-def batch_of(*shape: int) -> Batch:
-    images = [torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1 for seed in range(4)]
-    return Batch(*images[:2], registered=Pair(images[2], images[3], (images[3] > 0).float()))
+from tests.methods.support import DIMENSIONS, images_for, small_method
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -55,7 +39,10 @@ def test_roughness_is_numpys(sizes: tuple[int, ...]) -> None:
 
 
 def test_losses_follow_the_paper() -> None:
-    method, batch = built("method.registered_weight=20", "method.smoothness_weight=10"), batch_of(2, 1, 32, 32)
+    method, batch = (
+        small_method("regcyclegan", "method.registered_weight=20", "method.smoothness_weight=10"),
+        images_for([], registered=True),
+    )
     outputs = method(batch)
     losses = method.generator_losses(batch, outputs)
     pair = batch.registered
@@ -77,15 +64,15 @@ def test_losses_follow_the_paper() -> None:
 
 @pytest.mark.parametrize("sizes", DIMENSIONS)
 def test_every_weight_learns(sizes: list[str]) -> None:
-    method = built(*sizes)
-    batch = batch_of(2, 3 if "data.slices=3" in sizes else 1, *[32] * (3 if len(sizes) == 2 else 2))
+    method = small_method("regcyclegan", *sizes)
+    batch = images_for(sizes, registered=True)
     sum(method.generator_losses(batch, method(batch)).values()).backward()
     assert all(weight.grad is not None for weight in method.generators.parameters())
 
 
 def test_it_learns_to_register() -> None:
     """With a generator that changes nothing, what is shifted by three voxels is found again."""
-    method = built("method.largest_displacement=6")
+    method = small_method("regcyclegan", "method.largest_displacement=6")
     method.generators["target"] = torch.nn.Identity()
     registration = method.generators["registration"]
     optimizer = torch.optim.Adam(registration.parameters(), 3e-3)
