@@ -3,11 +3,11 @@
 A configuration is a YAML file of the sections of `Config`. Unknown keys are errors.
 """
 
+from medcycle.config.method import MethodConfig
 from medcycle.config.reading import check_override, config_names, load_config, parse_config, parse_override
 from medcycle.config.sections import (
     Config,
     DataConfig,
-    MethodConfig,
     NetworkConfig,
     RandomizeConfig,
     TrainingConfig,
