@@ -24,9 +24,10 @@ DRAWS = 12
 HEIGHTS = (0.5, 0.62, 0.8)
 """of the slices shown, from the feet."""
 
-NONE = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0, "vessels": 0, "templates": 0}
-NONE |= {"texture": 0, "shift_share": 0, "void_share": 0, "bias": 0, "blur": 0, "ringing_share": 0, "ghost_share": 0}
-NONE |= {"noise": 0, "gain": (1, 1), "gamma": 0, "families": ("t1",), "physical_share": 1, "suppressed_share": 0}
+NONE = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0, "inner_share": 0, "vessels": 0}
+NONE |= {"templates": 0, "texture": 0, "shift_share": 0, "void_share": 0, "bias": 0, "blur": 0, "ringing_share": 0}
+NONE |= {"ghost_share": 0, "noise": 0, "gain": (1, 1), "gamma": 0, "families": ("t1",), "physical_share": 1}
+NONE |= {"suppressed_share": 0}
 
 EFFECTS = {
     "contrast alone": {},
@@ -35,6 +36,7 @@ EFFECTS = {
     "bending": {"bending": 0.05},
     "filled cavities": {"filled_share": 1},
     "cut off": {"cut_share": 1, "cut": 0.49},
+    "inner field": {"inner_share": 1, "inner": (0.3, 0.5)},
     "generated brain": {"templates": 1},
     "vessels, septa": {"vessels": 1},
     "texture": {"texture": 0.3},
@@ -83,9 +85,9 @@ def contrasts(image: torch.Tensor, body: torch.Tensor, columns: int = 8) -> tupl
     return rows, ["CT", *[""] * columns] * len(rows)
 
 
-def effects(image: torch.Tensor, body: torch.Tensor, columns: int = 6) -> tuple[list[list[torch.Tensor]], list[str]]:
-    """Every effect alone, on one slice: of some draws the one that changes it most."""
-    shown: list[torch.Tensor] = []
+def effects(image: torch.Tensor, body: torch.Tensor, columns: int = 5) -> tuple[list[list[torch.Tensor]], list[str]]:
+    """A CT slice, and every effect on it alone: of some draws the one that changes it most."""
+    shown = [image[0, 0]]
     slices, bodies = (tensor[:1].expand(DRAWS, -1, -1, -1) for tensor in (image, body))
     plain = None
     for settings in EFFECTS.values():
@@ -95,7 +97,7 @@ def effects(image: torch.Tensor, body: torch.Tensor, columns: int = 6) -> tuple[
         plain = made if plain is None else plain
         change = (made - plain).abs().mean((1, 2))
         shown.append(made[int(change.argmax())])
-    return [shown[start : start + columns] for start in range(0, len(shown), columns)], list(EFFECTS)
+    return [shown[start : start + columns] for start in range(0, len(shown), columns)], ["CT", *EFFECTS]
 
 
 def main(picture: Path, ct: Path | None = None) -> None:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from medcycle.data.randomize.fields import Range, chosen, pool, smooth_noise, threshold, uniform
 from medcycle.data.store import AIR
 
-__all__ = ["cut_off", "deformed", "with_filled_cavities"]
+__all__ = ["cut_off", "deformed", "inner_field", "with_filled_cavities"]
 
 CONTENT: Range = (5.0, 50.0)
 """HU of what fills a cavity: fluid to swollen mucosa."""
@@ -102,4 +102,28 @@ def cut_off(body: Tensor, generator: torch.Generator, share: float, largest: flo
             length = body.shape[1 + along]
             lost = int(part * largest * length)
             result[number].narrow(along, (length - lost) * at_end, lost).fill_(False)
+    return result
+
+
+def inner_field(body: Tensor, generator: torch.Generator, share: float, size: Range) -> Tensor:
+    """What a field of view within the body shows of it, as of a prostate, in a `share` of the images.
+
+    The field is a box in the first two axes, at random within the box about the body.
+
+    Args:
+        body: booleans, shape (batch, 1, *sizes).
+        generator: of the device.
+        share: of the images.
+        size: range of the field's size along each axis, as parts of the image's.
+    """
+    result = body.clone()
+    for number in chosen(body, share, generator).tolist():
+        drawn = torch.rand(2, 2, generator=generator, device=body.device).tolist()
+        for along, (part, place) in enumerate(drawn, 1):
+            image, length = result[number], body.shape[1 + along]
+            seen = body[number].movedim(along, 0).flatten(1).any(1).nonzero().flatten().tolist() or [0]
+            kept = round(length * (size[0] + part * (size[1] - size[0])))
+            start = seen[0] + round(place * max(0, seen[-1] + 1 - seen[0] - kept))
+            image.narrow(along, 0, start).fill_(False)
+            image.narrow(along, min(start + kept, length), max(0, length - start - kept)).fill_(False)
     return result

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from medcycle.config import RandomizeConfig
 from medcycle.data.randomize import acquisition as mr
-from medcycle.data.randomize.anatomy import cut_off, deformed, with_filled_cavities
+from medcycle.data.randomize.anatomy import cut_off, deformed, inner_field, with_filled_cavities
 from medcycle.data.randomize.contrast import Voxels, hidden_structure, lookup_tables
 from medcycle.data.randomize.fields import chosen, each, interpolate, smooth_noise, uniform
 from medcycle.data.randomize.measured import MeasuredContrasts
@@ -84,6 +84,7 @@ class ContrastRandomizer:
             target.float(), body, generator, rotation=config.rotation, scaling=config.scaling, bending=config.bending
         )
         body = cut_off(body, generator, config.cut_share, config.cut)
+        body = inner_field(body, generator, config.inner_share, config.inner)
         hounsfield = with_filled_cavities(self.ct_numbers(target), body, generator, config.filled_share)
         image = body * self._signal(hounsfield, generator)
         if thick:

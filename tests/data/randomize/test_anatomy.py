@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from medcycle.data.randomize.anatomy import cut_off, deformed, with_filled_cavities
+from medcycle.data.randomize.anatomy import cut_off, deformed, inner_field, with_filled_cavities
 
 STILL = {"rotation": 0.0, "scaling": 0.0, "bending": 0.0}
 
@@ -86,3 +86,31 @@ def test_a_field_of_view_is_a_box(sizes: tuple[int, ...]) -> None:
     assert 0.3 < torch.tensor(sides).float().mean() < 0.7  # one of four surely, often more
     assert torch.equal(cut_off(body, seeded(), 0.0, 0.3), body)
     assert body.all()
+
+
+@pytest.mark.parametrize("sizes", [(40, 60), (40, 60, 20)])
+def test_an_inner_field_lies_within_the_body(sizes: tuple[int, ...]) -> None:
+    body = torch.zeros(60, 1, *sizes, dtype=torch.bool)
+    body[:, :, 4:36, 10:55] = True
+    kept = inner_field(body, seeded(), 1.0, (0.4, 0.6))
+    starts = []
+    for image in kept[:, 0]:
+        shown = image.reshape(*sizes[:2], -1).any(2)
+        rows, columns = shown.any(1), shown.any(0)
+        assert torch.equal(shown, rows[:, None] & columns)
+        for line, length in ((rows, 40), (columns, 60)):
+            assert 0.4 * length - 1 <= line.sum() <= 0.6 * length + 1
+        starts.append(columns.int().argmax().item())
+    assert 10 <= min(starts) < 15  # anywhere in the body
+    assert 25 < max(starts) <= 31
+    assert not (kept & ~body).any()
+    some = inner_field(body, seeded(), 0.5, (0.4, 0.6)).flatten(1).sum(1) < body[0].sum()
+    assert 15 < some.sum() < 45
+    assert torch.equal(inner_field(body, seeded(), 0.0, (0.4, 0.6)), body)
+
+
+def test_an_inner_field_larger_than_the_body_or_the_image_hides_nothing() -> None:
+    body = torch.zeros(4, 1, 40, 40, dtype=torch.bool)
+    body[:3, :, 10:30, 10:30] = True  # the last one has none
+    for size in ((0.5, 0.7), (1.0, 2.0)):
+        assert torch.equal(inner_field(body, seeded(), 1.0, size), body)
