@@ -77,14 +77,22 @@ class MethodConfig(Section):
     gradient_weight: Weight = Field(0.0, description="randomized, pix2pix: weight of the loss on slopes; 0 for none")
     mind_weight: Weight = Field(
         0.0,
-        description="cyclegan, hybrid: weight of the difference of MIND descriptors between a synthetic image and its "
-        "input; of CT to MR alone where synthetic CT has no adversary",
+        description="weight of the difference of MIND descriptors between a synthetic image and its input (methods "
+        "that learn from unpaired scans); of CT to MR alone where synthetic CT has no adversary",
     )
     gradient_consistency_weight: Weight = Field(
-        0.0, description="cyclegan, hybrid: weight of one minus the correlation of their slopes, in the same way"
+        0.0, description="weight of one minus the correlation of their slopes, in the same way"
     )
     mutual_information_weight: Weight = Field(
-        0.0, description="cyclegan, hybrid: weight of minus their mutual information, in the same way"
+        0.0, description="weight of minus their mutual information, in the same way"
+    )
+    shape_weight: Weight = Field(
+        0.0, description="weight of one minus the Dice coefficient of their bodies' outlines, in the same way"
+    )
+    outside_weight: Weight = Field(
+        1.0,
+        description="how much what lies outside the body counts in cycle, identity and reconstruction losses of "
+        "unpaired scans",
     )
 
     @model_validator(mode="after")

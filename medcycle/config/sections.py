@@ -26,7 +26,11 @@ class DataConfig(Section):
     spacing: tuple[Spacing, Spacing, Spacing] = Field(
         (1.0, 1.0, None), description="voxel size (mm) right-left, front-back, foot-head; null keeps the volume's own"
     )
-    plane: Literal["axial", "coronal", "sagittal"] = Field("axial", description="the slices that 2D networks work on")
+    plane: Literal["axial", "coronal", "sagittal", "all"] = Field(
+        "axial",
+        description="the slices that 2D networks work on; all: slices of all three planes, whose translations are "
+        "averaged, from one spacing along all axes",
+    )
     slices: Positive = Field(
         1, description="neighbouring slices that a 2D network sees at once, odd (2.5D); the middle one is kept"
     )
@@ -53,7 +57,8 @@ class DataConfig(Section):
         0.0,
         ge=0,
         le=1,
-        description="how far CT slices are drawn by how much air and bone they show, 0 for all alike (2D)",
+        description="how far CT slices are drawn by how much air and bone they show, 0 for all alike (2D; of plane all "
+        "in axial ones)",
     )
     match_height: bool = Field(
         False,
@@ -70,6 +75,31 @@ class DataConfig(Section):
     flip: bool = Field(True, description="mirror left and right at random; not for sagittal slices")
     max_rotation: float = Field(5.0, ge=0, le=45, description="largest random in-plane rotation, degrees")
     max_scaling: float = Field(0.05, ge=0, lt=0.5, description="largest random change of size, as a fraction")
+    max_bending: float = Field(
+        0.0, ge=0, le=0.2, description="largest shift of a random smooth deformation, as a part of the patch"
+    )
+    mr_gamma: float = Field(0.0, ge=0, le=2, description="largest random exponent of MR's grey values is exp(mr_gamma)")
+    mr_bias: float = Field(
+        0.0, ge=0, le=1, description="largest coefficient of a random receive field on MR: exp of a cubic polynomial"
+    )
+    body_share: Share = Field(
+        0.0, description="part of the patches with a voxel of the body in the middle; the others lie anywhere"
+    )
+
+    @model_validator(mode="after")
+    def _keys_fit(self) -> Self:
+        if self.plane == "all" and (None in self.spacing or len(set(self.spacing)) > 1):
+            raise ValueError(
+                f"data.plane all needs one data.spacing along all axes, as [1, 1, 1], not {list(self.spacing)}"
+            )
+        if self.slices % 2 == 0:
+            raise ValueError(f"data.slices {self.slices} has no middle; give an odd number")
+        ends = (self.hu_window[0], *(self.soft_tissue or ()), self.hu_window[1])
+        if list(ends) != sorted(set(ends)):
+            raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")
+        if self.folds and self.fold >= self.folds:
+            raise ValueError(f"data.fold is {self.fold}; of {self.folds} folds the last is {self.folds - 1}")
+        return self
 
 
 class RandomizeConfig(Section):
@@ -226,21 +256,12 @@ class Config(Section):
             raise ValueError(f"data.patch_size {list(self.data.patch_size)} needs multiples of 4, 32 or more")
         if self.network.spatial_dims == 3 and (self.data.plane, self.data.slices) != ("axial", 1):
             raise ValueError("data.plane and data.slices are for network.spatial_dims: 2; leave them axial and 1")
-        if self.data.slices % 2 == 0:
-            raise ValueError(f"data.slices {self.data.slices} has no middle; give an odd number")
         fitting = {"cut": ("resnet", "unet"), "unit": ("resnet",), "munit": ("resnet",)}.get(
             self.method.name, (self.network.name,)
         )
         if self.network.name not in fitting:
             needed = " or ".join(fitting)
             raise ValueError(f"method.name {self.method.name} needs network.name {needed}, not {self.network.name}")
-        ends = (self.data.hu_window[0], *(self.data.soft_tissue or ()), self.data.hu_window[1])
-        if list(ends) != sorted(set(ends)):
-            raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")
-        if self.data.folds and self.data.fold >= self.data.folds:
-            raise ValueError(
-                f"data.fold is {self.data.fold}; of {self.data.folds} folds the last is {self.data.folds - 1}"
-            )
         return self
 
     @property

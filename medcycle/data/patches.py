@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from monai.transforms import RandAffine
-from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcycle.config import DataConfig
-from medcycle.data.store import Store, StoredCase
-from medcycle.errors import DataError
-from medcycle.volume import Array
+from medcycle.data.augment import Contrast
+from medcycle.data.cutting import Cutter, Floats, middle_of
+from medcycle.data.stacks import ACROSS, Stack, neighbours, stacks_of
+from medcycle.data.store import Store
 
-__all__ = ["Cutter", "Thickness", "UnpairedPatches", "neighbours", "preview_patches", "usable"]
-
-Floats = npt.NDArray[np.float32]
+__all__ = ["Thickness", "UnpairedPatches", "preview_patches"]
 
 SUB_SLICES = 3
 """Slices that are averaged to a thick one."""
@@ -44,15 +40,13 @@ class Thickness:
     high: float
     share: float
 
-    def draw(self, position: int, case: StoredCase, random: np.random.Generator) -> list[int]:
+    def draw(self, position: int, stack: Stack, random: np.random.Generator) -> list[int]:
         """The numbers of `SUB_SLICES` slices, together about as thick as drawn, at a position; one slice at least."""
         thickness = random.uniform(self.low, self.high) if random.random() < self.share else 0.0
         # the outer ones are as thick as the volume's slices are
-        between = max(0.0, thickness / float(np.linalg.norm(np.array(case.record.affine)[:3, 2])) - 1) / (
-            SUB_SLICES - 1
-        )
+        between = max(0.0, thickness / stack.spacing - 1) / (SUB_SLICES - 1)
         steps = range(-(SUB_SLICES // 2), SUB_SLICES // 2 + 1)
-        return [min(max(position + round(step * between), 0), case.image.shape[2] - 1) for step in steps]
+        return [min(max(position + round(step * between), 0), stack.image.shape[2] - 1) for step in steps]
 
 
 class UnpairedPatches(Dataset[dict[str, Tensor]]):
@@ -80,50 +74,54 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         self.slices = config.slices
         self.thick = thick
         self.match_height = config.match_height
-        self.source = usable(store.mr, config) if store.mr else []
-        self.target = usable(store.ct, config)
-        self.focus = [_chances(case, positions, config.focus) for case, positions in self.target]
+        target = stacks_of(store.ct, config)
+        source = stacks_of(store.mr, config) if store.mr else target
+        self.axes = sorted({stack.axis for stack in source} & {stack.axis for stack in target})
+        self.source = _by_axis(source, 0.0) if store.mr else {}
+        self.target = _by_axis(target, config.focus)
         self.cutter = Cutter(config)
+        self.contrast = Contrast(config)
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """A `target` (CT) patch, float32 in [−1, 1], its `body`, booleans, and a `source` (MR) patch if there are MR.
+        """A `target` (CT) patch, float32 in [−1, 1], and its `body`, booleans; with MR a `source` and `source_body`.
 
         All have the shape (slices, *patch_size). With `thick`, target and body have `SUB_SLICES` slices, which together
         are one of the drawn thickness.
         """
         if not 0 <= index < self.length:
             raise IndexError(index)
-        drawn = self._draw(self.target, np.random.default_rng([self.seed, index, 1]), self.focus, self.thick)
+        axis = self.axes[0]
+        if len(self.axes) > 1:
+            axis = self.axes[int(np.random.default_rng([self.seed, index, 4]).integers(len(self.axes)))]
+        drawn = self._draw(self.target[axis], np.random.default_rng([self.seed, index, 1]), self.thick)
         item = {"target": drawn.image, "body": drawn.body}
         if self.source:
-            height = drawn.height if self.match_height else None
-            item["source"] = self._draw(self.source, np.random.default_rng([self.seed, index, 0]), height=height).image
+            random = np.random.default_rng([self.seed, index, 0])
+            mr = self._draw(self.source[axis], random, height=drawn.height if self.match_height else None)
+            item |= {"source": self.contrast(mr.image, mr.body, random), "source_body": mr.body}
         return item
 
     def _draw(
         self,
-        cases: Sequence[tuple[StoredCase, list[int]]],
+        stacks: Sequence[tuple[Stack, Floats]],
         random: np.random.Generator,
-        focus: Sequence[Floats] | None = None,
         thick: Thickness | None = None,
         height: float | None = None,
     ) -> _Drawn:
-        number = int(random.integers(len(cases)))
-        case, positions = cases[number]
-        last = len(positions) - 1
-        if height is not None:
-            rank = round(min(max(height + random.uniform(-APART, APART), 0.0), 1.0) * last)
-        elif focus is not None:
-            rank = int(np.searchsorted(focus[number], random.random(), side="right"))
+        stack, chances = stacks[int(random.integers(len(stacks)))]
+        last = len(stack.positions) - 1
+        if height is None:
+            rank = int(np.searchsorted(chances, random.random(), side="right"))
         else:
-            rank = int(random.integers(len(positions)))
-        beside = neighbours(positions[rank], self.slices, case.image.shape[2])
+            rank = round(min(max(height + random.uniform(-APART, APART), 0.0), 1.0) * last)
+        position = stack.positions[min(rank, last)]
+        beside = neighbours(position, self.slices, stack.image.shape[ACROSS])
         if thick:
-            beside = thick.draw(positions[rank], case, random)
-        image, body = self.cutter([case.image, case.body], beside, random)
+            beside = thick.draw(position, stack, random)
+        image, body = self.cutter([stack.image, stack.body], stack.body, beside, random, sided=stack.sided)
         return _Drawn(image, body > 0, rank / max(1, last))
 
 
@@ -135,45 +133,10 @@ class _Drawn(NamedTuple):
     height: float
 
 
-class Cutter:
-    """Cuts a random patch out of arrays of one grid: the same place, mirrored, turned and sized alike.
-
-    Args:
-        config: patch size and augmentation.
-    """
-
-    def __init__(self, config: DataConfig) -> None:
-        self.sizes = config.patch_size
-        self.flip = config.flip and config.plane != "sagittal"  # whose slices have no left and right
-        self.affine = _affine(config)
-
-    def __call__(self, arrays: Sequence[Array], beside: Sequence[int], random: np.random.Generator) -> list[Tensor]:
-        """The patches, each of shape (slices, *patch_size), float32.
-
-        Only the patch is read from the disk, and turned into floats.
-
-        Args:
-            arrays: images in [−1, 1], or masks, which become −1 and 1; all of one shape. Beyond them lies −1.
-            beside: the numbers of the slices, if the patch has two sizes.
-            random: decides on place, mirroring and the rest.
-        """
-        corner = [
-            int(random.integers(length - size + 1)) if length > size else (length - size) // 2
-            for length, size in zip(arrays[0].shape, self.sizes, strict=False)
-        ]
-        flip = self.flip and random.random() < 0.5
-        cut = np.concatenate([_as_image(array, beside, corner, self.sizes, flip) for array in arrays])
-        patches = torch.from_numpy(cut)
-        if self.affine:
-            self.affine.set_random_state(seed=int(random.integers(2**31)))
-            patches = _plain(self.affine(patches)).clamp(-1, 1)
-        return [part.contiguous() for part in patches.chunk(len(arrays))]
-
-
-def _as_image(array: Array, beside: Sequence[int], corner: Sequence[int], sizes: Sequence[int], flip: bool) -> Floats:
-    if array.dtype != bool:
-        return _cut(array, beside, corner, sizes, -1.0, flip)
-    return 2 * _cut(array, beside, corner, sizes, 0.0, flip) - 1
+def _by_axis(stacks: Sequence[Stack], focus: float) -> dict[int, list[tuple[Stack, Floats]]]:
+    """The stacks across each axis, with the chances of their slices."""
+    axes = {stack.axis for stack in stacks}
+    return {axis: [(stack, stack.chances(focus)) for stack in stacks if stack.axis == axis] for axis in axes}
 
 
 def preview_patches(
@@ -182,99 +145,22 @@ def preview_patches(
     """Patches as of `UnpairedPatches` to look at, always the same: the middle of up to `count` cases of each modality.
 
     Returns:
-        `target`, `body` and, if there are MR, `source`; each of shape (patches, slices, *patch_size).
+        `target`, `body` and, if there are MR, `source` and `source_body`; each of shape (patches, slices, *patch_size).
     """
-    ct, mr = usable(store.ct, config), usable(store.mr, config) if store.mr else []
+    ct, mr = stacks_of(store.ct, config), stacks_of(store.mr, config) if store.mr else []
     count = min(count, len(ct), len(mr) or len(ct))
-    slices = SUB_SLICES if thick else config.slices
-    parts: dict[str, list[Floats]] = {"target": [], "body": []}
-    for case, positions in ct[:count]:
-        for name, array, outside in (("target", case.image, -1.0), ("body", case.body, 0.0)):
-            parts[name].append(_middle(array, positions, slices, config, outside))
+    wanted = {("target", "body"): (ct, SUB_SLICES if thick else config.slices)}
     if mr:
-        parts["source"] = [
-            _middle(case.image, positions, config.slices, config, -1.0) for case, positions in mr[:count]
-        ]
-    images = {name: torch.from_numpy(np.stack(arrays)) for name, arrays in parts.items()}
-    return images | {"body": images["body"] > 0}
+        wanted["source", "source_body"] = mr, config.slices
+    images = {}
+    for (image, body), (stacks, slices) in wanted.items():
+        for name, outside in ((image, -1.0), (body, 0.0)):
+            parts = [_middle(stack, name == body, slices, config, outside) for stack in stacks[:count]]
+            images[name] = torch.from_numpy(np.stack(parts))
+        images[body] = images[body] > 0
+    return images
 
 
-def _middle(array: Array, positions: Sequence[int], slices: int, config: DataConfig, outside: float) -> Floats:
-    corner = [(n - wanted) // 2 for n, wanted in zip(array.shape, config.patch_size, strict=False)]
-    beside = neighbours(positions[len(positions) // 2], slices, array.shape[2])
-    return _cut(array, beside, corner, config.patch_size, outside)
-
-
-def _cut(
-    array: Array,
-    positions: Sequence[int],
-    corner: Sequence[int],
-    sizes: Sequence[int],
-    outside: float,
-    flip: bool = False,
-) -> Floats:
-    """The slices at the positions, or for three sizes a part of the array; shape (slices, *sizes).
-
-    Float32 from `corner` on, `outside` beyond the array; mirrored left to right with `flip`.
-    """
-    planes = [array]
-    if len(sizes) == 2:
-        planes = [array[:, :, number] for number in positions]
-    result = np.full((len(planes), *sizes), outside, dtype=np.float32)
-    for part, plane in zip(result, planes, strict=True):
-        _crop(plane, corner, part[::-1] if flip else part)
-    return result
-
-
-def neighbours(position: int, slices: int, length: int) -> list[int]:
-    """The numbers of `slices` slices about a position, those beyond an end being the last one."""
-    return [min(max(position + step, 0), length - 1) for step in range(-(slices // 2), slices // 2 + 1)]
-
-
-def _crop(array: Array, corner: Sequence[int], result: Floats) -> None:
-    """Write what the array has from `corner` on into `result`, which keeps its values beyond the array."""
-    shapes = list(zip(corner, result.shape, array.shape, strict=True))
-    taken = tuple(slice(max(0, start), min(start + size, n)) for start, size, n in shapes)
-    place = tuple(slice(part.start - start, part.stop - start) for part, start in zip(taken, corner, strict=True))
-    result[place] = array[taken]
-
-
-def _plain(patch: Any) -> Tensor:
-    """Without MONAI's metadata, which slows every operation down and can't go into a checkpoint."""
-    return cast(Tensor, convert_to_tensor(patch, track_meta=False))
-
-
-def usable(cases: Sequence[StoredCase], config: DataConfig) -> list[tuple[StoredCase, list[int]]]:
-    """The cases and the numbers of their slices that show enough of a body. Raises `DataError` if there are none."""
-    found = []
-    for case in cases:
-        slices = [n for n, part in enumerate(case.record.body_fraction) if part > config.min_body_fraction]
-        if slices:
-            found.append((case, slices))
-    if not found:
-        raise DataError(
-            f"no slice has more than {config.min_body_fraction:.0%} of its area in the body; "
-            "lower data.min_body_fraction, or check the volumes"
-        )
-    return found
-
-
-def _chances(case: StoredCase, positions: Sequence[int], focus: float) -> Floats:
-    """The chance that a slice up to each of the positions is drawn: rising, 1 at the end."""
-    detail = np.array(case.record.detail)[list(positions)] + 1e-6
-    chances = np.cumsum((1 - focus) + focus * detail / detail.mean())
-    return np.asarray(chances / chances[-1], dtype=np.float32)
-
-
-def _affine(config: DataConfig) -> RandAffine | None:
-    """Rotation and scaling at random, or None where there is none of either."""
-    if not config.max_rotation and not config.max_scaling:
-        return None
-    dims = len(config.patch_size)
-    return RandAffine(
-        prob=1.0,
-        # in the plane of the slices, which a 2D patch has as its normal and a 3D one as its last axis
-        rotate_range=[0.0] * (0 if dims == 2 else 2) + [np.deg2rad(config.max_rotation)],
-        scale_range=[config.max_scaling] * dims,
-        padding_mode="border",
-    )
+def _middle(stack: Stack, of_body: bool, slices: int, config: DataConfig, outside: float) -> Floats:
+    beside = neighbours(stack.positions[len(stack.positions) // 2], slices, stack.image.shape[ACROSS])
+    return middle_of(stack.body if of_body else stack.image, beside, config.patch_size, outside)

@@ -14,7 +14,7 @@ from medcycle.methods.cost import step_memory
 
 __all__ = ["plan"]
 
-PLANES = {plane: tuple("RAS".index(axis) for axis in axes) for plane, axes in AXES.items()}
+PLANES = {plane: tuple("RAS".index(axis) for axis in axes) for plane, axes in AXES.items() if plane != "all"}
 """Which of right-left, front-back and foot-head lie in a plane, and the one across it."""
 
 MARGIN = 1.05
@@ -160,18 +160,22 @@ def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, b
     # another plane than axial has to be clearly better: CT is made in axial slices
     best = min(sizes, key=lambda name: sizes[name] * (1 if name == "axial" else 1.1))
     plane = str(by_hand.get("data.plane", (best,))[0])
-    inside, most = PLANES[plane][:2], PIXELS_CPU if device.kind == "cpu" else PIXELS_GPU
-    body = [_extent(mr, ct, axis) for axis in inside]
-    width, why = _upwards(sizes[plane]), "that of the coarser modality in plane"
+    across = PLANES.get(plane, PLANES["axial"])[2]
+    inside, most = PLANES.get(plane, (0, 1, 2, 2))[:-1], PIXELS_CPU if device.kind == "cpu" else PIXELS_GPU
+    extents = [_extent(mr, ct, axis) for axis in inside]
+    # slices of all planes: right-left or front-back by front-back or foot-head
+    body = [max(extents[:-1]), max(extents[1:])]
+    scanned, why = sizes.get(plane, max(sizes.values())), "that of the coarser modality in plane"
+    width = _upwards(scanned)
     if device.kind == "cpu" and max(body) / most > width:
-        width, why = _upwards(max(body) / most), f"a body fits in {most} pixels; the scans have {sizes[plane]:.2g} mm"
+        width, why = _upwards(max(body) / most), f"a body fits in {most} pixels; the scans have {scanned:.2g} mm"
     spacing = by_hand.get("data.spacing", ([width if axis in inside else None for axis in range(3)],))[0]
-    widths = [spacing[axis] or width for axis in inside]
+    widths = [spacing[axis] or width for axis in inside[:2]]
     sides = [min(PIXELS_GPU, _multiple(length / pixel)) for length, pixel in zip(body, widths, strict=True)]
     return {
         "data.plane": (plane, "largest pixels, mm: " + ", ".join(f"{name} {size:.2g}" for name, size in sizes.items())),
-        "data.spacing": (spacing, f"{why}; slices keep their own distance"),
-        "data.slices": _neighbours(mr, ct, device, PLANES[plane][2]),
+        "data.spacing": (spacing, why if len(inside) == 3 else f"{why}; slices keep their own distance"),
+        "data.slices": _neighbours(mr, ct, device, across),
         "data.patch_size": (sides, f"bodies reach {body[0]:.0f} by {body[1]:.0f} mm with a margin"),
         "network.spatial_dims": (2, against_3d),
     }
@@ -258,7 +262,7 @@ def _length(choices: Choices, mr: Fingerprint, ct: Fingerprint, device: Device) 
     batch = choices["training.batch_size"][0]
     if choices["network.spatial_dims"][0] == 3:
         return {"training.max_steps": (PATCHES_3D // batch, f"{PATCHES_3D} patches")}
-    across = PLANES[choices["data.plane"][0]][2]
+    across = PLANES.get(choices["data.plane"][0], PLANES["axial"])[2]
     slices = max(mr.slices[across], ct.slices[across])
     steps = min(max(PASSES * slices // batch, STEPS[0]), STEPS[1])
     why = f"{PASSES} passes over {slices} slices, but from {STEPS[0]} to {STEPS[1]}"

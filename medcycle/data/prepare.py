@@ -21,7 +21,7 @@ from medcycle.volume import Grid, Volume
 __all__ = ["AXES", "Prepared", "hounsfield_map", "mr_landmarks", "prepare_volume"]
 
 
-AXES = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR"}
+AXES = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR", "all": "RAS"}
 """Where a prepared volume's axes point for each plane of its slices, the last across them."""
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcycle.config import DataConfig
-from medcycle.data.patches import Cutter, UnpairedPatches, neighbours, usable
+from medcycle.data.augment import Contrast
+from medcycle.data.cutting import Cutter
+from medcycle.data.patches import UnpairedPatches
+from medcycle.data.stacks import ACROSS, neighbours, stacks_of
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
 
@@ -58,9 +63,12 @@ class RegisteredPatches(Dataset[dict[str, Tensor]]):
         self.seed = seed
         self.slices = config.slices
         together = registered_cases(store)
-        positions = {ct.folder: found for ct, found in usable([ct for _, ct in together], config)}
-        self.pairs = [(mr, ct, positions[ct.folder]) for mr, ct in together if ct.folder in positions]
+        found = stacks_of([ct for _, ct in together], config)
+        self.pairs = [
+            (replace(stack, case=mr), stack) for mr, ct in together for stack in found if stack.case.folder == ct.folder
+        ]
         self.cutter = Cutter(config)
+        self.contrast = Contrast(config)
 
     def __len__(self) -> int:
         return self.length
@@ -73,10 +81,16 @@ class RegisteredPatches(Dataset[dict[str, Tensor]]):
         if not 0 <= index < self.length:
             raise IndexError(index)
         random = np.random.default_rng([self.seed, index, 2])
-        mr, ct, positions = self.pairs[int(random.integers(len(self.pairs)))]
-        beside = neighbours(positions[int(random.integers(len(positions)))], self.slices, ct.image.shape[2])
-        source, seen, target, body = self.cutter([mr.image, mr.body, ct.image, ct.body], beside, random)
-        return {"source": source, "target": target, "body": (seen > 0) & (body > 0)}
+        mr, ct = self.pairs[int(random.integers(len(self.pairs)))]
+        position = ct.positions[int(random.integers(len(ct.positions)))]
+        beside = neighbours(position, self.slices, ct.image.shape[ACROSS])
+        arrays = [mr.image, mr.body, ct.image, ct.body]
+        source, seen, target, body = self.cutter(arrays, ct.body, beside, random, sided=ct.sided)
+        return {
+            "source": self.contrast(source, seen > 0, random),
+            "target": target,
+            "body": (seen > 0) & (body > 0),
+        }
 
 
 class WithRegistered(Dataset[dict[str, Tensor]]):

@@ -58,6 +58,7 @@ def _cyclegan(config: Config) -> Method:
         registered=given.registered_weight if given.needs_registered else 0.0,
         warm_start=given.l1_weight,
         structure=_structure(given),
+        outside=given.outside_weight,
     )
     to_target, to_source = _generator(network, slices), _generator(network, slices)
     judge_target = _discriminator(network, slices) if given.judges_ct else None
@@ -97,6 +98,7 @@ def _unit(config: Config) -> Method:
         given.anchor_weight,
         given.l1_weight,
         _structure(given),
+        given.outside_weight,
     )
     judges = [_discriminator(network, slices) for _ in range(2)]
     return Unit(of_target, of_source, judges[0], judges[1], weights, _adversary(given))
@@ -117,13 +119,16 @@ def _munit(config: Config) -> Method:
         given.anchor_weight,
         given.l1_weight,
         _structure(given),
+        given.outside_weight,
     )
     judges = [_discriminator(network, slices) for _ in range(2)]
     return Munit(of_target, of_source, judges[0], judges[1], given.styles, weights, _adversary(given))
 
 
 def _structure(given: MethodConfig) -> StructureWeights:
-    return StructureWeights(given.mind_weight, given.gradient_consistency_weight, given.mutual_information_weight)
+    return StructureWeights(
+        given.mind_weight, given.gradient_consistency_weight, given.mutual_information_weight, given.shape_weight
+    )
 
 
 def _supervised(config: Config) -> Method:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from medcycle.config import Config
-from medcycle.methods.base import Batch, Losses, Method, Pair
+from medcycle.methods.base import Batch, Bodies, Losses, Method, Pair
 from medcycle.methods.build import build_method
 
 __all__ = ["StepCost", "step_cost", "step_memory"]
@@ -90,8 +90,9 @@ def _on_meta(config: Config) -> tuple[Method, Batch]:
     """The method and a batch of a step, without their data."""
     method = build_method(config).to("meta")  # some of MONAI's networks can't be made there
     shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
-    images = [torch.empty(shape, device="meta") for _ in range(8)]
-    return method, Batch(images[0], images[1], Pair(*images[2:5]), Pair(*images[5:]))
+    images = [torch.empty(shape, device="meta") for _ in range(10)]
+    bodies = Bodies(*(image.bool() for image in images[8:]))
+    return method, Batch(images[0], images[1], Pair(*images[2:5]), Pair(*images[5:8]), bodies=bodies)
 
 
 def _descend(losses: Losses) -> None:

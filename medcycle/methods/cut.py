@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medcycle.losses.contrastive import patch_nce_loss
-from medcycle.losses.structure import StructureWeights, structure_loss
+from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Batch, Losses, Outputs
 from medcycle.methods.unpaired import Unpaired
@@ -102,9 +102,7 @@ class Cut(Unpaired[CutWeights]):
             losses["nce_target"] = weights.nce * self._contrast(made, batch.source)
         if "same_target" in outputs:
             losses["identity_target"] = weights.identity * self._contrast(outputs["same_target"], batch.target)
-        if any(weights.structure):
-            losses["structure_target"] = structure_loss(batch.source, made, weights.structure)
-        return losses | self._anchored(batch, outputs)
+        return losses | self._structure("target", batch, made) | self._anchored(batch, outputs)
 
     def views(self, batch: Batch) -> dict[str, Tensor]:
         """The source, what becomes of it, a target, and what the generator leaves of it."""

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from medcycle.losses.cycle import cycle_loss, identity_loss
-from medcycle.losses.structure import StructureWeights, structure_loss
+from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Batch, Losses, Outputs, Pair
-from medcycle.methods.unpaired import Unpaired, supervised
+from medcycle.methods.unpaired import Unpaired, counting, supervised
 
 __all__ = ["CycleGan", "Weights"]
 
@@ -28,6 +28,7 @@ class Weights(NamedTuple):
         registered: of the L1 losses of both generators on the batch's registered pair, where it has one.
         warm_start: of the losses of a warm start.
         structure: of what holds a synthetic image to the structure of what it is made from.
+        outside: how much a voxel outside the body counts in cycles and identities.
     """
 
     cycle: float = 10.0
@@ -38,6 +39,7 @@ class Weights(NamedTuple):
     registered: float = 0.0
     warm_start: float = 10.0
     structure: StructureWeights = StructureWeights()
+    outside: float = 1.0
 
     def identity_at(self, progress: float) -> float:
         """The weight of the identities, where a part of the run is done."""
@@ -111,8 +113,8 @@ class CycleGan(Unpaired[Weights]):
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
         """Adversarial, cycle, identity and structure losses of what was made, and those on pairs."""
-        losses = self._of_one("target", batch.target, batch.source, batch, outputs)
-        losses |= self._of_one("source", batch.source, batch.target, batch, outputs)
+        losses = self._of_one("target", batch.target, batch, outputs)
+        losses |= self._of_one("source", batch.source, batch, outputs)
         losses |= self._anchored(batch, outputs)
         if batch.registered and "registered_target" in outputs:
             source, target, weight = batch.registered
@@ -122,18 +124,19 @@ class CycleGan(Unpaired[Weights]):
                 losses[f"registered_{domain}"] = self.weights.registered * error
         return losses
 
-    def _of_one(self, domain: str, real: Tensor, other: Tensor, batch: Batch, outputs: Outputs) -> Losses:
-        """The losses of a domain whose real images are given, and those of the other that its synthetic ones are of."""
+    def _of_one(self, domain: str, real: Tensor, batch: Batch, outputs: Outputs) -> Losses:
+        """The losses of a domain, whose real images are given."""
         losses, weights = {}, self.weights
+        counted = counting(batch, domain, weights.outside)
         made, restored, same = (outputs.get(f"{name}_{domain}") for name in ("synthetic", "restored", "same"))
         if made is not None and domain in self.discriminators:
             losses[f"adversarial_{domain}"] = self.adversary.of_generator(self.discriminators[domain], made)
         if restored is not None:
-            losses[f"cycle_{domain}"] = cycle_loss(real, restored, weights.cycle, weights.cycle_ssim)
+            losses[f"cycle_{domain}"] = cycle_loss(real, restored, weights.cycle, weights.cycle_ssim, counted)
         if same is not None:
-            losses[f"identity_{domain}"] = identity_loss(real, same, weights.identity_at(batch.progress))
-        if made is not None and any(weights.structure):
-            losses[f"structure_{domain}"] = structure_loss(other, made, weights.structure)
+            losses[f"identity_{domain}"] = identity_loss(real, same, weights.identity_at(batch.progress), counted)
+        if made is not None:
+            losses |= self._structure(domain, batch, made)
         return losses
 
     def views(self, batch: Batch) -> dict[str, Tensor]:

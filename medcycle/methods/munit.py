@@ -9,15 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from medcycle.losses.cycle import cycle_loss
-from medcycle.losses.structure import StructureWeights, structure_loss
+from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Batch, Losses, Outputs
-from medcycle.methods.unpaired import Unpaired
+from medcycle.methods.unpaired import OTHER, Unpaired, counting
 from medcycle.networks.style import StyledAutoencoder
 
 __all__ = ["Munit", "MunitWeights"]
-
-OTHER = {"target": "source", "source": "target"}
 
 
 class MunitWeights(NamedTuple):
@@ -31,6 +29,7 @@ class MunitWeights(NamedTuple):
         anchor: of the L1 loss on the batch's pair, where it has one.
         warm_start: of the losses of a warm start.
         structure: of what holds a synthetic image to the structure of what it is made from.
+        outside: how much a voxel outside the body counts in reconstructions of images and cycles.
     """
 
     reconstruction: float = 10.0
@@ -40,6 +39,7 @@ class MunitWeights(NamedTuple):
     anchor: float = 0.0
     warm_start: float = 10.0
     structure: StructureWeights = StructureWeights()
+    outside: float = 1.0
 
 
 class Munit(Unpaired[MunitWeights]):
@@ -122,26 +122,25 @@ class Munit(Unpaired[MunitWeights]):
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
         """Of each domain the adversarial loss, the reconstructions of images, contents and styles, and the anchor."""
-        losses = self._of_one("target", batch.target, batch.source, outputs)
-        losses |= self._of_one("source", batch.source, batch.target, outputs)
+        losses = self._of_one("target", batch.target, batch, outputs)
+        losses |= self._of_one("source", batch.source, batch, outputs)
         return losses | self._anchored(batch, outputs)
 
-    def _of_one(self, domain: str, real: Tensor, other: Tensor, outputs: Outputs) -> Losses:
-        made, weights = outputs[f"synthetic_{domain}"], self.weights
+    def _of_one(self, domain: str, real: Tensor, batch: Batch, outputs: Outputs) -> Losses:
+        made, same, weights = outputs[f"synthetic_{domain}"], outputs[f"same_{domain}"], self.weights
+        counted = counting(batch, domain, weights.outside)
         # no gradient goes to what is to be found again
         content = l1_loss(outputs[f"found_content_{domain}"].float(), outputs[f"content_{domain}"].detach().float())
         style = l1_loss(outputs[f"found_style_{domain}"].float(), outputs[f"drawn_style_{domain}"].float())
         losses = {
             f"adversarial_{domain}": self.adversary.of_generator(self.discriminators[domain], made),
-            f"reconstruction_{domain}": cycle_loss(real, outputs[f"same_{domain}"], weights.reconstruction),
+            f"reconstruction_{domain}": cycle_loss(real, same, weights.reconstruction, counting=counted),
             f"content_{domain}": weights.content * content,
             f"style_{domain}": weights.style * style,
         }
         if weights.cycle:
-            losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], weights.cycle)
-        if any(weights.structure):
-            losses[f"structure_{domain}"] = structure_loss(other, made, weights.structure)
-        return losses
+            losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], weights.cycle, counting=counted)
+        return losses | self._structure(domain, batch, made)
 
     def views(self, batch: Batch) -> dict[str, Tensor]:
         """Both images, what becomes of them in the middle of all styles, and in the style of the other one."""

@@ -9,15 +9,13 @@ from torch import Tensor, nn
 
 from medcycle.losses.cycle import cycle_loss
 from medcycle.losses.latent import unit_gaussian_loss
-from medcycle.losses.structure import StructureWeights, structure_loss
+from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Batch, Losses, Outputs
-from medcycle.methods.unpaired import Unpaired
+from medcycle.methods.unpaired import OTHER, Unpaired, counting
 from medcycle.networks.autoencoder import Autoencoder
 
 __all__ = ["Unit", "UnitWeights"]
-
-OTHER = {"target": "source", "source": "target"}
 
 
 class UnitWeights(NamedTuple):
@@ -30,6 +28,7 @@ class UnitWeights(NamedTuple):
         anchor: of the L1 loss on the batch's pair, where it has one.
         warm_start: of the losses of a warm start.
         structure: of what holds a synthetic image to the structure of what it is made from.
+        outside: how much a voxel outside the body counts in reconstructions and cycles.
     """
 
     reconstruction: float = 10.0
@@ -38,6 +37,7 @@ class UnitWeights(NamedTuple):
     anchor: float = 0.0
     warm_start: float = 10.0
     structure: StructureWeights = StructureWeights()
+    outside: float = 1.0
 
 
 class Unit(Unpaired[UnitWeights]):
@@ -93,17 +93,17 @@ class Unit(Unpaired[UnitWeights]):
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
         """Of each domain the adversarial loss, reconstruction, cycle, and the codes of both; and the anchor."""
         losses, weights = {}, self.weights
-        for domain, real, other in (("target", batch.target, batch.source), ("source", batch.source, batch.target)):
-            made = outputs[f"synthetic_{domain}"]
+        for domain, real in (("target", batch.target), ("source", batch.source)):
+            made, counted = outputs[f"synthetic_{domain}"], counting(batch, domain, weights.outside)
+            same, restored = outputs[f"same_{domain}"], outputs[f"restored_{domain}"]
             losses[f"adversarial_{domain}"] = self.adversary.of_generator(self.discriminators[domain], made)
-            losses[f"reconstruction_{domain}"] = cycle_loss(real, outputs[f"same_{domain}"], weights.reconstruction)
-            losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], weights.cycle)
+            losses[f"reconstruction_{domain}"] = cycle_loss(real, same, weights.reconstruction, counting=counted)
+            losses[f"cycle_{domain}"] = cycle_loss(real, restored, weights.cycle, counting=counted)
             codes = (outputs[f"code_{domain}"], outputs[f"cycle_code_{domain}"])
             losses[f"latent_{domain}"] = (
                 weights.latent * torch.stack([unit_gaussian_loss(code) for code in codes]).sum()
             )
-            if any(weights.structure):
-                losses[f"structure_{domain}"] = structure_loss(other, made, weights.structure)
+            losses |= self._structure(domain, batch, made)
         return losses | self._anchored(batch, outputs)
 
     def views(self, batch: Batch) -> dict[str, Tensor]:

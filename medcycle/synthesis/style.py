@@ -8,8 +8,8 @@ from typing import Literal, cast
 import numpy as np
 import torch
 
-from medcycle.data.patches import neighbours
 from medcycle.data.prepare import prepare_volume
+from medcycle.data.stacks import neighbours
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, UsageError
 from medcycle.io.discover import discover

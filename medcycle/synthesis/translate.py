@@ -15,8 +15,8 @@ from torch import Tensor
 
 from medcycle.body import OUTSIDE, Modality
 from medcycle.config import Config
-from medcycle.data.patches import neighbours
-from medcycle.data.prepare import Prepared, prepare_volume
+from medcycle.data.prepare import prepare_volume
+from medcycle.data.stacks import ACROSS, neighbours
 from medcycle.errors import DataError, UsageError
 from medcycle.intensity import IntensityMap
 from medcycle.methods.base import Method
@@ -62,6 +62,8 @@ def synthesize(
 ) -> Synthesis:
     """Translate one volume, slice by slice (2D) or by overlapping windows (3D), in float32.
 
+    With `data.plane: all` the slices of each plane are translated, and the three results averaged.
+
     Args:
         volume: MR signal, or HU if `to` is `mr`; any orientation and spacing.
         saved: the trained method.
@@ -80,7 +82,12 @@ def synthesize(
     predict = partial(saved.method.translate, reverse=to == "mr")
     if style:
         predict = partial(_in_style, saved.method, style, reverse=to == "mr")
-    output = _infer(prepared, saved.method, saved.config, predict, batch_size=batch_size)
+    planes = range(3) if saved.config.data.plane == "all" else (ACROSS,)
+    output = np.zeros(prepared.image.grid.shape, dtype=np.float32)
+    for axis in planes:
+        image, shown = (np.moveaxis(part.array, axis, ACROSS) for part in (prepared.image, prepared.body))
+        made = _infer(image, shown, saved.method, saved.config, predict, batch_size=batch_size)
+        output += np.moveaxis(made, ACROSS, axis) / len(planes)
     values = prepared.image.with_array(saved.intensity[to].inverse(output))
     on_source = resample_to(values, volume.grid, background=OUTSIDE[to])
     body = resample_mask(prepared.body, volume.grid)
@@ -100,19 +107,20 @@ def _in_style(method: Method, style: tuple[float, ...], images: Tensor, *, rever
 
 
 def _infer(
-    prepared: Prepared, method: Method, config: Config, predict: Callable[[Tensor], Tensor], *, batch_size: int
+    image: Floats, body: Mask, method: Method, config: Config, predict: Callable[[Tensor], Tensor], *, batch_size: int
 ) -> Floats:
+    """The translation of a prepared image, 2D slices being those across its last axis; −1 away from the body."""
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     method = method.to(device).eval()
-    sizes, taken, place = _frame(prepared.body.array, config.data.patch_size)
+    sizes, taken, place = _frame(body, config.data.patch_size)
     framed = torch.full((1, 1, *sizes), -1.0)
-    framed[0, 0][place] = torch.from_numpy(np.ascontiguousarray(prepared.image.array[taken]))
+    framed[0, 0][place] = torch.from_numpy(np.ascontiguousarray(image[taken]))
     inferer = _inferer(sizes, config, batch_size)
     seen = [neighbours(position, config.data.slices, sizes[2]) for position in range(sizes[2])]
     stacked = torch.cat([framed[..., list(row)] for row in zip(*seen, strict=True)], dim=1)
     with torch.inference_mode():
         made = cast(Tensor, inferer(stacked.to(device), predict))
-    output = np.full(prepared.image.grid.shape, -1, dtype=np.float32)
+    output = np.full(image.shape, -1, dtype=np.float32)
     output[taken] = made[0, config.data.slices // 2][place].float().cpu().numpy()
     return output
 

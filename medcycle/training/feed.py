@@ -13,6 +13,9 @@ from medcycle.data.store import Store
 
 __all__ = ["patches_for", "preview_for"]
 
+AUGMENTATION = ("flip", "max_rotation", "max_scaling", "max_bending", "mr_gamma", "mr_bias")
+"""Settings that are 0 for patches as they are."""
+
 
 def patches_for(config: Config, store: Store, thick: Thickness | None) -> Dataset[dict[str, Tensor]]:
     """The patches of a whole run, `training.batch_size` indices a step.
@@ -40,7 +43,7 @@ def preview_for(config: Config, store: Store, thick: Thickness | None, count: in
     images = preview_patches(store, config.data, thick, count)
     if not config.method.needs_registered:
         return images
-    plain = config.data.model_copy(update={"flip": False, "max_rotation": 0.0, "max_scaling": 0.0})
+    plain = config.data.model_copy(update=dict.fromkeys(AUGMENTATION, 0))
     patches = RegisteredPatches(store, plain, length=len(images["target"]), seed=0)
     items = [patches[index] for index in range(len(patches))]
     return images | {f"registered_{name}": torch.stack([item[name] for item in items]) for name in items[0]}

@@ -12,7 +12,7 @@ from medcycle.config import Config
 from medcycle.data.patches import Thickness
 from medcycle.data.randomize import ContrastRandomizer
 from medcycle.intensity import IntensityMap
-from medcycle.methods.base import Batch, Method, Pair
+from medcycle.methods.base import Batch, Bodies, Method, Pair
 
 __all__ = ["PairMaker"]
 
@@ -56,9 +56,12 @@ class PairMaker:
         if self.wanted and pairs:
             self._seed(step, 0)
             pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
-        target = target[:, target.shape[1] // 2, None] if self.thick else target
+        body = item["body"]
+        if self.thick:
+            target, body = (images[:, images.shape[1] // 2, None] for images in (target, body))
         source = item.get("source", pair.source if pair else target)
-        return Batch(source, target, pair, self._registered(item), progress)
+        bodies = Bodies(item["source_body"], body) if "source_body" in item else None
+        return Batch(source, target, pair, self._registered(item), progress, bodies)
 
     def _registered(self, item: Mapping[str, Tensor]) -> Pair | None:
         if "registered_source" not in item:

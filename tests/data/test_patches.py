@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from medcycle.config import DataConfig
-from medcycle.data.patches import SUB_SLICES, Thickness, UnpairedPatches, neighbours, preview_patches
+from medcycle.data.patches import SUB_SLICES, Thickness, UnpairedPatches, preview_patches
+from medcycle.data.stacks import neighbours, stacks_of
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
 
@@ -62,14 +63,14 @@ def test_the_body_moves_with_the_image(store: Store) -> None:
 def test_every_case_is_drawn_and_no_empty_slice(store: Store) -> None:
     strict = DataConfig(patch_size=(64, 64), min_body_fraction=0.2)
     patches = UnpairedPatches(store, strict, length=60, seed=0)
-    assert len(patches.source) == len(store.mr)
+    assert len(patches.source[2]) == len(store.mr)
     for index in range(60):
         assert (patches[index]["target"] > -1).float().mean() > 0.1
 
 
 def test_previews_are_the_same_every_time(store: Store) -> None:
     first, second = preview_patches(store, CONFIG), preview_patches(store, CONFIG)
-    assert set(first) == {"source", "target", "body"}
+    assert set(first) == {"source", "source_body", "target", "body"}
     for name, images in first.items():
         assert images.shape == (2, 1, 64, 64)
         assert torch.equal(images, second[name])
@@ -115,13 +116,13 @@ def test_thick_slices_have_sub_slices_about_them(store: Store) -> None:
 
 
 def test_the_thickness_is_in_millimetres(store: Store) -> None:
-    case, random = store.ct[0], np.random.default_rng(0)  # slices of 5 mm
-    assert Thickness(15, 15, 1.0).draw(10, case, random) == [9, 10, 11]
-    assert Thickness(30, 30, 1.0).draw(10, case, random) == [8, 10, 12]
-    assert Thickness(3, 3, 1.0).draw(10, case, random) == [10, 10, 10]
-    assert Thickness(7.6, 7.6, 1.0).draw(10, case, random) == [10, 10, 10]  # nearer to one slice than to three
-    assert Thickness(30, 30, 1.0).draw(0, case, random) == [0, 0, 2]
-    assert Thickness(30, 30, 0.0).draw(10, case, random) == [10, 10, 10]
+    stack, random = stacks_of(store.ct, PLAIN)[0], np.random.default_rng(0)  # slices of 5 mm
+    assert Thickness(15, 15, 1.0).draw(10, stack, random) == [9, 10, 11]
+    assert Thickness(30, 30, 1.0).draw(10, stack, random) == [8, 10, 12]
+    assert Thickness(3, 3, 1.0).draw(10, stack, random) == [10, 10, 10]
+    assert Thickness(7.6, 7.6, 1.0).draw(10, stack, random) == [10, 10, 10]  # nearer to one slice than to three
+    assert Thickness(30, 30, 1.0).draw(0, stack, random) == [0, 0, 2]
+    assert Thickness(30, 30, 0.0).draw(10, stack, random) == [10, 10, 10]
 
 
 def test_focus_draws_slices_of_much_air_and_bone(store: Store) -> None:

@@ -192,6 +192,16 @@ def test_dimensions_set_by_hand_are_planned_for(mr: Fingerprint | None, device: 
     assert config.method.name == ("cyclegan" if mr else "randomized")
 
 
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_slices_of_all_planes_are_planned_for(device: Device) -> None:
+    thick = replace(HEADS, spacing=(1, 1, 3))
+    config = plan(thick, HEADS, device, {"data.plane": "all"}).config()
+    assert config.data.spacing == (3, 3, 3)
+    assert config.network.spatial_dims == 2
+    # 210 and 230 mm, each with a margin, in pixels of 3 mm: the larger of what lies along either axis of the slices
+    assert [size * 3 >= length for size, length in zip(config.data.patch_size, (210, 230), strict=True)] == [True, True]
+
+
 def test_a_method_set_by_hand_is_planned_for() -> None:
     by_hand = {"method.name": "randomized"}
     with_mr, alone = plan(HEADS, HEADS, CPU, by_hand).config(), plan(None, HEADS, CPU).config()

@@ -112,3 +112,11 @@ def test_gradient_loss_counts_slopes(sizes: tuple[int, ...]) -> None:
     assert gradient_loss(torch.from_numpy(made), torch.from_numpy(target)).item() == pytest.approx(expected)
     even = torch.from_numpy(target) + 0.3
     assert gradient_loss(even, torch.from_numpy(target)).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_voxels_can_count_more_and_less() -> None:
+    real, made = (torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    counting = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    expected = np.average((real - made).abs().numpy(), weights=counting.numpy())
+    assert cycle_loss(real, made, 4.0, counting=counting).item() == pytest.approx(4 * expected, rel=1e-5)
+    assert identity_loss(real, made, 3.0, counting).item() == pytest.approx(3 * expected, rel=1e-5)

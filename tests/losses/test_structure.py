@@ -14,6 +14,8 @@ from medcycle.losses.structure import (
     mind,
     mind_loss,
     mutual_information_loss,
+    shape_loss,
+    silhouette,
     structure_loss,
 )
 
@@ -107,3 +109,48 @@ def test_the_sum_is_weighted() -> None:
     informed = structure_loss(image, made, StructureWeights(mutual_information=0.5))
     torch.testing.assert_close(informed, 0.5 * mutual_information_loss(image, made))
     assert structure_loss(image, made, StructureWeights()).item() == 0
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_a_silhouette_has_no_cavities(sizes: tuple[int, ...]) -> None:
+    box = torch.zeros(1, 1, *sizes)
+    inner = (0, 0, *[slice(3, -3)] * len(sizes))
+    box[inner] = 1
+    hollow = box.clone()
+    hollow[(0, 0, *[slice(4, -4)] * len(sizes))] = 0
+    assert torch.equal(silhouette(hollow), box)
+    opened = hollow.clone()
+    opened[(0, 0, slice(0, 4), *[slice(4, -4)] * (len(sizes) - 1))] = 0  # one side is off
+    assert torch.equal(silhouette(opened), opened)
+    half = 0.5 * torch.rand(box.shape, generator=torch.Generator().manual_seed(0)) * box
+    found = silhouette(half)
+    assert (found >= half).all()
+    assert (found[box == 0] == 0).all()
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_the_shape_is_the_outline_whatever_is_inside(sizes: tuple[int, ...]) -> None:
+    body = torch.zeros(2, 1, *sizes, dtype=torch.bool)
+    body[(slice(None), slice(None), *[slice(2, -2)] * len(sizes))] = True
+    wall = body.clone()
+    wall[(slice(None), slice(None), *[slice(3, -3)] * len(sizes))] = False
+    for made in (torch.where(body, blobs(sizes, 0) * 0.7, -1.0), torch.where(wall, 0.3, -1.0)):
+        assert shape_loss(body, made).item() < 0.05
+    assert shape_loss(body, torch.full(body.shape, -1.0)).item() > 0.8
+    made = torch.where(body, 0.3, -1.0).roll(2, dims=2).requires_grad_()
+    loss = shape_loss(body, made)
+    n = body[0, 0].sum().item()
+    both = n * (sizes[0] - 6) / (sizes[0] - 4)
+    assert loss.item() == pytest.approx(1 - both / n, abs=0.05)
+    loss.backward()
+    assert made.grad is not None
+    assert made.grad.abs().sum() > 0
+
+
+def test_the_shape_needs_a_body() -> None:
+    image = blobs(SIZES[0], 0)
+    with pytest.raises(ValueError, match="none is given"):
+        structure_loss(image, image, StructureWeights(shape=1))
+    body = image > 0
+    expected = 3 * shape_loss(body, image)
+    torch.testing.assert_close(structure_loss(image, image, StructureWeights(shape=3), body), expected)

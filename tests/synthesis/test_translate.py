@@ -100,10 +100,10 @@ def test_a_volume_without_a_body() -> None:
         synthesize(Volume(np.zeros((8, 8, 8)), Grid((8, 8, 8), np.eye(4))), saved(nn.Identity(), nn.Identity()), "ct")
 
 
-@pytest.mark.parametrize("plane", ["coronal", "sagittal"])
+@pytest.mark.parametrize("plane", ["coronal", "sagittal", "all"])
 def test_slices_of_other_planes_come_back_on_the_grid(plane: str) -> None:
     mr = HEAD.mr(head_grid(spacing=(3, 3, 3), orientation="LIP"))
-    made = synthesize(mr, saved(nn.Identity(), nn.Identity(), f"data.plane={plane}"), "ct")
+    made = synthesize(mr, saved(nn.Identity(), nn.Identity(), "data.spacing=[3, 3, 3]", f"data.plane={plane}"), "ct")
     assert made.volume.grid is mr.grid
     inside = made.body.array
     expected = INTENSITY["ct"].inverse(made.intensity.forward(mr.array))
