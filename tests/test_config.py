@@ -1,9 +1,11 @@
 """Configurations: the shipped ones, and wrong ones."""
 
+from typing import get_args
+
 import pytest
 import yaml
 
-from medcycle.config import Config, check_override, config_names, load_config
+from medcycle.config import Config, MethodConfig, check_override, config_names, load_config
 from medcycle.errors import ConfigError
 
 
@@ -17,6 +19,27 @@ def test_the_documented_names_are_shipped() -> None:
     assert {"head_mr_ct_2d", "head_mr_ct_2d_cpu", "demo"} <= set(config_names())
     gpu = load_config("head_mr_ct_2d")
     assert (gpu.data.patch_size, gpu.network.blocks, gpu.network.filters) == ((256, 256), 9, 64)
+
+
+@pytest.mark.parametrize("method", get_args(MethodConfig.model_fields["name"].annotation))
+def test_every_method_has_a_configuration_in_every_dimension(method: str) -> None:
+    names = {"cyclegan": "head_mr_ct_{}", "randomized": "head_ct_only_{}"}.get(method, method + "_{}")
+    for dimension, (dims, slices) in {"2d": (2, 1), "25d": (2, 3), "3d": (3, 1)}.items():
+        name = names.format(dimension).replace("only_2d", "only")
+        both = [name] if name in FOR_BOTH else [name, f"{name}_cpu"]
+        for config in map(load_config, both):
+            assert (config.network.spatial_dims, config.data.slices) == (dims, slices)
+            assert config.method.name == method
+        assert load_config(both[-1]).training.max_minutes  # of a processor
+
+
+FOR_BOTH = ("head_ct_only", "head_ct_only_25d")
+"""Configurations for processors that a GPU only makes faster."""
+
+
+def test_a_wrong_name_gets_its_like() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean .*regcyclegan_3d.*medcycle config list"):
+        load_config("regcyclegan3d")
 
 
 def test_papers_values_are_the_defaults() -> None:
@@ -103,6 +126,6 @@ def test_faults_of_a_section_are_said_without_all_of_it() -> None:
     assert str(caught.value) == "demo: network.filters 32 of swin-unetr has to be a multiple of 12, as 24"
 
 
-def test_unknown_names_list_the_known() -> None:
-    with pytest.raises(ConfigError, match="head_mr_ct_2d_cpu"):
+def test_unknown_names_lead_to_the_known() -> None:
+    with pytest.raises(ConfigError, match=r"head: no such configuration.*medcycle config list"):
         load_config("head")

@@ -45,9 +45,11 @@ def _values(name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
     shipped = config_names()
     path = shipped.get(name_or_file) or Path(name_or_file)
     if not path.is_file():
+        near = difflib.get_close_matches(name_or_file, shipped, n=3, cutoff=0.5)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
         raise ConfigError(
-            f"{name_or_file}: no such configuration; give a file, or one of {', '.join(shipped)}; or auto, "
-            "to `prepare` and `train`, which plan one"
+            f"{name_or_file}: no such configuration; {meant}give a file, one of those that `medcycle config list` "
+            "names, or to `prepare` and `train` auto, which plans one"
         )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
