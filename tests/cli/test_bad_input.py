@@ -35,7 +35,7 @@ CASES = {
     "torn nifti": ("train demo --mr torn --ct ct --output out", DATA_WRONG, "torn/a.nii.gz"),
     "misspelt key": ("train misspelt.yaml --mr mr --ct ct --output out", CALL_WRONG, "training.max_steps"),
     "misspelt override": ("train demo --mr mr --ct ct --output out --set training.sed=1", CALL_WRONG, "training.seed"),
-    "no such config": ("train nothing --mr mr --ct ct --output out", CALL_WRONG, "head_mr_ct_2d"),
+    "no such config": ("train nothing --mr mr --ct ct --output out", CALL_WRONG, "medcycle config list"),
     "mr as ct": ("train demo --mr mr --ct mr2 --output out", DATA_WRONG, "not a CT in Hounsfield units"),
     "ct as mr": ("train demo --mr ct2 --ct ct --output out", DATA_WRONG, "not an MR"),
     "no data": ("train demo --output out", CALL_WRONG, "--mr and --ct"),
