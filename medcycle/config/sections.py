@@ -113,10 +113,6 @@ class RandomizeConfig(Section):
     cut: float = Field(0.3, ge=0, lt=0.5, description="largest part of the size that it cuts off at a side")
     inner_share: Share = Field(0.0, description="part of the images whose field of view lies within the body")
     inner: Range = Field((0.4, 0.8), description="its size along each axis, as parts of the image's")
-    spill_share: Share = Field(
-        0.0, description="part of the images whose body's mask has noise and ghosts beside the body in it"
-    )
-    spill: int = Field(8, ge=0, description="how far such a mask goes beyond the body, voxels")
     thickness: Range = Field(
         (1.0, 6.0), description="range of the slice thickness, mm (single slices alone, not 2.5D or 3D)"
     )

@@ -9,7 +9,7 @@ from torch.nn import functional
 from medcycle.data.randomize.fields import Range, chosen, pool, smooth_noise, threshold, uniform
 from medcycle.data.store import AIR
 
-__all__ = ["cut_off", "deformed", "inner_field", "spilled", "with_filled_cavities"]
+__all__ = ["cut_off", "deformed", "inner_field", "with_filled_cavities"]
 
 CONTENT: Range = (5.0, 50.0)
 """HU of what fills a cavity: fluid to swollen mucosa."""
@@ -126,28 +126,4 @@ def inner_field(body: Tensor, generator: torch.Generator, share: float, size: Ra
             start = seen[0] + round(place * max(0, seen[-1] + 1 - seen[0] - kept))
             image.narrow(along, 0, start).fill_(False)
             image.narrow(along, min(start + kept, length), max(0, length - start - kept)).fill_(False)
-    return result
-
-
-def spilled(body: Tensor, generator: torch.Generator, share: float, reach: int) -> Tensor:
-    """What a mask takes for the body that has air beside it, as where ghosts lie, in a `share` of the images.
-
-    Args:
-        body: booleans, shape (batch, 1, *sizes).
-        generator: of the device.
-        share: of the images.
-        reach: how far beyond the body it goes, voxels, in the first two axes.
-
-    Returns:
-        The body, and in parts what lies within reach of it.
-    """
-    some = chosen(body, share, generator)
-    if not len(some) or not reach:
-        return body
-    inside = body[some].float()
-    wide = pool(inside, [2 * reach + 1] * 2 + [1] * (body.ndim - 4), "largest") > 0
-    size = max(body.shape[2:])
-    region = smooth_noise(inside, (size / 8, size / 3), generator) > threshold(0.4)
-    result = body.clone()
-    result[some] |= wide & region
     return result

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from medcycle.config import RandomizeConfig
 from medcycle.data.randomize import acquisition as mr
-from medcycle.data.randomize.anatomy import cut_off, deformed, inner_field, spilled, with_filled_cavities
+from medcycle.data.randomize.anatomy import cut_off, deformed, inner_field, with_filled_cavities
 from medcycle.data.randomize.contrast import Voxels, hidden_structure, lookup_tables
 from medcycle.data.randomize.fields import chosen, each, interpolate, smooth_noise, uniform
 from medcycle.data.randomize.measured import MeasuredContrasts
@@ -90,14 +90,12 @@ class ContrastRandomizer:
         if thick:
             image, hounsfield, body = mr.thick(image), mr.thick(hounsfield), mr.thick(body.float()) > 0.5
         image = self._acquired(image.abs(), hounsfield > METAL, generator)
-        shown = spilled(body, generator, config.spill_share, config.spill)
-        image = self._scaled(image, shown)
+        image = self._scaled(image, body)
         image = (image * uniform(image, config.gain, generator)).clamp(0, 1)
         image = image ** torch.exp(uniform(image, (-config.gamma, config.gamma), generator))
-        source = torch.where(shown, BOTTOM + (1 - BOTTOM) * image, -1.0)
+        source = torch.where(body, BOTTOM + (1 - BOTTOM) * image, -1.0)
         target = torch.where(body, self.mapped(hounsfield), -1.0)
-        weight = torch.where(shown & ~body, 1.0, self._counting(hounsfield, body))
-        return Pair(source.to(kind), target.to(kind), weight.to(kind))
+        return Pair(source.to(kind), target.to(kind), self._counting(hounsfield, body).to(kind))
 
     def measure(self, source: Tensor, seen: Tensor, generator: torch.Generator) -> None:
         """Take up the contrasts of real MR.

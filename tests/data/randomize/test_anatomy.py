@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from medcycle.data.randomize.anatomy import cut_off, deformed, inner_field, spilled, with_filled_cavities
+from medcycle.data.randomize.anatomy import cut_off, deformed, inner_field, with_filled_cavities
 
 STILL = {"rotation": 0.0, "scaling": 0.0, "bending": 0.0}
 
@@ -114,21 +114,3 @@ def test_an_inner_field_larger_than_the_body_or_the_image_hides_nothing() -> Non
     body[:3, :, 10:30, 10:30] = True  # the last one has none
     for size in ((0.5, 0.7), (1.0, 2.0)):
         assert torch.equal(inner_field(body, seeded(), 1.0, size), body)
-
-
-@pytest.mark.parametrize("sizes", [(40, 60), (40, 60, 5)])
-def test_a_mask_spills_beside_the_body(sizes: tuple[int, ...]) -> None:
-    body = torch.zeros(40, 1, *sizes, dtype=torch.bool)
-    body[:, :, 14:26, 20:40] = True
-    shown = spilled(body, seeded(), 1.0, 6)
-    beside = shown & ~body
-    assert (shown | ~body).all()  # nothing of the body is lost
-    assert not beside[:, :, :8].any()
-    assert not beside[:, :, :, 46:].any()
-    near = torch.zeros_like(body)
-    near[:, :, 8:32, 14:46] = True
-    assert 0.2 < beside[near & ~body].float().mean() < 0.6
-    some = spilled(body, seeded(), 0.5, 6).flatten(1).sum(1) > body[0].sum()
-    assert 10 < some.sum() < 30
-    assert torch.equal(spilled(body, seeded(), 0.0, 6), body)
-    assert torch.equal(spilled(body, seeded(), 1.0, 0), body)
