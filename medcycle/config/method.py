@@ -22,13 +22,15 @@ class MethodConfig(Section):
         "munit: both directions, by contents that both share and styles of their own; regcyclegan: both directions, "
         "from MR and CT of which some are pairs that lie on each other roughly",
     )
-    cycle_weight: Weight = Field(10.0, description="cyclegan, hybrid, unit, munit: weight of the cycle loss")
+    cycle_weight: Weight = Field(10.0, description="weight of the cycle loss; not in randomized, pix2pix, cut")
     cycle_ssim_share: Share = Field(
-        0.0, description="cyclegan, hybrid: part of that weight for one minus the structural similarity, instead of L1"
+        0.0,
+        description="cyclegan, hybrid, regcyclegan: part of that weight for one minus the structural similarity, "
+        "instead of L1",
     )
-    identity_weight: Weight = Field(5.0, description="cyclegan, hybrid: weight of the identity loss")
+    identity_weight: Weight = Field(5.0, description="cyclegan, hybrid, regcyclegan: weight of the identity loss")
     identity_until: Share = Field(
-        0.0, description="cyclegan, hybrid: part of the run in which that weight falls to nothing; 0 to keep it"
+        0.0, description="part of the run in which that weight falls to nothing; 0 to keep it"
     )
     adversarial_weight: Weight | None = Field(
         None, description="weight of the adversarial losses; null for none in randomized and 1 elsewhere"
@@ -39,13 +41,14 @@ class MethodConfig(Section):
     gradient_penalty: Weight = Field(10.0, description="wgan-gp: weight of the penalty on the discriminators' slopes")
     adversaries: Literal["auto", "both", "mr"] = Field(
         "auto",
-        description="cyclegan, hybrid: which synthetic images are judged; mr: those alone, while synthetic CT is "
-        "learned from pairs and from synthetic MR; auto: mr where pairs anchor synthetic CT (anchor_weight), else both",
+        description="cyclegan, hybrid, regcyclegan: which synthetic images are judged; mr: those alone, while "
+        "synthetic CT is learned from pairs and from synthetic MR; auto: mr where pairs anchor "
+        "synthetic CT (anchor_weight), else both",
     )
     anchor_weight: Weight = Field(
         0.0,
-        description="cyclegan, hybrid: weight of the L1 loss on MR-like images made from the CT by random contrast; "
-        "0 for none",
+        description="weight of the L1 loss on MR-like images made from the CT by random contrast, beside unpaired "
+        "scans; 0 for none",
     )
     l1_weight: Weight = Field(
         10.0,

@@ -48,8 +48,8 @@ def _values(name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
         near = difflib.get_close_matches(name_or_file, shipped, n=3, cutoff=0.5)
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         raise ConfigError(
-            f"{name_or_file}: no such configuration; {meant}give a file, one of those that `medcycle config list` "
-            "names, or to `prepare` and `train` auto, which plans one"
+            f"{name_or_file}: no such configuration; {meant}give a file or a name that `medcycle config "
+            "list` prints; `prepare` and `train` also take auto, which plans one"
         )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -109,9 +109,8 @@ def check_override(override: str) -> tuple[str, Any]:
     try:
         kind.model_validate({name: value} if field else {section: value})
     except ValidationError as error:
-        if any(
-            fault["loc"] for fault in error.errors()
-        ):  # else it is only that it doesn't fit the other keys' defaults
+        wrong_alone = any(fault["loc"] for fault in error.errors())  # else it only doesn't fit others' defaults
+        if wrong_alone:
             raise ConfigError(f"--set {override}: {_explain(error)}") from None
     return key, value
 

@@ -160,8 +160,8 @@ def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, b
     # another plane than axial has to be clearly better: CT is made in axial slices
     best = min(sizes, key=lambda name: sizes[name] * (1 if name == "axial" else 1.1))
     plane = str(by_hand.get("data.plane", (best,))[0])
-    across = PLANES.get(plane, PLANES["axial"])[2]
-    inside, most = PLANES.get(plane, (0, 1, 2, 2))[:-1], PIXELS_CPU if device.kind == "cpu" else PIXELS_GPU
+    inside = (0, 1, 2) if plane == "all" else PLANES[plane][:2]
+    most = PIXELS_CPU if device.kind == "cpu" else PIXELS_GPU
     extents = [_extent(mr, ct, axis) for axis in inside]
     # slices of all planes: right-left or front-back by front-back or foot-head
     body = [max(extents[:-1]), max(extents[1:])]
@@ -175,7 +175,7 @@ def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, b
     return {
         "data.plane": (plane, "largest pixels, mm: " + ", ".join(f"{name} {size:.2g}" for name, size in sizes.items())),
         "data.spacing": (spacing, why if len(inside) == 3 else f"{why}; slices keep their own distance"),
-        "data.slices": _neighbours(mr, ct, device, across),
+        "data.slices": _neighbours(mr, ct, device, _across(plane)),
         "data.patch_size": (sides, f"bodies reach {body[0]:.0f} by {body[1]:.0f} mm with a margin"),
         "network.spatial_dims": (2, against_3d),
     }
@@ -262,12 +262,17 @@ def _length(choices: Choices, mr: Fingerprint, ct: Fingerprint, device: Device) 
     batch = choices["training.batch_size"][0]
     if choices["network.spatial_dims"][0] == 3:
         return {"training.max_steps": (PATCHES_3D // batch, f"{PATCHES_3D} patches")}
-    across = PLANES.get(choices["data.plane"][0], PLANES["axial"])[2]
+    across = _across(choices["data.plane"][0])
     slices = max(mr.slices[across], ct.slices[across])
     steps = min(max(PASSES * slices // batch, STEPS[0]), STEPS[1])
     why = f"{PASSES} passes over {slices} slices, but from {STEPS[0]} to {STEPS[1]}"
     minutes: Choices = {"training.max_minutes": (60.0, "without a GPU; more is better")}
     return {"training.max_steps": (steps, why)} | (minutes if device.kind == "cpu" else {})
+
+
+def _across(plane: str) -> int:
+    """The axis across the slices; of all planes, across axial ones."""
+    return PLANES["axial" if plane == "all" else plane][2]
 
 
 def _extent(mr: Fingerprint, ct: Fingerprint, axis: int) -> float:

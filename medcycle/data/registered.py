@@ -63,7 +63,7 @@ class RegisteredPatches(Dataset[dict[str, Tensor]]):
         self.seed = seed
         self.slices = config.slices
         together = registered_cases(store)
-        found = stacks_of([ct for _, ct in together], config)
+        found = stacks_of(list({ct.folder: ct for _, ct in together}.values()), config)
         self.pairs = [
             (replace(stack, case=mr), stack) for mr, ct in together for stack in found if stack.case.folder == ct.folder
         ]

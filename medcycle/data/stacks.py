@@ -57,11 +57,11 @@ class Stack:
         Args:
             focus: how far slices of a CT are drawn by how much air and bone they show, where that was stored.
         """
-        even = np.ones(len(self.positions), dtype=np.float32)
+        weights = np.ones(len(self.positions))
         if self.axis == ACROSS and self.case.record.detail:
             detail = np.array(self.case.record.detail)[self.positions] + 1e-6
-            even = (1 - focus) + focus * detail / detail.mean()
-        chances = np.cumsum(even)
+            weights = (1 - focus) + focus * detail / detail.mean()
+        chances = np.cumsum(weights)
         return np.asarray(chances / chances[-1], dtype=np.float32)
 
 

@@ -31,6 +31,14 @@ def test_without_pairs_it_is_said_what_is_missing(store: Store, paired: Store) -
         registered_cases(replace(paired, ct=tuple(moved)))
 
 
+def test_every_pair_is_drawn_as_often(paired: Store) -> None:
+    """Two MR of the first patient: three pairs, each there once."""
+    second = replace(paired.mr[0], record=replace(paired.mr[0].record, name="second"))
+    patches = RegisteredPatches(replace(paired, mr=(*paired.mr, second)), CONFIG, length=1, seed=0)
+    names = [(mr.case.record.name, ct.case.record.name) for mr, ct in patches.pairs]
+    assert sorted(names) == [("case000", "case000"), ("case001", "case001"), ("second", "case000")]
+
+
 @pytest.mark.parametrize("size", [(64, 64), (48, 36), (32, 32, 32)])
 def test_both_show_the_same_place(paired: Store, size: tuple[int, ...]) -> None:
     patches = RegisteredPatches(paired, CONFIG.model_copy(update={"patch_size": size}), length=10, seed=0)
