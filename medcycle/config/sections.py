@@ -214,6 +214,11 @@ class TrainingConfig(Section):
     )
     warm_up: int = Field(0, ge=0, description="steps in which the learning rate rises from nothing")
     betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's decay rates")
+    optimizers: Literal["joint", "separate"] = Field(
+        "joint",
+        description="one for all generators and one for all discriminators, or one a network; Adam works weight by "
+        "weight, so that they differ only in that a network whose gradients explode leaves out a step alone",
+    )
     pool_size: int = Field(50, ge=0, description="earlier outputs kept to train each discriminator; 0 for none")
     ema_decay: float = Field(
         0.999, ge=0, lt=1, description="what a step keeps of the generators' running average; 0 keeps the last weights"

@@ -13,7 +13,6 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Subset
 
 from medcycle.config import Config
@@ -143,12 +142,7 @@ class _Trainer:
             name: ImagePool(config.training.pool_size, config.training.seed + number)
             for number, name in enumerate(self.plain.discriminators)
         }
-        settings = config.training
-        optimizers = [
-            # a method without discriminators has nothing for their optimiser to step
-            torch.optim.Adam(list(part.parameters()) or [torch.zeros(1)], settings.learning_rate, settings.betas)
-            for part in (self.plain.generators, self.plain.discriminators)
-        ]
+        optimizers = Optimizers.of(self.plain, config.training)
         self.method = self.fabric.setup_module(self.plain)
         if state:
             self._restore(state, optimizers)  # after the move, so that Adam's moments land where the weights are
@@ -156,8 +150,7 @@ class _Trainer:
             self.average = WeightAverage(self.plain.generators, config.training.ema_decay)
         for name in FORWARD_METHODS:
             self.method.mark_forward_method(name)
-        generators, discriminators = (self.fabric.setup_optimizers(optimizer) for optimizer in optimizers)
-        self.optimizers = Optimizers(cast(Optimizer, generators), cast(Optimizer, discriminators))
+        self.optimizers = optimizers.on_devices(self.fabric)
 
     def run_to_end(self) -> TrainingResult:
         """Step until the steps or the minutes are used up or a signal comes, and save."""
@@ -251,10 +244,7 @@ class _Trainer:
         extra = {
             "trained_on": voxels_of(self.store),
             "elapsed_seconds": self.elapsed,
-            "optimizers": {
-                "generators": self.optimizers.generators.state_dict(),
-                "discriminators": self.optimizers.discriminators.state_dict(),
-            },
+            "optimizers": self.optimizers.state_dict(),
             "pairs": self.pairs.state_dict(),
             "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
             # copies, since the generators have the averaged weights while they are written
@@ -265,18 +255,17 @@ class _Trainer:
             save_method(SavedMethod(self.plain, self.config, self.intensity, self.step), path, extra)
         return path
 
-    def _restore(self, state: dict[str, Any], optimizers: list[torch.optim.Adam]) -> None:
+    def _restore(self, state: dict[str, Any], optimizers: Optimizers) -> None:
         try:
             self.step, self.elapsed = int(state["step"]), float(state["elapsed_seconds"])
             self.plain.load_state_dict(state["method"])
             self.average = WeightAverage(self.plain.generators, self.config.training.ema_decay, self.step)
             self.plain.generators.load_state_dict(state["generators"])
-            for optimizer, name in zip(optimizers, ("generators", "discriminators"), strict=True):
-                optimizer.load_state_dict(state["optimizers"][name])
+            optimizers.load_state_dict(state["optimizers"])
             self.pairs.load_state_dict(state["pairs"])
             for name, pool in self.pools.items():
                 pool.load_state_dict(state["pools"][name], self.fabric.device)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise BadCheckpoint(f"{self.run}: the checkpoint doesn't fit this configuration ({reason})") from error
 

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from medcycle.config import TrainingConfig
+from medcycle.errors import UsageError
 
 __all__ = ["best_precision", "make_fabric"]
 
@@ -16,9 +17,16 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 def make_fabric(config: TrainingConfig) -> Fabric:
-    """Fabric on the devices and in the precision that the configuration asks for, launched."""
+    """Fabric on the devices and in the precision that the configuration asks for, launched.
+
+    Raises:
+        UsageError: if losses are scaled (16-mixed) and each network has its own optimiser.
+    """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     precision = best_precision(config.accelerator) if config.precision == "auto" else config.precision
+    if precision == "16-mixed" and config.optimizers == "separate":
+        # Fabric lets a scaler change its mind after each optimiser, whose gradients come from one backward pass
+        raise UsageError("training.optimizers separate doesn't go with precision 16-mixed; leave it joint")
     fabric = Fabric(accelerator=config.accelerator, devices=config.devices, precision=precision)
     fabric.launch()
     return fabric

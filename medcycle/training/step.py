@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, Self, cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from medcycle.methods.base import Batch, Losses
+from medcycle.config import TrainingConfig
+from medcycle.methods.base import Batch, Losses, Method
 from medcycle.training.pool import ImagePool
 
 __all__ = ["Optimizers", "Step", "training_step", "warm_start_step"]
@@ -34,16 +35,54 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizers:
-    """One optimiser for all generators, one for all discriminators."""
+    """The optimisers of the generators, and those of the discriminators."""
 
-    generators: Optimizer
-    discriminators: Optimizer
+    generators: Sequence[Optimizer]
+    discriminators: Sequence[Optimizer]
+
+    @classmethod
+    def of(cls, method: Method, config: TrainingConfig) -> Self:
+        """Adam, one for each half of a method or one for each network, as `config.optimizers` says.
+
+        What two networks share belongs to the first of them.
+        """
+        halves = []
+        for networks in (method.generators, method.discriminators):
+            parts = [networks] if config.optimizers == "joint" else list(networks.values())
+            seen: set[nn.Parameter] = set()
+            half = []
+            for part in parts:
+                weights = [weight for weight in part.parameters() if weight not in seen]
+                seen.update(weights)
+                if weights:
+                    half.append(torch.optim.Adam(weights, config.learning_rate, config.betas))
+            halves.append(half)
+        return cls(*halves)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Use this rate from now on."""
-        for optimizer in (self.generators, self.discriminators):
+        for optimizer in (*self.generators, *self.discriminators):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
+
+    def state_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """What Adam knows of the gradients so far."""
+        halves = {"generators": self.generators, "discriminators": self.discriminators}
+        return {name: [optimizer.state_dict() for optimizer in half] for name, half in halves.items()}
+
+    def load_state_dict(self, state: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+        """Go on with it. Raises `KeyError` or `ValueError` where it doesn't fit."""
+        for name, half in (("generators", self.generators), ("discriminators", self.discriminators)):
+            for optimizer, known in zip(half, state[name], strict=True):
+                optimizer.load_state_dict(known)
+
+    def on_devices(self, fabric: Fabric) -> Self:
+        """The same, as Fabric wraps them."""
+        halves = [
+            [fabric.setup_optimizers(optimizer) for optimizer in half]
+            for half in (self.generators, self.discriminators)
+        ]
+        return type(self)(*cast(Any, halves))
 
 
 def training_step(
@@ -87,17 +126,31 @@ def _step(losses: Losses, taken: bool) -> Step:
     return Step({name: loss.detach() for name, loss in losses.items()}, taken)
 
 
-def _descend(fabric: Fabric, optimizer: Optimizer, losses: Mapping[str, Tensor]) -> bool:
-    """A step along the gradients of the losses' sum, unless they have exploded. Returns whether it was taken."""
-    optimizer.zero_grad(set_to_none=True)
+def _descend(fabric: Fabric, optimizers: Sequence[Optimizer], losses: Mapping[str, Tensor]) -> bool:
+    """A step of each optimiser along the gradients of the losses' sum, unless its own have exploded.
+
+    Returns:
+        Whether all took it.
+    """
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     fabric.backward(torch.stack(list(losses.values())).sum())
+    taken = True
+    for optimizer in optimizers:
+        sound = _is_sound(fabric, optimizer)
+        if sound:
+            optimizer.step()
+        taken = taken and sound
+    return taken
+
+
+def _is_sound(fabric: Fabric, optimizer: Optimizer) -> bool:
+    """Whether the gradients of what an optimiser steps are finite and not exploded."""
+    # an image of one value, as of air alone, makes instance normalisation divide by next to nothing in every layer; a
+    # scaler looks for itself
+    if getattr(fabric.strategy.precision, "scaler", None) is not None:
+        return True
     gradients = [
         weight.grad for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None
     ]
-    # an image of one value, as of air alone, makes instance normalisation divide by next to nothing in every layer; a
-    # scaler looks for itself
-    scaled = getattr(fabric.strategy.precision, "scaler", None) is not None
-    sound = scaled or bool(nn.utils.get_total_norm(gradients) < EXPLODED)
-    if sound:
-        optimizer.step()
-    return sound
+    return bool(nn.utils.get_total_norm(gradients) < EXPLODED)

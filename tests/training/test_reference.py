@@ -3,6 +3,7 @@
 import copy
 from itertools import pairwise
 
+import pytest
 import torch
 from torch.nn.functional import l1_loss
 
@@ -47,22 +48,23 @@ def _idle(method: torch.nn.Module) -> set[str]:
     return {f"{name}.bias" for (name, _), (_, after) in pairwise(parts) if isinstance(after, torch.nn.InstanceNorm2d)}
 
 
-def test_ten_steps_give_the_weights_of_ten_by_hand() -> None:
-    config = load_config("demo", [*TINY, *PLAIN, *FLOAT])
+@pytest.mark.parametrize("optimizers", ["joint", "separate"])
+def test_ten_steps_give_the_weights_of_ten_by_hand(optimizers: str) -> None:
+    rates = [f"training.learning_rate={RATE}", f"training.betas={list(BETAS)}", f"training.optimizers={optimizers}"]
+    config = load_config("demo", [*TINY, *PLAIN, *FLOAT, *rates])
     torch.manual_seed(0)
     method = build_method(config)
     reference = copy.deepcopy(method)
     batches = [Batch(torch.rand(2, 1, 32, 40) * 2 - 1, torch.rand(2, 1, 32, 40) * 2 - 1) for _ in range(10)]
     fabric = make_fabric(config.training)
-    halves = [torch.optim.Adam(part.parameters(), RATE, BETAS) for part in (method.generators, method.discriminators)]
     before = copy.deepcopy(method.state_dict())
     wrapped = fabric.setup_module(method)
     for name in ("generator_losses", "discriminator_losses"):
         wrapped.mark_forward_method(name)
-    optimizers = Optimizers(*(fabric.setup_optimizers(half) for half in halves))
+    adam = Optimizers.of(method, config.training).on_devices(fabric)
     pools = {name: ImagePool(0, 0) for name in method.discriminators}
     for batch in batches:
-        training_step(fabric, wrapped, batch, optimizers, pools)
+        training_step(fabric, wrapped, batch, adam, pools)
     by_hand(reference, batches)
     idle = _idle(method)
     for name, expected in reference.state_dict().items():
