@@ -93,6 +93,8 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     """Train on two folders of scans, on one of CT alone, or on a prepared store."""
     from medcycle.data.automatic import keep_plan, settings_for
     from medcycle.data.catalogue import open_scans, store_for_training
+    from medcycle.data.cohort import Cohort
+    from medcycle.data.registered import require_patients_in_both
     from medcycle.training.loop import train as train_on
     from medcycle.training.run_folder import require_run_folder, store_of_run
     from medcycle.training.start import require_fitting, settings_shared
@@ -109,6 +111,8 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     settings, plan = settings_for(config, given, scans, known=output)
     if begin_with:  # before the scans are prepared
         typer.echo(f"starting from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
+    if settings.method.needs_registered and isinstance(scans, Cohort):
+        require_patients_in_both(scans)
     prepared = store_for_training(settings.data, scans, output)
     if plan:
         typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")

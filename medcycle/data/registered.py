@@ -10,16 +10,27 @@ from torch.utils.data import Dataset
 
 from medcycle.config import DataConfig
 from medcycle.data.augment import Contrast
+from medcycle.data.cohort import Cohort
 from medcycle.data.cutting import Cutter
 from medcycle.data.patches import UnpairedPatches
 from medcycle.data.stacks import ACROSS, neighbours, stacks_of
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
 
-__all__ = ["RegisteredPatches", "WithRegistered", "registered_cases"]
+__all__ = ["RegisteredPatches", "WithRegistered", "registered_cases", "require_patients_in_both"]
 
 TOLERANCE = 0.01
 """mm by which the affines of a pair may differ, in any entry."""
+
+
+def require_patients_in_both(cohort: Cohort) -> None:
+    """Raise `DataError` if no patient has both MR and CT: found in the headers, before anything is prepared."""
+    if {source.patient for source in cohort.mr}.isdisjoint(source.patient for source in cohort.ct):
+        folders = " and ".join(map(str, cohort.folders))
+        raise DataError(
+            f"{folders}: no registered pairs, since no patient has both MR and CT; a patient is known by PatientID, a "
+            "BIDS name (sub-01), or the file's name"
+        )
 
 
 def registered_cases(store: Store) -> list[tuple[StoredCase, StoredCase]]:
