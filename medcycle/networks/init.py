@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from torch import nn
 
-__all__ = ["initialise"]
+__all__ = ["Unnormalised", "initialise"]
 
 WEIGHTS = ("weight", "parametrizations.weight.original")
 
 
+class Unnormalised(nn.Sequential):
+    """Layers one after the other without normalisation: their weights alone keep the scale of what they pass on."""
+
+
 def initialise(network: nn.Module, gain: float = 0.02) -> None:
-    """Draw convolution weights from a normal distribution of standard deviation `gain`, as CycleGAN does."""
+    """Draw convolution weights from a normal distribution of standard deviation `gain`, as CycleGAN does.
+
+    Those of `Unnormalised` layers have the standard deviation that keeps the scale (He et al. 2015, "Delving deep into
+    rectifiers", eq. 10), as MUNIT does: with the other one, nothing would be left after a few of them.
+    """
     for module in network.modules():
         if isinstance(module, nn.modules.conv._ConvNd):
             # not what is computed from it, as by spectral normalisation
@@ -18,3 +26,8 @@ def initialise(network: nn.Module, gain: float = 0.02) -> None:
             nn.init.normal_(weight, 0.0, gain)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    for part in network.modules():
+        if isinstance(part, Unnormalised):
+            for module in part.modules():
+                if isinstance(module, nn.modules.conv._ConvNd):
+                    nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -8,6 +8,7 @@ from typing import cast
 from monai.networks.layers.factories import Norm, Pool
 from torch import Tensor, nn
 
+from medcycle.networks.init import Unnormalised
 from medcycle.networks.layers import Layers
 from medcycle.networks.resnet import ResidualBlock, Upsampling, enlargement, reduction
 
@@ -71,7 +72,7 @@ class StyledAutoencoder(nn.Module):
             *reduction(layers, filters, channels), *(ResidualBlock(layers, wide) for _ in range(blocks))
         )
         # normalisation would take away the mean and the spread, which are the style
-        self.style = nn.Sequential(
+        self.style = Unnormalised(
             *reduction(bare, filters, channels),
             *(bare.convolution(wide, wide, strides=2) for _ in range(2)),
             Pool[Pool.ADAPTIVEAVG, layers.spatial_dims](1),

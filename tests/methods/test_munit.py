@@ -58,6 +58,13 @@ def test_losses_follow_the_paper(batch: Batch) -> None:
     assert {name.split("_")[0] for name in losses} == kinds
 
 
+def test_images_have_styles_of_their_own_before_any_training() -> None:
+    """Which the weights of CycleGAN, in layers without normalisation, would shrink to nothing."""
+    method, grey = small_method("munit", BLOCKS), torch.linspace(-1, 1, 4).reshape(4, 1, 1, 1).expand(4, 1, 32, 32)
+    styles = method.style_of(grey)
+    assert styles.std(0).mean() > 0.1
+
+
 def test_without_a_cycle(batch: Batch) -> None:
     method = small_method("munit", BLOCKS, "method.cycle_weight=0")
     outputs = method(batch)
