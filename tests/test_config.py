@@ -33,6 +33,15 @@ def test_every_method_has_a_configuration_in_every_dimension(method: str) -> Non
         assert load_config(both[-1]).training.max_minutes  # of a processor
 
 
+def test_bodies_start_from_pairs_as_heads_do() -> None:
+    for name in ("body_mr_ct_2d", "body_mr_ct_2d_cpu"):
+        config = load_config(name)
+        assert config.method.anchor_weight > 0
+        assert config.training.warm_start > 0
+        assert config.randomize.templates == 0  # no brains
+    assert not load_config("body_mr_ct_2d").training.max_minutes
+
+
 FOR_BOTH = ("head_ct_only", "head_ct_only_25d")
 """Configurations for processors that a GPU only makes faster."""
 
