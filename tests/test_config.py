@@ -7,6 +7,7 @@ import yaml
 
 from medcycle.config import Config, MethodConfig, check_override, config_names, load_config
 from medcycle.errors import ConfigError
+from tests.sizes import recipe_of
 
 
 @pytest.mark.parametrize("name", sorted(config_names()))
@@ -23,14 +24,12 @@ def test_the_documented_names_are_shipped() -> None:
 
 @pytest.mark.parametrize("method", get_args(MethodConfig.model_fields["name"].annotation))
 def test_every_method_has_a_configuration_in_every_dimension(method: str) -> None:
-    names = {"cyclegan": "head_mr_ct_{}", "randomized": "head_ct_only_{}"}.get(method, method + "_{}")
     for dimension, (dims, slices) in {"2d": (2, 1), "25d": (2, 3), "3d": (3, 1)}.items():
-        name = names.format(dimension).replace("only_2d", "only")
-        both = [name] if name in FOR_BOTH else [name, f"{name}_cpu"]
-        for config in map(load_config, both):
+        names = [recipe_of(method, dimension, on_cpu=on_cpu) for on_cpu in (False, True)]
+        for config in map(load_config, names):
             assert (config.network.spatial_dims, config.data.slices) == (dims, slices)
             assert config.method.name == method
-        assert load_config(both[-1]).training.max_minutes  # of a processor
+        assert load_config(names[-1]).training.max_minutes  # of a processor
 
 
 def test_bodies_start_from_pairs_as_heads_do() -> None:
@@ -40,10 +39,6 @@ def test_bodies_start_from_pairs_as_heads_do() -> None:
         assert config.training.warm_start > 0
         assert config.randomize.templates == 0  # no brains
     assert not load_config("body_mr_ct_2d").training.max_minutes
-
-
-FOR_BOTH = ("head_ct_only", "head_ct_only_25d")
-"""Configurations for processors that a GPU only makes faster."""
 
 
 def test_a_wrong_name_gets_its_like() -> None:

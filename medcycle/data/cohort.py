@@ -15,6 +15,7 @@ from medcycle.io.discover import Source, discover
 from medcycle.io.files import require_exists
 
 __all__ = [
+    "PATIENTS_KNOWN_BY",
     "PREPARATION_KEYS",
     "Cohort",
     "case_key",
@@ -24,6 +25,9 @@ __all__ = [
     "place_key",
     "preparation_of",
 ]
+
+PATIENTS_KNOWN_BY = "a patient is known by PatientID, a BIDS name (sub-01), or the file's name"
+"""For errors of scans that don't belong together."""
 
 PREPARATION_KEYS = {
     *("plane", "spacing", "hu_window", "soft_tissue", "soft_tissue_share"),

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from medcycle.body import OUTSIDE, Modality
-from medcycle.data.cohort import find_cohort, pair_key
+from medcycle.data.cohort import PATIENTS_KNOWN_BY, find_cohort, pair_key
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, UsageError
 from medcycle.io.discover import Source
@@ -105,9 +105,7 @@ def match_patients(
         elif candidates:
             pairs.append((source, candidates[0]))
     if not pairs and not refused:
-        raise UsageError(
-            "no patient is in both folders; a patient is known by PatientID, a BIDS name (sub-01), or the file's name"
-        )
+        raise UsageError(f"no patient is in both folders; {PATIENTS_KNOWN_BY}")
     patients = {source.patient for source in fixed} & {source.patient for source in moving}
     alone = [source.name for source in (*fixed, *moving) if source.patient not in patients]
     if alone:

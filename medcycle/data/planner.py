@@ -92,19 +92,19 @@ def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -
         return {"network.name": name, **_filters(24, "usual for networks that large")}
     if not flat:
         return {"network.name": name, "network.blocks": (6, "9 are for wider patches"), **_filters(32)}
-    blocks = (
-        9 if max(shape["data.patch_size"][0]) >= 256 else 6,
-        "9 from 256 pixels on, 6 below, as in Zhu et al. 2017",
-    )
+    wide = max(shape["data.patch_size"][0]) >= 256
+    blocks = (9 if wide else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017")
     return {"network.name": name, "network.blocks": blocks, **_filters(64)}
 
 
-def _pairs() -> Choices:
-    """How errors count in the pairs that are made from CT."""
-    return {
-        "randomize.air_weight": (4.0, "few voxels, and among the ones that matter most"),
-        "randomize.bone_weight": (2.0, "few voxels, and among the ones that matter most"),
-    }
+def _pairs(*, measured: bool) -> Choices:
+    """How errors count in the pairs that are made from CT, and whether their contrasts follow the MR."""
+    why = "few voxels, and among the ones that matter most"
+    weights: Choices = {"randomize.air_weight": (4.0, why), "randomize.bone_weight": (2.0, why)}
+    if not measured:
+        return weights
+    why = "contrasts of the MR itself; the others keep the model open to more"
+    return weights | {"randomize.measured_share": (0.5, why)}
 
 
 def _supervised() -> Choices:
@@ -120,16 +120,12 @@ def _supervised() -> Choices:
 
 def _method_of_ct(mr: Fingerprint | None) -> Choices:
     """The method that learns from pairs alone, in the contrasts of the MR if there are any."""
-    measured: Choices = {
-        "randomize.measured_share": (0.5, "contrasts of the MR itself; the others keep it open to more")
-    }
     return {
         "method.name": ("randomized", "learns from CT alone"),
-        **_pairs(),
+        **_pairs(measured=mr is not None),
         **_supervised(),
         "data.focus": (0.6, "slices of much air and bone are harder"),
         "training.betas": ([0.9, 0.99], "usual where there is no adversary"),
-        **(measured if mr else {}),
     }
 
 
@@ -234,8 +230,7 @@ def _method(shape: Choices, device: Device) -> Choices:
         "method.anchor_weight": (10.0, "pairs made from the CT keep bone off the scalp"),
         "method.mind_weight": (2.0, "synthetic MR keeps the shapes of its CT"),
         "training.warm_start": (0.2, "part of the run on those pairs alone, which is several times faster a step"),
-        **_pairs(),
-        "randomize.measured_share": (0.5, "contrasts of the MR itself; the others keep the model open to more"),
+        **_pairs(measured=True),
     }
     if device.kind == "cpu" and shape["network.name"][0] == "unet":
         choices |= _supervised() | {

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from medcycle.config import DataConfig
 from medcycle.data.augment import Contrast
-from medcycle.data.cohort import Cohort
+from medcycle.data.cohort import PATIENTS_KNOWN_BY, Cohort
 from medcycle.data.cutting import Cutter
 from medcycle.data.patches import UnpairedPatches
 from medcycle.data.stacks import ACROSS, neighbours, stacks_of
@@ -27,10 +27,7 @@ def require_patients_in_both(cohort: Cohort) -> None:
     """Raise `DataError` if no patient has both MR and CT: found in the headers, before anything is prepared."""
     if {source.patient for source in cohort.mr}.isdisjoint(source.patient for source in cohort.ct):
         folders = " and ".join(map(str, cohort.folders))
-        raise DataError(
-            f"{folders}: no registered pairs, since no patient has both MR and CT; a patient is known by PatientID, a "
-            "BIDS name (sub-01), or the file's name"
-        )
+        raise DataError(f"{folders}: no registered pairs, since no patient has both MR and CT; {PATIENTS_KNOWN_BY}")
 
 
 def registered_cases(store: Store) -> list[tuple[StoredCase, StoredCase]]:

@@ -19,15 +19,17 @@ def initialise(network: nn.Module, gain: float = 0.02) -> None:
     Those of `Unnormalised` layers have the standard deviation that keeps the scale (He et al. 2015, "Delving deep into
     rectifiers", eq. 10), as MUNIT does: with the other one, nothing would be left after a few of them.
     """
-    for module in network.modules():
-        if isinstance(module, nn.modules.conv._ConvNd):
-            # not what is computed from it, as by spectral normalisation
-            (weight,) = (part for name, part in module.named_parameters() if name in WEIGHTS)
-            nn.init.normal_(weight, 0.0, gain)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    for convolution in _convolutions(network):
+        # not what is computed from it, as by spectral normalisation
+        (weight,) = (part for name, part in convolution.named_parameters() if name in WEIGHTS)
+        nn.init.normal_(weight, 0.0, gain)
+        if convolution.bias is not None:
+            nn.init.zeros_(convolution.bias)
     for part in network.modules():
         if isinstance(part, Unnormalised):
-            for module in part.modules():
-                if isinstance(module, nn.modules.conv._ConvNd):
-                    nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            for convolution in _convolutions(part):
+                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+
+
+def _convolutions(network: nn.Module) -> list[nn.modules.conv._ConvNd]:
+    return [module for module in network.modules() if isinstance(module, nn.modules.conv._ConvNd)]

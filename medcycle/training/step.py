@@ -61,28 +61,31 @@ class Optimizers:
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Use this rate from now on."""
-        for optimizer in (*self.generators, *self.discriminators):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
+        for half in self._halves().values():
+            for optimizer in half:
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate
 
     def state_dict(self) -> dict[str, list[dict[str, Any]]]:
         """What Adam knows of the gradients so far."""
-        halves = {"generators": self.generators, "discriminators": self.discriminators}
-        return {name: [optimizer.state_dict() for optimizer in half] for name, half in halves.items()}
+        return {name: [optimizer.state_dict() for optimizer in half] for name, half in self._halves().items()}
 
     def load_state_dict(self, state: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         """Go on with it. Raises `KeyError` or `ValueError` where it doesn't fit."""
-        for name, half in (("generators", self.generators), ("discriminators", self.discriminators)):
+        for name, half in self._halves().items():
             for optimizer, known in zip(half, state[name], strict=True):
                 optimizer.load_state_dict(known)
 
     def on_devices(self, fabric: Fabric) -> Self:
         """The same, as Fabric wraps them."""
-        halves = [
-            [fabric.setup_optimizers(optimizer) for optimizer in half]
-            for half in (self.generators, self.discriminators)
-        ]
-        return type(self)(*cast(Any, halves))
+        wrapped = {
+            name: [cast(Optimizer, fabric.setup_optimizers(optimizer)) for optimizer in half]
+            for name, half in self._halves().items()
+        }
+        return type(self)(**wrapped)
+
+    def _halves(self) -> dict[str, Sequence[Optimizer]]:
+        return {"generators": self.generators, "discriminators": self.discriminators}
 
 
 def training_step(

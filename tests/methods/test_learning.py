@@ -30,6 +30,7 @@ from medcycle.synthesis.translate import synthesize
 from medcycle.training.loop import train
 from medcycle.training.run_folder import LAST
 from medcycle.volume import Volume
+from tests.sizes import recipe_of
 
 VOXEL = 6.0
 """mm along each axis."""
@@ -44,9 +45,6 @@ SHORT = ["training.max_minutes=null", "training.warm_up=20", "training.ema_decay
 
 FEWER_STEPS = {("unit", "3d"): 80, ("munit", "3d"): 80}
 """Of networks that work at the full resolution."""
-
-NAMED_OTHERWISE = {"cyclegan": "head_mr_ct", "randomized": "head_ct_only"}
-"""Methods whose configurations don't have their name."""
 
 
 class Scores(NamedTuple):
@@ -101,11 +99,10 @@ def held_out() -> tuple[Volume, Volume]:
 
 def settings(method: str, dimensions: str) -> Config:
     """The configuration of a method for a processor, for coarse heads and seconds."""
-    name = f"{NAMED_OTHERWISE.get(method, method)}_{dimensions}_cpu"
-    name = {"head_ct_only_2d_cpu": "head_ct_only", "head_ct_only_25d_cpu": "head_ct_only_25d"}.get(name, name)
     spacing = f"data.spacing=[{VOXEL}, {VOXEL}, {VOXEL if dimensions == '3d' else 'null'}]"
     steps = FEWER_STEPS.get((method, dimensions))
     fewer = [f"training.max_steps={steps}"] if steps else []
+    name = recipe_of(method, dimensions, on_cpu=True)
     return load_config(name, [*SMALL, *SHORT, *DIMENSIONS[dimensions], spacing, *fewer])
 
 
