@@ -97,6 +97,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.data.registered import require_patients_in_both
     from medcycle.training.loop import train as train_on
     from medcycle.training.run_folder import require_run_folder, store_of_run
+    from medcycle.training.runtime import precision_for
     from medcycle.training.start import require_fitting, settings_shared
 
     require_run_folder(output, resume=resume)
@@ -109,7 +110,8 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular)
     settings, plan = settings_for(config, given, scans, known=output)
-    if begin_with:  # before the scans are prepared
+    precision_for(settings.training)  # wrong settings are told before the scans are prepared
+    if begin_with:
         typer.echo(f"starting from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
     if settings.method.needs_registered and isinstance(scans, Cohort):
         require_patients_in_both(scans)

@@ -231,7 +231,7 @@ class TrainingConfig(Section):
     )
     seed: int = Field(0, ge=0, description="seed of weights, sampling and augmentation")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
-        "auto", description="auto is bf16-mixed where the processor or GPU computes in it, else 32-true"
+        "auto", description="auto is bf16-mixed where the hardware computes in it, 16-mixed on older GPUs, else 32-true"
     )
     devices: Literal[1] = Field(1, description="number of devices; only one for now")
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")

@@ -65,6 +65,12 @@ CASES = {
     "mr without ct": ("train head_ct_only --mr mr --output out", CALL_WRONG, "--ct"),
     "nothing to begin with": ("train demo --mr mr --ct ct --output out --begin-with gone", CALL_WRONG, "gone"),
     "unknown family": ("train head_ct_only --ct ct --output out --set randomize.families=[t3]", CALL_WRONG, "t2"),
+    "no such device": ("train demo --mr mr --ct ct --output out --set training.accelerator=mps", CALL_WRONG, "mps"),
+    "settings at odds": (
+        "train demo --mr mr --ct ct --output out --set training.optimizers=separate --set training.precision=16-mixed",
+        CALL_WRONG,
+        "leave it joint",
+    ),
     "store that is none": ("train demo --store empty --output out", CALL_WRONG, "store.json"),
     "nothing to inspect": ("inspect empty", DATA_WRONG, "no volumes"),
     "config that is none": ("config show nothing", CALL_WRONG, "nothing"),
