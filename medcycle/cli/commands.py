@@ -14,9 +14,13 @@ from medcycle.errors import UsageError
 
 if TYPE_CHECKING:
     from medcycle.data.store import Store
+    from medcycle.training.loop import TrainingResult
 
 __all__ = ["demo", "evaluate", "inspect", "prepare", "register", "synthesize", "train"]
 
+
+GO_ON = 75
+"""The exit status of a run that a signal ended: it is saved and goes on with --resume; EX_TEMPFAIL of sysexits.h."""
 
 Irregular = Annotated[
     bool,
@@ -119,13 +123,20 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     if plan:
         typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
     typer.echo(f"training on {_count(prepared)}, prepared in {prepared.root}")
-    result = train_on(settings, prepared, output, resume=resume, begin_with=begin_with)
+    _tell_end(train_on(settings, prepared, output, resume=resume, begin_with=begin_with), output)
+
+
+def _tell_end(result: TrainingResult, output: Path) -> None:
+    """How a run ended; leaves with `GO_ON` if it could have gone on."""
     if result.skipped:
-        typer.echo(f"{result.skipped} steps were not taken, since their gradients had exploded", err=True)
+        told = output / "skipped.csv"
+        typer.echo(f"{result.skipped} steps were not taken, since their gradients had exploded: {told}", err=True)
     typer.echo(
         f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
         f"saved in {result.checkpoint}, previews in {output / 'previews'}"
     )
+    if result.by_signal:
+        raise typer.Exit(GO_ON)
 
 
 def synthesize(  # noqa: PLR0913, PLR0917 - the command's options

@@ -93,25 +93,41 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         """
         if not 0 <= index < self.length:
             raise IndexError(index)
-        axis = self.axes[0]
-        if len(self.axes) > 1:
-            axis = self.axes[int(np.random.default_rng([self.seed, index, 4]).integers(len(self.axes)))]
-        drawn = self._draw(self.target[axis], np.random.default_rng([self.seed, index, 1]), self.thick)
+        axis, random = self._axis(index), self._random(index, of_ct=True)
+        drawn = self._draw(_one_of(self.target[axis], random), random, self.thick)
         item = {"target": drawn.image, "body": drawn.body}
         if self.source:
-            random = np.random.default_rng([self.seed, index, 0])
-            mr = self._draw(self.source[axis], random, height=drawn.height if self.match_height else None)
+            random = self._random(index, of_ct=False)
+            height = drawn.height if self.match_height else None
+            mr = self._draw(_one_of(self.source[axis], random), random, height=height)
             item |= {"source": self.contrast(mr.image, mr.body, random), "source_body": mr.body}
         return item
 
+    def cases(self, index: int) -> dict[str, str]:
+        """The names of the cases that an index draws from, by modality."""
+        stacks, axis = {"ct": self.target, "mr": self.source}, self._axis(index)
+        return {
+            kind: _one_of(by_axis[axis], self._random(index, of_ct=kind == "ct"))[0].case.record.name
+            for kind, by_axis in stacks.items()
+            if by_axis
+        }
+
+    def _axis(self, index: int) -> int:
+        if len(self.axes) == 1:
+            return self.axes[0]
+        return self.axes[int(np.random.default_rng([self.seed, index, 4]).integers(len(self.axes)))]
+
+    def _random(self, index: int, *, of_ct: bool) -> np.random.Generator:
+        return np.random.default_rng([self.seed, index, int(of_ct)])
+
     def _draw(
         self,
-        stacks: Sequence[tuple[Stack, Floats]],
+        drawn_from: tuple[Stack, Floats],
         random: np.random.Generator,
         thick: Thickness | None = None,
         height: float | None = None,
     ) -> _Drawn:
-        stack, chances = stacks[int(random.integers(len(stacks)))]
+        stack, chances = drawn_from
         last = len(stack.positions) - 1
         if height is None:
             rank = int(np.searchsorted(chances, random.random(), side="right"))
@@ -131,6 +147,11 @@ class _Drawn(NamedTuple):
     image: Tensor
     body: Tensor
     height: float
+
+
+def _one_of(stacks: Sequence[tuple[Stack, Floats]], random: np.random.Generator) -> tuple[Stack, Floats]:
+    """A stack and the chances of its slices: what is drawn first of all."""
+    return stacks[int(random.integers(len(stacks)))]
 
 
 def _by_axis(stacks: Sequence[Stack], focus: float) -> dict[int, list[tuple[Stack, Floats]]]:

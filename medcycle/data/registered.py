@@ -13,7 +13,7 @@ from medcycle.data.augment import Contrast
 from medcycle.data.cohort import PATIENTS_KNOWN_BY, Cohort
 from medcycle.data.cutting import Cutter
 from medcycle.data.patches import UnpairedPatches
-from medcycle.data.stacks import ACROSS, neighbours, stacks_of
+from medcycle.data.stacks import ACROSS, Stack, neighbours, stacks_of
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
 
@@ -88,8 +88,8 @@ class RegisteredPatches(Dataset[dict[str, Tensor]]):
         """
         if not 0 <= index < self.length:
             raise IndexError(index)
-        random = np.random.default_rng([self.seed, index, 2])
-        mr, ct = self.pairs[int(random.integers(len(self.pairs)))]
+        random = self._random(index)
+        mr, ct = self._pair(random)
         position = ct.positions[int(random.integers(len(ct.positions)))]
         beside = neighbours(position, self.slices, ct.image.shape[ACROSS])
         arrays = [mr.image, mr.body, ct.image, ct.body]
@@ -99,6 +99,17 @@ class RegisteredPatches(Dataset[dict[str, Tensor]]):
             "target": target,
             "body": (seen > 0) & (body > 0),
         }
+
+    def cases(self, index: int) -> dict[str, str]:
+        """The names of the MR and the CT that an index draws from."""
+        mr, ct = self._pair(self._random(index))
+        return {"mr": mr.case.record.name, "ct": ct.case.record.name}
+
+    def _random(self, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, index, 2])
+
+    def _pair(self, random: np.random.Generator) -> tuple[Stack, Stack]:
+        return self.pairs[int(random.integers(len(self.pairs)))]
 
 
 class WithRegistered(Dataset[dict[str, Tensor]]):
@@ -127,9 +138,19 @@ class WithRegistered(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """The patches of an index."""
         item = self.patches[index]
-        if np.random.default_rng([self.seed, index // self.batch_size, 3]).random() >= self.share:
+        if not self._has_pair(index):
             return item
         return item | {f"registered_{name}": patch for name, patch in self.registered[index].items()}
+
+    def cases(self, index: int) -> dict[str, str]:
+        """The names of the cases that an index draws from, as `mr`, `ct`, and `registered_mr` and `registered_ct`."""
+        names = self.patches.cases(index)
+        if not self._has_pair(index):
+            return names
+        return names | {f"registered_{kind}": name for kind, name in self.registered.cases(index).items()}
+
+    def _has_pair(self, index: int) -> bool:
+        return np.random.default_rng([self.seed, index // self.batch_size, 3]).random() < self.share
 
 
 def _on_one_grid(mr: StoredCase, ct: StoredCase) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,9 +55,26 @@ def _model_state(saved: SavedMethod) -> dict[str, Any]:
 
 
 def save_method(saved: SavedMethod, path: Path, extra: Mapping[str, Any] | None = None) -> None:
-    """Write a checkpoint, whole or not at all; `extra` holds what training needs to go on."""
-    with atomic_path(path) as temporary:
-        torch.save(_model_state(saved) | dict(extra or {}), temporary)
+    """Write a checkpoint, whole or not at all; `extra` holds what training needs to go on.
+
+    Raises:
+        OSError: if it can't be written, as when the disk is full.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        try:
+            torch.save(_model_state(saved) | dict(extra or {}), stream)
+        except RuntimeError as error:  # torch's word for what the stream raised
+            raise _behind(error) from error
+        stream.flush()
+        os.fsync(stream.fileno())  # or a machine that goes down may keep the new name of an empty file
+
+
+def _behind(error: BaseException) -> BaseException:
+    """The error of the operating system that led to another one, if there was any."""
+    seen: BaseException | None = error
+    while seen and not isinstance(seen, OSError):
+        seen = seen.__cause__ or seen.__context__
+    return seen or error
 
 
 def checkpoint_of(run_or_checkpoint: Path) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from medcycle.config import Config
 from medcycle.data.patches import Thickness, UnpairedPatches, preview_patches
@@ -17,7 +16,7 @@ AUGMENTATION = ("flip", "max_rotation", "max_scaling", "max_bending", "mr_gamma"
 """Settings that are 0 for patches as they are."""
 
 
-def patches_for(config: Config, store: Store, thick: Thickness | None) -> Dataset[dict[str, Tensor]]:
+def patches_for(config: Config, store: Store, thick: Thickness | None) -> UnpairedPatches | WithRegistered:
     """The patches of a whole run, `training.batch_size` indices a step.
 
     Args:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from medcycle.errors import TrainingFailed
-from medcycle.io.files import atomic_path, write_text
+from medcycle.io.files import atomic_path
 from medcycle.methods.base import Batch, Losses, Method
 
-__all__ = ["Journal", "draw_preview"]
+__all__ = ["SKIPPED", "Journal", "draw_preview"]
+
+SKIPPED = "skipped.csv"
 
 TITLES = {
     "source": "MR",
@@ -42,7 +42,7 @@ TITLES = {
 
 
 class Journal:
-    """Rows of mean losses, written every `every` steps.
+    """Rows of mean losses, written every `every` steps, and of what was skipped.
 
     Args:
         run: the run's folder.
@@ -52,17 +52,15 @@ class Journal:
 
     def __init__(self, run: Path, every: int, step: int = 0) -> None:
         self._file = run / "metrics.csv"
+        self._skipped = run / SKIPPED
         self._every = every
         self._pending: list[Losses] = []
         self._columns = _truncate(self._file, step)
+        _truncate(self._skipped, step)
         self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1 if step else None)
 
     def note(self, step: int, elapsed_seconds: float, losses: Losses) -> None:
-        """Take the losses of a step, and write a row when it is due.
-
-        Raises:
-            TrainingFailed: if a mean loss is not finite.
-        """
+        """Take the losses of a step, none of one that was skipped, and write a row when it is due."""
         self._pending.append(losses)
         if step % self._every:
             return
@@ -71,13 +69,16 @@ class Journal:
             name: torch.stack([item[name] for item in self._pending if name in item]).mean().item() for name in names
         }
         self._pending.clear()
-        broken = [name for name, value in means.items() if not math.isfinite(value)]
-        if broken:
-            raise TrainingFailed(
-                f"step {step}: {', '.join(broken)} no longer finite; "
-                "lower training.learning_rate, or set training.precision=32-true"
-            )
         self._write(step, elapsed_seconds, means)
+
+    def skip(self, step: int, cases: Mapping[str, Iterable[str]]) -> None:
+        """Write down the cases of a step that was not taken, by modality."""
+        begun = self._skipped.is_file()
+        with self._skipped.open("a", newline="", encoding="utf-8") as stream:
+            rows = csv.writer(stream, lineterminator="\n")
+            if not begun:
+                rows.writerow(["step", "cases"])
+            rows.writerow([step, "; ".join(f"{kind}: {', '.join(names)}" for kind, names in cases.items())])
 
     def close(self) -> None:
         """Flush TensorBoard."""
@@ -89,7 +90,7 @@ class Journal:
             self._columns = [*columns, *more]
             _set_header(self._file, self._columns)
         with self._file.open("a", newline="", encoding="utf-8") as stream:
-            csv.DictWriter(stream, self._columns).writerow(
+            csv.DictWriter(stream, self._columns, lineterminator="\n").writerow(
                 {"step": step, "elapsed_seconds": f"{elapsed_seconds:.1f}"}
                 | {name: f"{value:.6g}" for name, value in means.items()}
             )
@@ -138,12 +139,14 @@ def _set_header(file: Path, header: list[str]) -> None:
 
 
 def _read(file: Path) -> list[list[str]]:
+    """Its rows, without a last one that was not written to its end."""
     if not file.is_file():
         return [[]]
-    with file.open(newline="", encoding="utf-8") as stream:
-        return [row for row in csv.reader(stream) if row] or [[]]
+    whole, _, _ = file.read_text(encoding="utf-8").rpartition("\n")
+    return [row for row in csv.reader(whole.splitlines()) if row] or [[]]
 
 
 def _replace(file: Path, header: list[str], rows: list[list[str]]) -> None:
     if header:
-        write_text(file, "".join(",".join(row) + "\n" for row in [header, *rows]))
+        with atomic_path(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([header, *rows])

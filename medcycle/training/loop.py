@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +28,7 @@ from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.progress import ProgressLine
 from medcycle.training.average import WeightAverage
 from medcycle.training.feed import patches_for, preview_for
-from medcycle.training.journal import Journal, draw_preview
+from medcycle.training.journal import SKIPPED, Journal, draw_preview
 from medcycle.training.pairs import PairMaker
 from medcycle.training.pool import ImagePool
 from medcycle.training.run_folder import (
@@ -72,6 +73,11 @@ class TrainingResult:
     stopped_by: str
     checkpoint: Path
     skipped: int
+
+    @property
+    def by_signal(self) -> bool:
+        """Whether it could have gone on."""
+        return self.stopped_by not in {"steps", "minutes"}
 
 
 def train(
@@ -134,6 +140,7 @@ class _Trainer:
         self.intensity = _typical_intensity(store)
         self.fabric: Fabric = make_fabric(config.training)
         self.pairs = PairMaker(config, self.intensity, self.fabric.device, trained=begin_with is not None)
+        self.patches = patches_for(config, store, self.pairs.thick)
         torch.manual_seed(config.training.seed)
         self.plain: Method = build_method(config)
         if begin_with:
@@ -161,7 +168,7 @@ class _Trainer:
         start = time.monotonic()
         with StopRequest() as stop, ProgressLine("training", settings.max_steps) as progress:
             progress.advance(steps=self.step)
-            for batch in self._batches():
+            for batch in self._saved_if_lost(self._batches()):
                 if stop.name or self._progress() >= 1:
                     break
                 if self.store.mr and batch.pair:
@@ -169,18 +176,27 @@ class _Trainer:
                 losses, taken = self._improve(batch)
                 self.average.update()
                 self.step += 1
-                self._note_step(taken)
                 self.elapsed = before + time.monotonic() - start
-                journal.note(self.step, self.elapsed, losses)
+                journal.note(self.step, self.elapsed, losses if taken else {})
+                self._count(taken, journal)
                 if self.step % settings.preview_every == 0:
                     self._draw(preview)
-                if self.step % settings.checkpoint_every == 0:
+                if self.step % settings.checkpoint_every == 0 and taken:
                     self._save()
                 progress.advance(f"{self.elapsed / 60:.1f} min")
             self._draw(preview)
             checkpoint = self._save()
         journal.close()
         return TrainingResult(self.step, self.elapsed, stop.name or self._limit_reached(), checkpoint, self.skipped)
+
+    def _saved_if_lost(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches; when one can't be read any more, as of a disk that is gone, what was learned is saved."""
+        try:
+            yield from batches
+        except OSError:
+            with suppress(OSError):
+                self._save()
+            raise
 
     def _improve(self, batch: Batch) -> Step:
         """One step: of the warm start, or of all losses."""
@@ -195,21 +211,28 @@ class _Trainer:
             return warm_start_step(self.fabric, self.method, batch, self.optimizers, reverse=reverse)
         return training_step(self.fabric, self.method, batch, self.optimizers, self.pools)
 
-    def _note_step(self, taken: bool) -> None:
-        """Count the steps that are not taken. Raises `TrainingFailed` where none is any more."""
-        self.skipped += not taken
-        self.in_vain = 0 if taken else self.in_vain + 1
+    def _count(self, taken: bool, journal: Journal) -> None:
+        """Count the steps that are not taken, and name their cases. Raises `TrainingFailed` where none is any more."""
+        if taken:
+            self.in_vain = 0
+            return
+        size = self.config.training.batch_size
+        drawn = [self.patches.cases(index) for index in range((self.step - 1) * size, self.step * size)]
+        kinds = dict.fromkeys(kind for names in drawn for kind in names)
+        journal.skip(self.step, {kind: [names[kind] for names in drawn if kind in names] for kind in kinds})
+        self.skipped += 1
+        self.in_vain += 1
         if self.in_vain >= MOST_IN_VAIN:
             raise TrainingFailed(
-                f"step {self.step}: the gradients of {MOST_IN_VAIN} steps on end are not finite or exploded; "
-                "lower training.learning_rate, or set training.precision=32-true"
+                f"step {self.step}: the losses or gradients of {MOST_IN_VAIN} steps on end are not finite or exploded; "
+                f"{self.run / SKIPPED} names their cases; lower training.learning_rate, or set "
+                "training.precision=32-true"
             )
 
     def _batches(self) -> Iterator[Batch]:
         settings = self.config.training
         total = settings.max_steps * settings.batch_size
-        patches = patches_for(self.config, self.store, self.pairs.thick)
-        remaining = Subset(patches, range(self.step * settings.batch_size, total))
+        remaining = Subset(self.patches, range(self.step * settings.batch_size, total))
         loader = DataLoader(
             remaining,
             batch_size=settings.batch_size,
@@ -245,6 +268,7 @@ class _Trainer:
             "trained_on": voxels_of(self.store),
             "elapsed_seconds": self.elapsed,
             "optimizers": self.optimizers.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),  # of losses that are scaled, their scale
             "pairs": self.pairs.state_dict(),
             "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
             # copies, since the generators have the averaged weights while they are written
@@ -262,6 +286,7 @@ class _Trainer:
             self.average = WeightAverage(self.plain.generators, self.config.training.ema_decay, self.step)
             self.plain.generators.load_state_dict(state["generators"])
             optimizers.load_state_dict(state["optimizers"])
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
             self.pairs.load_state_dict(state["pairs"])
             for name, pool in self.pools.items():
                 pool.load_state_dict(state["pools"][name], self.fabric.device)

@@ -9,9 +9,12 @@ from typing import Any, Self
 
 __all__ = ["StopRequest"]
 
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+"""Ctrl-C, the end of a batch job, and the word that Slurm can be asked to send before it (not on Windows)."""
+
 
 class StopRequest:
-    """Within its block, the first SIGINT or SIGTERM is noted in `name`; a second one interrupts at once."""
+    """Within its block, the first of `SIGNALS` is noted in `name`; a second one interrupts at once."""
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -19,7 +22,7 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 self._earlier[number] = signal.signal(number, self._note)
         return self
 

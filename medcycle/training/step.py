@@ -137,22 +137,23 @@ def _descend(fabric: Fabric, optimizers: Sequence[Optimizer], losses: Mapping[st
     """
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
-    fabric.backward(torch.stack(list(losses.values())).sum())
+    total = torch.stack(list(losses.values())).sum()
+    fabric.backward(total)
     taken = True
     for optimizer in optimizers:
-        sound = _is_sound(fabric, optimizer)
+        sound = _is_sound(fabric, optimizer, total)
         if sound:
             optimizer.step()
         taken = taken and sound
     return taken
 
 
-def _is_sound(fabric: Fabric, optimizer: Optimizer) -> bool:
+def _is_sound(fabric: Fabric, optimizer: Optimizer, loss: Tensor) -> bool:
     """Whether the gradients of what an optimiser steps are finite and not exploded."""
     # an image of one value, as of air alone, makes instance normalisation divide by next to nothing in every layer; a
-    # scaler looks for itself
+    # scaler looks at gradients for itself, and lets the first ones explode until it has found its scale
     if getattr(fabric.strategy.precision, "scaler", None) is not None:
-        return True
+        return bool(loss.isfinite())
     gradients = [
         weight.grad for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None
     ]

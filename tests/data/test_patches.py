@@ -1,6 +1,9 @@
 """What a network is fed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from medcycle.data.patches import SUB_SLICES, Thickness, UnpairedPatches, previe
 from medcycle.data.stacks import neighbours, stacks_of
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
+from medcycle.volume import Array
 
 CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
 
@@ -23,6 +27,24 @@ def test_patches_depend_on_seed_and_index_alone(store: Store) -> None:
         torch.testing.assert_close(patches[7][domain], again[7][domain], rtol=0, atol=0)
         assert not torch.equal(patches[7][domain], patches[8][domain])
         assert not torch.equal(patches[7][domain], UnpairedPatches(store, CONFIG, length=20, seed=2)[7][domain])
+
+
+@pytest.mark.parametrize("plane", ["axial", "all"])
+def test_it_is_known_which_cases_an_index_draws_from(store: Store, plane: str) -> None:
+    patches = UnpairedPatches(store, CONFIG.model_copy(update={"plane": plane}), length=20, seed=1)
+    cut, drawn = patches.cutter, list[Path]()
+
+    def note(arrays: Sequence[Array], *rest: Any, **named: Any) -> list[torch.Tensor]:
+        drawn.append(Path(cast(np.memmap, arrays[0]).filename).parent)
+        return cut(arrays, *rest, **named)
+
+    patches.cutter = note  # type: ignore[assignment]
+    for index in range(20):
+        drawn.clear()
+        _ = patches[index]
+        names = patches.cases(index)
+        named = {kind: {case.folder: case.record.name for case in cases} for kind, cases in store.both().items()}
+        assert names == {kind: named[kind][folder] for kind, folder in zip(("ct", "mr"), drawn, strict=True)}
 
 
 @pytest.mark.parametrize("size", [(64, 64), (32, 32), (128, 36), (32, 32, 32)])

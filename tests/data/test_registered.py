@@ -74,6 +74,9 @@ def test_a_part_of_the_batches_has_pairs(paired: Store, share: float) -> None:
         index = int(np.argmax(with_pair.ravel()))
         assert torch.equal(both[index]["registered_target"], registered[index]["target"])
         assert torch.equal(both[index]["target"], patches[index]["target"])
+        names = both.cases(index)
+        assert names["registered_mr"] == names["registered_ct"]
+    assert ["registered_ct" in both.cases(index) for index in range(160)] == with_pair.ravel().tolist()
 
 
 def test_no_slice_with_enough_of_a_body(paired: Store) -> None:

@@ -1,7 +1,10 @@
 """Training runs: what they leave, how they stop, and that they can go on."""
 
 import csv
+import errno
 import json
+import math
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +20,7 @@ import torch
 import yaml
 
 from medcycle.config import Config, load_config
+from medcycle.data.patches import UnpairedPatches
 from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, DataError, TrainingFailed, UsageError
 from medcycle.methods.build import build_method
@@ -25,6 +29,7 @@ from medcycle.training import pairs
 from medcycle.training.journal import Journal
 from medcycle.training.loop import learning_rate_factor, train
 from medcycle.training.run_folder import LAST
+from medcycle.training.signals import SIGNALS
 from medcycle.training.step import Optimizers
 from tests.sizes import TINY
 
@@ -40,8 +45,8 @@ def config(*overrides: str) -> Config:
     )
 
 
-def rows(run: Path) -> list[dict[str, str]]:
-    with (run / "metrics.csv").open(newline="") as stream:
+def rows(run: Path, name: str = "metrics.csv") -> list[dict[str, str]]:
+    with (run / name).open(newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -342,9 +347,69 @@ def test_minutes_end_a_run(store: Store, tmp_path: Path) -> None:
     assert result.elapsed_seconds < 10
 
 
-def test_a_diverged_run_says_so(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match="learning_rate"):
-        train(config("training.learning_rate=1e30", "training.max_steps=20"), store, tmp_path / "run")
+def test_a_diverged_run_says_so_and_keeps_what_was_sound(
+    finished: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    monkeypatch.setattr("medcycle.training.loop.MOST_IN_VAIN", 10)
+    diverging = config("training.learning_rate=1e30", "training.max_steps=40", "training.batch_size=2")
+    with pytest.raises(TrainingFailed, match=r"skipped\.csv names their cases; lower training\.learning_rate"):
+        train(diverging, store, run, resume=True)
+    assert (run / LAST).read_bytes() == (finished / LAST).read_bytes()
+    skipped = rows(run, "skipped.csv")
+    assert [int(row["step"]) for row in skipped[-10:]] == list(range(int(skipped[-1]["step"]) - 9, 41))[:10]
+    assert re.fullmatch(r"ct: ct00\d, ct00\d; mr: mr00\d, mr00\d", skipped[0]["cases"])
+    assert all(math.isfinite(float(value)) for row in rows(run) for value in row.values() if value)
+
+
+def test_a_row_that_was_not_written_to_its_end_is_dropped(finished: Path, store: Store, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    with (run / "metrics.csv").open("a") as stream:
+        stream.write("5,1.0,0.3")
+    train(config("training.max_steps=8"), store, run, resume=True)
+    assert [row["step"] for row in rows(run)] == ["2", "4", "6", "8"]
+
+
+def test_what_was_learned_is_saved_when_the_store_is_gone(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = UnpairedPatches.__getitem__
+
+    def vanish(patches: UnpairedPatches, index: int) -> dict[str, torch.Tensor]:
+        if index == 3:
+            raise OSError(errno.EIO, "Input/output error", "store")
+        return draw(patches, index)
+
+    monkeypatch.setattr(UnpairedPatches, "__getitem__", vanish)
+    with pytest.raises(OSError, match="Input/output error"):
+        train(config(), store, tmp_path / "run")
+    assert read_checkpoint(tmp_path / "run" / LAST)["step"] == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_full_disk_leaves_the_last_checkpoint(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    store = json.loads((run / "manifest.json").read_text())["store"]["path"]
+    before = (run / LAST).read_bytes()
+    room = len(before) // 2
+    script = f"""if True:
+        import resource, sys
+        from medcycle.cli.main import execute
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
+        sys.exit(execute(sys.argv[1:]))
+    """
+    call = ["train", str(run / "config.yaml"), "--store", store, "--output", str(run), "--resume"]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *call, "--set=training.max_steps=8"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "File too large" in ended.stderr
+    assert "fault of medcycle" not in ended.stderr
+    assert (run / LAST).read_bytes() == before
+    assert not list(run.rglob(".partial*"))
 
 
 def test_steps_along_exploded_gradients_are_counted(store: Store, tmp_path: Path, monkeypatch) -> None:
@@ -377,7 +442,7 @@ def test_training_lowers_the_cycle_loss(store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_signals_save_and_end_cleanly(store: Store, tmp_path: Path, number: signal.Signals) -> None:
     run = tmp_path / "run"
     settings = [f"--set={item}" for item in (*TINY, "data.spacing=[4, 4, null]", "training.log_every=1")]
@@ -388,7 +453,7 @@ def test_signals_save_and_end_cleanly(store: Store, tmp_path: Path, number: sign
         time.sleep(0.1)
     process.send_signal(number)
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    assert process.returncode == 75, errors
     assert f"ended by {number.name}" in output
     assert "Traceback" not in errors
     step = load_method(run / "checkpoints" / "last.pt").step

@@ -1,0 +1,77 @@
+"""A run that is killed at any moment goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from medcycle.config import Config, load_config
+from medcycle.data.store import Store
+from medcycle.methods.saved import read_checkpoint
+from medcycle.training.loop import train
+from medcycle.training.run_folder import LAST
+from tests.sizes import TINY
+
+KILLS = 30
+STEPS = 400
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["medcycle.training.loop", "tests.sizes"])
+
+
+def config() -> Config:
+    often = ["training.log_every=1", "training.preview_every=50", "training.checkpoint_every=1"]
+    ends = ["training.max_minutes=null", f"training.max_steps={STEPS}", "training.precision=32-true"]
+    warm = ["method.anchor_weight=10", "training.warm_start=0.5", "training.pool_size=4"]
+    return load_config("demo", [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", *often, *ends, *warm])
+
+
+def begin(store: Path, run: Path) -> BaseProcess:
+    """Train in a process of its own, from the last checkpoint if there is one."""
+    process = PROCESSES.Process(target=_train, args=(store, run, (run / LAST).is_file()))
+    process.start()
+    return process
+
+
+def _train(store: Path, run: Path, resume: bool) -> None:
+    torch.set_num_threads(1)
+    train(config(), Store.open(store), run, resume=resume)
+
+
+def told(run: Path) -> list[list[str]]:
+    """The rows of metrics.csv without the time."""
+    with (run / "metrics.csv").open(newline="") as stream:
+        return [[step, *losses] for step, _, *losses in csv.reader(stream)]
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_run_can_be_resumed(store: Store, tmp_path: Path) -> None:
+    """To the last bit of what it would have been."""
+    whole, run, random = tmp_path / "whole", tmp_path / "run", np.random.default_rng(0)
+    process = begin(store.root, whole)
+    process.join()
+    assert process.exitcode == 0
+    steps = [0]
+    for _ in range(KILLS):
+        process = begin(store.root, run)
+        process.join(random.uniform(0.2, 1.2))
+        process.kill()
+        process.join()
+        if (run / LAST).is_file():
+            steps.append(read_checkpoint(run / LAST)["step"])
+    assert steps == sorted(steps)
+    assert len(set(steps)) > KILLS // 3
+    assert steps[-1] < STEPS
+    process = begin(store.root, run)
+    process.join()
+    assert process.exitcode == 0
+    assert told(run) == told(whole)
+    one, other = (read_checkpoint(path / LAST) for path in (whole, run))
+    for part in ("method", "generators"):
+        assert all(torch.equal(other[part][name], tensor) for name, tensor in one[part].items())
