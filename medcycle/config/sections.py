@@ -207,13 +207,25 @@ class TrainingConfig(Section):
 
     max_steps: Positive = Field(100_000, description="optimiser steps")
     max_minutes: float | None = Field(None, gt=0, description="stop after this many minutes; null for no limit")
-    batch_size: Positive = Field(1, description="slices or patches of each modality a step and device")
-    learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate; falls linearly in the second half")
+    batch_size: Positive = Field(1, description="slices or patches of each modality that are computed together")
+    accumulate: Positive = Field(
+        1, description="batches of a step, whose gradients are averaged: a larger batch in the memory of one"
+    )
+    learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate, at its highest")
     refine_rate: float = Field(
         1.0, gt=0, le=1, description="what the learning rate is multiplied by after the warm start"
     )
     warm_up: int = Field(0, ge=0, description="steps in which the learning rate rises from nothing")
+    decay: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="how the learning rate falls: in the second half, all the way, or not"
+    )
+    discriminator_rate: float = Field(
+        1.0, gt=0, description="how many times the learning rate discriminators have; not 1 for two time scales"
+    )
     betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's decay rates")
+    gradient_clip: float | None = Field(
+        None, gt=0, description="largest norm of the gradients of an optimiser; longer ones are shortened; null for any"
+    )
     optimizers: Literal["joint", "separate"] = Field(
         "joint",
         description="one for all generators and one for all discriminators, or one a network; Adam works weight by "

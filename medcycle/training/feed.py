@@ -17,7 +17,7 @@ AUGMENTATION = ("flip", "max_rotation", "max_scaling", "max_bending", "mr_gamma"
 
 
 def patches_for(config: Config, store: Store, thick: Thickness | None) -> UnpairedPatches | WithRegistered:
-    """The patches of a whole run, `training.batch_size` indices a step.
+    """The patches of a whole run, `training.batch_size` times `accumulate` indices a step.
 
     Args:
         config: all settings.
@@ -28,7 +28,7 @@ def patches_for(config: Config, store: Store, thick: Thickness | None) -> Unpair
         DataError: if a modality has no slice with enough of the body, or registered pairs are needed and there is none.
     """
     settings = config.training
-    length, seed = settings.max_steps * settings.batch_size, settings.seed
+    length, seed = settings.max_steps * settings.batch_size * settings.accumulate, settings.seed
     patches = UnpairedPatches(store, config.data, length=length, seed=seed, thick=thick)
     if not config.method.needs_registered:
         return patches

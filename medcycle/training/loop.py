@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ from medcycle.progress import ProgressLine
 from medcycle.training.average import WeightAverage
 from medcycle.training.feed import patches_for, preview_for
 from medcycle.training.journal import SKIPPED, Journal, draw_preview
+from medcycle.training.optimizers import Optimizers, learning_rate_factor
 from medcycle.training.pairs import PairMaker
 from medcycle.training.pool import ImagePool
 from medcycle.training.run_folder import (
@@ -42,9 +44,9 @@ from medcycle.training.run_folder import (
 from medcycle.training.runtime import make_fabric
 from medcycle.training.signals import StopRequest
 from medcycle.training.start import start_from
-from medcycle.training.step import Optimizers, Step, training_step, warm_start_step
+from medcycle.training.step import Step, Stepper
 
-__all__ = ["TrainingResult", "learning_rate_factor", "train"]
+__all__ = ["TrainingResult", "train"]
 
 FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "warm_start_losses", "views")
 
@@ -118,15 +120,6 @@ def train(
     return trainer.run_to_end()
 
 
-def learning_rate_factor(progress: float) -> float:
-    """What the learning rate is multiplied by: 1 in the first half, then linearly to 0 (Zhu et al. 2017, 7.1).
-
-    Args:
-        progress: how much of the run is done, 0 to 1.
-    """
-    return max(0.0, min(1.0, 2.0 * (1.0 - progress)))
-
-
 class _Trainer:
     def __init__(
         self, config: Config, store: Store, run: Path, state: dict[str, Any] | None, begin_with: Path | None = None
@@ -158,6 +151,7 @@ class _Trainer:
         for name in FORWARD_METHODS:
             self.method.mark_forward_method(name)
         self.optimizers = optimizers.on_devices(self.fabric)
+        self.improve = Stepper(self.fabric, self.method, self.optimizers, self.pools, config.training.gradient_clip)
 
     def run_to_end(self) -> TrainingResult:
         """Step until the steps or the minutes are used up or a signal comes, and save."""
@@ -168,12 +162,10 @@ class _Trainer:
         start = time.monotonic()
         with StopRequest() as stop, ProgressLine("training", settings.max_steps) as progress:
             progress.advance(steps=self.step)
-            for batch in self._saved_if_lost(self._batches()):
+            for batches in self._saved_if_lost(self._batches()):
                 if stop.name or self._progress() >= 1:
                     break
-                if self.store.mr and batch.pair:
-                    self.pairs.measure(batch.source, self.method, self.step)  # type: ignore[arg-type]
-                losses, taken = self._improve(batch)
+                losses, taken = self._improve(batches)
                 self.average.update()
                 self.step += 1
                 self.elapsed = before + time.monotonic() - start
@@ -189,8 +181,8 @@ class _Trainer:
         journal.close()
         return TrainingResult(self.step, self.elapsed, stop.name or self._limit_reached(), checkpoint, self.skipped)
 
-    def _saved_if_lost(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The batches; when one can't be read any more, as of a disk that is gone, what was learned is saved."""
+    def _saved_if_lost(self, batches: Iterator[list[Batch]]) -> Iterator[list[Batch]]:
+        """The batches of each step; when they can't be read any more, as of a lost disk, what was learned is saved."""
         try:
             yield from batches
         except OSError:
@@ -198,25 +190,29 @@ class _Trainer:
                 self._save()
             raise
 
-    def _improve(self, batch: Batch) -> Step:
+    def _improve(self, batches: list[Batch]) -> Step:
         """One step: of the warm start, or of all losses."""
+        if self.store.mr and batches[0].pair:
+            self.pairs.measure(batches[0].source, self.method, self.step)  # type: ignore[arg-type]
         settings, progress = self.config.training, self._progress()
         seed = np.random.SeedSequence([settings.seed, self.step]).generate_state(1, np.uint64)[0]
         torch.manual_seed(int(seed))  # for what methods draw, so that a resumed run draws the same
         warm = self._warm()
-        rate = settings.learning_rate * learning_rate_factor(progress) * (1.0 if warm else settings.refine_rate)
+        rate = settings.learning_rate * learning_rate_factor(progress, settings.decay)
+        if not warm:
+            rate *= settings.refine_rate
         self.optimizers.set_learning_rate(rate * min(1.0, (self.step + 1) / max(1, settings.warm_up)))
         if warm:
             reverse = self.step % REVERSE_EVERY == REVERSE_EVERY - 1
-            return warm_start_step(self.fabric, self.method, batch, self.optimizers, reverse=reverse)
-        return training_step(self.fabric, self.method, batch, self.optimizers, self.pools)
+            return self.improve.warm_start(batches, reverse=reverse)
+        return self.improve(batches)
 
     def _count(self, taken: bool, journal: Journal) -> None:
         """Count the steps that are not taken, and name their cases. Raises `TrainingFailed` where none is any more."""
         if taken:
             self.in_vain = 0
             return
-        size = self.config.training.batch_size
+        size = self.config.training.batch_size * self.config.training.accumulate
         drawn = [self.patches.cases(index) for index in range((self.step - 1) * size, self.step * size)]
         kinds = dict.fromkeys(kind for names in drawn for kind in names)
         journal.skip(self.step, {kind: [names[kind] for names in drawn if kind in names] for kind in kinds})
@@ -229,23 +225,26 @@ class _Trainer:
                 "training.precision=32-true"
             )
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[list[Batch]]:
+        """Those of each step that is left."""
         settings = self.config.training
-        total = settings.max_steps * settings.batch_size
-        remaining = Subset(self.patches, range(self.step * settings.batch_size, total))
+        first = self.step * settings.batch_size * settings.accumulate
+        remaining = Subset(self.patches, range(first, len(self.patches)))
         loader = DataLoader(
             remaining,
             batch_size=settings.batch_size,
             num_workers=settings.workers,
             pin_memory=self.fabric.device.type == "cuda",
         )
-        for item in cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader)):
+        items = iter(cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader)))
+        for together in iter(lambda: list(islice(items, settings.accumulate)), []):
             needed = self.config.method.needs_pairs or self._warm()
-            yield self.pairs.batch(item, self.step, pairs=needed, progress=self._progress())
+            numbered = enumerate(together, self.step * settings.accumulate)
+            yield [self.pairs.batch(item, number, pairs=needed, progress=self._progress()) for number, item in numbered]
 
     def _preview_batch(self) -> Batch:
         items = preview_for(self.config, self.store, self.pairs.thick)
-        return self.pairs.batch({name: images.to(self.fabric.device) for name, images in items.items()}, step=0)
+        return self.pairs.batch({name: images.to(self.fabric.device) for name, images in items.items()}, number=0)
 
     def _draw(self, batch: Batch) -> None:
         with self.average.applied():

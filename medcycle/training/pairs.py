@@ -46,15 +46,16 @@ class PairMaker:
         self.thick = _thickness(config)
         self.trained = trained
 
-    def batch(self, item: Mapping[str, Tensor], step: int, *, pairs: bool = True, progress: float = 0.0) -> Batch:
-        """The images of a step: those of `UnpairedPatches` and perhaps `WithRegistered`, on the device.
+    def batch(self, item: Mapping[str, Tensor], number: int, *, pairs: bool = True, progress: float = 0.0) -> Batch:
+        """The images of a batch: those of `UnpairedPatches` and perhaps `WithRegistered`, on the device.
 
-        The pair depends on the seed, the step and what was measured alone, so that a resumed run sees the same. Without
+        The pair depends on the seed, the batch's number in the run and what was measured alone, so that a resumed run
+        sees the same. Without
         `pairs` there is none, whatever the method. `progress` is handed on.
         """
         target, pair = item["target"], None
         if self.wanted and pairs:
-            self._seed(step, 0)
+            self._seed(number, 0)
             pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
         body = item["body"]
         if self.thick:
@@ -88,8 +89,8 @@ class PairMaker:
         """Go on with what was measured."""
         self.randomizer.measured.signals = state["measured"].to(self.random.device)
 
-    def _seed(self, step: int, purpose: int) -> None:
-        seed = np.random.SeedSequence([self.seed, step, purpose]).generate_state(1, np.uint64)[0]
+    def _seed(self, number: int, purpose: int) -> None:
+        seed = np.random.SeedSequence([self.seed, number, purpose]).generate_state(1, np.uint64)[0]
         self.random.manual_seed(int(seed))
 
 

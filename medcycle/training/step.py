@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from medcycle.config import TrainingConfig
-from medcycle.methods.base import Batch, Losses, Method
+from medcycle.methods.base import Batch, Fakes, Losses
+from medcycle.training.optimizers import Optimizers
 from medcycle.training.pool import ImagePool
 
-__all__ = ["Optimizers", "Step", "training_step", "warm_start_step"]
+__all__ = ["Stepper"]
 
 EXPLODED = 1e12
 """Norm of a gradient that no step is taken along."""
@@ -25,7 +25,7 @@ class Step(NamedTuple):
     """What became of a step.
 
     Args:
-        losses: detached, by name.
+        losses: detached, by name; means over the batches that have them.
         taken: False if a gradient had exploded, and the weights it is of stayed as they were.
     """
 
@@ -34,127 +34,95 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Optimizers:
-    """The optimisers of the generators, and those of the discriminators."""
+class Stepper:
+    """Improves a method, step by step.
 
-    generators: Sequence[Optimizer]
-    discriminators: Sequence[Optimizer]
-
-    @classmethod
-    def of(cls, method: Method, config: TrainingConfig) -> Self:
-        """Adam, one for each half of a method or one for each network, as `config.optimizers` says.
-
-        What two networks share belongs to the first of them.
-        """
-        halves = []
-        for networks in (method.generators, method.discriminators):
-            parts = [networks] if config.optimizers == "joint" else list(networks.values())
-            seen: set[nn.Parameter] = set()
-            half = []
-            for part in parts:
-                weights = [weight for weight in part.parameters() if weight not in seen]
-                seen.update(weights)
-                if weights:
-                    half.append(torch.optim.Adam(weights, config.learning_rate, config.betas))
-            halves.append(half)
-        return cls(*halves)
-
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Use this rate from now on."""
-        for half in self._halves().values():
-            for optimizer in half:
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate
-
-    def state_dict(self) -> dict[str, list[dict[str, Any]]]:
-        """What Adam knows of the gradients so far."""
-        return {name: [optimizer.state_dict() for optimizer in half] for name, half in self._halves().items()}
-
-    def load_state_dict(self, state: Mapping[str, Sequence[dict[str, Any]]]) -> None:
-        """Go on with it. Raises `KeyError` or `ValueError` where it doesn't fit."""
-        for name, half in self._halves().items():
-            for optimizer, known in zip(half, state[name], strict=True):
-                optimizer.load_state_dict(known)
-
-    def on_devices(self, fabric: Fabric) -> Self:
-        """The same, as Fabric wraps them."""
-        wrapped = {
-            name: [cast(Optimizer, fabric.setup_optimizers(optimizer)) for optimizer in half]
-            for name, half in self._halves().items()
-        }
-        return type(self)(**wrapped)
-
-    def _halves(self) -> dict[str, Sequence[Optimizer]]:
-        return {"generators": self.generators, "discriminators": self.discriminators}
-
-
-def training_step(
-    fabric: Fabric, method: nn.Module, batch: Batch, optimizers: Optimizers, pools: Mapping[str, ImagePool]
-) -> Step:
-    """Improve the generators against frozen discriminators, then the discriminators on detached outputs.
+    The gradients of several batches are averaged, so that a step on them is one on the larger batch that they make up
+    together, in the memory of one.
 
     Args:
         fabric: runs the backward passes in the chosen precision.
         method: a `Method` as Fabric wraps it.
-        batch: real images.
         optimizers: step the two halves.
         pools: for each discriminator, the earlier outputs it is trained on.
-
-    Returns:
-        The losses of both halves, and whether both took their step.
+        clip: the largest norm of the gradients that an optimiser steps along; longer ones are shortened. None for any.
     """
-    discriminators = cast(nn.ModuleDict, method.discriminators)
-    discriminators.requires_grad_(False)
-    outputs = method(batch)
-    generator_losses = method.generator_losses(batch, outputs)  # type: ignore[operator]
-    taken = _descend(fabric, optimizers.generators, generator_losses)
-    if not discriminators:
-        return _step(generator_losses, taken)
-    discriminators.requires_grad_(True)
-    fakes = {name: pools[name].exchange(fake.detach()) for name, fake in method.fakes(outputs).items()}  # type: ignore[operator]
-    discriminator_losses = method.discriminator_losses(batch, fakes)  # type: ignore[operator]
-    taken = _descend(fabric, optimizers.discriminators, discriminator_losses) and taken
-    return _step(generator_losses | discriminator_losses, taken)
+
+    fabric: Fabric
+    method: Any
+    optimizers: Optimizers
+    pools: Mapping[str, ImagePool]
+    clip: float | None = None
+
+    def __call__(self, batches: Sequence[Batch]) -> Step:
+        """Improve the generators against frozen discriminators, then the discriminators on detached outputs.
+
+        Args:
+            batches: real images.
+
+        Returns:
+            The losses of both halves, and whether both took their step.
+        """
+        discriminators: nn.ModuleDict = self.method.discriminators
+        discriminators.requires_grad_(False)
+        fakes: list[Fakes] = []
+        step = self._descend(self.optimizers.generators, self._of_generators(batches, fakes), len(batches))
+        if not discriminators:
+            return step
+        discriminators.requires_grad_(True)
+        judged = self._descend(self.optimizers.discriminators, self._of_discriminators(batches, fakes), len(batches))
+        return Step(step.losses | judged.losses, step.taken and judged.taken)
+
+    def warm_start(self, batches: Sequence[Batch], *, reverse: bool = False) -> Step:
+        """Improve the generators on the batches' pairs alone; see `Method.warm_start_losses`."""
+        losses = (self.method.warm_start_losses(batch, reverse=reverse) for batch in batches)
+        return self._descend(self.optimizers.generators, losses, len(batches))
+
+    def _of_generators(self, batches: Sequence[Batch], fakes: list[Fakes]) -> Iterator[Losses]:
+        """The losses of each batch; what discriminators are to judge is put into `fakes`."""
+        for batch in batches:
+            outputs = self.method(batch)
+            fakes.append({name: fake.detach() for name, fake in self.method.fakes(outputs).items()})
+            yield self.method.generator_losses(batch, outputs)
+
+    def _of_discriminators(self, batches: Sequence[Batch], fakes: Sequence[Fakes]) -> Iterator[Losses]:
+        for batch, new in zip(batches, fakes, strict=True):
+            judged = {name: self.pools[name].exchange(fake) for name, fake in new.items()}
+            yield self.method.discriminator_losses(batch, judged)
+
+    def _descend(self, optimizers: Sequence[Optimizer], parts: Iterator[Losses], count: int) -> Step:
+        """A step of each optimiser along the mean gradients of the parts' sums, unless its own have exploded."""
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        found: list[Losses] = []
+        for losses in parts:
+            self.fabric.backward(torch.stack(list(losses.values())).sum() / count)
+            found.append({name: loss.detach() for name, loss in losses.items()})
+        means = _means(found)
+        taken = True
+        for optimizer in optimizers:
+            sound = self._is_sound(optimizer, means)
+            if sound:
+                optimizer.step()
+            taken = taken and sound
+        return Step(means, taken)
+
+    def _is_sound(self, optimizer: Optimizer, losses: Losses) -> bool:
+        """Whether the gradients of what an optimiser steps are finite and not exploded; long ones are clipped."""
+        weights = [weight for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None]
+        scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
+        if scaled and self.clip is not None:
+            self.fabric.strategy.precision.unscale_gradients(optimizer)
+        norm = nn.utils.get_total_norm(weight.grad for weight in weights)
+        if self.clip is not None:
+            nn.utils.clip_grads_with_norm_(weights, self.clip, norm)
+        # a scaler looks at gradients for itself, and lets the first ones explode until it has found its scale; what
+        # explodes without one is an image of one value, as of air alone, that instance normalisation divides by next
+        # to nothing in every layer
+        return bool(torch.stack(list(losses.values())).isfinite().all() if scaled else norm < EXPLODED)
 
 
-def warm_start_step(
-    fabric: Fabric, method: nn.Module, batch: Batch, optimizers: Optimizers, *, reverse: bool = False
-) -> Step:
-    """Improve the generators on the batch's pair alone; as `training_step` and `warm_start_losses`."""
-    losses: Losses = method.warm_start_losses(batch, reverse=reverse)  # type: ignore[operator]
-    return _step(losses, _descend(fabric, optimizers.generators, losses))
-
-
-def _step(losses: Losses, taken: bool) -> Step:
-    return Step({name: loss.detach() for name, loss in losses.items()}, taken)
-
-
-def _descend(fabric: Fabric, optimizers: Sequence[Optimizer], losses: Mapping[str, Tensor]) -> bool:
-    """A step of each optimiser along the gradients of the losses' sum, unless its own have exploded.
-
-    Returns:
-        Whether all took it.
-    """
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
-    total = torch.stack(list(losses.values())).sum()
-    fabric.backward(total)
-    taken = True
-    for optimizer in optimizers:
-        sound = _is_sound(fabric, optimizer, total)
-        if sound:
-            optimizer.step()
-        taken = taken and sound
-    return taken
-
-
-def _is_sound(fabric: Fabric, optimizer: Optimizer, loss: Tensor) -> bool:
-    """Whether the gradients of what an optimiser steps are finite and not exploded."""
-    # an image of one value, as of air alone, makes instance normalisation divide by next to nothing in every layer; a
-    # scaler looks at gradients for itself, and lets the first ones explode until it has found its scale
-    if getattr(fabric.strategy.precision, "scaler", None) is not None:
-        return bool(loss.isfinite())
-    gradients = [
-        weight.grad for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None
-    ]
-    return bool(nn.utils.get_total_norm(gradients) < EXPLODED)
+def _means(found: Sequence[Losses]) -> Losses:
+    """Of each loss over those batches that have it."""
+    names = dict.fromkeys(name for losses in found for name in losses)
+    return {name: torch.stack([losses[name] for losses in found if name in losses]).mean() for name in names}

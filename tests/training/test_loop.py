@@ -27,10 +27,10 @@ from medcycle.methods.build import build_method
 from medcycle.methods.saved import load_method, read_checkpoint
 from medcycle.training import pairs
 from medcycle.training.journal import Journal
-from medcycle.training.loop import learning_rate_factor, train
+from medcycle.training.loop import train
+from medcycle.training.optimizers import Optimizers
 from medcycle.training.run_folder import LAST
 from medcycle.training.signals import SIGNALS
-from medcycle.training.step import Optimizers
 from tests.sizes import TINY
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
@@ -430,8 +430,13 @@ def test_a_run_is_not_both_resumed_and_begun_with_another(finished: Path, store:
         train(config(), store, finished, resume=True, begin_with=finished)
 
 
-def test_learning_rate_falls_in_the_second_half() -> None:
-    assert [learning_rate_factor(x) for x in (0, 0.5, 0.75, 1, 1.2)] == [1, 1, 0.5, 0, 0]
+def test_a_step_of_several_batches_is_resumed_in_the_right_place(store: Store, tmp_path: Path) -> None:
+    chosen = ["training.accumulate=2", "training.decay=cosine", "training.gradient_clip=1", *ANCHORED]
+    train(config(*chosen), store, tmp_path / "whole")
+    train(config(*chosen, "training.max_minutes=1e-9"), store, tmp_path / "parts")
+    train(config(*chosen), store, tmp_path / "parts", resume=True)
+    one, other = (load_method(tmp_path / run / LAST).method.state_dict() for run in ("whole", "parts"))
+    assert all(torch.equal(other[name], tensor) for name, tensor in one.items())
 
 
 def test_training_lowers_the_cycle_loss(store: Store, tmp_path: Path) -> None:

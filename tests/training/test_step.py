@@ -7,9 +7,11 @@ from medcycle.config import load_config
 from medcycle.errors import UsageError
 from medcycle.methods.base import Batch, Method, Pair
 from medcycle.methods.build import build_method
-from medcycle.training import step
+from medcycle.training.optimizers import Optimizers, learning_rate_factor
+from medcycle.training.pool import ImagePool
 from medcycle.training.runtime import make_fabric
-from medcycle.training.step import Optimizers, warm_start_step
+from medcycle.training.step import Stepper
+from tests.sizes import TINY
 
 SETTINGS = ["network.name=unet", "network.filters=8", "network.levels=4", "training.accelerator=cpu"]
 
@@ -25,7 +27,7 @@ def weights_after(target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     batch = Batch(source, target, Pair(source, target, torch.ones_like(target)))
     before = weights_of(method)
     optimizers = Optimizers.of(method, config.training).on_devices(fabric)
-    losses, taken = warm_start_step(fabric, wrapped, batch, optimizers, reverse=True)
+    losses, taken = Stepper(fabric, wrapped, optimizers, {}).warm_start([batch], reverse=True)
     assert all(torch.isfinite(loss) for loss in losses.values())
     assert taken == (not torch.equal(before, weights_of(method)))
     return before, weights_of(method)
@@ -65,11 +67,11 @@ def test_a_network_whose_gradients_explode_leaves_out_its_step_alone() -> None:
     config = load_config("demo", [*SETTINGS, "training.optimizers=separate"])
     method = build_method(config)
     fabric = make_fabric(config.training)
-    optimizers = Optimizers.of(method, config.training).on_devices(fabric)
+    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
     before = {name: weights_of(method, name) for name in ("target", "source")}
     exploding = {"target": 1e30, "source": 1.0}
     losses = {name: size * weights_of(method, name, detached=False).sum() for name, size in exploding.items()}
-    assert not step._descend(fabric, optimizers.generators, losses)
+    assert not improve._descend(improve.optimizers.generators, iter([losses]), 1).taken
     assert torch.equal(before["target"], weights_of(method, "target"))
     assert not torch.equal(before["source"], weights_of(method, "source"))
 
@@ -78,3 +80,61 @@ def test_scaled_losses_have_one_optimizer_a_half() -> None:
     config = load_config("demo", ["training.optimizers=separate", "training.precision=16-mixed"])
     with pytest.raises(UsageError, match="leave it joint"):
         make_fabric(config.training)
+
+
+@pytest.mark.parametrize("more", [[], ["training.optimizers=separate"], ["method.name=randomized"]])
+def test_gradients_of_several_batches_are_those_of_one(more: list[str]) -> None:
+    """With losses that are means over images, and layers that keep images apart."""
+    config = load_config("demo", [*TINY, *more, "training.accelerator=cpu", "training.precision=32-true"])
+    random = torch.Generator().manual_seed(0)
+    source, target = (torch.rand(4, 1, 32, 40, generator=random) * 2 - 1 for _ in range(2))
+    batches = [
+        Batch(source[part], target[part], Pair(source[part], target[part], torch.ones_like(target[part])))
+        for part in (slice(4), slice(2), slice(2, 4))
+    ]
+    ends, losses = [], []
+    for taken in (batches[:1], batches[1:]):
+        torch.manual_seed(0)
+        fabric, method = make_fabric(config.training), build_method(config)
+        pools = {name: ImagePool(0, 0) for name in method.discriminators}
+        improve = Stepper(fabric, method, Optimizers.of(method, config.training), pools)
+        losses.append(improve(taken).losses)
+        ends.append(method)
+    for one, other in zip(*(method.parameters() for method in ends), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-5)
+    for name, loss in losses[0].items():
+        torch.testing.assert_close(losses[1][name], loss, rtol=1e-4, atol=1e-5)
+
+
+def test_long_gradients_are_shortened() -> None:
+    config = load_config("demo", [*SETTINGS, "training.gradient_clip=0.5"])
+    method, fabric = build_method(config), make_fabric(config.training)
+    improve = Stepper(fabric, method, Optimizers.of(method, config.training), {}, config.training.gradient_clip)
+    for size, norm in ((3.0, 0.5), (0.25, 0.25)):
+        vector = weights_of(method, detached=False)
+        direction = torch.nn.functional.normalize(torch.ones_like(vector), dim=0)
+        step = improve._descend(improve.optimizers.generators, iter([{"loss": size * vector @ direction}]), 1)
+        found = torch.nn.utils.get_total_norm(weight.grad for weight in method.generators["source"].parameters())
+        assert step.taken
+        assert found.item() == pytest.approx(norm, rel=1e-4)
+
+
+def test_discriminators_can_go_at_another_rate() -> None:
+    config = load_config("demo", [*TINY, "training.discriminator_rate=4"])
+    optimizers = Optimizers.of(build_method(config), config.training)
+    optimizers.set_learning_rate(0.1)
+    rates = [[group["lr"] for one in half for group in one.param_groups] for half in optimizers._halves().values()]
+    assert rates == [[0.1], [0.4]]
+
+
+@pytest.mark.parametrize(
+    ("decay", "factors"),
+    [
+        ("linear", [1, 1, 1, 0.5, 0, 0]),
+        ("cosine", [1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2, 0, 0]),
+        ("constant", [1] * 6),
+    ],
+)
+def test_the_learning_rate_falls_as_asked(decay: str, factors: list[float]) -> None:
+    found = [learning_rate_factor(progress, decay) for progress in (0, 0.25, 0.5, 0.75, 1, 1.2)]
+    assert found == pytest.approx(factors)
