@@ -21,6 +21,7 @@ LAYERS = [
     {"networks", "losses"},
     {"methods"},
     {"data"},
+    {"inference"},
     {"training", "synthesis", "evaluation"},
     {"report"},
     {"cli"},
