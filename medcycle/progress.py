@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -10,9 +11,15 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["ProgressLine"]
+__all__ = ["ProgressLine", "is_first_process"]
 
 SECONDS_BETWEEN_LINES = 15.0
+
+
+def is_first_process() -> bool:
+    """Whether this one speaks, of those that a launcher (torchrun, Slurm, Lightning) has started together."""
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    return not any(os.environ.get(name, "0") != "0" for name in names)
 
 
 class ProgressLine:
@@ -30,8 +37,8 @@ class ProgressLine:
         self.done = 0
         self._last_line = float("-inf")
         self._bar: Progress | None = None
-        self._quiet = quiet
-        if sys.stderr.isatty() and not quiet:
+        self._quiet = quiet or not is_first_process()
+        if sys.stderr.isatty() and not self._quiet:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),

@@ -101,7 +101,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.data.registered import require_patients_in_both
     from medcycle.training.loop import train as train_on
     from medcycle.training.run_folder import require_run_folder, store_of_run
-    from medcycle.training.runtime import precision_for
+    from medcycle.training.runtime import make_fabric, precision_for
     from medcycle.training.start import require_fitting, settings_shared
 
     require_run_folder(output, resume=resume)
@@ -119,11 +119,13 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
         typer.echo(f"starting from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
     if settings.method.needs_registered and isinstance(scans, Cohort):
         require_patients_in_both(scans)
-    prepared = store_for_training(settings.data, scans, output)
-    if plan:
-        typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
+    fabric = make_fabric(settings.training)  # from here on there are as many processes as devices
+    with fabric.rank_zero_first():
+        prepared = store_for_training(settings.data, scans, output)
+        if plan:
+            typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
     typer.echo(f"training on {_count(prepared)}, prepared in {prepared.root}")
-    _tell_end(train_on(settings, prepared, output, resume=resume, begin_with=begin_with), output)
+    _tell_end(train_on(settings, prepared, output, resume=resume, begin_with=begin_with, fabric=fabric), output)
 
 
 def _tell_end(result: TrainingResult, output: Path) -> None:

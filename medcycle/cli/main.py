@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 
 import typer
 from typer.exceptions import TyperException
@@ -14,6 +16,7 @@ from typer.exceptions import TyperException
 from medcycle import __version__
 from medcycle.cli import commands, configs
 from medcycle.errors import MedcycleError
+from medcycle.progress import is_first_process
 
 __all__ = ["app", "execute", "run"]
 
@@ -63,7 +66,8 @@ def execute(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     _configure_logging()
     try:
-        status = app([item for item in arguments if item != "--debug"], standalone_mode=False)
+        with nullcontext() if is_first_process() else redirect_stdout(io.StringIO()):
+            status = app([item for item in arguments if item != "--debug"], standalone_mode=False)
         if status == INTERRUPTED:
             typer.echo("error: interrupted; what was finished is kept", err=True)
         return status if isinstance(status, int) else 0

@@ -48,19 +48,25 @@ class Journal:
         run: the run's folder.
         every: steps between rows.
         step: the step a resumed run goes on from; rows beyond it are dropped.
+        writes: whether anything is written; of several processes one does.
     """
 
-    def __init__(self, run: Path, every: int, step: int = 0) -> None:
+    def __init__(self, run: Path, every: int, step: int = 0, *, writes: bool = True) -> None:
+        self._writes = writes
         self._file = run / "metrics.csv"
         self._skipped = run / SKIPPED
         self._every = every
         self._pending: list[Losses] = []
-        self._columns = _truncate(self._file, step)
-        _truncate(self._skipped, step)
-        self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1 if step else None)
+        self._columns: list[str] = []
+        if writes:
+            self._columns = _truncate(self._file, step)
+            _truncate(self._skipped, step)
+            self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1 if step else None)
 
     def note(self, step: int, elapsed_seconds: float, losses: Losses) -> None:
         """Take the losses of a step, none of one that was skipped, and write a row when it is due."""
+        if not self._writes:
+            return
         self._pending.append(losses)
         if step % self._every:
             return
@@ -73,6 +79,8 @@ class Journal:
 
     def skip(self, step: int, cases: Mapping[str, Iterable[str]]) -> None:
         """Write down the cases of a step that was not taken, by modality."""
+        if not self._writes:
+            return
         begun = self._skipped.is_file()
         with self._skipped.open("a", newline="", encoding="utf-8") as stream:
             rows = csv.writer(stream, lineterminator="\n")
@@ -82,11 +90,13 @@ class Journal:
 
     def close(self) -> None:
         """Flush TensorBoard."""
-        self._board.close()
+        if self._writes:
+            self._board.close()
 
     def _write(self, step: int, elapsed_seconds: float, means: Mapping[str, float]) -> None:
         columns = self._columns or ["step", "elapsed_seconds"]
-        if more := [name for name in means if name not in columns]:
+        more = [name for name in means if name not in columns]
+        if more or not self._columns:
             self._columns = [*columns, *more]
             _set_header(self._file, self._columns)
         with self._file.open("a", newline="", encoding="utf-8") as stream:

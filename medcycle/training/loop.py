@@ -10,12 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 import yaml
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from medcycle.config import Config
 from medcycle.data.split import split_store
@@ -23,12 +22,12 @@ from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, TrainingFailed, UsageError
 from medcycle.intensity import IntensityMap, MrPercentile, MrZScore, typical_map
 from medcycle.io.files import write_text
-from medcycle.methods.base import Batch, Method
+from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.progress import ProgressLine
 from medcycle.training.average import WeightAverage
-from medcycle.training.feed import patches_for, preview_for
+from medcycle.training.feed import Turns, patches_for, preview_for
 from medcycle.training.journal import SKIPPED, Journal, draw_preview
 from medcycle.training.optimizers import Optimizers, learning_rate_factor
 from medcycle.training.pairs import PairMaker
@@ -41,15 +40,12 @@ from medcycle.training.run_folder import (
     voxels_of,
     write_manifest,
 )
-from medcycle.training.runtime import make_fabric
+from medcycle.training.runtime import largest, make_fabric, of_all, seed_of
 from medcycle.training.signals import StopRequest
 from medcycle.training.start import start_from
 from medcycle.training.step import Step, Stepper
 
 __all__ = ["TrainingResult", "train"]
-
-FORWARD_METHODS = ("generator_losses", "discriminator_losses", "translate", "warm_start_losses", "views")
-
 
 REVERSE_EVERY = 4
 """Every so many steps of a warm start train the generator to the source as well."""
@@ -83,11 +79,20 @@ class TrainingResult:
 
 
 def train(
-    config: Config, store: Store, run: Path, *, resume: bool = False, begin_with: Path | None = None
+    config: Config,
+    store: Store,
+    run: Path,
+    *,
+    resume: bool = False,
+    begin_with: Path | None = None,
+    fabric: Fabric | None = None,
 ) -> TrainingResult:
     """Train a method on a store and leave a run folder.
 
-    SIGINT and SIGTERM end the run after the step under way; it is saved and can be resumed.
+    SIGINT, SIGTERM and SIGUSR1 end the run after the step under way; it is saved and can be resumed.
+
+    Where several processes train together, each calls this. A step is that of one process with as many times the batch;
+    the first process writes.
 
     Args:
         config: all settings.
@@ -95,6 +100,7 @@ def train(
         run: the folder to write; new or empty, unless `resume`.
         resume: go on from `checkpoints/last.pt`.
         begin_with: a run or checkpoint whose networks a new run starts from.
+        fabric: as of `make_fabric`, which makes it if none is given.
 
     Raises:
         UsageError: if `run` holds a run and `resume` is off, or holds none and it is on, or the run to resume began
@@ -109,20 +115,30 @@ def train(
         raise UsageError(f"{run}: is resumed with its own networks; leave out {begin_with}")
     if config.method.needs_mr and not store.mr:
         raise UsageError(f"{store.root}: holds no MR, from which method.name {config.method.name} learns; prepare some")
+    fabric = fabric or make_fabric(config.training)
     if resume:
         state = state_to_resume(config, run)
-        trainer = _Trainer(config, cases_begun_on(state, store, run), run, state)
+        trainer = _Trainer(config, cases_begun_on(state, store, run), run, fabric, state)
     else:
         training, validation = split_store(store, config.data)
-        trainer = _Trainer(config, training, run, None, begin_with)
-        write_manifest(run, store, training, validation, begin_with)
-    write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        trainer = _Trainer(config, training, run, fabric, None, begin_with)
+    fabric.barrier()  # until all have looked into the folder
+    if fabric.is_global_zero:
+        if not resume:
+            write_manifest(run, store, training, validation, begin_with)
+        write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     return trainer.run_to_end()
 
 
 class _Trainer:
     def __init__(
-        self, config: Config, store: Store, run: Path, state: dict[str, Any] | None, begin_with: Path | None = None
+        self,
+        config: Config,
+        store: Store,
+        run: Path,
+        fabric: Fabric,
+        state: dict[str, Any] | None,
+        begin_with: Path | None = None,
     ) -> None:
         self.config = config
         self.store = store
@@ -131,39 +147,38 @@ class _Trainer:
         self.elapsed = 0.0
         self.skipped = self.in_vain = 0
         self.intensity = _typical_intensity(store)
-        self.fabric: Fabric = make_fabric(config.training)
+        self.fabric = fabric
         self.pairs = PairMaker(config, self.intensity, self.fabric.device, trained=begin_with is not None)
-        self.patches = patches_for(config, store, self.pairs.thick)
+        self.patches = patches_for(config, store, self.pairs.thick, fabric.world_size)
         torch.manual_seed(config.training.seed)
-        self.plain: Method = build_method(config)
+        self.method = build_method(config)
         if begin_with:
-            start_from(self.plain, config, begin_with)
+            start_from(self.method, config, begin_with)
+        self.method.to(fabric.device)
         self.pools = {
-            name: ImagePool(config.training.pool_size, config.training.seed + number)
-            for number, name in enumerate(self.plain.discriminators)
+            name: ImagePool(config.training.pool_size, seed_of(config.training.seed, number, fabric.global_rank))
+            for number, name in enumerate(self.method.discriminators)
         }
-        optimizers = Optimizers.of(self.plain, config.training)
-        self.method = self.fabric.setup_module(self.plain)
+        optimizers = Optimizers.of(self.method, config.training)
         if state:
-            self._restore(state, optimizers)  # after the move, so that Adam's moments land where the weights are
+            self._restore(state, optimizers)
         else:
-            self.average = WeightAverage(self.plain.generators, config.training.ema_decay)
-        for name in FORWARD_METHODS:
-            self.method.mark_forward_method(name)
-        self.optimizers = optimizers.on_devices(self.fabric)
-        self.improve = Stepper(self.fabric, self.method, self.optimizers, self.pools, config.training.gradient_clip)
+            self.average = WeightAverage(self.method.generators, config.training.ema_decay)
+        self.optimizers = optimizers.on_devices(fabric)
+        self.improve = Stepper(fabric, self.method, self.optimizers, self.pools, config.training.gradient_clip)
 
     def run_to_end(self) -> TrainingResult:
         """Step until the steps or the minutes are used up or a signal comes, and save."""
         settings = self.config.training
-        journal = Journal(self.run, settings.log_every, self.step)
+        journal = Journal(self.run, settings.log_every, self.step, writes=self.fabric.is_global_zero)
         preview = self._preview_batch()
         before = self.elapsed
         start = time.monotonic()
+        stopped = ""
         with StopRequest() as stop, ProgressLine("training", settings.max_steps) as progress:
             progress.advance(steps=self.step)
             for batches in self._saved_if_lost(self._batches()):
-                if stop.name or self._progress() >= 1:
+                if stopped or self._progress() >= 1:
                     break
                 losses, taken = self._improve(batches)
                 self.average.update()
@@ -176,27 +191,35 @@ class _Trainer:
                 if self.step % settings.checkpoint_every == 0 and taken:
                     self._save()
                 progress.advance(f"{self.elapsed / 60:.1f} min")
+                stopped, self.elapsed = self._agreed(stop.name)
             self._draw(preview)
-            checkpoint = self._save()
+            self._save()
         journal.close()
-        return TrainingResult(self.step, self.elapsed, stop.name or self._limit_reached(), checkpoint, self.skipped)
+        return TrainingResult(self.step, self.elapsed, stopped or self._limit_reached(), self.run / LAST, self.skipped)
+
+    def _agreed(self, signal: str) -> tuple[str, float]:
+        """A signal that any process got, or nothing, and the time of the one that took longest."""
+        signalled, longest = largest(self.fabric, [float(bool(signal)), self.elapsed])
+        return signal or ("a signal" if signalled else ""), longest
 
     def _saved_if_lost(self, batches: Iterator[list[Batch]]) -> Iterator[list[Batch]]:
         """The batches of each step; when they can't be read any more, as of a lost disk, what was learned is saved."""
         try:
             yield from batches
         except OSError:
-            with suppress(OSError):
-                self._save()
+            if self.fabric.world_size == 1:  # others would have to save with it
+                with suppress(OSError):
+                    self._save()
             raise
 
     def _improve(self, batches: list[Batch]) -> Step:
         """One step: of the warm start, or of all losses."""
         if self.store.mr and batches[0].pair:
-            self.pairs.measure(batches[0].source, self.method, self.step)  # type: ignore[arg-type]
+            with self.fabric.autocast():
+                self.pairs.measure(batches[0].source, self.method, self.step)
         settings, progress = self.config.training, self._progress()
-        seed = np.random.SeedSequence([settings.seed, self.step]).generate_state(1, np.uint64)[0]
-        torch.manual_seed(int(seed))  # for what methods draw, so that a resumed run draws the same
+        # for what methods draw, so that a resumed run draws the same
+        torch.manual_seed(seed_of(settings.seed, self.step, self.fabric.global_rank))
         warm = self._warm()
         rate = settings.learning_rate * learning_rate_factor(progress, settings.decay)
         if not warm:
@@ -212,7 +235,7 @@ class _Trainer:
         if taken:
             self.in_vain = 0
             return
-        size = self.config.training.batch_size * self.config.training.accumulate
+        size = len(self.patches) // self.config.training.max_steps
         drawn = [self.patches.cases(index) for index in range((self.step - 1) * size, self.step * size)]
         kinds = dict.fromkeys(kind for names in drawn for kind in names)
         journal.skip(self.step, {kind: [names[kind] for names in drawn if kind in names] for kind in kinds})
@@ -228,27 +251,32 @@ class _Trainer:
     def _batches(self) -> Iterator[list[Batch]]:
         """Those of each step that is left."""
         settings = self.config.training
-        first = self.step * settings.batch_size * settings.accumulate
-        remaining = Subset(self.patches, range(first, len(self.patches)))
+        processes, rank = self.fabric.world_size, self.fabric.global_rank
+        batches = range(
+            self.step * settings.accumulate * processes, settings.max_steps * settings.accumulate * processes
+        )
+        turns = Turns(batches, settings.batch_size, rank, processes)
         loader = DataLoader(
-            remaining,
+            self.patches,
             batch_size=settings.batch_size,
+            sampler=turns,
             num_workers=settings.workers,
             pin_memory=self.fabric.device.type == "cuda",
         )
-        items = iter(cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader)))
-        for together in iter(lambda: list(islice(items, settings.accumulate)), []):
+        items = cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+        numbered = zip(turns.mine, items, strict=True)
+        for together in iter(lambda: list(islice(numbered, settings.accumulate)), []):
             needed = self.config.method.needs_pairs or self._warm()
-            numbered = enumerate(together, self.step * settings.accumulate)
-            yield [self.pairs.batch(item, number, pairs=needed, progress=self._progress()) for number, item in numbered]
+            yield [self.pairs.batch(item, number, pairs=needed, progress=self._progress()) for number, item in together]
 
     def _preview_batch(self) -> Batch:
         items = preview_for(self.config, self.store, self.pairs.thick)
         return self.pairs.batch({name: images.to(self.fabric.device) for name, images in items.items()}, number=0)
 
     def _draw(self, batch: Batch) -> None:
-        with self.average.applied():
-            draw_preview(self.method, batch, self.run / "previews" / f"step_{self.step:06d}.png")  # type: ignore[arg-type]
+        if self.fabric.is_global_zero:
+            with self.average.applied(), self.fabric.autocast():
+                draw_preview(self.method, batch, self.run / "previews" / f"step_{self.step:06d}.png")
 
     def _progress(self) -> float:
         """How much of the run is done, by steps or minutes, whichever is further."""
@@ -262,33 +290,35 @@ class _Trainer:
     def _limit_reached(self) -> str:
         return "steps" if self.step >= self.config.training.max_steps else "minutes"
 
-    def _save(self) -> Path:
+    def _save(self) -> None:
+        pools = {name: pool.state_dict() for name, pool in self.pools.items()}
+        by_rank = of_all(self.fabric, {"pools": pools, "pairs": self.pairs.state_dict()})
+        if not self.fabric.is_global_zero:
+            return
         extra = {
             "trained_on": voxels_of(self.store),
             "elapsed_seconds": self.elapsed,
             "optimizers": self.optimizers.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),  # of losses that are scaled, their scale
-            "pairs": self.pairs.state_dict(),
-            "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
+            "by_rank": by_rank,
             # copies, since the generators have the averaged weights while they are written
-            "generators": {name: value.clone() for name, value in self.plain.generators.state_dict().items()},
+            "generators": {name: value.clone() for name, value in self.method.generators.state_dict().items()},
         }
-        path = self.run / LAST
         with self.average.applied():
-            save_method(SavedMethod(self.plain, self.config, self.intensity, self.step), path, extra)
-        return path
+            save_method(SavedMethod(self.method, self.config, self.intensity, self.step), self.run / LAST, extra)
 
     def _restore(self, state: dict[str, Any], optimizers: Optimizers) -> None:
         try:
             self.step, self.elapsed = int(state["step"]), float(state["elapsed_seconds"])
-            self.plain.load_state_dict(state["method"])
-            self.average = WeightAverage(self.plain.generators, self.config.training.ema_decay, self.step)
-            self.plain.generators.load_state_dict(state["generators"])
+            self.method.load_state_dict(state["method"])
+            self.average = WeightAverage(self.method.generators, self.config.training.ema_decay, self.step)
+            self.method.generators.load_state_dict(state["generators"])
             optimizers.load_state_dict(state["optimizers"])
             self.fabric.strategy.precision.load_state_dict(state["precision"])
-            self.pairs.load_state_dict(state["pairs"])
+            mine = state["by_rank"][self.fabric.global_rank % len(state["by_rank"])]
+            self.pairs.load_state_dict(mine["pairs"])
             for name, pool in self.pools.items():
-                pool.load_state_dict(state["pools"][name], self.fabric.device)
+                pool.load_state_dict(mine["pools"][name], self.fabric.device)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise BadCheckpoint(f"{self.run}: the checkpoint doesn't fit this configuration ({reason})") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from medcycle.data.patches import Thickness
 from medcycle.data.randomize import ContrastRandomizer
 from medcycle.intensity import IntensityMap
 from medcycle.methods.base import Batch, Bodies, Method, Pair
+from medcycle.training.runtime import seed_of
 
 __all__ = ["PairMaker"]
 
@@ -77,7 +77,7 @@ class PairMaker:
         if not self.measures or step % MEASURE_EVERY or not knows_bone:
             return
         with torch.no_grad():
-            seen = method.translate(source)
+            seen = method.translate(source).float()
         self._seed(step, 1)
         self.randomizer.measure(source, seen, self.random)
 
@@ -90,8 +90,7 @@ class PairMaker:
         self.randomizer.measured.signals = state["measured"].to(self.random.device)
 
     def _seed(self, number: int, purpose: int) -> None:
-        seed = np.random.SeedSequence([self.seed, number, purpose]).generate_state(1, np.uint64)[0]
-        self.random.manual_seed(int(seed))
+        self.random.manual_seed(seed_of(self.seed, number, purpose))
 
 
 def _thickness(config: Config) -> Thickness | None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Literal, TypeVar, cast
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
 
 from medcycle.config import TrainingConfig
 from medcycle.errors import UsageError
 
-__all__ = ["best_precision", "make_fabric", "precision_for"]
+__all__ = ["average", "best_precision", "largest", "make_fabric", "of_all", "precision_for", "seed_of"]
+
+LONGEST_WAIT = timedelta(days=1)
+
+T = TypeVar("T")
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -24,9 +34,51 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     """
     precision = precision_for(config)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    fabric = Fabric(accelerator=config.accelerator, devices=config.devices, precision=precision)
+    devices, nodes = _told_by_launcher() or (config.devices, 1)
+    # preparing a large cohort, for which the others wait, may take hours
+    several = DDPStrategy(timeout=LONGEST_WAIT) if devices * nodes > 1 else "auto"
+    fabric = Fabric(
+        accelerator=config.accelerator, strategy=several, devices=devices, num_nodes=nodes, precision=precision
+    )
     fabric.launch()
     return fabric
+
+
+def _told_by_launcher() -> tuple[int, int] | None:
+    """Processes a node, and nodes, where torchrun or Slurm has started them; None where there is this one alone."""
+    for by_node, nodes in (("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"), ("SLURM_NTASKS_PER_NODE", "SLURM_NNODES")):
+        if by_node in os.environ:
+            return int(os.environ[by_node]), int(os.environ.get(nodes, "1"))
+    return None
+
+
+def of_all(fabric: Fabric, value: T) -> list[T]:
+    """What each process has, in the order of their ranks; pickled on the way."""
+    if fabric.world_size == 1:
+        return [value]
+    values: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def largest(fabric: Fabric, values: list[float]) -> list[float]:
+    """The largest that any process has, of each value."""
+    if fabric.world_size == 1:
+        return values
+    found = torch.tensor(values, device=fabric.device)
+    torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+    return cast(list[float], found.tolist())
+
+
+def average(fabric: Fabric, tensors: Sequence[Tensor]) -> None:
+    """Give each tensor the mean that it has over all processes, in place and in one message."""
+    if fabric.world_size == 1 or not tensors:
+        return
+    together = torch.cat([tensor.detach().flatten() for tensor in tensors])
+    torch.distributed.all_reduce(together)
+    together /= fabric.world_size
+    for tensor, mean in zip(tensors, torch.split(together, [tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(mean.view_as(tensor))
 
 
 def precision_for(config: TrainingConfig) -> Precision:
@@ -44,6 +96,11 @@ def precision_for(config: TrainingConfig) -> Precision:
         # Fabric lets a scaler change its mind after each optimiser, whose gradients come from one backward pass
         raise UsageError("training.optimizers separate doesn't go with precision 16-mixed; leave it joint")
     return precision
+
+
+def seed_of(*numbers: int) -> int:
+    """A seed that differs wherever one of the numbers does."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def best_precision(accelerator: str) -> Precision:

@@ -17,7 +17,7 @@ class StopRequest:
     """Within its block, the first of `SIGNALS` is noted in `name`; a second one interrupts at once."""
 
     def __init__(self) -> None:
-        self.name: str | None = None
+        self.name = ""
         self._earlier: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:

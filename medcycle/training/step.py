@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from medcycle.methods.base import Batch, Fakes, Losses
+from medcycle.methods.base import Batch, Fakes, Losses, Method
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.pool import ImagePool
+from medcycle.training.runtime import average
 
 __all__ = ["Stepper"]
 
@@ -42,14 +43,15 @@ class Stepper:
 
     Args:
         fabric: runs the backward passes in the chosen precision.
-        method: a `Method` as Fabric wraps it.
+        method: on Fabric's device. It stays as it is: processes average gradients and not modules' outputs, so that a
+            method may call its networks as often as it likes and leave out whichever.
         optimizers: step the two halves.
         pools: for each discriminator, the earlier outputs it is trained on.
         clip: the largest norm of the gradients that an optimiser steps along; longer ones are shortened. None for any.
     """
 
     fabric: Fabric
-    method: Any
+    method: Method
     optimizers: Optimizers
     pools: Mapping[str, ImagePool]
     clip: float | None = None
@@ -63,7 +65,7 @@ class Stepper:
         Returns:
             The losses of both halves, and whether both took their step.
         """
-        discriminators: nn.ModuleDict = self.method.discriminators
+        discriminators = self.method.discriminators
         discriminators.requires_grad_(False)
         fakes: list[Fakes] = []
         step = self._descend(self.optimizers.generators, self._of_generators(batches, fakes), len(batches))
@@ -75,20 +77,29 @@ class Stepper:
 
     def warm_start(self, batches: Sequence[Batch], *, reverse: bool = False) -> Step:
         """Improve the generators on the batches' pairs alone; see `Method.warm_start_losses`."""
-        losses = (self.method.warm_start_losses(batch, reverse=reverse) for batch in batches)
-        return self._descend(self.optimizers.generators, losses, len(batches))
+        return self._descend(self.optimizers.generators, self._of_pairs(batches, reverse=reverse), len(batches))
 
     def _of_generators(self, batches: Sequence[Batch], fakes: list[Fakes]) -> Iterator[Losses]:
         """The losses of each batch; what discriminators are to judge is put into `fakes`."""
         for batch in batches:
-            outputs = self.method(batch)
-            fakes.append({name: fake.detach() for name, fake in self.method.fakes(outputs).items()})
-            yield self.method.generator_losses(batch, outputs)
+            with self.fabric.autocast():
+                outputs = {name: output.float() for name, output in self.method(batch).items()}
+                fakes.append({name: fake.detach() for name, fake in self.method.fakes(outputs).items()})
+                losses = self.method.generator_losses(batch, outputs)
+            yield losses
 
     def _of_discriminators(self, batches: Sequence[Batch], fakes: Sequence[Fakes]) -> Iterator[Losses]:
         for batch, new in zip(batches, fakes, strict=True):
             judged = {name: self.pools[name].exchange(fake) for name, fake in new.items()}
-            yield self.method.discriminator_losses(batch, judged)
+            with self.fabric.autocast():
+                losses = self.method.discriminator_losses(batch, judged)
+            yield losses
+
+    def _of_pairs(self, batches: Sequence[Batch], *, reverse: bool) -> Iterator[Losses]:
+        for batch in batches:
+            with self.fabric.autocast():
+                losses = self.method.warm_start_losses(batch, reverse=reverse)
+            yield losses
 
     def _descend(self, optimizers: Sequence[Optimizer], parts: Iterator[Losses], count: int) -> Step:
         """A step of each optimiser along the mean gradients of the parts' sums, unless its own have exploded."""
@@ -98,9 +109,10 @@ class Stepper:
         for losses in parts:
             self.fabric.backward(torch.stack(list(losses.values())).sum() / count)
             found.append({name: loss.detach() for name, loss in losses.items()})
-        means = _means(found)
+        means = self._means(found)
         taken = True
         for optimizer in optimizers:
+            average(self.fabric, list(_gradients(optimizer).values()))
             sound = self._is_sound(optimizer, means)
             if sound:
                 optimizer.step()
@@ -109,20 +121,27 @@ class Stepper:
 
     def _is_sound(self, optimizer: Optimizer, losses: Losses) -> bool:
         """Whether the gradients of what an optimiser steps are finite and not exploded; long ones are clipped."""
-        weights = [weight for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None]
+        gradients = _gradients(optimizer)
         scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
         if scaled and self.clip is not None:
             self.fabric.strategy.precision.unscale_gradients(optimizer)
-        norm = nn.utils.get_total_norm(weight.grad for weight in weights)
+        norm = nn.utils.get_total_norm(gradients.values())
         if self.clip is not None:
-            nn.utils.clip_grads_with_norm_(weights, self.clip, norm)
+            nn.utils.clip_grads_with_norm_(gradients, self.clip, norm)
         # a scaler looks at gradients for itself, and lets the first ones explode until it has found its scale; what
         # explodes without one is an image of one value, as of air alone, that instance normalisation divides by next
         # to nothing in every layer
         return bool(torch.stack(list(losses.values())).isfinite().all() if scaled else norm < EXPLODED)
 
+    def _means(self, found: Sequence[Losses]) -> Losses:
+        """Of each loss over those batches that have it, and over processes, whose batches have the same."""
+        names = dict.fromkeys(name for losses in found for name in losses)
+        means = {name: torch.stack([losses[name] for losses in found if name in losses]).mean() for name in names}
+        average(self.fabric, list(means.values()))
+        return means
 
-def _means(found: Sequence[Losses]) -> Losses:
-    """Of each loss over those batches that have it."""
-    names = dict.fromkeys(name for losses in found for name in losses)
-    return {name: torch.stack([losses[name] for losses in found if name in losses]).mean() for name in names}
+
+def _gradients(optimizer: Optimizer) -> dict[nn.Parameter, Tensor]:
+    """Those of what it steps, where there are any."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    return {weight: weight.grad for weight in weights if weight.grad is not None}

@@ -244,7 +244,7 @@ def test_an_anchored_run_can_be_resumed(
     settings = config(*ANCHORED, "randomize.measured_share=0.7")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(settings, store, whole)
-    measured = read_checkpoint(whole / "checkpoints" / "last.pt")["pairs"]["measured"]
+    measured = read_checkpoint(whole / "checkpoints" / "last.pt")["by_rank"][0]["pairs"]["measured"]
     assert len(measured) == 2 * settings.training.batch_size
     assert measured.isfinite().any()
     note = Journal.note
@@ -421,7 +421,7 @@ def test_steps_along_exploded_gradients_are_counted(store: Store, tmp_path: Path
     untrained, kept = build_method(config()).state_dict(), load_method(run / LAST).method.state_dict()
     assert all(torch.equal(kept[name], tensor) for name, tensor in untrained.items())
     monkeypatch.setattr("medcycle.training.loop.MOST_IN_VAIN", 3)
-    with pytest.raises(TrainingFailed, match="step 3: the gradients"):
+    with pytest.raises(TrainingFailed, match="step 3: the losses or gradients"):
         train(config(), store, tmp_path / "in_vain")
 
 

@@ -1,0 +1,130 @@
+"""Several processes that train one method together."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from medcycle.data.store import Store
+from medcycle.methods.saved import load_method, read_checkpoint
+from medcycle.training.feed import Turns
+from medcycle.training.run_folder import LAST
+from tests.sizes import TINY
+
+SMALL = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
+SHORT = ["training.log_every=1", "training.max_minutes=null", "training.max_steps=6", "training.accelerator=cpu"]
+PLAIN = ["method.anchor_weight=0", "training.warm_start=0", "method.adversaries=both", "training.pool_size=0"]
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import torch
+from medcycle.config import load_config
+from medcycle.data.store import Store
+from medcycle.training import loop
+
+torch.set_num_threads(1)
+store, run, resume, *overrides = sys.argv[1:]
+trainers = []
+start = loop._Trainer.__init__
+loop._Trainer.__init__ = lambda self, *given: (trainers.append(self), start(self, *given))[1]
+loop.train(load_config("demo", overrides), Store.open(Path(store)), Path(run), resume=resume == "resume")
+(trainer,) = trainers
+weights = torch.nn.utils.parameters_to_vector(trainer.method.parameters())
+told = {"rank": trainer.fabric.global_rank, "of": trainer.fabric.world_size, "weights": weights.double().tolist()}
+Path(run, f"rank{trainer.fabric.global_rank}.json").write_text(json.dumps(told))
+"""
+
+
+def train(processes: int, store: Store, run: Path, *overrides: str, resume: bool = False) -> None:
+    """By torchrun, where there are several."""
+    script = run.with_suffix(".py")
+    script.write_text(SCRIPT)
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    call = [str(store.root), str(run), "resume" if resume else "begin", *SMALL, *SHORT, *overrides]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [sys.executable, *launcher, str(script), *call], capture_output=True, text=True, env=environment, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+
+
+def losses(run: Path) -> torch.Tensor:
+    with (run / "metrics.csv").open(newline="") as stream:
+        rows = [[float(value) for value in row[2:]] for row in list(csv.reader(stream))[1:]]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def weights_by_rank(run: Path) -> list[torch.Tensor]:
+    told = [json.loads(path.read_text()) for path in sorted(run.glob("rank*.json"))]
+    assert [one["rank"] for one in told] == list(range(told[0]["of"]))
+    return [torch.tensor(one["weights"], dtype=torch.float64) for one in told]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batches", [1, 2])
+def test_two_processes_are_one_with_twice_the_batch(store: Store, tmp_path: Path, batches: int) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(1, store, one, *PLAIN, "training.batch_size=2", f"training.accumulate={batches}")
+    train(2, store, two, *PLAIN, "training.batch_size=1", f"training.accumulate={batches}")
+    torch.testing.assert_close(losses(two), losses(one), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["hybrid", "cut", "unit", "munit", "pix2pix", "regcyclegan"])
+def test_networks_stay_the_same_in_all_processes(paired: Store, tmp_path: Path, method: str) -> None:
+    """Whatever each draws for itself: styles, noise, places, pairs."""
+    train(2, paired, tmp_path / "run", f"method.name={method}", "training.warm_start=0.3", "training.max_steps=4")
+    first, second = weights_by_rank(tmp_path / "run")
+    assert torch.equal(first, second)
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_where_they_stopped(store: Store, tmp_path: Path) -> None:
+    """With what each has for itself: earlier images, and contrasts that were measured."""
+    anchored = ["method.anchor_weight=10", "training.warm_start=0.3", "training.pool_size=3", "training.max_steps=10"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(2, store, whole, *anchored)
+    train(2, store, parts, *anchored, "training.max_minutes=1e-9")
+    assert read_checkpoint(parts / LAST)["step"] == 1
+    train(2, store, parts, *anchored, resume=True)
+    for one, other in zip(weights_by_rank(whole), weights_by_rank(parts), strict=True):
+        assert torch.equal(one, other)
+    images = [of_one["pools"]["source"]["images"] for of_one in read_checkpoint(whole / LAST)["by_rank"]]
+    assert len(images) == 2
+    assert not torch.equal(images[0][0], images[1][0])
+
+
+@pytest.mark.slow
+def test_devices_are_asked_for_by_a_setting(cohort: Path, tmp_path: Path) -> None:
+    """From folders of scans: one process prepares, one speaks, one writes."""
+    run = tmp_path / "run"
+    call = ["train", "demo", "--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(run)]
+    settings = [f"--set={item}" for item in (*SMALL, *SHORT, "training.devices=2")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "medcycle", *call, *settings],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stdout.count("6 steps in") == 1
+    assert load_method(run / LAST).step == 6
+    assert len(read_checkpoint(run / LAST)["by_rank"]) == 2
+    assert len((run / "metrics.csv").read_text().splitlines()) == 7
+
+
+def test_turns_are_disjoint_and_complete() -> None:
+    drawn = [list(Turns(range(4, 12), 3, rank, 2)) for rank in range(2)]
+    assert drawn[0][:6] == [12, 13, 14, 18, 19, 20]
+    assert sorted(drawn[0] + drawn[1]) == list(range(12, 36))
+    assert len(Turns(range(4, 12), 3, 0, 2)) == len(drawn[0])
