@@ -9,7 +9,15 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 __all__ = ["ProgressLine", "is_first_process"]
 
@@ -27,11 +35,11 @@ class ProgressLine:
 
     Args:
         title: what is being done.
-        total: how many steps it takes.
+        total: how many steps it takes; None if only the share that is done is known.
         quiet: say nothing, as for work that is done at once.
     """
 
-    def __init__(self, title: str, total: int, *, quiet: bool = False) -> None:
+    def __init__(self, title: str, total: int | None, *, quiet: bool = False) -> None:
         self.title = title
         self.total = total
         self.done = 0
@@ -42,7 +50,7 @@ class ProgressLine:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                MofNCompleteColumn(),
+                MofNCompleteColumn() if total else TaskProgressColumn(),
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[note]}"),
@@ -52,7 +60,7 @@ class ProgressLine:
     def __enter__(self) -> Self:
         if self._bar:
             self._bar.start()
-            self._bar.add_task(self.title, total=self.total, note="")
+            self._bar.add_task(self.title, total=self.total or 1.0, note="")
         return self
 
     def __exit__(
@@ -66,8 +74,17 @@ class ProgressLine:
         self.done += steps
         if self._bar:
             self._bar.update(self._bar.task_ids[0], advance=steps, note=note)
-        elif not self._quiet and (
-            self.done >= self.total or time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES
-        ):
+        else:
+            self._say(f"{self.done}/{self.total} {note}", last=self.done >= (self.total or 0))
+
+    def reach(self, share: float, note: str = "") -> None:
+        """Say that this part is done, 0 to 1, with a short note."""
+        if self._bar:
+            self._bar.update(self._bar.task_ids[0], completed=min(share, 1.0), note=note)
+        else:
+            self._say(f"{100 * min(share, 1.0):.0f} % {note}", last=share >= 1)
+
+    def _say(self, text: str, *, last: bool) -> None:
+        if not self._quiet and (last or time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES):
             self._last_line = time.monotonic()
-            print(f"{self.title} {self.done}/{self.total} {note}".rstrip(), file=sys.stderr, flush=True)  # noqa: T201
+            print(f"{self.title} {text}".rstrip(), file=sys.stderr, flush=True)  # noqa: T201

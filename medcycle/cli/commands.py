@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from medcycle.data.store import Store
     from medcycle.training.loop import TrainingResult
 
-__all__ = ["demo", "evaluate", "inspect", "prepare", "register", "synthesize", "train"]
+__all__ = ["demo", "evaluate", "inspect", "prepare", "register", "runs", "synthesize", "train"]
 
 
 GO_ON = 75
@@ -139,6 +139,14 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
     )
     if result.by_signal:
         raise typer.Exit(GO_ON)
+
+
+def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or one of several.")]) -> None:
+    """List runs, how far they came, and their last losses."""
+    from medcycle.cli.tables import print_runs
+    from medcycle.training.runs import find_runs
+
+    print_runs(find_runs(folder))
 
 
 def synthesize(  # noqa: PLR0913, PLR0917 - the command's options

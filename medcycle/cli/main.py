@@ -32,6 +32,7 @@ app = typer.Typer(
 app.command("inspect")(commands.inspect)
 app.command("prepare")(commands.prepare)
 app.command("train")(commands.train)
+app.command("runs")(commands.runs)
 app.command("synthesize")(commands.synthesize)
 app.command("register")(commands.register)
 app.command("evaluate")(commands.evaluate)

@@ -10,8 +10,9 @@ from rich.table import Column, Table
 
 from medcycle.data.findings import Finding
 from medcycle.evaluation.tables import Summary
+from medcycle.training.runs import RunSummary
 
-__all__ = ["print_findings", "print_summary"]
+__all__ = ["print_findings", "print_runs", "print_summary"]
 
 FILE_WIDTH = 180
 """Characters a line where the output is no terminal."""
@@ -60,6 +61,18 @@ def _by_reason(findings: Sequence[Finding]) -> dict[str, list[str]]:
         if found.verdict == "skipped":
             reasons.setdefault(found.reason, []).append(found.name)
     return reasons
+
+
+def print_runs(runs: Sequence[RunSummary]) -> None:
+    """A row for every run."""
+    table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "checkpoint")
+    for run in runs:
+        loss = f"{run.loss:.3g}" if run.losses else ""
+        counts = f"{run.cases[0]}, {run.cases[1]}"
+        cells = (str(run.folder), run.method, run.dimensions, counts, str(run.step), f"{run.minutes:.1f}", loss)
+        table.add_row(*map(escape, cells), "yes" if run.saved else "none yet")
+    terminal = Console()
+    (terminal if terminal.is_terminal else Console(width=FILE_WIDTH)).print(table)
 
 
 def print_summary(summary: Summary) -> None:

@@ -49,6 +49,9 @@ class Journal:
         every: steps between rows.
         step: the step a resumed run goes on from; rows beyond it are dropped.
         writes: whether anything is written; of several processes one does.
+
+    Attributes:
+        latest: the means of the last row.
     """
 
     def __init__(self, run: Path, every: int, step: int = 0, *, writes: bool = True) -> None:
@@ -57,6 +60,7 @@ class Journal:
         self._skipped = run / SKIPPED
         self._every = every
         self._pending: list[Losses] = []
+        self.latest: dict[str, float] = {}
         self._columns: list[str] = []
         if writes:
             self._columns = _truncate(self._file, step)
@@ -75,6 +79,7 @@ class Journal:
             name: torch.stack([item[name] for item in self._pending if name in item]).mean().item() for name in names
         }
         self._pending.clear()
+        self.latest = means
         self._write(step, elapsed_seconds, means)
 
     def skip(self, step: int, cases: Mapping[str, Iterable[str]]) -> None:

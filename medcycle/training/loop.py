@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -40,6 +40,7 @@ from medcycle.training.run_folder import (
     voxels_of,
     write_manifest,
 )
+from medcycle.training.runs import loss_of_generators
 from medcycle.training.runtime import largest, make_fabric, of_all, seed_of
 from medcycle.training.signals import StopRequest
 from medcycle.training.start import start_from
@@ -175,8 +176,7 @@ class _Trainer:
         before = self.elapsed
         start = time.monotonic()
         stopped = ""
-        with StopRequest() as stop, ProgressLine("training", settings.max_steps) as progress:
-            progress.advance(steps=self.step)
+        with StopRequest() as stop, ProgressLine("training", None) as progress:
             for batches in self._saved_if_lost(self._batches()):
                 if stopped or self._progress() >= 1:
                     break
@@ -190,12 +190,21 @@ class _Trainer:
                     self._draw(preview)
                 if self.step % settings.checkpoint_every == 0 and taken:
                     self._save()
-                progress.advance(f"{self.elapsed / 60:.1f} min")
+                progress.reach(self._progress(), self._standing(journal.latest))
                 stopped, self.elapsed = self._agreed(stop.name)
             self._draw(preview)
             self._save()
         journal.close()
         return TrainingResult(self.step, self.elapsed, stopped or self._limit_reached(), self.run / LAST, self.skipped)
+
+    def _standing(self, losses: Mapping[str, float]) -> str:
+        """How far the run is, for people: `step 500, 4.2 min, 0.50 s a step, loss 1.23`."""
+        standing = f"step {self.step}, {self.elapsed / 60:.1f} min, {self.elapsed / self.step:.2g} s a step"
+        if losses:
+            standing += f", loss {loss_of_generators(losses):.3g}"
+        if self.fabric.device.type == "cuda":
+            standing += f", {torch.cuda.max_memory_allocated(self.fabric.device) / 2**30:.1f} GiB"
+        return standing
 
     def _agreed(self, signal: str) -> tuple[str, float]:
         """A signal that any process got, or nothing, and the time of the one that took longest."""

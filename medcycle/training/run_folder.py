@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from medcycle.data.store import Store
 from medcycle.errors import UsageError
 from medcycle.io.files import write_text
 from medcycle.methods.saved import read_checkpoint
+from medcycle.training.runs import LAST, MANIFEST
 
 __all__ = [
     "LAST",
@@ -29,7 +31,6 @@ __all__ = [
     "write_manifest",
 ]
 
-LAST = Path("checkpoints", "last.pt")
 
 UNCHANGING = {
     "network": None,
@@ -49,7 +50,7 @@ def require_run_folder(run: Path, *, resume: bool) -> None:
         raise UsageError(f"{run}: a file; give a folder for the run")
     if resume and not (run / LAST).is_file():
         raise UsageError(f"{run / LAST}: nothing to resume; leave out --resume")
-    began = (run / "manifest.json").is_file() and not (run / LAST).is_file()  # and ended before its first checkpoint
+    began = (run / MANIFEST).is_file() and not (run / LAST).is_file()  # and ended before its first checkpoint
     if not resume and run.is_dir() and any(run.iterdir()) and not began:
         raise UsageError(f"{run}: not empty; pass --resume to go on with a run in it, or give another --output")
 
@@ -58,9 +59,9 @@ def store_of_run(run: Path) -> Path:
     """The store that a run was begun on. Raises `UsageError` if there is no run, or its store is gone."""
     require_run_folder(run, resume=True)
     try:
-        root = Path(json.loads((run / "manifest.json").read_text(encoding="utf-8"))["store"]["path"])
+        root = Path(json.loads((run / MANIFEST).read_text(encoding="utf-8"))["store"]["path"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{run / 'manifest.json'}: can't be read ({error}); give --store") from error
+        raise UsageError(f"{run / MANIFEST}: can't be read ({error}); give --store") from error
     if not root.is_dir():
         raise UsageError(f"{root}: the store of {run} is no longer there; give --store")
     return root
@@ -105,6 +106,30 @@ def voxels_of(store: Store) -> dict[str, dict[str, str]]:
     return {kind: {case.record.name: case.record.voxels for case in cases} for kind, cases in store.both().items()}
 
 
+def _commit() -> str | None:
+    """The git commit that the package runs from, `+` behind it if files have changed since; None if there is none."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        call = ["git", "-C", str(root), "describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+"]
+        found = subprocess.run(call, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def _hardware() -> dict[str, Any]:
+    """Processor, threads, and the names of the GPUs."""
+    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return {
+        "machine": platform.machine(),
+        "processor": platform.processor(),
+        "threads": torch.get_num_threads(),
+        "gpus": gpus,
+    }
+
+
 def write_manifest(run: Path, store: Store, train: Store, validation: Store, begun_with: Path | None = None) -> None:
     """Write what a run is trained with and on, and the run or checkpoint that it began with."""
     manifest = {
@@ -112,8 +137,10 @@ def write_manifest(run: Path, store: Store, train: Store, validation: Store, beg
         "python": platform.python_version(),
         "torch": torch.__version__,
         "monai": monai.__version__,
+        "source": _commit(),
+        "hardware": _hardware(),
         "begun_with": str(begun_with.resolve()) if begun_with else None,
         "store": {"path": str(store.root.resolve()), "key": store.key},
         "split": describe_split(train, validation),
     }
-    write_text(run / "manifest.json", json.dumps(manifest, indent=1))
+    write_text(run / MANIFEST, json.dumps(manifest, indent=1))

@@ -72,6 +72,8 @@ CASES = {
         "leave it joint",
     ),
     "store that is none": ("train demo --store empty --output out", CALL_WRONG, "store.json"),
+    "no runs": ("runs empty", DATA_WRONG, "empty: no runs"),
+    "no folder of runs": ("runs gone", CALL_WRONG, "gone"),
     "nothing to inspect": ("inspect empty", DATA_WRONG, "no volumes"),
     "config that is none": ("config show nothing", CALL_WRONG, "nothing"),
 }

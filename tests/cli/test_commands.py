@@ -1,6 +1,8 @@
 """The commands, in process, on small phantoms."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -142,6 +144,23 @@ def test_prepare_then_train_on_the_store(cohort: Path, tmp_path: Path, capfd) ->
     train = ["train", "demo", "--store", store, "--output", str(tmp_path / "run"), *SMALL]
     assert execute([*train, "--set=training.max_steps=1"]) == 0
     assert (tmp_path / "run" / "checkpoints" / "last.pt").is_file()
+
+
+def test_runs_are_listed(run: Path, tmp_path: Path, capfd) -> None:
+    shutil.copytree(run, tmp_path / "one")
+    shutil.copytree(run, tmp_path / "below" / "two")
+    (tmp_path / "below" / "two" / "checkpoints" / "last.pt").unlink()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{")
+    (tmp_path / "one" / "metrics.csv").write_text(
+        "step,elapsed_seconds,cycle_source,discriminator_source\n4,120.0,0.25,3\n6,1"
+    )
+    capfd.readouterr()
+    assert execute(["runs", str(tmp_path)]) == 0
+    told = capfd.readouterr().out
+    assert re.search(r"one .* cyclegan .* 2D .* 2, 2 .* 4 .* 2\.0 .* 0\.25 .* yes", told)
+    assert re.search(r"two .* none yet", told)
+    assert "broken" not in told
 
 
 def test_configurations(capfd, tmp_path: Path) -> None:
