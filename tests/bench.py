@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from monai.data import PersistentDataset
 from monai.transforms import CastToTyped, Compose, RandSpatialCropd
+from torch.nn.functional import l1_loss
 
 from medcycle.body import Modality
-from medcycle.config import DataConfig, load_config
+from medcycle.config import Config, DataConfig, load_config
 from medcycle.data.patches import UnpairedPatches
 from medcycle.data.prepare import Prepared, hounsfield_map
 from medcycle.data.randomize import ContrastRandomizer
@@ -23,15 +24,26 @@ from medcycle.data.store import Store, write_case
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
+from medcycle.methods.cost import step_cost
+from medcycle.training.optimizers import Optimizers
+from medcycle.training.pool import ImagePool
+from medcycle.training.runtime import make_fabric
+from medcycle.training.step import Stepper
 from medcycle.volume import Grid, Volume
 
 ROUNDS = 5
 
 
-def compare(title: str, candidates: dict[str, Callable[[], object]], images: int = 0) -> None:
-    """Time the candidates in turns and print medians, how many times faster each is than the first, and the rate."""
+def compare(
+    title: str, candidates: dict[str, Callable[[], object]], images: int = 0, rounds: int = ROUNDS
+) -> dict[str, float]:
+    """Time the candidates in turns and print medians, how many times faster each is than the first, and the rate.
+
+    Returns:
+        The medians, seconds.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for turn in range(ROUNDS + 1):
+    for turn in range(rounds + 1):
         for name, work in candidates.items():
             start = time.perf_counter()
             work()
@@ -43,6 +55,87 @@ def compare(title: str, candidates: dict[str, Callable[[], object]], images: int
     for name, median in medians.items():
         rate = f"   {images / median:6.0f} a second" if images else ""
         print(f"  {name:<34} {median * 1000:8.1f} ms   {first / median:5.2f}×{rate}")
+    return medians
+
+
+STEPS = {
+    "2D, 128×128": ["data.patch_size=[128, 128]", "network.filters=64", "network.blocks=9"],
+    "2D, 256×256": ["data.patch_size=[256, 256]", "network.filters=64", "network.blocks=9"],
+    "3D, 32×96×96": [
+        "network.spatial_dims=3", "data.patch_size=[32, 96, 96]", "network.filters=16", "network.blocks=9"
+    ],
+}  # fmt: skip
+"""Networks and patches of whole training steps."""
+
+PLAIN = ["method.adversaries=both", "method.identity_weight=5", "method.anchor_weight=0", "method.mind_weight=0"]
+
+
+def whole_steps() -> None:
+    """The project's training step beside a plain one in float32, against the machine's matrix peak."""
+    peak = matrix_peak()
+    print(f"bf16 matrix product of 2048: {peak:.0f} GFLOP/s")
+    for title, sizes in STEPS.items():
+        config = load_config("head_mr_ct_2d", [*PLAIN, *sizes, "network.name=resnet", "training.batch_size=1"])
+        candidates = {"plain float32": plain_step(config), "medcycle": step_of(config)}
+        found = compare(f"CycleGAN step, {title}", candidates, rounds=2)
+        rate = step_cost(config).flop / found["medcycle"] / 1e9
+        print(f"  medcycle: {rate:.0f} GFLOP/s, {rate / peak:.0%} of the peak")
+
+
+def matrix_peak() -> float:
+    """GFLOP/s of a large matrix product in bf16, the best of ten."""
+    a, b = (torch.rand(2048, 2048).bfloat16() for _ in range(2))
+    seconds = []
+    for _ in range(11):
+        start = time.perf_counter()
+        torch.mm(a, b)
+        seconds.append(time.perf_counter() - start)
+    return 2 * 2048**3 / min(seconds) / 1e9
+
+
+def images_of(config: Config) -> Batch:
+    """Of one of each domain."""
+    return Batch(*(torch.rand(1, 1, *config.data.patch_size) * 2 - 1 for _ in range(2)))
+
+
+def step_of(config: Config) -> Callable[[], object]:
+    """The project's."""
+    torch.manual_seed(0)
+    fabric, method = make_fabric(config.training), build_method(config)
+    pools = {name: ImagePool(0, 0) for name in method.discriminators}
+    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), pools)
+    batch = images_of(config)
+    return lambda: improve([batch])
+
+
+def plain_step(config: Config) -> Callable[[], object]:
+    """As one would write it down (Zhu et al. 2017)."""
+    torch.manual_seed(0)
+    method = build_method(config)
+    g, f = method.generators["target"], method.generators["source"]
+    judges = method.discriminators
+    generators, discriminators = (
+        torch.optim.Adam(part.parameters(), 2e-4, (0.5, 0.999)) for part in (method.generators, judges)
+    )
+    x, y, *_ = images_of(config)
+
+    def step() -> None:
+        fakes = {"target": g(x), "source": f(y)}
+        loss = sum((judges[name](fake)[0] - 1).square().mean() for name, fake in fakes.items())
+        loss = loss + 10 * (l1_loss(f(fakes["target"]), x) + l1_loss(g(fakes["source"]), y))
+        loss = loss + 5 * (l1_loss(g(y), y) + l1_loss(f(x), x))
+        generators.zero_grad()
+        loss.backward()
+        generators.step()
+        discriminators.zero_grad()
+        judged = [
+            (judges[name](real)[0] - 1).square().mean() + judges[name](fakes[name].detach())[0].square().mean()
+            for name, real in (("target", y), ("source", x))
+        ]
+        torch.stack(judged).mean().backward()
+        discriminators.step()
+
+    return step
 
 
 def training_step(*overrides: str, bf16: bool, apart: bool = False) -> Callable[[], None]:
@@ -133,6 +226,7 @@ def likenesses() -> dict[str, Callable[[], object]]:
 def main() -> None:
     """Run all comparisons."""
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    whole_steps()
     compare(
         "generator step, 128×128, 32 filters, 6 blocks",
         {"float32": training_step(bf16=False), "bf16 autocast": training_step(bf16=True)},
