@@ -19,10 +19,11 @@ Choices = dict[str, tuple[Any, str]]
 
 @dataclass(frozen=True)
 class Device:
-    """What is trained on: `memory` in bytes."""
+    """What is trained on: `memory` in bytes, and how many processors there are beside it."""
 
     kind: Literal["cpu", "cuda", "mps"]
     memory: int
+    processors: int = os.cpu_count() or 1
 
     @classmethod
     def here(cls) -> Device:

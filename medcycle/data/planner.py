@@ -35,6 +35,8 @@ MIN_VOLUMES_3D, MAX_SLICE_3D = 10, 2.5
 LEAST_FILTERS = 16
 
 LARGEST_BATCH = 4
+
+MOST_WORKERS = 4
 """A step of twice the batch takes less than twice the time on a GPU, up to a few images."""
 
 MAX_NEIGHBOUR, MAX_NEIGHBOUR_RATIO = 3.0, 1.5
@@ -76,7 +78,7 @@ def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping
     choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device)) | by_hand
     choices |= _fitted(choices, device) | by_hand
     choices |= _batch(choices, device) | by_hand
-    return Plan(choices | _length(choices, seen, ct, device) | by_hand)
+    return Plan(choices | _length(choices, seen, ct, device) | _loading(device) | by_hand)
 
 
 def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -> Choices:
@@ -250,6 +252,13 @@ def _batch(choices: Choices, device: Device) -> Choices:
         batch *= 2
     needed = _memory(choices, batch) / 2**30
     return {"training.batch_size": (batch, f"a step takes about {needed:.1f} GiB, on a {device}")}
+
+
+def _loading(device: Device) -> Choices:
+    if device.kind == "cpu":
+        return {}  # reading takes next to nothing beside a step
+    why = f"processes that read while the GPU computes, {device.processors} processors"
+    return {"training.workers": (min(MOST_WORKERS, device.processors - 1), why)}
 
 
 def _length(choices: Choices, mr: Fingerprint, ct: Fingerprint, device: Device) -> Choices:

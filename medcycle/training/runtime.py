@@ -34,6 +34,7 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     """
     precision = precision_for(config)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it, for what autocast leaves in float32
     devices, nodes = _told_by_launcher() or (config.devices, 1)
     # preparing a large cohort, for which the others wait, may take hours
     several = DDPStrategy(timeout=LONGEST_WAIT) if devices * nodes > 1 else "auto"

@@ -161,6 +161,12 @@ def test_larger_bodies_get_larger_pixels_without_a_gpu() -> None:
     assert plan(pelvis, pelvis, SMALL_GPU).config().data.spacing[0] == 1
 
 
+def test_processes_read_beside_a_gpu() -> None:
+    for processors, workers in ((1, 0), (3, 2), (64, 4)):
+        assert plan(HEADS, HEADS, replace(GPU, processors=processors)).config().training.workers == workers
+        assert plan(HEADS, HEADS, replace(CPU, processors=processors)).config().training.workers == 0
+
+
 def test_the_window_reaches_the_bone() -> None:
     tops = [plan(HEADS, replace(HEADS, brightest=top), CPU).config().data.hu_window[1] for top in (600, 1810, 9000)]
     assert tops == [1500, 1900, 3000]
