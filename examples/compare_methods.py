@@ -3,11 +3,11 @@
 Run it with `python examples/compare_methods.py OUTPUT --minutes 3`, or with scans of yours in place of generated heads:
 `--mr FOLDER --ct FOLDER`, registered pairs (`medcycle register`) to train on, and `--test-mr` and `--test-ct` to score.
 Methods that learn from unpaired scans get the same ones and don't know which belong together. What is there in OUTPUT
-is not trained again.
+is not trained again. With `--anchored` they start from pairs made from the CT and keep them, as the configurations do.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +49,12 @@ DIMENSIONS = {
 }
 
 
-def settings(method: str, dimensions: str, minutes: float, more: Sequence[str] = ()) -> Config:
-    """The configuration of one row."""
+def settings(method: str, dimensions: str, minutes: float, *, anchored: bool = False) -> Config:
+    """The configuration of one row; `anchored` by pairs made from the CT, or without."""
     chosen = [f"method.name={method}", *METHODS[method], *DIMENSIONS[dimensions], f"training.max_minutes={minutes}"]
-    return load_config("demo", [*SHORT, *ALONE, *chosen, *more])
+    if anchored and method == "cyclegan":
+        chosen.append("method.identity_weight=0")  # the pairs do it better
+    return load_config("demo", [*SHORT, *([] if anchored else ALONE), *chosen])
 
 
 def scores(cases: Sequence[Case], model: SavedMethod | None) -> tuple[float, float]:
@@ -76,7 +78,7 @@ def untrained(config: Config, trained: SavedMethod) -> SavedMethod:
     return SavedMethod(build_method(config).eval(), config, trained.intensity, 0)
 
 
-def compare(output: Path, store: Store, cases: Sequence[Case], rows: Sequence[tuple[str, str]], minutes: float) -> str:
+def compare(output: Path, store: Store, cases: Sequence[Case], rows: Mapping[tuple[str, str], Config]) -> str:
     """Train and score, row by row; returns the table."""
     flat = scores(cases, None)
     lines = [
@@ -84,8 +86,8 @@ def compare(output: Path, store: Store, cases: Sequence[Case], rows: Sequence[tu
         "|---|---|---|---|---|---|---|",
     ]
     lines.append(f"| mean CT number of the body | | | {flat[0]:.0f} | {flat[1]:.3f} | | |")
-    for method, dimensions in rows:
-        config, run = settings(method, dimensions, minutes), output / f"{method}_{dimensions}"
+    for (method, dimensions), config in rows.items():
+        run = output / f"{method}_{dimensions}"
         if not (run / LAST).is_file():
             train(config, store, run)
         model = load_method(run / LAST)
@@ -101,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
     parser.add_argument("--minutes", type=float, default=3.0, help="training of each")
+    parser.add_argument("--anchored", action="store_true", help="start from, and keep, pairs made from the CT")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--dimensions", nargs="+", choices=DIMENSIONS, default=list(DIMENSIONS))
     for name in ("mr", "ct", "test-mr", "test-ct"):
@@ -117,9 +120,13 @@ def main() -> None:
         folders = [folder / "test" / kind for folder in (pairs, held) for kind in ("mr", "ct")]
     mr, ct, test_mr, test_ct = folders
     store = prepare_cohort(find_cohort(mr, ct), given.output / "store", settings("cyclegan", "2d", 1).data)
-    rows = [(method, dimensions) for method in given.methods for dimensions in given.dimensions]
+    rows = {
+        (method, dimensions): settings(method, dimensions, given.minutes, anchored=given.anchored)
+        for method in given.methods
+        for dimensions in given.dimensions
+    }
     cases = match_cases(test_ct, test_mr)  # the MR in the place of what is made of it
-    table = compare(given.output, store, cases, rows, given.minutes)
+    table = compare(given.output, store, cases, rows)
     (given.output / "table.md").write_text(table + "\n", encoding="utf-8")
     print(table)
 
