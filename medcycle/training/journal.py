@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -93,6 +94,11 @@ class Journal:
                 rows.writerow(["step", "cases"])
             rows.writerow([step, "; ".join(f"{kind}: {', '.join(names)}" for kind, names in cases.items())])
 
+    def show(self, step: int, picture: npt.NDArray[np.uint8]) -> None:
+        """Take a picture, shape (height, width, 3)."""
+        if self._writes:
+            self._board.add_image("preview", picture, step, dataformats="HWC")
+
     def close(self) -> None:
         """Flush TensorBoard."""
         if self._writes:
@@ -113,17 +119,20 @@ class Journal:
             self._board.add_scalar(f"loss/{name}", value, step)
 
 
-def draw_preview(method: Method, batch: Batch, path: Path) -> None:
+def draw_preview(method: Method, batch: Batch, path: Path) -> npt.NDArray[np.uint8]:
     """Draw the method's views of a batch, a row an image.
 
     3D patches, and neighbouring slices, are shown by the middle slice. All columns share the grey scale of [−1, 1].
+
+    Returns:
+        The picture, RGB, shape (height, width, 3).
     """
     with torch.no_grad():
         views = method.views(batch)
     images = [[_axial(image) for image in column] for column in views.values()]
     rows = len(images[0])
     figure = Figure(figsize=(2 * len(images), 2.1 * rows + 0.3), layout="constrained")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(rows, len(images), squeeze=False)
     for column, name in enumerate(views):
         axes[0, column].set_title(TITLES[name], fontsize=9)
@@ -132,6 +141,7 @@ def draw_preview(method: Method, batch: Batch, path: Path) -> None:
             axes[row, column].axis("off")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100)
+    return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 def _axial(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

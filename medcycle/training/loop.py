@@ -187,12 +187,12 @@ class _Trainer:
                 journal.note(self.step, self.elapsed, losses if taken else {})
                 self._count(taken, journal)
                 if self.step % settings.preview_every == 0:
-                    self._draw(preview)
+                    self._draw(preview, journal)
                 if self.step % settings.checkpoint_every == 0 and taken:
                     self._save()
                 progress.reach(self._progress(), self._standing(journal.latest))
                 stopped, self.elapsed = self._agreed(stop.name)
-            self._draw(preview)
+            self._draw(preview, journal)
             self._save()
         journal.close()
         return TrainingResult(self.step, self.elapsed, stopped or self._limit_reached(), self.run / LAST, self.skipped)
@@ -282,10 +282,11 @@ class _Trainer:
         items = preview_for(self.config, self.store, self.pairs.thick)
         return self.pairs.batch({name: images.to(self.fabric.device) for name, images in items.items()}, number=0)
 
-    def _draw(self, batch: Batch) -> None:
+    def _draw(self, batch: Batch, journal: Journal) -> None:
         if self.fabric.is_global_zero:
+            path = self.run / "previews" / f"step_{self.step:06d}.png"
             with self.average.applied(), self.fabric.autocast():
-                draw_preview(self.method, batch, self.run / "previews" / f"step_{self.step:06d}.png")
+                journal.show(self.step, draw_preview(self.method, batch, path))
 
     def _progress(self) -> float:
         """How much of the run is done, by steps or minutes, whichever is further."""

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from medcycle.config import Config, load_config
 from medcycle.data.patches import UnpairedPatches
@@ -64,7 +65,10 @@ def test_a_run_is_complete(finished: Path, store: Store) -> None:
     assert [case["sha256"] for case in manifest["split"]["train"]["mr"]] == [case.record.sha256 for case in store.mr]
     assert manifest["torch"] == torch.__version__
     assert (finished / "previews" / "step_000006.png").read_bytes().startswith(b"\x89PNG")
-    assert list((finished / "tensorboard").iterdir())
+    board = EventAccumulator(str(finished / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("loss/cycle_target")] == [2, 4, 6]
+    (shown,) = board.Images("preview")
+    assert (shown.step, shown.width > 400) == (6, True)
     found = rows(finished)
     assert [row["step"] for row in found] == ["2", "4", "6"]
     assert list(found[0])[:2] == ["step", "elapsed_seconds"]
