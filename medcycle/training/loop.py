@@ -42,7 +42,7 @@ from medcycle.training.run_folder import (
 )
 from medcycle.training.runs import loss_of_generators
 from medcycle.training.runtime import largest, make_fabric, of_all, seed_of
-from medcycle.training.signals import StopRequest
+from medcycle.training.signals import StopRequest, outlast_first_signal
 from medcycle.training.start import start_from
 from medcycle.training.step import Step, Stepper
 
@@ -271,6 +271,7 @@ class _Trainer:
             sampler=turns,
             num_workers=settings.workers,
             pin_memory=self.fabric.device.type == "cuda",
+            worker_init_fn=outlast_first_signal,
         )
         items = cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
         numbered = zip(turns.mine, items, strict=True)

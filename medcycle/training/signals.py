@@ -7,10 +7,23 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-__all__ = ["StopRequest"]
+__all__ = ["SIGNALS", "StopRequest", "outlast_first_signal"]
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 """Ctrl-C, the end of a batch job, and the word that Slurm can be asked to send before it (not on Windows)."""
+
+
+def outlast_first_signal(_worker: int) -> None:
+    """Let a process that reads for another one go on when a signal is sent to all: the other one ends it.
+
+    The second SIGTERM ends it, should the other one be gone.
+    """
+    for number in SIGNALS:
+        signal.signal(number, _default_from_now_on if number == signal.SIGTERM else signal.SIG_IGN)
+
+
+def _default_from_now_on(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
 
 
 class StopRequest:

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import math
+import os
 import re
 import shutil
 import signal
@@ -452,15 +453,19 @@ def test_training_lowers_the_cycle_loss(store: Store, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
-def test_signals_save_and_end_cleanly(store: Store, tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_signals_save_and_end_cleanly(store: Store, tmp_path: Path, number: signal.Signals, workers: int) -> None:
     run = tmp_path / "run"
     settings = [f"--set={item}" for item in (*TINY, "data.spacing=[4, 4, null]", "training.log_every=1")]
     command = [sys.executable, "-m", "medcycle", "train", "demo", "--store", str(store.root), "--output", str(run)]
-    process = subprocess.Popen([*command, *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    settings += [f"--set=training.workers={workers}"]
+    process = subprocess.Popen(
+        [*command, *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     deadline = time.monotonic() + 60
     while not (run / "metrics.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as a terminal and a batch system do: to the processes that read as well
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 75, errors
     assert f"ended by {number.name}" in output
