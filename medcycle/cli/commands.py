@@ -103,6 +103,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.training.run_folder import require_run_folder, store_of_run
     from medcycle.training.runtime import make_fabric, precision_for
     from medcycle.training.start import require_fitting, settings_shared
+    from medcycle.training.trackers import require_trackers
 
     require_run_folder(output, resume=resume)
     if resume and begin_with:
@@ -115,6 +116,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular)
     settings, plan = settings_for(config, given, scans, known=output)
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
+    require_trackers(settings)
     if begin_with:
         typer.echo(f"starting from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
     if settings.method.needs_registered and isinstance(scans, Cohort):

@@ -249,6 +249,9 @@ class TrainingConfig(Section):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
     workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the training process")
     log_every: Positive = Field(20, description="steps between rows of metrics.csv")
+    trackers: tuple[Literal["mlflow", "wandb"], ...] = Field(
+        (), description="where losses and settings are recorded too; needs medcycle[mlflow] or medcycle[wandb]"
+    )
     preview_every: Positive = Field(500, description="steps between preview pictures")
     checkpoint_every: Positive = Field(500, description="steps between checkpoints")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from medcycle.io.files import atomic_path
 from medcycle.methods.base import Batch, Losses, Method
+from medcycle.training.trackers import Tracker
 
 __all__ = ["SKIPPED", "Journal", "draw_preview"]
 
@@ -50,12 +51,16 @@ class Journal:
         every: steps between rows.
         step: the step a resumed run goes on from; rows beyond it are dropped.
         writes: whether anything is written; of several processes one does.
+        trackers: get the rows too.
 
     Attributes:
         latest: the means of the last row.
     """
 
-    def __init__(self, run: Path, every: int, step: int = 0, *, writes: bool = True) -> None:
+    def __init__(
+        self, run: Path, every: int, step: int = 0, *, writes: bool = True, trackers: Sequence[Tracker] = ()
+    ) -> None:
+        self._trackers = trackers
         self._writes = writes
         self._file = run / "metrics.csv"
         self._skipped = run / SKIPPED
@@ -100,9 +105,11 @@ class Journal:
             self._board.add_image("preview", picture, step, dataformats="HWC")
 
     def close(self) -> None:
-        """Flush TensorBoard."""
+        """Flush TensorBoard, and finish elsewhere."""
         if self._writes:
             self._board.close()
+        for tracker in self._trackers:
+            tracker.close()
 
     def _write(self, step: int, elapsed_seconds: float, means: Mapping[str, float]) -> None:
         columns = self._columns or ["step", "elapsed_seconds"]
@@ -117,6 +124,8 @@ class Journal:
             )
         for name, value in means.items():
             self._board.add_scalar(f"loss/{name}", value, step)
+        for tracker in self._trackers:
+            tracker.note(step, means)
 
 
 def draw_preview(method: Method, batch: Batch, path: Path) -> npt.NDArray[np.uint8]:

@@ -45,6 +45,7 @@ from medcycle.training.runtime import largest, make_fabric, of_all, seed_of
 from medcycle.training.signals import StopRequest, outlast_first_signal
 from medcycle.training.start import start_from
 from medcycle.training.step import Step, Stepper
+from medcycle.training.trackers import trackers_for
 
 __all__ = ["TrainingResult", "train"]
 
@@ -171,7 +172,9 @@ class _Trainer:
     def run_to_end(self) -> TrainingResult:
         """Step until the steps or the minutes are used up or a signal comes, and save."""
         settings = self.config.training
-        journal = Journal(self.run, settings.log_every, self.step, writes=self.fabric.is_global_zero)
+        first = self.fabric.is_global_zero
+        trackers = trackers_for(self.config, self.run) if first else []
+        journal = Journal(self.run, settings.log_every, self.step, writes=first, trackers=trackers)
         preview = self._preview_batch()
         before = self.elapsed
         start = time.monotonic()
