@@ -43,8 +43,8 @@ DIMENSIONS = {
 SMALL = ["network.levels=3", "network.discriminator_filters=16", "network.discriminator_layers=2"]
 SHORT = ["training.max_minutes=null", "training.warm_up=20", "training.ema_decay=0.98", "randomize.measured_share=0"]
 
-FEWER_STEPS = {("unit", "3d"): 80, ("munit", "3d"): 80}
-"""Of networks that work at the full resolution."""
+OTHER_STEPS = {("unit", "3d"): 80, ("munit", "3d"): 80, ("cut", "2d"): 1600, ("cut", "25d"): 1600}
+"""Fewer for networks that work at the full resolution; more for one whose figures else depend on the seed."""
 
 
 class Scores(NamedTuple):
@@ -100,10 +100,10 @@ def held_out() -> tuple[Volume, Volume]:
 def settings(method: str, dimensions: str) -> Config:
     """The configuration of a method for a processor, for coarse heads and seconds."""
     spacing = f"data.spacing=[{VOXEL}, {VOXEL}, {VOXEL if dimensions == '3d' else 'null'}]"
-    steps = FEWER_STEPS.get((method, dimensions))
-    fewer = [f"training.max_steps={steps}"] if steps else []
+    steps = OTHER_STEPS.get((method, dimensions))
+    others = [f"training.max_steps={steps}"] if steps else []
     name = recipe_of(method, dimensions, on_cpu=True)
-    return load_config(name, [*SMALL, *SHORT, *DIMENSIONS[dimensions], spacing, *fewer])
+    return load_config(name, [*SMALL, *SHORT, *DIMENSIONS[dimensions], spacing, *others])
 
 
 def untrained(config: Config, trained: SavedMethod) -> SavedMethod:
