@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from medcycle.data.fingerprint import Fingerprint
+from medcycle.data.memory import SIDES_3D, filters_of, fitting_batch, fitting_filters, largest_side
 from medcycle.data.plan import Choices, Device, Plan
 from medcycle.data.prepare import AXES
-from medcycle.methods.cost import step_memory
 
 __all__ = ["plan"]
 
@@ -20,24 +19,14 @@ PLANES = {plane: tuple("RAS".index(axis) for axis in axes) for plane, axes in AX
 MARGIN = 1.05
 """of the body's extent: nine of ten bodies fit, and heads nod."""
 
-USABLE = 0.7
-"""of the memory; the rest is workspace and fragments."""
-
 PIXELS_CPU, PIXELS_GPU = 128, 320
 """The largest side of a patch of 2D slices."""
-
-SIDES_3D = (160, 128, 96)
-"""Sides of 3D patches, the largest that fits in memory being taken."""
 
 MIN_VOLUMES_3D, MAX_SLICE_3D = 10, 2.5
 """3D networks need this many volumes of each modality, and slices no thicker (mm)."""
 
-LEAST_FILTERS = 16
-
-LARGEST_BATCH = 4
-
 MOST_WORKERS = 4
-"""A step of twice the batch takes less than twice the time on a GPU, up to a few images."""
+"""Reading takes little beside a step."""
 
 MAX_NEIGHBOUR, MAX_NEIGHBOUR_RATIO = 3.0, 1.5
 """mm between slices, and between MR and CT: beyond, neighbours show other things, or other ones in MR than in CT."""
@@ -76,8 +65,8 @@ def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping
         shape |= {"data.slices": (1, "takes MR of any slice distance")}
     shape |= _network(shape, device, by_hand, alone=alone)
     choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device)) | by_hand
-    choices |= _fitted(choices, device) | by_hand
-    choices |= _batch(choices, device) | by_hand
+    choices |= fitting_filters(choices, device) | by_hand
+    choices |= fitting_batch(choices, device) | by_hand
     return Plan(choices | _length(choices, seen, ct, device) | _loading(device) | by_hand)
 
 
@@ -89,14 +78,14 @@ def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -
         usual = ("unet", "learns faster from known targets, and keeps edges")
     name = by_hand.get("network.name", usual)
     if name[0] == "unet":
-        return {"network.name": name, **_filters(32, "enough from known targets")}
+        return {"network.name": name, **filters_of(32, "enough from known targets")}
     if name[0] != "resnet":
-        return {"network.name": name, **_filters(24, "usual for networks that large")}
+        return {"network.name": name, **filters_of(24, "usual for networks that large")}
     if not flat:
-        return {"network.name": name, "network.blocks": (6, "9 are for wider patches"), **_filters(32)}
+        return {"network.name": name, "network.blocks": (6, "9 are for wider patches"), **filters_of(32)}
     wide = max(shape["data.patch_size"][0]) >= 256
     blocks = (9 if wide else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017")
-    return {"network.name": name, "network.blocks": blocks, **_filters(64)}
+    return {"network.name": name, "network.blocks": blocks, **filters_of(64)}
 
 
 def _pairs(*, measured: bool) -> Choices:
@@ -147,7 +136,7 @@ def _against_3d(mr: Fingerprint | None, ct: Fingerprint, device: Device, by_hand
         f"slices of {thickest:.2g} mm are too thick for 3D": thickest > MAX_SLICE_3D,
     }
     against = next((why for why, holds in obstacles.items() if holds), "")
-    if not against and _side_3d(device) is None:
+    if not against and largest_side(device) is None:
         return f"3D patches of {SIDES_3D[-1]} voxels don't fit on a {device}"
     return against
 
@@ -193,7 +182,7 @@ def _patches(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choices)
     """Spacing, patch and network of a 3D training."""
     width = _upwards(max(*mr.spacing, *ct.spacing))
     spacing = by_hand.get("data.spacing", ([width] * 3,))[0]
-    side = _side_3d(device) or SIDES_3D[-1]
+    side = largest_side(device) or SIDES_3D[-1]
     sides = [min(side, _multiple(_extent(mr, ct, axis) / (spacing[axis] or width))) for axis in range(3)]
     return {
         "data.spacing": (spacing, "that of the coarsest axis"),
@@ -205,24 +194,6 @@ def _patches(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choices)
 def _window(ct: Fingerprint) -> Choices:
     top = min(max(math.ceil(ct.brightest / 100) * 100.0, BONE[0]), BONE[1])
     return {"data.hu_window": ([-1024.0, top], f"padding to bone, which reaches {ct.brightest:.0f} HU in these CT")}
-
-
-def _filters(count: int, why: str = "") -> Choices:
-    why = why or {32: "half of Zhu et al. 2017, for time or memory", 64: "as in Zhu et al. 2017"}[count]
-    return {"network.filters": (count, why), "network.discriminator_filters": (count, why)}
-
-
-def _fitted(choices: Choices, device: Device) -> Choices:
-    """Fewer filters, if a step of one patch does not fit into memory."""
-    filters = choices["network.filters"][0]
-    if _memory(choices, 1) <= USABLE * device.memory:
-        return {}
-    while filters > LEAST_FILTERS:
-        filters //= 2
-        fewer = _filters(filters, f"more don't fit on a {device}")
-        if _memory(choices | fewer, 1) <= USABLE * device.memory:
-            return fewer
-    return _filters(filters, f"even so a step may not fit on a {device}; lower data.patch_size")
 
 
 def _method(shape: Choices, device: Device) -> Choices:
@@ -240,18 +211,6 @@ def _method(shape: Choices, device: Device) -> Choices:
             "training.betas": ([0.5, 0.99], "between those of Zhu et al. 2017 and of the pairs alone"),
         }
     return choices
-
-
-def _batch(choices: Choices, device: Device) -> Choices:
-    if "training.batch_size" in choices:
-        return {}
-    if device.kind != "cuda" and choices["network.name"][0] != "unet":
-        return {"training.batch_size": (1, "as in Zhu et al. 2017")}
-    batch = 1
-    while batch < LARGEST_BATCH and _memory(choices, 2 * batch) <= USABLE * device.memory:
-        batch *= 2
-    needed = _memory(choices, batch) / 2**30
-    return {"training.batch_size": (batch, f"a step takes about {needed:.1f} GiB, on a {device}")}
 
 
 def _loading(device: Device) -> Choices:
@@ -292,17 +251,3 @@ def _upwards(width: float) -> float:
 def _multiple(voxels: float) -> int:
     """The next multiple of 16, 32 at least."""
     return max(32, 16 * math.ceil(voxels / 16))
-
-
-@cache
-def _side_3d(device: Device) -> int | None:
-    """The side of the largest 3D patch that fits, if one does."""
-    for side in SIDES_3D:
-        choices: Choices = {"data.patch_size": ([side] * 3, ""), "network.spatial_dims": (3, ""), **_filters(32)}
-        if _memory(choices | {"network.blocks": (6, "")}, 1) <= USABLE * device.memory:
-            return side
-    return None
-
-
-def _memory(choices: Choices, batch: int) -> int:
-    return step_memory(Plan(choices | {"training.batch_size": (batch, "")}).config())
