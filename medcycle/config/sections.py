@@ -255,6 +255,10 @@ class TrainingConfig(Section):
     preview_every: Positive = Field(500, description="steps between preview pictures")
     checkpoint_every: Positive = Field(500, description="steps between checkpoints")
 
+    def is_warm(self, progress: float) -> bool:
+        """Whether a run that is so far done, 0 to 1, is in its warm start."""
+        return progress < self.warm_start
+
 
 class Config(Section):
     """A whole configuration."""

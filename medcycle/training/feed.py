@@ -2,21 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import cast
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from medcycle.config import Config
 from medcycle.data.patches import Thickness, UnpairedPatches, preview_patches
 from medcycle.data.registered import RegisteredPatches, WithRegistered
 from medcycle.data.store import Store
+from medcycle.intensity import IntensityMap, MrPercentile, MrZScore, typical_map
+from medcycle.methods.base import Batch
+from medcycle.training.pairs import PairMaker
+from medcycle.training.signals import outlast_first_signal
 
-__all__ = ["Turns", "patches_for", "preview_for"]
+__all__ = ["Feed", "Turns", "typical_intensity"]
 
 AUGMENTATION = ("flip", "max_rotation", "max_scaling", "max_bending", "mr_gamma", "mr_bias")
 """Settings that are 0 for patches as they are."""
+
+
+class Feed:
+    """What each step of a run is trained on.
+
+    Args:
+        config: all settings.
+        store: the cases to train on.
+        pairs: makes the batches.
+        fabric: says which of how many processes this is, and where the batches belong.
+
+    Raises:
+        DataError: if a modality has no slice with enough of the body, or registered pairs are needed and there is none.
+    """
+
+    def __init__(self, config: Config, store: Store, pairs: PairMaker, fabric: Fabric) -> None:
+        self.config = config
+        self.store = store
+        self.pairs = pairs
+        self.fabric = fabric
+        self.patches = _patches_for(config, store, pairs.thick, fabric.world_size)
+
+    def steps(self, first: int, progress: Callable[[], float]) -> Iterator[list[Batch]]:
+        """The batches of each step that is left.
+
+        Args:
+            first: steps that are done.
+            progress: says how much of the run is done, 0 to 1.
+        """
+        settings, processes = self.config.training, self.fabric.world_size
+        a_step = settings.accumulate * processes
+        turns = Turns(
+            range(first * a_step, settings.max_steps * a_step),
+            settings.batch_size,
+            self.fabric.global_rank,
+            processes,
+        )
+        loader = DataLoader(
+            self.patches,
+            batch_size=settings.batch_size,
+            sampler=turns,
+            num_workers=settings.workers,
+            pin_memory=self.fabric.device.type == "cuda",
+            worker_init_fn=outlast_first_signal,
+        )
+        items = cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+        numbered = zip(turns.mine, items, strict=True)
+        for together in iter(lambda: list(islice(numbered, settings.accumulate)), []):
+            done = progress()
+            needed = self.config.method.needs_pairs or settings.is_warm(done)
+            yield [self.pairs.batch(item, number, pairs=needed, progress=done) for number, item in together]
+
+    def preview(self) -> Batch:
+        """Images to look at, always the same."""
+        items = _preview_for(self.config, self.store, self.pairs.thick)
+        return self.pairs.batch({name: images.to(self.fabric.device) for name, images in items.items()}, number=0)
+
+    def cases(self, step: int) -> dict[str, list[str]]:
+        """The names of what a step, the first being 1, was trained on by all processes, by kind."""
+        size = len(self.patches) // self.config.training.max_steps
+        drawn = [self.patches.cases(index) for index in range((step - 1) * size, step * size)]
+        kinds = dict.fromkeys(kind for names in drawn for kind in names)
+        return {kind: [names[kind] for names in drawn if kind in names] for kind in kinds}
 
 
 class Turns(Sampler[int]):
@@ -42,7 +112,16 @@ class Turns(Sampler[int]):
             yield from range(number * self.batch_size, (number + 1) * self.batch_size)
 
 
-def patches_for(
+def typical_intensity(store: Store) -> dict[str, IntensityMap]:
+    """The map of all CT, and for MR the median range of the training volumes; without MR one of the right kind."""
+    if store.mr:
+        mr = typical_map([case.intensity for case in store.mr])
+    else:
+        mr = MrZScore(-1.0, 1.0) if store.data["mr_normalisation"] == "z-score" else MrPercentile(0.0, 1.0)
+    return {"ct": store.ct[0].intensity, "mr": mr}
+
+
+def _patches_for(
     config: Config, store: Store, thick: Thickness | None, processes: int = 1
 ) -> UnpairedPatches | WithRegistered:
     """The patches of a whole run: in a step `training.batch_size` times `accumulate` indices of each process.
@@ -67,7 +146,7 @@ def patches_for(
     return WithRegistered(patches, registered, batch_size=together, share=share, seed=seed)
 
 
-def preview_for(config: Config, store: Store, thick: Thickness | None, count: int = 3) -> dict[str, Tensor]:
+def _preview_for(config: Config, store: Store, thick: Thickness | None, count: int = 3) -> dict[str, Tensor]:
     """Up to `count` patches of each kind to look at, always the same, stacked; arguments and errors as above."""
     images = preview_patches(store, config.data, thick, count)
     if not config.method.needs_registered:

@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from medcycle.io.files import atomic_path
 from medcycle.methods.base import Batch, Losses, Method
+from medcycle.training.runs import loss_of_generators
 from medcycle.training.trackers import Tracker
 
 __all__ = ["SKIPPED", "Journal", "draw_preview"]
@@ -52,9 +53,6 @@ class Journal:
         step: the step a resumed run goes on from; rows beyond it are dropped.
         writes: whether anything is written; of several processes one does.
         trackers: get the rows too.
-
-    Attributes:
-        latest: the means of the last row.
     """
 
     def __init__(
@@ -66,7 +64,7 @@ class Journal:
         self._skipped = run / SKIPPED
         self._every = every
         self._pending: list[Losses] = []
-        self.latest: dict[str, float] = {}
+        self._latest: dict[str, float] = {}
         self._columns: list[str] = []
         if writes:
             self._columns = _truncate(self._file, step)
@@ -85,7 +83,7 @@ class Journal:
             name: torch.stack([item[name] for item in self._pending if name in item]).mean().item() for name in names
         }
         self._pending.clear()
-        self.latest = means
+        self._latest = means
         self._write(step, elapsed_seconds, means)
 
     def skip(self, step: int, cases: Mapping[str, Iterable[str]]) -> None:
@@ -98,6 +96,15 @@ class Journal:
             if not begun:
                 rows.writerow(["step", "cases"])
             rows.writerow([step, "; ".join(f"{kind}: {', '.join(names)}" for kind, names in cases.items())])
+
+    def standing(self, step: int, elapsed_seconds: float) -> str:
+        """How far the run is, for people: `step 500, 4.2 min, 0.50 s a step, loss 1.23`, and memory of a GPU."""
+        parts = [f"step {step}", f"{elapsed_seconds / 60:.1f} min", f"{elapsed_seconds / step:.2g} s a step"]
+        if self._latest:
+            parts.append(f"loss {loss_of_generators(self._latest):.3g}")
+        if torch.cuda.is_available():
+            parts.append(f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
+        return ", ".join(parts)
 
     def show(self, step: int, picture: npt.NDArray[np.uint8]) -> None:
         """Take a picture, shape (height, width, 3)."""

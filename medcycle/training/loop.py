@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import yaml
 from lightning_fabric import Fabric
-from torch import Tensor
-from torch.utils.data import DataLoader
 
 from medcycle.config import Config
 from medcycle.data.split import split_store
 from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, TrainingFailed, UsageError
-from medcycle.intensity import IntensityMap, MrPercentile, MrZScore, typical_map
 from medcycle.io.files import write_text
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.progress import ProgressLine
 from medcycle.training.average import WeightAverage
-from medcycle.training.feed import Turns, patches_for, preview_for
+from medcycle.training.feed import Feed, typical_intensity
 from medcycle.training.journal import SKIPPED, Journal, draw_preview
 from medcycle.training.optimizers import Optimizers, learning_rate_factor
 from medcycle.training.pairs import PairMaker
@@ -40,9 +36,9 @@ from medcycle.training.run_folder import (
     voxels_of,
     write_manifest,
 )
-from medcycle.training.runs import loss_of_generators
-from medcycle.training.runtime import largest, make_fabric, of_all, seed_of
-from medcycle.training.signals import StopRequest, outlast_first_signal
+from medcycle.training.runtime import largest, make_fabric, of_all
+from medcycle.training.seeds import seed_of
+from medcycle.training.signals import StopRequest
 from medcycle.training.start import start_from
 from medcycle.training.step import Step, Stepper
 from medcycle.training.trackers import trackers_for
@@ -148,10 +144,10 @@ class _Trainer:
         self.step = 0
         self.elapsed = 0.0
         self.skipped = self.in_vain = 0
-        self.intensity = _typical_intensity(store)
+        self.intensity = typical_intensity(store)
         self.fabric = fabric
         self.pairs = PairMaker(config, self.intensity, self.fabric.device, trained=begin_with is not None)
-        self.patches = patches_for(config, store, self.pairs.thick, fabric.world_size)
+        self.feed = Feed(config, store, self.pairs, fabric)
         torch.manual_seed(config.training.seed)
         self.method = build_method(config)
         if begin_with:
@@ -175,12 +171,12 @@ class _Trainer:
         first = self.fabric.is_global_zero
         trackers = trackers_for(self.config, self.run) if first else []
         journal = Journal(self.run, settings.log_every, self.step, writes=first, trackers=trackers)
-        preview = self._preview_batch()
+        preview = self.feed.preview()
         before = self.elapsed
         start = time.monotonic()
         stopped = ""
         with StopRequest() as stop, ProgressLine("training", None) as progress:
-            for batches in self._saved_if_lost(self._batches()):
+            for batches in self._saved_if_lost(self.feed.steps(self.step, self._progress)):
                 if stopped or self._progress() >= 1:
                     break
                 losses, taken = self._improve(batches)
@@ -193,21 +189,12 @@ class _Trainer:
                     self._draw(preview, journal)
                 if self.step % settings.checkpoint_every == 0 and taken:
                     self._save()
-                progress.reach(self._progress(), self._standing(journal.latest))
+                progress.reach(self._progress(), journal.standing(self.step, self.elapsed))
                 stopped, self.elapsed = self._agreed(stop.name)
             self._draw(preview, journal)
             self._save()
         journal.close()
         return TrainingResult(self.step, self.elapsed, stopped or self._limit_reached(), self.run / LAST, self.skipped)
-
-    def _standing(self, losses: Mapping[str, float]) -> str:
-        """How far the run is, for people: `step 500, 4.2 min, 0.50 s a step, loss 1.23`."""
-        standing = f"step {self.step}, {self.elapsed / 60:.1f} min, {self.elapsed / self.step:.2g} s a step"
-        if losses:
-            standing += f", loss {loss_of_generators(losses):.3g}"
-        if self.fabric.device.type == "cuda":
-            standing += f", {torch.cuda.max_memory_allocated(self.fabric.device) / 2**30:.1f} GiB"
-        return standing
 
     def _agreed(self, signal: str) -> tuple[str, float]:
         """A signal that any process got, or nothing, and the time of the one that took longest."""
@@ -232,7 +219,7 @@ class _Trainer:
         settings, progress = self.config.training, self._progress()
         # for what methods draw, so that a resumed run draws the same
         torch.manual_seed(seed_of(settings.seed, self.step, self.fabric.global_rank))
-        warm = self._warm()
+        warm = settings.is_warm(progress)
         rate = settings.learning_rate * learning_rate_factor(progress, settings.decay)
         if not warm:
             rate *= settings.refine_rate
@@ -247,10 +234,7 @@ class _Trainer:
         if taken:
             self.in_vain = 0
             return
-        size = len(self.patches) // self.config.training.max_steps
-        drawn = [self.patches.cases(index) for index in range((self.step - 1) * size, self.step * size)]
-        kinds = dict.fromkeys(kind for names in drawn for kind in names)
-        journal.skip(self.step, {kind: [names[kind] for names in drawn if kind in names] for kind in kinds})
+        journal.skip(self.step, self.feed.cases(self.step))
         self.skipped += 1
         self.in_vain += 1
         if self.in_vain >= MOST_IN_VAIN:
@@ -259,32 +243,6 @@ class _Trainer:
                 f"{self.run / SKIPPED} names their cases; lower training.learning_rate, or set "
                 "training.precision=32-true"
             )
-
-    def _batches(self) -> Iterator[list[Batch]]:
-        """Those of each step that is left."""
-        settings = self.config.training
-        processes, rank = self.fabric.world_size, self.fabric.global_rank
-        batches = range(
-            self.step * settings.accumulate * processes, settings.max_steps * settings.accumulate * processes
-        )
-        turns = Turns(batches, settings.batch_size, rank, processes)
-        loader = DataLoader(
-            self.patches,
-            batch_size=settings.batch_size,
-            sampler=turns,
-            num_workers=settings.workers,
-            pin_memory=self.fabric.device.type == "cuda",
-            worker_init_fn=outlast_first_signal,
-        )
-        items = cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
-        numbered = zip(turns.mine, items, strict=True)
-        for together in iter(lambda: list(islice(numbered, settings.accumulate)), []):
-            needed = self.config.method.needs_pairs or self._warm()
-            yield [self.pairs.batch(item, number, pairs=needed, progress=self._progress()) for number, item in together]
-
-    def _preview_batch(self) -> Batch:
-        items = preview_for(self.config, self.store, self.pairs.thick)
-        return self.pairs.batch({name: images.to(self.fabric.device) for name, images in items.items()}, number=0)
 
     def _draw(self, batch: Batch, journal: Journal) -> None:
         if self.fabric.is_global_zero:
@@ -297,9 +255,6 @@ class _Trainer:
         settings = self.config.training
         by_time = self.elapsed / (60 * settings.max_minutes) if settings.max_minutes else 0.0
         return max(self.step / settings.max_steps, by_time)
-
-    def _warm(self) -> bool:
-        return self._progress() < self.config.training.warm_start
 
     def _limit_reached(self) -> str:
         return "steps" if self.step >= self.config.training.max_steps else "minutes"
@@ -336,12 +291,3 @@ class _Trainer:
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise BadCheckpoint(f"{self.run}: the checkpoint doesn't fit this configuration ({reason})") from error
-
-
-def _typical_intensity(store: Store) -> dict[str, IntensityMap]:
-    """The map of all CT, and for MR the median range of the training volumes; without MR one of the right kind."""
-    if store.mr:
-        mr = typical_map([case.intensity for case in store.mr])
-    else:
-        mr = MrZScore(-1.0, 1.0) if store.data["mr_normalisation"] == "z-score" else MrPercentile(0.0, 1.0)
-    return {"ct": store.ct[0].intensity, "mr": mr}

@@ -12,7 +12,7 @@ from medcycle.data.patches import Thickness
 from medcycle.data.randomize import ContrastRandomizer
 from medcycle.intensity import IntensityMap
 from medcycle.methods.base import Batch, Bodies, Method, Pair
-from medcycle.training.runtime import seed_of
+from medcycle.training.seeds import seed_of
 
 __all__ = ["PairMaker"]
 

@@ -1,4 +1,4 @@
-"""Devices and precision, by Lightning Fabric."""
+"""Devices, precision, and processes that train together, by Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, cast
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
 from medcycle.config import TrainingConfig
 from medcycle.errors import UsageError
 
-__all__ = ["average", "best_precision", "largest", "make_fabric", "of_all", "precision_for", "seed_of"]
+__all__ = ["average", "best_precision", "largest", "make_fabric", "of_all", "precision_for"]
 
 LONGEST_WAIT = timedelta(days=1)
+"""Preparing a large cohort, for which the other processes wait, may take hours."""
 
 T = TypeVar("T")
 
@@ -36,7 +37,6 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it, for what autocast leaves in float32
     devices, nodes = _told_by_launcher() or (config.devices, 1)
-    # preparing a large cohort, for which the others wait, may take hours
     several = DDPStrategy(timeout=LONGEST_WAIT) if devices * nodes > 1 else "auto"
     fabric = Fabric(
         accelerator=config.accelerator, strategy=several, devices=devices, num_nodes=nodes, precision=precision
@@ -47,9 +47,11 @@ def make_fabric(config: TrainingConfig) -> Fabric:
 
 def _told_by_launcher() -> tuple[int, int] | None:
     """Processes a node, and nodes, where torchrun or Slurm has started them; None where there is this one alone."""
-    for by_node, nodes in (("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE"), ("SLURM_NTASKS_PER_NODE", "SLURM_NNODES")):
-        if by_node in os.environ:
-            return int(os.environ[by_node]), int(os.environ.get(nodes, "1"))
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        return int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    if SLURMEnvironment.detect() and "SLURM_STEP_ID" in os.environ:  # by srun, and not just in a job's script
+        nodes = int(os.environ.get("SLURM_NNODES", "1"))
+        return int(os.environ["SLURM_NTASKS"]) // nodes, nodes
     return None
 
 
@@ -97,11 +99,6 @@ def precision_for(config: TrainingConfig) -> Precision:
         # Fabric lets a scaler change its mind after each optimiser, whose gradients come from one backward pass
         raise UsageError("training.optimizers separate doesn't go with precision 16-mixed; leave it joint")
     return precision
-
-
-def seed_of(*numbers: int) -> int:
-    """A seed that differs wherever one of the numbers does."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def best_precision(accelerator: str) -> Precision:

@@ -112,16 +112,16 @@ class Stepper:
         means = self._means(found)
         taken = True
         for optimizer in optimizers:
-            average(self.fabric, list(_gradients(optimizer).values()))
-            sound = self._is_sound(optimizer, means)
+            gradients = _gradients(optimizer)
+            average(self.fabric, list(gradients.values()))
+            sound = self._is_sound(optimizer, gradients, means)
             if sound:
                 optimizer.step()
             taken = taken and sound
         return Step(means, taken)
 
-    def _is_sound(self, optimizer: Optimizer, losses: Losses) -> bool:
+    def _is_sound(self, optimizer: Optimizer, gradients: Mapping[nn.Parameter, Tensor], losses: Losses) -> bool:
         """Whether the gradients of what an optimiser steps are finite and not exploded; long ones are clipped."""
-        gradients = _gradients(optimizer)
         scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
         if scaled and self.clip is not None:
             self.fabric.strategy.precision.unscale_gradients(optimizer)

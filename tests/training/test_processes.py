@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -48,12 +49,16 @@ def train(processes: int, store: Store, run: Path, *overrides: str, resume: bool
     script = run.with_suffix(".py")
     script.write_text(SCRIPT)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    call = [str(store.root), str(run), "resume" if resume else "begin", *SMALL, *SHORT, *overrides]
+    call = call_of(store, run, *overrides, resume=resume)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
         [sys.executable, *launcher, str(script), *call], capture_output=True, text=True, env=environment, check=False
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
+
+
+def call_of(store: Store, run: Path, *overrides: str, resume: bool = False) -> list[str]:
+    return [str(store.root), str(run), "resume" if resume else "begin", *SMALL, *SHORT, *overrides]
 
 
 def losses(run: Path) -> torch.Tensor:
@@ -121,6 +126,41 @@ def test_devices_are_asked_for_by_a_setting(cohort: Path, tmp_path: Path) -> Non
     assert load_method(run / LAST).step == 6
     assert len(read_checkpoint(run / LAST)["by_rank"]) == 2
     assert len((run / "metrics.csv").read_text().splitlines()) == 7
+
+
+@pytest.mark.slow
+def test_slurm_says_which_process_each_is(store: Store, tmp_path: Path) -> None:
+    """By the variables that srun sets, here without Slurm."""
+    run, script = tmp_path / "run", tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    job = {
+        "SLURM_JOB_ID": "1",
+        "SLURM_JOB_NAME": "train",
+        "SLURM_STEP_ID": "0",
+        "SLURM_NODEID": "0",
+        "SLURM_NNODES": "1",
+    }
+    job |= {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NODELIST": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+    job["MASTER_PORT"] = str(_free_port())
+    tasks = [
+        subprocess.Popen(
+            [sys.executable, str(script), *call_of(store, run, *PLAIN)],
+            env=os.environ | job | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    told = [task.communicate(timeout=300)[1] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0], told
+    first, second = weights_by_rank(run)
+    assert torch.equal(first, second)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_turns_are_disjoint_and_complete() -> None:
