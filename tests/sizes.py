@@ -1,6 +1,6 @@
 """Overrides that make networks small enough for tests."""
 
-TINY = ["network.filters=4", "network.blocks=1", "network.discriminator_filters=4"]
+TINY = ["network.filters=4", "network.blocks=1", "network.discriminator_filters=4", "training.validations=0"]
 
 
 def recipe_of(method: str, dimension: str, *, on_cpu: bool) -> str:

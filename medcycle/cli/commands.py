@@ -139,12 +139,15 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
         f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
         f"saved in {result.checkpoint}, previews in {output / 'previews'}"
     )
+    if result.best:
+        step, score = result.best
+        typer.echo(f"best in validation: step {step}, {score:.0f} HU, saved in {output / 'checkpoints' / 'best.pt'}")
     if result.by_signal:
         raise typer.Exit(GO_ON)
 
 
 def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or one of several.")]) -> None:
-    """List runs, how far they came, and their last losses."""
+    """List runs, how far they came, their last losses, and their best scores in validation."""
     from medcycle.cli.tables import print_runs
     from medcycle.training.runs import find_runs
 

@@ -65,11 +65,12 @@ def _by_reason(findings: Sequence[Finding]) -> dict[str, list[str]]:
 
 def print_runs(runs: Sequence[RunSummary]) -> None:
     """A row for every run."""
-    table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "checkpoint")
+    table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "best score, HU", "checkpoint")
     for run in runs:
         loss = f"{run.loss:.3g}" if run.losses else ""
+        best = f"{run.best[1]:.1f} at step {run.best[0]}" if run.best else ""
         counts = f"{run.cases[0]}, {run.cases[1]}"
-        cells = (str(run.folder), run.method, run.dimensions, counts, str(run.step), f"{run.minutes:.1f}", loss)
+        cells = (str(run.folder), run.method, run.dimensions, counts, str(run.step), f"{run.minutes:.1f}", loss, best)
         table.add_row(*map(escape, cells), "yes" if run.saved else "none yet")
     terminal = Console()
     (terminal if terminal.is_terminal else Console(width=FILE_WIDTH)).print(table)

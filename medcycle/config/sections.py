@@ -252,6 +252,15 @@ class TrainingConfig(Section):
     trackers: tuple[Literal["mlflow", "wandb"], ...] = Field(
         (), description="where losses and settings are recorded too; needs medcycle[mlflow] or medcycle[wandb]"
     )
+    validations: int = Field(
+        10,
+        ge=0,
+        description="how often in a run whole volumes are translated and scored, at even distances, to keep the best "
+        "checkpoint; 0 for never",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="end the run after so many validations on end without a better score; null to go on"
+    )
     preview_every: Positive = Field(500, description="steps between preview pictures")
     checkpoint_every: Positive = Field(500, description="steps between checkpoints")
 

@@ -19,9 +19,13 @@ from medcycle.io.files import atomic_path
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
 
-__all__ = ["SavedMethod", "checkpoint_of", "load_method", "read_checkpoint", "save_method"]
+__all__ = ["BEST", "LAST", "SavedMethod", "checkpoint_of", "load_method", "read_checkpoint", "save_method"]
 
 FORMAT = "medcycle checkpoint 1"
+
+LAST = Path("checkpoints", "last.pt")
+BEST = Path("checkpoints", "best.pt")
+"""Checkpoints of a run, in its folder."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,14 @@ def _behind(error: BaseException) -> BaseException:
 
 
 def checkpoint_of(run_or_checkpoint: Path) -> Path:
-    """The checkpoint meant by a path: the file itself, or `checkpoints/last.pt` of a run.
+    """The checkpoint meant by a path: the file itself, or of a run the best, or the last if it was never validated.
 
     Raises:
         UsageError: if there is none.
     """
     path = run_or_checkpoint
     if path.is_dir():
-        path = path / "checkpoints" / "last.pt"
+        path = path / BEST if (path / BEST).is_file() else path / LAST
     if not path.is_file():
         raise UsageError(f"{path}: no such checkpoint; give a run folder or a .pt file that `medcycle train` wrote")
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,16 +21,16 @@ from medcycle.errors import BadCheckpoint, TrainingFailed, UsageError
 from medcycle.io.files import write_text
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, save_method
+from medcycle.methods.saved import BEST, LAST, SavedMethod, save_method
 from medcycle.progress import ProgressLine
 from medcycle.training.average import WeightAverage
 from medcycle.training.feed import Feed, typical_intensity
-from medcycle.training.journal import SKIPPED, Journal, draw_preview
+from medcycle.training.journal import SKIPPED, Journal
 from medcycle.training.optimizers import Optimizers, learning_rate_factor
 from medcycle.training.pairs import PairMaker
 from medcycle.training.pool import ImagePool
+from medcycle.training.preview import draw_preview
 from medcycle.training.run_folder import (
-    LAST,
     cases_begun_on,
     require_run_folder,
     state_to_resume,
@@ -38,12 +39,16 @@ from medcycle.training.run_folder import (
 )
 from medcycle.training.runtime import largest, make_fabric, of_all
 from medcycle.training.seeds import seed_of
+from medcycle.training.selection import Selection, Standing
 from medcycle.training.signals import StopRequest
 from medcycle.training.start import start_from
 from medcycle.training.step import Step, Stepper
 from medcycle.training.trackers import trackers_for
+from medcycle.training.validation import Validation, Validator
 
 __all__ = ["TrainingResult", "train"]
+
+log = logging.getLogger(__name__)
 
 REVERSE_EVERY = 4
 """Every so many steps of a warm start train the generator to the source as well."""
@@ -59,8 +64,9 @@ class TrainingResult:
     Args:
         step: steps done in all.
         elapsed_seconds: time spent training, earlier parts of a resumed run included.
-        stopped_by: `steps`, `minutes`, or the name of a signal.
+        stopped_by: `steps`, `minutes`, `patience`, or the name of a signal.
         checkpoint: the last checkpoint.
+        best: the step of the checkpoint with the best score, and the score, HU; None if it was never validated.
         skipped: steps, since the run was begun or resumed, that were not taken since a gradient had exploded.
     """
 
@@ -68,12 +74,13 @@ class TrainingResult:
     elapsed_seconds: float
     stopped_by: str
     checkpoint: Path
+    best: tuple[int, float] | None
     skipped: int
 
     @property
     def by_signal(self) -> bool:
         """Whether it could have gone on."""
-        return self.stopped_by not in {"steps", "minutes"}
+        return self.stopped_by not in {"steps", "minutes", "patience"}
 
 
 def train(
@@ -116,14 +123,14 @@ def train(
     fabric = fabric or make_fabric(config.training)
     if resume:
         state = state_to_resume(config, run)
-        trainer = _Trainer(config, cases_begun_on(state, store, run), run, fabric, state)
+        trainer = _Trainer(config, *cases_begun_on(state, store, run), run, fabric, state)
     else:
-        training, validation = split_store(store, config.data)
-        trainer = _Trainer(config, training, run, fabric, None, begin_with)
+        training, held_out = split_store(store, config.data)
+        trainer = _Trainer(config, training, held_out, run, fabric, None, begin_with)
     fabric.barrier()  # until all have looked into the folder
     if fabric.is_global_zero:
         if not resume:
-            write_manifest(run, store, training, validation, begin_with)
+            write_manifest(run, store, training, held_out, begin_with)
         write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     return trainer.run_to_end()
 
@@ -133,6 +140,7 @@ class _Trainer:
         self,
         config: Config,
         store: Store,
+        held_out: Store,
         run: Path,
         fabric: Fabric,
         state: dict[str, Any] | None,
@@ -140,6 +148,7 @@ class _Trainer:
     ) -> None:
         self.config = config
         self.store = store
+        self.held_out = held_out
         self.run = run
         self.step = 0
         self.elapsed = 0.0
@@ -157,6 +166,8 @@ class _Trainer:
             name: ImagePool(config.training.pool_size, seed_of(config.training.seed, number, fabric.global_rank))
             for number, name in enumerate(self.method.discriminators)
         }
+        self.selection = Selection(config.training)
+        self.validator = Validator(config, store, held_out, self.intensity, fabric.device)
         optimizers = Optimizers.of(self.method, config.training)
         if state:
             self._restore(state, optimizers)
@@ -189,17 +200,21 @@ class _Trainer:
                     self._draw(preview, journal)
                 if self.step % settings.checkpoint_every == 0 and taken:
                     self._save()
+                if first and not stop.name and self.selection.is_due(self._progress(), self.elapsed):
+                    self._validate(journal)
                 progress.reach(self._progress(), journal.standing(self.step, self.elapsed))
                 stopped, self.elapsed = self._agreed(stop.name)
             self._draw(preview, journal)
             self._save()
         journal.close()
-        return TrainingResult(self.step, self.elapsed, stopped or self._limit_reached(), self.run / LAST, self.skipped)
+        ended = stopped or self._limit_reached()
+        return TrainingResult(self.step, self.elapsed, ended, self.run / LAST, self.selection.best, self.skipped)
 
     def _agreed(self, signal: str) -> tuple[str, float]:
-        """A signal that any process got, or nothing, and the time of the one that took longest."""
-        signalled, longest = largest(self.fabric, [float(bool(signal)), self.elapsed])
-        return signal or ("a signal" if signalled else ""), longest
+        """Why all processes are to stop, or nothing, and the time of the one that took longest."""
+        here = [float(bool(signal)), float(self.selection.is_over), self.elapsed]
+        signalled, is_over, longest = largest(self.fabric, here)
+        return signal or ("a signal" if signalled else "patience" if is_over else ""), longest
 
     def _saved_if_lost(self, batches: Iterator[list[Batch]]) -> Iterator[list[Batch]]:
         """The batches of each step; when they can't be read any more, as of a lost disk, what was learned is saved."""
@@ -250,6 +265,24 @@ class _Trainer:
             with self.average.applied(), self.fabric.autocast():
                 journal.show(self.step, draw_preview(self.method, batch, path))
 
+    def _validate(self, journal: Journal) -> None:
+        """Score the method, and keep it if there was none better."""
+        with self.average.applied():
+            found, best = self.selection.take(self.step, self._validation)
+            if best:
+                save_method(self._saved(), self.run / BEST, {"score": found.score})
+        journal.validated(self.step, self.elapsed, found)
+        for alarm in found.alarms:
+            log.warning("step %d: %s", self.step, alarm)
+
+    def _validation(self) -> Validation:
+        torch.manual_seed(seed_of(self.config.training.seed, self.step, 0))
+        with self.fabric.autocast():
+            return self.validator(self.method)
+
+    def _saved(self) -> SavedMethod:
+        return SavedMethod(self.method, self.config, self.intensity, self.step)
+
     def _progress(self) -> float:
         """How much of the run is done, by steps or minutes, whichever is further."""
         settings = self.config.training
@@ -266,6 +299,8 @@ class _Trainer:
             return
         extra = {
             "trained_on": voxels_of(self.store),
+            "held_out": voxels_of(self.held_out),
+            "validation": self.selection.state_dict(),
             "elapsed_seconds": self.elapsed,
             "optimizers": self.optimizers.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),  # of losses that are scaled, their scale
@@ -274,7 +309,7 @@ class _Trainer:
             "generators": {name: value.clone() for name, value in self.method.generators.state_dict().items()},
         }
         with self.average.applied():
-            save_method(SavedMethod(self.method, self.config, self.intensity, self.step), self.run / LAST, extra)
+            save_method(self._saved(), self.run / LAST, extra)
 
     def _restore(self, state: dict[str, Any], optimizers: Optimizers) -> None:
         try:
@@ -286,6 +321,7 @@ class _Trainer:
             self.fabric.strategy.precision.load_state_dict(state["precision"])
             mine = state["by_rank"][self.fabric.global_rank % len(state["by_rank"])]
             self.pairs.load_state_dict(mine["pairs"])
+            self.selection.standing = Standing(**state["validation"])
             for name, pool in self.pools.items():
                 pool.load_state_dict(mine["pools"][name], self.fabric.device)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

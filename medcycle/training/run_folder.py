@@ -18,11 +18,10 @@ from medcycle.data.split import describe_split, part_of
 from medcycle.data.store import Store
 from medcycle.errors import UsageError
 from medcycle.io.files import write_text
-from medcycle.methods.saved import read_checkpoint
-from medcycle.training.runs import LAST, MANIFEST
+from medcycle.methods.saved import LAST, read_checkpoint
+from medcycle.training.runs import MANIFEST
 
 __all__ = [
-    "LAST",
     "cases_begun_on",
     "require_run_folder",
     "state_to_resume",
@@ -84,21 +83,32 @@ def state_to_resume(config: Config, run: Path) -> dict[str, Any]:
     return state
 
 
-def cases_begun_on(state: dict[str, Any], store: Store, run: Path) -> Store:
-    """The cases that the run was begun on, whatever was added to the store since.
+def cases_begun_on(state: dict[str, Any], store: Store, run: Path) -> tuple[Store, Store]:
+    """The cases that the run was begun on and those it held out, whatever was added to the store since.
 
     Raises:
         UsageError: if one is gone or has other voxels.
     """
-    now, then = voxels_of(store), state.get("trained_on", {"mr": {}, "ct": {}})
-    gone = [name for kind in now for name, voxels in then[kind].items() if now[kind].get(name) != voxels]
-    if gone or not then["ct"]:
+    now = voxels_of(store)
+    none: dict[str, dict[str, str]] = {"mr": {}, "ct": {}}
+    trained_on, held_out = (state.get(part, none) for part in ("trained_on", "held_out"))
+    gone = [
+        name
+        for then in (trained_on, held_out)
+        for kind in now
+        for name, voxels in then[kind].items()
+        if now[kind].get(name) != voxels
+    ]
+    if gone or not trained_on["ct"]:
         raise UsageError(
             f"{run}: began on other data ({', '.join(gone[:5])} are gone or changed); restore them, or start a new run"
         )
-    return part_of(
-        store, {case.folder for kind, cases in store.both().items() for case in cases if case.record.name in then[kind]}
-    )
+    return _named(trained_on, store), _named(held_out, store)
+
+
+def _named(names: dict[str, dict[str, str]], store: Store) -> Store:
+    chosen = [case for kind, cases in store.both().items() for case in cases if case.record.name in names[kind]]
+    return part_of(store, {case.folder for case in chosen})
 
 
 def voxels_of(store: Store) -> dict[str, dict[str, str]]:

@@ -13,11 +13,20 @@ import yaml
 
 from medcycle.errors import EmptyFolder
 from medcycle.io.files import require_exists
+from medcycle.methods.saved import LAST
 
-__all__ = ["LAST", "MANIFEST", "RunSummary", "find_runs", "loss_of_generators"]
+__all__ = [
+    "MANIFEST",
+    "METRICS",
+    "VALIDATION",
+    "RunSummary",
+    "find_runs",
+    "loss_of_generators",
+]
 
-LAST = Path("checkpoints", "last.pt")
 MANIFEST = "manifest.json"
+METRICS = "metrics.csv"
+VALIDATION = "validation.csv"
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class RunSummary:
         minutes: how long it had trained then.
         losses: of that row, by name.
         saved: whether there is a checkpoint.
+        best: the step with the best score of its validations, and the score, HU; None if there was none.
     """
 
     folder: Path
@@ -43,6 +53,7 @@ class RunSummary:
     minutes: float
     losses: dict[str, float]
     saved: bool
+    best: tuple[int, float] | None
 
     @property
     def loss(self) -> float:
@@ -74,7 +85,8 @@ def _summary(folder: Path) -> RunSummary | None:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        last = _last_row(folder / "metrics.csv")
+        last = (_rows(folder / METRICS) or [{}])[-1]
+        scores = [(float(row["score"]), int(row["step"])) for row in _rows(folder / VALIDATION)]
         trained_on = manifest["split"]["train"]
         return RunSummary(
             folder=folder,
@@ -85,6 +97,7 @@ def _summary(folder: Path) -> RunSummary | None:
             minutes=float(last.pop("elapsed_seconds", 0)) / 60,
             losses={name: float(value) for name, value in last.items() if value},
             saved=(folder / LAST).is_file(),
+            best=min(scores, key=lambda found: (found[0], -found[1]))[::-1] if scores else None,
         )
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return None
@@ -96,9 +109,9 @@ def _dimensions(config: dict[str, Any]) -> str:
     return "2.5D" if config["data"]["slices"] > 1 else "2D"
 
 
-def _last_row(metrics: Path) -> dict[str, str]:
-    if not metrics.is_file():
-        return {}
-    with metrics.open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if None not in row.values()]
-    return dict(rows[-1]) if rows else {}
+def _rows(table: Path) -> list[dict[str, str]]:
+    """Its rows, without one that is just being written."""
+    if not table.is_file():
+        return []
+    with table.open(newline="", encoding="utf-8") as stream:
+        return [row for row in csv.DictReader(stream) if None not in row.values()]

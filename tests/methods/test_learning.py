@@ -23,12 +23,11 @@ from medcycle.data.store import Store, StoredCase
 from medcycle.evaluation.protocols import score
 from medcycle.methods.build import build_method
 from medcycle.methods.munit import Munit
-from medcycle.methods.saved import SavedMethod, load_method
+from medcycle.methods.saved import LAST, SavedMethod, load_method
 from medcycle.phantom import HeadPhantom, head_grid, write_cohort
 from medcycle.phantom.tissue import T1_GRADIENT_ECHO, T2_SPIN_ECHO
 from medcycle.synthesis.translate import synthesize
 from medcycle.training.loop import train
-from medcycle.training.run_folder import LAST
 from medcycle.volume import Volume
 from tests.sizes import recipe_of
 

@@ -13,9 +13,8 @@ import torch
 
 from medcycle.config import Config, load_config
 from medcycle.data.store import Store
-from medcycle.methods.saved import read_checkpoint
+from medcycle.methods.saved import LAST, read_checkpoint
 from medcycle.training.loop import train
-from medcycle.training.run_folder import LAST
 from tests.sizes import TINY
 
 KILLS = 30

@@ -26,12 +26,11 @@ from medcycle.data.patches import UnpairedPatches
 from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, DataError, TrainingFailed, UsageError
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import load_method, read_checkpoint
+from medcycle.methods.saved import LAST, load_method, read_checkpoint
 from medcycle.training import pairs
 from medcycle.training.journal import Journal
 from medcycle.training.loop import train
 from medcycle.training.optimizers import Optimizers
-from medcycle.training.run_folder import LAST
 from medcycle.training.signals import SIGNALS
 from tests.sizes import TINY
 

@@ -14,9 +14,8 @@ import pytest
 import torch
 
 from medcycle.data.store import Store
-from medcycle.methods.saved import load_method, read_checkpoint
+from medcycle.methods.saved import LAST, load_method, read_checkpoint
 from medcycle.training.feed import Turns
-from medcycle.training.run_folder import LAST
 from tests.sizes import TINY
 
 SMALL = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]

@@ -36,7 +36,7 @@ def test_mlflow_gets_settings_and_losses_and_goes_on(store: Store, tmp_path: Pat
     (found,) = client.search_runs([client.get_experiment_by_name("medcycle").experiment_id])
     assert found.info.run_id == json.loads((tmp_path / "run" / KNOWN_RUNS).read_text())["mlflow"]
     assert found.data.params["training.max_steps"] == "4"
-    assert [point.step for point in client.get_metric_history(found.info.run_id, "cycle_target")] == [2, 4, 6]
+    assert [point.step for point in client.get_metric_history(found.info.run_id, "loss/cycle_target")] == [2, 4, 6]
     assert not list(client.list_artifacts(found.info.run_id))
 
 
@@ -62,7 +62,7 @@ def test_wandb_gets_losses(store: Store, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(wandb, "init", watched)
     train(config("training.trackers=[wandb]"), store, tmp_path / "run")
     assert [step for step, _ in noted] == [2, 4]
-    assert "cycle_target" in noted[0][1]
+    assert "loss/cycle_target" in noted[0][1]
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
 
 

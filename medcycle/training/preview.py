@@ -1,0 +1,69 @@
+"""Pictures of what a method makes of a few images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from medcycle.io.files import atomic_path
+from medcycle.methods.base import Batch, Method
+
+__all__ = ["draw_preview"]
+
+TITLES = {
+    "source": "MR",
+    "synthetic_target": "synthetic CT",
+    "restored_source": "cycle MR",
+    "target": "CT",
+    "synthetic_source": "synthetic MR",
+    "restored_target": "cycle CT",
+    "likeness": "MR-like, from CT",
+    "recovered_target": "CT from it",
+    "registered_source": "paired MR",
+    "registered_synthetic": "synthetic CT",
+    "moved": "registered",
+    "registered_target": "paired CT",
+    "styled_target": "in the CT's style",
+    "styled_source": "in the MR's style",
+    "same_target": "CT of CT",
+    "same_source": "MR of MR",
+}
+"""What a method's views are called in previews."""
+
+
+def draw_preview(method: Method, batch: Batch, path: Path) -> npt.NDArray[np.uint8]:
+    """Draw the method's views of a batch, a row an image.
+
+    3D patches, and neighbouring slices, are shown by the middle slice. All columns share the grey scale of [−1, 1].
+
+    Returns:
+        The picture, RGB, shape (height, width, 3).
+    """
+    with torch.no_grad():
+        views = method.views(batch)
+    images = [[_axial(image) for image in column] for column in views.values()]
+    rows = len(images[0])
+    figure = Figure(figsize=(2 * len(images), 2.1 * rows + 0.3), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, len(images), squeeze=False)
+    for column, name in enumerate(views):
+        axes[0, column].set_title(TITLES[name], fontsize=9)
+        for row in range(rows):
+            axes[row, column].imshow(images[column][row], cmap="gray", vmin=-1, vmax=1)
+            axes[row, column].axis("off")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=100)
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def _axial(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    array = image[len(image) // 2].float().cpu().numpy()
+    if array.ndim == 3:
+        array = array[:, :, array.shape[2] // 2]
+    return np.asarray(array.T[::-1, ::-1])  # anterior on top, the patient's right on the left, as radiologists look

@@ -1,0 +1,263 @@
+"""How good a method is in the course of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property, partial
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from medcycle.body import Modality
+from medcycle.config import Config
+from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.registered import registered_cases
+from medcycle.data.stacks import neighbours
+from medcycle.data.store import Store, StoredCase
+from medcycle.errors import DataError
+from medcycle.evaluation.unpaired import bright_voids, distribution_distance, separability, variety
+from medcycle.inference import translate_array
+from medcycle.intensity import IntensityMap
+from medcycle.losses.structure import mind
+from medcycle.methods.base import Method
+from medcycle.volume import Array
+
+__all__ = ["Validation", "Validator"]
+
+VOLUMES = 2
+"""Of each modality that are translated, where slices are translated one by one; else one."""
+
+MOST_SLICES = 20
+"""Of a volume that is translated slice by slice."""
+
+BRIGHT_WEIGHT = 100.0
+"""HU that the score gets for voids all of which are bright."""
+
+INVERTED = 0.5
+"""Part of the voids that are bright, above which the contrast is taken to be inverted."""
+
+ALIKE = 0.3
+"""How much synthetic slices differ, relative to real ones, below which they are taken to be all the same."""
+
+TOLD_APART = 0.99
+"""Separability above which a discriminator has won."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class Validation(NamedTuple):
+    """What was found.
+
+    Args:
+        score: of the terms, HU; lower is better. Scores of one run can be compared.
+        terms: by name, see `Validator`.
+        alarms: what has gone wrong, in words.
+    """
+
+    score: float
+    terms: dict[str, float]
+    alarms: list[str]
+
+
+class _Part(NamedTuple):
+    """A prepared volume, or some of its slices.
+
+    Args:
+        image: values in [−1, 1], [i, j, k], slices along k.
+        body: booleans of the same shape.
+    """
+
+    image: Floats
+    body: Array
+
+
+class Validator:
+    """Translates whole volumes and says how well that went.
+
+    The terms, for those that there is something to find them from:
+
+    - `mae`: of registered MR and CT, HU: the score itself where there are any that are held out.
+    - `likeness`: mean absolute error of the CT from MR-like images made of CT, HU.
+    - `bright_voids`: the part of the air and the dense bone in synthetic CT that is bright in the MR.
+    - `distribution`: distance of the CT numbers in synthetic bodies from those in real ones, HU.
+    - `cycle`: mean absolute error of CT that went to MR and back, HU.
+    - `structure`: mean absolute difference of the MIND descriptors of MR and synthetic CT, 0 to 1.
+    - `variety`: how much slices of synthetic CT differ from each other, relative to those of real CT.
+    - `separability`: how well the discriminator tells real from synthetic CT, 0.5 where not at all.
+
+    Without registered pairs the score is `likeness` and 100 HU times `bright_voids`. The others don't count: of a
+    CycleGAN that paints bone where fat is, they get better while it gets worse.
+
+    Args:
+        config: all settings.
+        train: what is trained on.
+        held_out: what is not; where it has nothing of a modality, cases that are trained on are taken.
+        intensity: the maps that made the values of CT and MR.
+        device: what networks are on.
+    """
+
+    def __init__(
+        self, config: Config, train: Store, held_out: Store, intensity: Mapping[str, IntensityMap], device: torch.device
+    ) -> None:
+        self.config = config
+        self.train = train
+        self.held_out = held_out
+        self.intensity = intensity
+        self.device = device
+
+    def __call__(self, method: Method) -> Validation:
+        """Translate, and compare. The method is left in the mode it was in."""
+        training = method.training
+        method.eval()
+        try:
+            terms = self._terms(method)
+        finally:
+            method.train(training)
+        score = terms.get("mae", terms["likeness"] + BRIGHT_WEIGHT * terms.get("bright_voids", 0.0))
+        return Validation(score, terms, _alarms(terms))
+
+    def _terms(self, method: Method) -> dict[str, float]:
+        terms = {}
+        if self._pairs:
+            made = [self._to_ct(mr, method) for mr, _ in self._pairs]
+            terms["mae"] = float(np.mean([self._error(a, ct) for a, (_, ct) in zip(made, self._pairs, strict=True)]))
+        made = [self._to_ct(part, method) for part in self._likenesses]
+        terms["likeness"] = float(np.mean([self._error(a, ct) for a, ct in zip(made, self._ct, strict=True)]))
+        if method.two_way:
+            terms["cycle"] = float(np.mean([self._error(self._there_and_back(ct, method), ct) for ct in self._ct]))
+        if self._mr:
+            terms |= self._of_mr(method)
+        return terms
+
+    def _of_mr(self, method: Method) -> dict[str, float]:
+        made = [self._to_ct(part, method) for part in self._mr]
+        hounsfield = np.concatenate([self._in_body(image, part) for image, part in zip(made, self._mr, strict=True)])
+        real = np.concatenate([self._in_body(part.image, part) for part in self._ct])
+        signal = np.concatenate([part.image[part.body] for part in self._mr])
+        terms = {
+            "bright_voids": bright_voids(signal, hounsfield),
+            "distribution": distribution_distance(hounsfield, real),
+            "structure": float(np.mean([_structure(a, part) for a, part in zip(made, self._mr, strict=True)])),
+            "variety": _varieties([part._replace(image=a) for a, part in zip(made, self._mr, strict=True)])
+            / max(_varieties(self._ct), 1e-6),
+        }
+        if "target" in method.discriminators and self.config.method.name != "pix2pix":  # which judges couples
+            judged = [
+                torch.cat([self._judged(image, method) for image in images]).cpu().numpy()
+                for images in ([ct.image for ct in self._ct], made)
+            ]
+            terms["separability"] = separability(*judged)
+        return terms
+
+    def _judged(self, image: Array, method: Method) -> Tensor:
+        """The discriminator's judgement of every patch of CT."""
+        images = torch.from_numpy(image)[None, None]
+        if self.config.network.spatial_dims == 2:
+            count = image.shape[2]
+            beside = [neighbours(position, self.config.data.slices, count) for position in range(count)]
+            images = torch.stack([images[0, 0, :, :, list(numbers)].movedim(2, 0) for numbers in beside])
+        with torch.inference_mode():
+            logits = method.discriminators["target"](images.to(self.device))
+        return torch.cat([scale.float().flatten() for scale in logits])
+
+    def _to_ct(self, part: _Part, method: Method, *, reverse: bool = False) -> Floats:
+        predict = partial(method.translate, reverse=reverse)
+        return translate_array(part.image, part.body, self.config, predict, device=self.device)
+
+    def _there_and_back(self, ct: _Part, method: Method) -> Floats:
+        return self._to_ct(ct._replace(image=self._to_ct(ct, method, reverse=True)), method)
+
+    def _error(self, made: Floats, ct: _Part) -> float:
+        return float(np.abs(self._in_body(made, ct) - self._in_body(ct.image, ct)).mean())
+
+    def _in_body(self, image: Array, part: _Part) -> Floats:
+        """The CT numbers that an image has in a part's body."""
+        return self.intensity["ct"].inverse(image)[part.body]
+
+    @cached_property
+    def _mr(self) -> list[_Part]:
+        return self._parts("mr")
+
+    @cached_property
+    def _ct(self) -> list[_Part]:
+        return self._parts("ct")
+
+    @cached_property
+    def _pairs(self) -> list[tuple[_Part, _Part]]:
+        for store in (self.held_out, self.train) if self.config.method.name == "pix2pix" else (self.held_out,):
+            try:
+                found = registered_cases(store)[: self._volumes]
+            except DataError:
+                continue
+            return [(self._part(mr, self._taken(ct)), self._part(ct, self._taken(ct))) for mr, ct in found]
+        return []
+
+    @cached_property
+    def _likenesses(self) -> list[_Part]:
+        """MR-like images of the CT, the same in all validations."""
+        changes = ("rotation", "scaling", "bending", "filled_share", "cut_share", "inner_share")
+        still = self.config.randomize.model_copy(update=dict.fromkeys(changes, 0))
+        randomizer = ContrastRandomizer(
+            self.intensity["ct"], still, self.intensity["mr"], self.config.data.mr_percentile
+        )
+        random = torch.Generator().manual_seed(self.config.training.seed)
+        return [ct._replace(image=self._likeness(ct, randomizer, random)) for ct in self._ct]
+
+    def _likeness(self, ct: _Part, randomizer: ContrastRandomizer, random: torch.Generator) -> Floats:
+        """One contrast for a volume, or for each slice that is translated alone."""
+        image, body = (torch.from_numpy(np.ascontiguousarray(array)) for array in ct)
+        if self._by_slice:
+            made = randomizer(image.movedim(2, 0)[:, None], body.movedim(2, 0)[:, None], random).source
+            return made[:, 0].movedim(0, 2).numpy()
+        return randomizer(image[None, None], body[None, None], random).source[0, 0].numpy()
+
+    @property
+    def _by_slice(self) -> bool:
+        """Whether slices are translated one by one, so that some of them will do."""
+        config = self.config
+        return config.network.spatial_dims == 2 and config.data.slices == 1 and config.data.plane != "all"
+
+    @property
+    def _volumes(self) -> int:
+        return VOLUMES if self._by_slice else 1
+
+    def _parts(self, modality: Modality) -> list[_Part]:
+        cases = self.held_out.both()[modality] or self.train.both()[modality]
+        return [self._part(case, self._taken(case)) for case in cases[: self._volumes]]
+
+    def _taken(self, case: StoredCase) -> list[int]:
+        """The numbers of the slices that are translated: all, or some all over the body."""
+        shown = np.flatnonzero(np.asarray(case.body).any(axis=(0, 1)))
+        if not self._by_slice or len(shown) <= MOST_SLICES:
+            return list(range(case.image.shape[2]))
+        return [int(number) for number in shown[np.linspace(0, len(shown) - 1, MOST_SLICES).round().astype(int)]]
+
+    @staticmethod
+    def _part(case: StoredCase, numbers: list[int]) -> _Part:
+        return _Part(np.asarray(case.image[:, :, numbers], dtype=np.float32), np.asarray(case.body[:, :, numbers]))
+
+
+def _structure(made: Floats, mr: _Part) -> float:
+    """Mean absolute difference of the MIND descriptors of slices, in the body."""
+    one, other = (mind(torch.from_numpy(image).movedim(2, 0)[:, None]) for image in (made, mr.image))
+    inside = torch.from_numpy(mr.body).movedim(2, 0)[:, None].expand_as(one)
+    return float((one - other).abs()[inside].mean())
+
+
+def _varieties(parts: list[_Part]) -> float:
+    return float(np.mean([variety(part.image, part.body) for part in parts]))
+
+
+def _alarms(terms: Mapping[str, float]) -> list[str]:
+    """What the terms say has gone wrong."""
+    alarms = []
+    if terms.get("bright_voids", 0) > INVERTED:
+        alarms.append("contrast inversion: air and bone are drawn where the MR is bright")
+    if terms.get("variety", 1) < ALIKE:
+        alarms.append("mode collapse: all slices of synthetic CT look alike")
+    if terms.get("separability", 0) > TOLD_APART:
+        alarms.append("discriminator winning: it tells all synthetic CT from real ones, and teaches nothing any more")
+    return alarms
