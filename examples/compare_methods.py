@@ -21,11 +21,10 @@ from medcycle.evaluation.cases import Case, match_cases
 from medcycle.evaluation.protocols import score
 from medcycle.io import read_volume
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, load_method
+from medcycle.methods.saved import LAST, SavedMethod, load_method
 from medcycle.phantom import write_cohort
 from medcycle.synthesis.translate import synthesize
 from medcycle.training.loop import train
-from medcycle.training.run_folder import LAST
 
 SHORT = ["network.filters=24", "network.blocks=6", "training.max_steps=1000000", "training.log_every=20"]
 ALONE = ["method.anchor_weight=0", "training.warm_start=0", "randomize.measured_share=0", "method.adversaries=both"]

@@ -245,6 +245,11 @@ class TrainingConfig(Section):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="auto is bf16-mixed where the hardware computes in it, 16-mixed on older GPUs, else 32-true"
     )
+    compile: bool = Field(
+        False,
+        description="compile the networks by torch.compile; a minute or more at first, and where it can't be done they "
+        "stay as they are",
+    )
     devices: Positive = Field(1, description="devices of a machine; each has batches of its own in a step")
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
     workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the training process")

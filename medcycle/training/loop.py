@@ -24,6 +24,7 @@ from medcycle.methods.build import build_method
 from medcycle.methods.saved import BEST, LAST, SavedMethod, save_method
 from medcycle.progress import ProgressLine
 from medcycle.training.average import WeightAverage
+from medcycle.training.compiled import compile_networks
 from medcycle.training.feed import Feed, typical_intensity
 from medcycle.training.journal import SKIPPED, Journal
 from medcycle.training.optimizers import Optimizers, learning_rate_factor
@@ -162,6 +163,8 @@ class _Trainer:
         if begin_with:
             start_from(self.method, config, begin_with)
         self.method.to(fabric.device)
+        if config.training.compile:
+            compile_networks([*self.method.generators.values(), *self.method.discriminators.values()])
         self.pools = {
             name: ImagePool(config.training.pool_size, seed_of(config.training.seed, number, fabric.global_rank))
             for number, name in enumerate(self.method.discriminators)

@@ -79,7 +79,7 @@ class Validator:
 
     The terms, for those that there is something to find them from:
 
-    - `mae`: of registered MR and CT, HU: the score itself where there are any that are held out.
+    - `mae`: mean absolute error of CT from registered MR, HU; the score where there are any that are held out.
     - `likeness`: mean absolute error of the CT from MR-like images made of CT, HU.
     - `bright_voids`: the part of the air and the dense bone in synthetic CT that is bright in the MR.
     - `distribution`: distance of the CT numbers in synthetic bodies from those in real ones, HU.
@@ -87,9 +87,8 @@ class Validator:
     - `structure`: mean absolute difference of the MIND descriptors of MR and synthetic CT, 0 to 1.
     - `variety`: how much slices of synthetic CT differ from each other, relative to those of real CT.
     - `separability`: how well the discriminator tells real from synthetic CT, 0.5 where not at all.
-
-    Without registered pairs the score is `likeness` and 100 HU times `bright_voids`. The others don't count: of a
-    CycleGAN that paints bone where fat is, they get better while it gets worse.
+    - `unpaired`: `likeness` and 100 HU times `bright_voids`; the score where there are no registered pairs. The others
+      don't count: of a CycleGAN that paints bone where fat is, they get better while it gets worse.
 
     Args:
         config: all settings.
@@ -116,8 +115,8 @@ class Validator:
             terms = self._terms(method)
         finally:
             method.train(training)
-        score = terms.get("mae", terms["likeness"] + BRIGHT_WEIGHT * terms.get("bright_voids", 0.0))
-        return Validation(score, terms, _alarms(terms))
+        terms["unpaired"] = terms["likeness"] + BRIGHT_WEIGHT * terms.get("bright_voids", 0.0)
+        return Validation(terms.get("mae", terms["unpaired"]), terms, _alarms(terms))
 
     def _terms(self, method: Method) -> dict[str, float]:
         terms = {}

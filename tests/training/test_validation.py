@@ -124,7 +124,7 @@ def test_every_kind_of_method_is_validated_alike_twice(store: Store, overrides: 
 def test_ct_alone_is_validated(store: Store) -> None:
     chosen = ["method.name=randomized"]
     found = validator(replace(store, mr=()), *chosen)(build_method(config(*chosen)))
-    assert list(found.terms) == ["likeness"]
+    assert list(found.terms) == ["likeness", "unpaired"]
     assert found.score == found.terms["likeness"]
 
 
