@@ -16,6 +16,8 @@ from medcycle.training.compiled import compile_networks
 from medcycle.training.loop import train
 from tests.sizes import TINY
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the compiler's own code
+
 SMALL = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
 SHORT = ["training.max_minutes=null", "training.max_steps=2", "method.anchor_weight=0", "training.warm_start=0"]
 
@@ -73,7 +75,6 @@ def test_errors_of_a_network_itself_stay_errors(monkeypatch) -> None:
         network(torch.zeros(1))
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_a_run_that_cannot_compile_trains_all_the_same(store: Store, tmp_path: Path, monkeypatch) -> None:
     def fail(*_: object, **__: object) -> object:
         raise RuntimeError("no compiler")
