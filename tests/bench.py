@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +21,8 @@ from torch.nn.functional import l1_loss
 
 from medcycle.body import Modality
 from medcycle.config import Config, DataConfig, load_config
+from medcycle.data.catalogue import prepare_cohort
+from medcycle.data.cohort import find_cohort
 from medcycle.data.patches import UnpairedPatches
 from medcycle.data.prepare import Prepared, hounsfield_map
 from medcycle.data.randomize import ContrastRandomizer
@@ -25,8 +31,12 @@ from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 from medcycle.methods.cost import step_cost
+from medcycle.phantom import write_cohort
+from medcycle.training.feed import Feed, typical_intensity
 from medcycle.training.optimizers import Optimizers
+from medcycle.training.pairs import PairMaker
 from medcycle.training.pool import ImagePool
+from medcycle.training.runs import METRICS
 from medcycle.training.runtime import make_fabric
 from medcycle.training.step import Stepper
 from medcycle.volume import Grid, Volume
@@ -66,6 +76,14 @@ STEPS = {
     ],
 }  # fmt: skip
 """Networks and patches of whole training steps."""
+
+REAL = ["data.spacing=[2, 2, null]", "data.patch_size=[128, 128]", "training.batch_size=1"]
+"""Slices from files, and all that a recipe does with them."""
+
+ONE_THREAD = [
+    *("training.max_steps=13", "training.log_every=1", "training.validations=0", "training.preview_every=1000"),
+    *("training.accelerator=cpu", "training.max_minutes=null"),
+]
 
 PLAIN = ["method.adversaries=both", "method.identity_weight=5", "method.anchor_weight=0", "method.mind_weight=0"]
 
@@ -136,6 +154,55 @@ def plain_step(config: Config) -> Callable[[], object]:
         discriminators.step()
 
     return step
+
+
+def generated_store(folder: Path) -> Store:
+    """Two MR and two CT of generated heads at 2 mm, for slices of 128×128."""
+    write_cohort(folder, patients=2, spacing=(2.0, 2.0, 3.0))
+    config = load_config("head_mr_ct_2d", REAL)
+    return prepare_cohort(find_cohort(folder / "mr", folder / "ct"), folder / "store", config.data)
+
+
+def waiting(store: Store) -> None:
+    """How much of a run its steps wait for data that the training process loads itself."""
+    config = load_config("head_mr_ct_2d", [*REAL, "training.max_steps=13", "training.workers=0"])
+    fabric, method = make_fabric(config.training), build_method(config)
+    pairs = PairMaker(config, typical_intensity(store), fabric.device, trained=False)
+    pools = {name: ImagePool(0, 0) for name in method.discriminators}
+    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), pools)
+    steps = Feed(config, store, pairs, fabric).steps(0, lambda: 0.9)
+    waited, worked = [], []
+    before = time.perf_counter()
+    for batches in steps:
+        ready = time.perf_counter()
+        improve(batches)
+        waited.append(ready - before)
+        before = time.perf_counter()
+        worked.append(before - ready)
+    share = sum(waited[3:]) / (sum(waited[3:]) + sum(worked[3:]))
+    print(f"head_mr_ct_2d, 128×128, pairs made from CT among the data\n  waiting for data: {share:.1%} of a step")
+
+
+def processes(store: Store, folder: Path) -> None:
+    """The images a second of two processes of a thread each, beside one."""
+    seconds = {}
+    for count in (1, 2):
+        run = folder / f"run_{count}"
+        settings = [*REAL, *ONE_THREAD, "data.patch_size=[256, 256]", f"training.devices={count}"]
+        call = [sys.executable, "-m", "medcycle", "train", "head_mr_ct_2d", "--store", str(store.root)]
+        chosen = [part for setting in settings for part in ("--set", setting)]
+        subprocess.run(
+            [*call, "--output", str(run), *chosen],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            check=True,
+            capture_output=True,
+        )
+        with (run / METRICS).open(newline="") as stream:
+            ends = [float(row["elapsed_seconds"]) for row in csv.DictReader(stream)]
+        seconds[count] = (ends[-1] - ends[2]) / (len(ends) - 3)
+    print("head_mr_ct_2d, 256×256, processes of one thread")
+    print(f"  one: {seconds[1]:.2f} s a step; two: {seconds[2]:.2f} s a step of twice the images")
+    print(f"  two make {2 * seconds[1] / seconds[2]:.2f} times the images of one")
 
 
 def training_step(*overrides: str, bf16: bool, apart: bool = False) -> Callable[[], None]:
@@ -227,6 +294,10 @@ def main() -> None:
     """Run all comparisons."""
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
     whole_steps()
+    with tempfile.TemporaryDirectory() as folder:
+        store = generated_store(Path(folder))
+        waiting(store)
+        processes(store, Path(folder))
     compare(
         "generator step, 128×128, 32 filters, 6 blocks",
         {"float32": training_step(bf16=False), "bf16 autocast": training_step(bf16=True)},

@@ -17,7 +17,7 @@ from torch import Tensor
 from medcycle.config import TrainingConfig
 from medcycle.errors import UsageError
 
-__all__ = ["average", "best_precision", "largest", "make_fabric", "of_all", "precision_for"]
+__all__ = ["Averager", "best_precision", "largest", "make_fabric", "of_all", "precision_for"]
 
 LONGEST_WAIT = timedelta(days=1)
 """Preparing a large cohort, for which the other processes wait, may take hours."""
@@ -73,15 +73,33 @@ def largest(fabric: Fabric, values: list[float]) -> list[float]:
     return cast(list[float], found.tolist())
 
 
-def average(fabric: Fabric, tensors: Sequence[Tensor]) -> None:
-    """Give each tensor the mean that it has over all processes, in place and in one message."""
-    if fabric.world_size == 1 or not tensors:
-        return
-    together = torch.cat([tensor.detach().flatten() for tensor in tensors])
-    torch.distributed.all_reduce(together)
-    together /= fabric.world_size
-    for tensor, mean in zip(tensors, torch.split(together, [tensor.numel() for tensor in tensors]), strict=True):
-        tensor.copy_(mean.view_as(tensor))
+class Averager:
+    """Gives tensors the mean that they have over all processes, in place and in one message.
+
+    Args:
+        fabric: says how many processes there are.
+    """
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.processes = fabric.world_size
+        self._message = torch.empty(0)
+
+    def __call__(self, tensors: Sequence[Tensor]) -> None:
+        """Average tensors of one kind and device, the same in all processes."""
+        if self.processes == 1 or not tensors:
+            return
+        sizes = [tensor.numel() for tensor in tensors]
+        message = self._room(sum(sizes), tensors[0])
+        torch.cat([tensor.detach().flatten() for tensor in tensors], out=message)
+        torch.distributed.all_reduce(message)
+        for tensor, total in zip(tensors, torch.split(message, sizes), strict=True):
+            torch.div(total.view_as(tensor), self.processes, out=tensor.detach())
+
+    def _room(self, size: int, like: Tensor) -> Tensor:
+        """Kept from message to message: a processor takes longer to find new memory than to copy."""
+        if len(self._message) < size or self._message.device != like.device or self._message.dtype != like.dtype:
+            self._message = like.new_empty(size)
+        return self._message[:size]
 
 
 def precision_for(config: TrainingConfig) -> Precision:

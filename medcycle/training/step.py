@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from medcycle.methods.base import Batch, Fakes, Losses, Method
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.pool import ImagePool
-from medcycle.training.runtime import average
+from medcycle.training.runtime import Averager
 
 __all__ = ["Stepper"]
 
@@ -55,6 +55,10 @@ class Stepper:
     optimizers: Optimizers
     pools: Mapping[str, ImagePool]
     clip: float | None = None
+    average: Averager = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "average", Averager(self.fabric))
 
     def __call__(self, batches: Sequence[Batch]) -> Step:
         """Improve the generators against frozen discriminators, then the discriminators on detached outputs.
@@ -113,7 +117,7 @@ class Stepper:
         taken = True
         for optimizer in optimizers:
             gradients = _gradients(optimizer)
-            average(self.fabric, list(gradients.values()))
+            self.average(list(gradients.values()))
             sound = self._is_sound(optimizer, gradients, means)
             if sound:
                 optimizer.step()
@@ -137,7 +141,7 @@ class Stepper:
         """Of each loss over those batches that have it, and over processes, whose batches have the same."""
         names = dict.fromkeys(name for losses in found for name in losses)
         means = {name: torch.stack([losses[name] for losses in found if name in losses]).mean() for name in names}
-        average(self.fabric, list(means.values()))
+        self.average(list(means.values()))
         return means
 
 
