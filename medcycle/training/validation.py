@@ -18,11 +18,11 @@ from medcycle.data.registered import registered_cases
 from medcycle.data.stacks import neighbours
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
-from medcycle.evaluation.unpaired import bright_voids, distribution_distance, separability, variety
 from medcycle.inference import translate_array
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
+from medcycle.training.unpaired import bright_voids, distribution_distance, separability, variety
 from medcycle.volume import Array
 
 __all__ = ["Validation", "Validator"]

@@ -119,6 +119,42 @@ def test_beyond_the_borders_lies_what_is_asked(padding: str) -> None:
         assert modes == {padding}
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])
+@pytest.mark.parametrize(
+    ("channels", "kernel", "strides"),
+    [((1, 6), 7, 1), ((3, 6), 7, 1), ((6, 1), 7, 1), ((6, 2), 5, 1), ((6, 6), 7, 1), ((4, 6), 3, 2), ((4, 6), 1, 1)],
+)
+def test_convolutions_are_those_of_pytorch(dims, padding, channels, kernel, strides) -> None:
+    ours = Layers(dims, padding=padding).plain(*channels, kernel, strides).double()
+    plain = (nn.Conv2d if dims == 2 else nn.Conv3d)(
+        *channels, kernel, strides, kernel // 2, padding_mode=padding, dtype=torch.float64
+    )
+    plain.load_state_dict(ours.state_dict())
+    image = torch.randn(2, channels[0], *[8, 9, 10][:dims], dtype=torch.float64, requires_grad=True)
+    made, expected = ours(image), plain(image)
+    torch.testing.assert_close(made, expected)
+    slopes = torch.randn_like(expected)
+    for found, wanted in zip(
+        torch.autograd.grad(made, [image, *ours.parameters()], slopes),
+        torch.autograd.grad(expected, [image, *plain.parameters()], slopes),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_convolutions_under_autocast_are_in_its_precision() -> None:
+    image = torch.randn(1, 8, 16, 16)
+    for channels, kernel in (((8, 8), 3), ((8, 1), 7)):
+        convolution = Layers(2).plain(*channels, kernel)
+        plain = nn.Conv2d(*channels, kernel, padding=kernel // 2, padding_mode="reflect")
+        plain.load_state_dict(convolution.state_dict())
+        with torch.autocast("cpu", torch.bfloat16):
+            made, expected = convolution(image), plain(image)
+        assert made.dtype == torch.bfloat16
+        torch.testing.assert_close(made, expected, rtol=0.02, atol=0.02)
+
+
 def test_computing_again_changes_no_gradient() -> None:
     image = torch.randn(1, 1, 32, 32)
     for plain, again in zip(generators("instance"), generators("instance", checkpointing=True), strict=True):

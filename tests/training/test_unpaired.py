@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medcycle.evaluation.unpaired import bright_voids, distribution_distance, separability, variety
+from medcycle.training.unpaired import bright_voids, distribution_distance, separability, variety
 
 rng = np.random.default_rng(0)
 
