@@ -73,7 +73,7 @@ def _across(
     inferer = _inferer(sizes, config, batch_size)
     seen = [neighbours(position, config.data.slices, sizes[2]) for position in range(sizes[2])]
     stacked = torch.cat([framed[..., list(row)] for row in zip(*seen, strict=True)], dim=1)
-    with torch.inference_mode():
+    with torch.no_grad():  # in inference mode, networks that are spread over devices could not be gathered
         made = cast(Tensor, inferer(stacked.to(device), predict))
     output = np.full(image.shape, -1, dtype=np.float32)
     output[taken] = made[0, config.data.slices // 2][place].float().cpu().numpy()

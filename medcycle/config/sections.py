@@ -251,6 +251,11 @@ class TrainingConfig(Section):
         "stay as they are",
     )
     devices: Positive = Field(1, description="devices of a machine; each has batches of its own in a step")
+    sharded: bool = Field(
+        False,
+        description="with several devices, each keeps a part of the weights, gradients and Adam's memory (FSDP): for "
+        "networks too large for one",
+    )
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
     workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the training process")
     log_every: Positive = Field(20, description="steps between rows of metrics.csv")

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from medcycle.config import TrainingConfig
 from medcycle.methods.base import Method
+from medcycle.training.sharding import spread_states
 
 __all__ = ["Optimizers", "learning_rate_factor"]
 
@@ -85,7 +86,8 @@ class Optimizers:
         """Go on with it. Raises `KeyError` or `ValueError` where it doesn't fit."""
         for name, half in self._halves().items():
             for optimizer, known in zip(half, state[name], strict=True):
-                optimizer.load_state_dict(known)
+                weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+                optimizer.load_state_dict(spread_states(known, weights))
 
     def on_devices(self, fabric: Fabric) -> Self:
         """The same, as Fabric wraps them."""

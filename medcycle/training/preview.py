@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from medcycle.io.files import atomic_path
-from medcycle.methods.base import Batch, Method
 
 __all__ = ["draw_preview"]
 
@@ -37,16 +36,14 @@ TITLES = {
 """What a method's views are called in previews."""
 
 
-def draw_preview(method: Method, batch: Batch, path: Path) -> npt.NDArray[np.uint8]:
-    """Draw the method's views of a batch, a row an image.
+def draw_preview(views: Mapping[str, Tensor], path: Path) -> npt.NDArray[np.uint8]:
+    """Draw a method's views of a batch, a row an image.
 
     3D patches, and neighbouring slices, are shown by the middle slice. All columns share the grey scale of [−1, 1].
 
     Returns:
         The picture, RGB, shape (height, width, 3).
     """
-    with torch.no_grad():
-        views = method.views(batch)
     images = [[_axial(image) for image in column] for column in views.values()]
     rows = len(images[0])
     figure = Figure(figsize=(2 * len(images), 2.1 * rows + 0.3), layout="constrained")

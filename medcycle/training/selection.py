@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -78,7 +79,7 @@ class Selection:
                 f"anatomy drifting: the error on MR-like images has grown from {now.likeness:.0f} to {likeness:.0f} HU"
             )
         now.likeness = min(now.likeness, likeness)
-        best = now.score is None or found.score <= now.score
+        best = math.isfinite(found.score) and (now.score is None or found.score <= now.score)
         now.in_vain += 1
         if best:
             now.score, now.step, now.in_vain = found.score, step, 0

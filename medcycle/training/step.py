@@ -15,6 +15,7 @@ from medcycle.methods.base import Batch, Fakes, Losses, Method
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.pool import ImagePool
 from medcycle.training.runtime import Averager
+from medcycle.training.sharding import is_spread, whole
 
 __all__ = ["Stepper"]
 
@@ -117,7 +118,7 @@ class Stepper:
         taken = True
         for optimizer in optimizers:
             gradients = _gradients(optimizer)
-            self.average(list(gradients.values()))
+            self.average([gradient for gradient in gradients.values() if not is_spread(gradient)])
             sound = self._is_sound(optimizer, gradients, means)
             if sound:
                 optimizer.step()
@@ -129,7 +130,7 @@ class Stepper:
         scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
         if scaled and self.clip is not None:
             self.fabric.strategy.precision.unscale_gradients(optimizer)
-        norm = nn.utils.get_total_norm(gradients.values())
+        norm = whole(nn.utils.get_total_norm(gradients.values()))
         if self.clip is not None:
             nn.utils.clip_grads_with_norm_(gradients, self.clip, norm)
         # a scaler looks at gradients for itself, and lets the first ones explode until it has found its scale; what

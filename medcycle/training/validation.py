@@ -158,7 +158,7 @@ class Validator:
             count = image.shape[2]
             beside = [neighbours(position, self.config.data.slices, count) for position in range(count)]
             images = torch.stack([images[0, 0, :, :, list(numbers)].movedim(2, 0) for numbers in beside])
-        with torch.inference_mode():
+        with torch.no_grad():
             logits = method.discriminators["target"](images.to(self.device))
         return torch.cat([scale.float().flatten() for scale in logits])
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from medcycle.data.store import Store
-from medcycle.methods.saved import LAST, load_method, read_checkpoint
+from medcycle.methods.saved import BEST, LAST, load_method, read_checkpoint
 from medcycle.training.feed import Turns
 from tests.sizes import TINY
 
@@ -29,6 +29,7 @@ import torch
 from medcycle.config import load_config
 from medcycle.data.store import Store
 from medcycle.training import loop
+from medcycle.training.sharding import whole
 
 torch.set_num_threads(1)
 store, run, resume, *overrides = sys.argv[1:]
@@ -37,8 +38,11 @@ start = loop._Trainer.__init__
 loop._Trainer.__init__ = lambda self, *given: (trainers.append(self), start(self, *given))[1]
 loop.train(load_config("demo", overrides), Store.open(Path(store)), Path(run), resume=resume == "resume")
 (trainer,) = trainers
-weights = torch.nn.utils.parameters_to_vector(trainer.method.parameters())
+parameters = list(trainer.learner.method.parameters())
+weights = torch.nn.utils.parameters_to_vector([whole(parameter) for parameter in parameters])
+here = sum(getattr(parameter, "to_local", lambda: parameter)().numel() for parameter in parameters)
 told = {"rank": trainer.fabric.global_rank, "of": trainer.fabric.world_size, "weights": weights.double().tolist()}
+told["here"] = here
 Path(run, f"rank{trainer.fabric.global_rank}.json").write_text(json.dumps(told))
 """
 
@@ -62,7 +66,7 @@ def call_of(store: Store, run: Path, *overrides: str, resume: bool = False) -> l
 
 def losses(run: Path) -> torch.Tensor:
     with (run / "metrics.csv").open(newline="") as stream:
-        rows = [[float(value) for value in row[2:]] for row in list(csv.reader(stream))[1:]]
+        rows = [[float(value or "nan") for value in row[2:]] for row in list(csv.reader(stream))[1:]]
     return torch.tensor(rows, dtype=torch.float64)
 
 
@@ -104,6 +108,56 @@ def test_two_processes_go_on_where_they_stopped(store: Store, tmp_path: Path) ->
     images = [of_one["pools"]["source"]["images"] for of_one in read_checkpoint(whole / LAST)["by_rank"]]
     assert len(images) == 2
     assert not torch.equal(images[0][0], images[1][0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "overrides"),
+    [
+        ("cyclegan", ["method.anchor_weight=10", "training.gradient_clip=1", "training.validations=2"]),
+        ("cyclegan", ["network.name=unet", "network.levels=2", "training.optimizers=separate"]),
+        ("cut", []),
+        ("munit", []),
+        ("regcyclegan", ["training.accumulate=2"]),
+    ],
+    ids=["anchored", "separate", "cut", "munit", "regcyclegan"],
+)
+def test_spread_networks_learn_the_same(paired: Store, tmp_path: Path, method: str, overrides: list[str]) -> None:
+    chosen = [*PLAIN, "training.max_steps=4", f"method.name={method}", "training.warm_start=0.3", *overrides]
+    train(2, paired, tmp_path / "whole", *chosen)
+    train(2, paired, tmp_path / "spread", *chosen, "training.sharded=true")
+    found, expected = losses(tmp_path / "spread"), losses(tmp_path / "whole")
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
+    everywhere, parts = (read_checkpoint(tmp_path / name / LAST) for name in ("whole", "spread"))
+    for name, tensor in everywhere["method"].items():
+        assert type(parts["method"][name]) is torch.Tensor
+        torch.testing.assert_close(parts["method"][name], tensor, rtol=0, atol=2e-4)
+    held = [json.loads((tmp_path / "spread" / f"rank{rank}.json").read_text()) for rank in range(2)]
+    assert sum(one["here"] for one in held) == len(held[0]["weights"])
+    assert max(one["here"] for one in held) < 0.8 * len(held[0]["weights"])
+    if "training.validations=2" in overrides:
+        assert load_method(tmp_path / "spread" / BEST).step in {2, 4}
+        scores = [
+            [line.split(",")[2] for line in (tmp_path / name / "validation.csv").read_text().splitlines()]
+            for name in ("whole", "spread")
+        ]
+        assert len(scores[0]) == 3
+        assert [float(score) for score in scores[1][1:]] == pytest.approx(list(map(float, scores[0][1:])), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_spread_run_goes_on_spread_or_whole(store: Store, tmp_path: Path) -> None:
+    chosen = [*PLAIN, "training.max_steps=6", "training.sharded=true"]
+    train(2, store, tmp_path / "once", *chosen)
+    for name, processes in (("spread", 2), ("whole", 1)):
+        run = tmp_path / name
+        train(2, store, run, *chosen, "training.max_minutes=1e-9")
+        assert read_checkpoint(run / LAST)["step"] == 1
+        train(processes, store, run, *chosen, *(["training.batch_size=2"] * (processes == 1)), resume=True)
+    once, spread = (read_checkpoint(tmp_path / name / LAST) for name in ("once", "spread"))
+    for name, tensor in once["generators"].items():
+        assert torch.equal(spread["generators"][name], tensor)
+    torch.testing.assert_close(losses(tmp_path / "whole"), losses(tmp_path / "once"), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

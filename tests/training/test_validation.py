@@ -204,3 +204,12 @@ def test_validation_takes_a_tenth_of_limited_minutes() -> None:
     without = Selection(TrainingConfig(validations=10))
     without.standing.seconds = 200
     assert without.is_due(0.25, 150)
+
+
+def test_a_score_that_is_no_number_is_never_the_best() -> None:
+    selection = Selection(TrainingConfig(patience=2))
+    for step, score in enumerate([float("nan"), 100.0, float("nan")]):
+        _, best = selection.take(step, lambda score=score: Validation(score, {"likeness": score}, []))
+        assert best == (score == 100.0)
+    assert selection.best == (1, 100.0)
+    assert selection.standing.likeness == 100.0

@@ -1,0 +1,177 @@
+"""What learns in a run, and what its checkpoints hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from medcycle.config import Config
+from medcycle.data.store import Store
+from medcycle.errors import BadCheckpoint
+from medcycle.methods.base import Batch
+from medcycle.methods.build import build_method
+from medcycle.methods.saved import LAST, SavedMethod, save_method
+from medcycle.training.average import WeightAverage
+from medcycle.training.compiled import compile_networks
+from medcycle.training.feed import typical_intensity
+from medcycle.training.optimizers import Optimizers, learning_rate_factor
+from medcycle.training.pairs import PairMaker
+from medcycle.training.pool import ImagePool
+from medcycle.training.run_folder import voxels_of
+from medcycle.training.runtime import of_all
+from medcycle.training.seeds import seed_of
+from medcycle.training.selection import Selection, Standing
+from medcycle.training.sharding import shard, spread_as, whole
+from medcycle.training.start import start_from
+from medcycle.training.step import Step, Stepper
+
+__all__ = ["Learner"]
+
+REVERSE_EVERY = 4
+"""Every so many steps of a warm start train the generator to the source as well."""
+
+
+class Learner:
+    """A method with its optimisers, averages and earlier images, step by step.
+
+    Args:
+        config: all settings.
+        store: the cases to train on.
+        held_out: those to validate on.
+        run: the folder of the checkpoints.
+        fabric: runs the steps, perhaps in several processes.
+        state: the checkpoint to go on from; None to begin.
+        begin_with: a run or checkpoint whose networks to begin with.
+
+    Attributes:
+        step: steps done.
+        elapsed: seconds they took.
+
+    Raises:
+        UsageError: if what to begin with doesn't fit.
+        BadCheckpoint: if the checkpoint doesn't fit.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        held_out: Store,
+        run: Path,
+        fabric: Fabric,
+        state: dict[str, Any] | None,
+        begin_with: Path | None,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.held_out = held_out
+        self.run = run
+        self.fabric = fabric
+        self.step = 0
+        self.elapsed = 0.0
+        self.intensity = typical_intensity(store)
+        self.pairs = PairMaker(config, self.intensity, fabric.device, trained=begin_with is not None)
+        torch.manual_seed(config.training.seed)
+        self.method = build_method(config)
+        if begin_with:
+            start_from(self.method, config, begin_with)
+        self.method.to(fabric.device)
+        networks = [*self.method.generators.values(), *self.method.discriminators.values()]
+        if config.training.compile:
+            compile_networks(networks)
+        self.spread = config.training.sharded and fabric.world_size > 1
+        if self.spread:
+            shard(networks, fabric)
+        self.pools = {
+            name: ImagePool(config.training.pool_size, seed_of(config.training.seed, number, fabric.global_rank))
+            for number, name in enumerate(self.method.discriminators)
+        }
+        self.selection = Selection(config.training)
+        optimizers = Optimizers.of(self.method, config.training)
+        if state:
+            self._restore(state, optimizers)
+        else:
+            self.average = WeightAverage(self.method.generators, config.training.ema_decay)
+        self.optimizers = optimizers.on_devices(fabric)
+        self.stepper = Stepper(fabric, self.method, self.optimizers, self.pools, config.training.gradient_clip)
+
+    @property
+    def progress(self) -> float:
+        """How much of the run is done, by steps or minutes, whichever is further."""
+        settings = self.config.training
+        by_time = self.elapsed / (60 * settings.max_minutes) if settings.max_minutes else 0.0
+        return max(self.step / settings.max_steps, by_time)
+
+    @property
+    def has_a_part(self) -> bool:
+        """Whether this process translates with the first one, which alone would not have the whole networks."""
+        return self.fabric.is_global_zero or self.spread
+
+    def improve(self, batches: list[Batch]) -> Step:
+        """One step: of the warm start, or of all losses."""
+        if self.store.mr and batches[0].pair:
+            with self.fabric.autocast():
+                self.pairs.measure(batches[0].source, self.method, self.step)
+        settings, progress = self.config.training, self.progress
+        # for what methods draw, so that a resumed run draws the same
+        torch.manual_seed(seed_of(settings.seed, self.step, self.fabric.global_rank))
+        warm = settings.is_warm(progress)
+        rate = settings.learning_rate * learning_rate_factor(progress, settings.decay)
+        if not warm:
+            rate *= settings.refine_rate
+        self.optimizers.set_learning_rate(rate * min(1.0, (self.step + 1) / max(1, settings.warm_up)))
+        if warm:
+            found = self.stepper.warm_start(batches, reverse=self.step % REVERSE_EVERY == REVERSE_EVERY - 1)
+        else:
+            found = self.stepper(batches)
+        self.average.update()
+        self.step += 1
+        return found
+
+    def save(self) -> None:
+        """Write the last checkpoint, with all that the run needs to go on. All processes do it together."""
+        pools = {name: pool.state_dict() for name, pool in self.pools.items()}
+        by_rank = of_all(self.fabric, {"pools": pools, "pairs": self.pairs.state_dict()})
+        if not self.has_a_part:
+            return
+        live = self.method.generators.state_dict()
+        extra = {
+            "trained_on": voxels_of(self.store),
+            "held_out": voxels_of(self.held_out),
+            "validation": self.selection.state_dict(),
+            "elapsed_seconds": self.elapsed,
+            "optimizers": whole(self.optimizers.state_dict()),
+            "precision": self.fabric.strategy.precision.state_dict(),  # of losses that are scaled, their scale
+            "by_rank": by_rank,
+            # copies, since the generators have the averaged weights while they are written
+            "generators": {name: whole(value).clone() for name, value in live.items()},
+        }
+        self.write(LAST, extra)
+
+    def write(self, name: Path, extra: dict[str, Any]) -> None:
+        """Write a checkpoint of the averaged weights. All processes that have a part in them do it together."""
+        saved = SavedMethod(self.method, self.config, self.intensity, self.step)
+        with self.average.applied():
+            weights = whole(self.method.state_dict())
+            if self.fabric.is_global_zero:
+                save_method(saved, self.run / name, {**extra, "method": weights})
+
+    def _restore(self, state: dict[str, Any], optimizers: Optimizers) -> None:
+        try:
+            self.step, self.elapsed = int(state["step"]), float(state["elapsed_seconds"])
+            self.method.load_state_dict(spread_as(state["method"], self.method))
+            self.average = WeightAverage(self.method.generators, self.config.training.ema_decay, self.step)
+            self.method.generators.load_state_dict(spread_as(state["generators"], self.method.generators))
+            optimizers.load_state_dict(state["optimizers"])
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
+            mine = state["by_rank"][self.fabric.global_rank % len(state["by_rank"])]
+            self.pairs.load_state_dict(mine["pairs"])
+            self.selection.standing = Standing(**state["validation"])
+            for name, pool in self.pools.items():
+                pool.load_state_dict(mine["pools"][name], self.fabric.device)
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadCheckpoint(f"{self.run}: the checkpoint doesn't fit this configuration ({reason})") from error
