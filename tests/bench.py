@@ -171,23 +171,30 @@ def generated_store(folder: Path) -> Store:
 
 
 def waiting(store: Store) -> None:
-    """How much of a run its steps wait for data that the training process loads itself."""
+    """How much of a run its steps wait for data that the training process loads itself, and makes pairs of."""
     config = load_config("head_mr_ct_2d", [*REAL, "training.max_steps=13", "training.workers=0"])
     fabric, method = make_fabric(config.training), build_method(config)
     pairs = PairMaker(config, typical_intensity(store), fabric.device, trained=False)
     pools = {name: ImagePool(0, 0) for name in method.discriminators}
     improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), pools)
-    steps = Feed(config, store, pairs, fabric).steps(0, lambda: 0.9)
-    waited, worked = [], []
+    spent: dict[str, list[float]] = {"loading": [], "making pairs": [], "all": []}
+
+    def timed(*given: object, **named: object) -> Batch:
+        begun = time.perf_counter()
+        made = make(*given, **named)  # type: ignore[arg-type]
+        spent["making pairs"].append(time.perf_counter() - begun)
+        return made
+
+    make, pairs.batch = pairs.batch, timed  # type: ignore[method-assign]
     before = time.perf_counter()
-    for batches in steps:
-        ready = time.perf_counter()
+    for batches in Feed(config, store, pairs, fabric).steps(0, lambda: 0.9):
+        spent["loading"].append(time.perf_counter() - before - spent["making pairs"][-1])
         improve(batches)
-        waited.append(ready - before)
+        spent["all"].append(time.perf_counter() - before)
         before = time.perf_counter()
-        worked.append(before - ready)
-    share = sum(waited[3:]) / (sum(waited[3:]) + sum(worked[3:]))
-    print(f"head_mr_ct_2d, 128×128, pairs made from CT among the data\n  waiting for data: {share:.1%} of a step")
+    shares = {name: sum(seconds[3:]) / sum(spent["all"][3:]) for name, seconds in spent.items()}
+    print("head_mr_ct_2d, 128×128, of a step")
+    print(f"  waiting for data: {shares['loading']:.1%}; making MR-like images: {shares['making pairs']:.1%}")
 
 
 def processes(store: Store, folder: Path) -> None:

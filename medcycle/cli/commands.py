@@ -89,7 +89,8 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     store: Annotated[Path | None, typer.Option(help="A store that `medcycle prepare` made, instead.")] = None,
     overrides: Overrides = None,
     begin_with: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="A run or checkpoint whose networks to start from.")
+        Path | None,
+        typer.Option("--begin-with", "--from", metavar="RUN", help="A run or checkpoint whose networks to start from."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
     resample_irregular: Irregular = False,
