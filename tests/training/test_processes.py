@@ -23,8 +23,8 @@ SHORT = ["training.log_every=1", "training.max_minutes=null", "training.max_step
 PLAIN = ["method.anchor_weight=0", "training.warm_start=0", "method.adversaries=both", "training.pool_size=0"]
 
 IDLE = "generators.registration.net.down.3"
-"""On images of 32 pixels this level has next to one, and gradients that are rounding alone, as have biases that instance
-normalisation takes away; Adam makes them large."""
+"""On images of 32 pixels this level has next to one, and gradients that are rounding alone, as have biases that
+instance normalisation takes away; Adam makes them large."""
 
 SCRIPT = """
 import json, sys
