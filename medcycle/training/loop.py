@@ -152,13 +152,14 @@ class _Trainer:
                 if stopped or learner.progress >= 1:
                     break
                 losses, taken = learner.improve(batches)
-                stopped, learner.elapsed = self._agreed(stop.name, before + time.monotonic() - start)
+                learner.elapsed = before + time.monotonic() - start
                 journal.note(learner.step, learner.elapsed, losses if taken else {})
                 self._count(taken, journal)
                 if learner.step % settings.preview_every == 0:
                     self._draw(preview, journal)
                 if learner.step % settings.checkpoint_every == 0 and taken:
                     learner.save()
+                stopped, learner.elapsed = self._agreed(stop.name, learner.elapsed)
                 if not stopped and learner.selection.is_due(learner.progress, learner.elapsed):
                     stopped = self._validate(journal)
                 progress.reach(learner.progress, journal.standing(learner.step, learner.elapsed))
