@@ -172,8 +172,10 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     resample_irregular: Irregular = False,
 ) -> None:
     """Make synthetic CT from MR, or MR from CT, on the input's grid."""
+    from medcycle.methods.saved import checkpoint_of
     from medcycle.synthesis.cohort import synthesize_path
 
+    typer.echo(f"translating with {checkpoint_of(run_or_checkpoint)}")
     written = synthesize_path(
         run_or_checkpoint,
         input_path,

@@ -121,9 +121,9 @@ class Validator:
     def _terms(self, method: Method) -> dict[str, float]:
         terms = {}
         if self._pairs:
-            made = [self._to_ct(mr, method) for mr, _ in self._pairs]
+            made = [self._translated(mr, method) for mr, _ in self._pairs]
             terms["mae"] = float(np.mean([self._error(a, ct) for a, (_, ct) in zip(made, self._pairs, strict=True)]))
-        made = [self._to_ct(part, method) for part in self._likenesses]
+        made = [self._translated(part, method) for part in self._likenesses]
         terms["likeness"] = float(np.mean([self._error(a, ct) for a, ct in zip(made, self._ct, strict=True)]))
         if method.two_way:
             terms["cycle"] = float(np.mean([self._error(self._there_and_back(ct, method), ct) for ct in self._ct]))
@@ -132,7 +132,7 @@ class Validator:
         return terms
 
     def _of_mr(self, method: Method) -> dict[str, float]:
-        made = [self._to_ct(part, method) for part in self._mr]
+        made = [self._translated(part, method) for part in self._mr]
         hounsfield = np.concatenate([self._in_body(image, part) for image, part in zip(made, self._mr, strict=True)])
         real = np.concatenate([self._in_body(part.image, part) for part in self._ct])
         signal = np.concatenate([part.image[part.body] for part in self._mr])
@@ -162,12 +162,12 @@ class Validator:
             logits = method.discriminators["target"](images.to(self.device))
         return torch.cat([scale.float().flatten() for scale in logits])
 
-    def _to_ct(self, part: _Part, method: Method, *, reverse: bool = False) -> Floats:
+    def _translated(self, part: _Part, method: Method, *, reverse: bool = False) -> Floats:
         predict = partial(method.translate, reverse=reverse)
         return translate_array(part.image, part.body, self.config, predict, device=self.device)
 
     def _there_and_back(self, ct: _Part, method: Method) -> Floats:
-        return self._to_ct(ct._replace(image=self._to_ct(ct, method, reverse=True)), method)
+        return self._translated(ct._replace(image=self._translated(ct, method, reverse=True)), method)
 
     def _error(self, made: Floats, ct: _Part) -> float:
         return float(np.abs(self._in_body(made, ct) - self._in_body(ct.image, ct)).mean())
