@@ -214,8 +214,14 @@ class _Trainer:
         """Score the method, and keep it if there was none better; says so if the run has lost its patience."""
         learner, selection = self.learner, self.learner.selection
         if learner.has_a_part:
-            with learner.average.applied():
-                found, best = selection.take(learner.step, self._validation)
+            try:
+                with learner.average.applied():
+                    found, best = selection.take(learner.step, self._validation)
+            except RuntimeError as error:  # as of memory, which whole volumes take more of than patches
+                if self.fabric.world_size > 1:
+                    raise
+                log.warning("step %d: validation left out (%s)", learner.step, " ".join(str(error).split())[:200])
+                return ""
             if best:
                 learner.write(BEST, {"score": found.score})
             journal.validated(learner.step, learner.elapsed, found)

@@ -33,6 +33,9 @@ VOLUMES = 2
 MOST_SLICES = 20
 """Of a volume that is translated slice by slice."""
 
+AT_ONCE = 8
+"""Images that are judged together."""
+
 BRIGHT_WEIGHT = 100.0
 """HU that the score gets for voids all of which are bright."""
 
@@ -158,8 +161,9 @@ class Validator:
             count = image.shape[2]
             beside = [neighbours(position, self.config.data.slices, count) for position in range(count)]
             images = torch.stack([images[0, 0, :, :, list(numbers)].movedim(2, 0) for numbers in beside])
+        judge = method.discriminators["target"]
         with torch.no_grad():
-            logits = method.discriminators["target"](images.to(self.device))
+            logits = [scale for part in torch.split(images, AT_ONCE) for scale in judge(part.to(self.device))]
         return torch.cat([scale.float().flatten() for scale in logits])
 
     def _translated(self, part: _Part, method: Method, *, reverse: bool = False) -> Floats:

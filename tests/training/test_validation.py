@@ -190,6 +190,18 @@ def test_a_run_ends_when_nothing_gets_better(store: Store, tmp_path: Path, monke
     assert rows(tmp_path / "run")[-1]["alarms"].startswith("anatomy drifting")
 
 
+def test_a_validation_that_fails_costs_no_run(store: Store, tmp_path: Path, monkeypatch, caplog) -> None:
+    def fail(_: Validator, method: Method) -> Validation:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Validator, "__call__", fail)
+    with caplog.at_level(logging.WARNING, logger="medcycle.training.loop"):
+        result = trained(store, tmp_path / "run")
+    assert (result.step, result.best) == (6, None)
+    assert [message.split(":")[0] for message in caplog.messages] == ["step 2", "step 4", "step 6"]
+    assert checkpoint_of(tmp_path / "run") == tmp_path / "run" / LAST
+
+
 def test_validation_takes_a_tenth_of_limited_minutes() -> None:
     selection = Selection(TrainingConfig(max_minutes=10, validations=10))
     assert not selection.is_due(0.05, 30)
