@@ -2,8 +2,8 @@
 
 Run it with `python examples/rank_checkpoints.py OUTPUT`: several trainings on generated heads, MR and CT of different
 ones, while registered pairs of two more are held out, so that every validation also finds the true error. With scans of
-yours: `--mr FOLDER --ct FOLDER`, and `--test-mr` and `--test-ct` of registered pairs. What is there in OUTPUT is not
-trained again.
+yours: `--scans MR CT TEST_MR TEST_CT`, the folders to train on and those of registered pairs. What is there in OUTPUT
+is not trained again.
 """
 
 import argparse
@@ -81,14 +81,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000, help="of each run")
     parser.add_argument("--validations", type=int, default=10)
     parser.add_argument("--runs", nargs="+", choices=RUNS, default=list(RUNS))
-    for name in ("mr", "ct", "test-mr", "test-ct"):
-        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--scans", nargs=4, type=Path, metavar=("MR", "CT", "TEST_MR", "TEST_CT"), help="folders")
     given = parser.parse_args()
-    folders = [given.mr, given.ct, given.test_mr, given.test_ct]
-    if not all(folders):
-        if any(folders):
-            parser.error("give all four of --mr, --ct, --test-mr and --test-ct, or none")
-        folders = generated(given.output / "heads")
+    folders = given.scans or generated(given.output / "heads")
     split = given.output / "split.yaml"
     store = None
     print("| run | MAE: first, least, last | of the best by score |", *(f" {name} |" for name in TERMS))

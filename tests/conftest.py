@@ -1,8 +1,10 @@
 """Fixtures that tests of several packages use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from medcycle.config import DataConfig, load_config
 from medcycle.data.catalogue import prepare_cohort
@@ -22,6 +24,15 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data are not at {folder}; they may not be redistributed with the project")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For images so small that threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from medcycle.config.sections import (
     DataConfig,
     NetworkConfig,
     RandomizeConfig,
-    TrainingConfig,
 )
+from medcycle.config.training import TrainingConfig
 
 __all__ = [
     "Config",

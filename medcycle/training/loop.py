@@ -227,6 +227,7 @@ class _Trainer:
             journal.validated(learner.step, learner.elapsed, found)
             for alarm in found.alarms if self.fabric.is_global_zero else ():
                 log.warning("step %d: %s", learner.step, alarm)
+        learner.save()  # so that a killed run goes on knowing its best
         standing = selection.standing
         is_over, standing.seconds = largest(self.fabric, [float(selection.is_over), standing.seconds])
         return "patience" if is_over else ""

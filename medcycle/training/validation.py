@@ -77,6 +77,20 @@ class _Part(NamedTuple):
     body: Array
 
 
+class _Scans(NamedTuple):
+    """What is translated.
+
+    Args:
+        mr: MR; none where there is none.
+        ct: CT.
+        registered: whether they are of the same patients in turn, and lie on each other.
+    """
+
+    mr: list[_Part]
+    ct: list[_Part]
+    registered: bool
+
+
 class Validator:
     """Translates whole volumes and says how well that went.
 
@@ -122,34 +136,31 @@ class Validator:
         return Validation(terms.get("mae", terms["unpaired"]), terms, _alarms(terms))
 
     def _terms(self, method: Method) -> dict[str, float]:
-        terms = {}
-        if self._pairs:
-            made = [self._translated(mr, method) for mr, _ in self._pairs]
-            terms["mae"] = float(np.mean([self._error(a, ct) for a, (_, ct) in zip(made, self._pairs, strict=True)]))
-        made = [self._translated(part, method) for part in self._likenesses]
-        terms["likeness"] = float(np.mean([self._error(a, ct) for a, ct in zip(made, self._ct, strict=True)]))
+        scans = self._scans
+        made = [self._translated(mr, method) for mr in scans.mr]
+        terms = {"mae": self._mean_error(made)} if scans.registered else {}
+        terms["likeness"] = self._mean_error([self._translated(part, method) for part in self._likenesses])
         if method.two_way:
-            terms["cycle"] = float(np.mean([self._error(self._there_and_back(ct, method), ct) for ct in self._ct]))
-        if self._mr:
-            terms |= self._of_mr(method)
-        return terms
+            terms["cycle"] = self._mean_error([self._there_and_back(ct, method) for ct in scans.ct])
+        return terms | self._of_mr(made, method) if made else terms
 
-    def _of_mr(self, method: Method) -> dict[str, float]:
-        made = [self._translated(part, method) for part in self._mr]
-        hounsfield = np.concatenate([self._in_body(image, part) for image, part in zip(made, self._mr, strict=True)])
-        real = np.concatenate([self._in_body(part.image, part) for part in self._ct])
-        signal = np.concatenate([part.image[part.body] for part in self._mr])
+    def _of_mr(self, made: list[Floats], method: Method) -> dict[str, float]:
+        """What is found from the CT that is made of MR."""
+        mr, ct, _ = self._scans
+        hounsfield = np.concatenate([self._in_body(image, part) for image, part in zip(made, mr, strict=True)])
+        real = np.concatenate([self._in_body(part.image, part) for part in ct])
+        signal = np.concatenate([part.image[part.body] for part in mr])
         terms = {
             "bright_voids": bright_voids(signal, hounsfield),
             "distribution": distribution_distance(hounsfield, real),
-            "structure": float(np.mean([_structure(a, part) for a, part in zip(made, self._mr, strict=True)])),
-            "variety": _varieties([part._replace(image=a) for a, part in zip(made, self._mr, strict=True)])
-            / max(_varieties(self._ct), 1e-6),
+            "structure": float(np.mean([_structure(image, part) for image, part in zip(made, mr, strict=True)])),
+            "variety": _varieties([part._replace(image=image) for image, part in zip(made, mr, strict=True)])
+            / max(_varieties(ct), 1e-6),
         }
         if "target" in method.discriminators and self.config.method.name != "pix2pix":  # which judges couples
             judged = [
                 torch.cat([self._judged(image, method) for image in images]).cpu().numpy()
-                for images in ([ct.image for ct in self._ct], made)
+                for images in ([part.image for part in ct], made)
             ]
             terms["separability"] = separability(*judged)
         return terms
@@ -173,30 +184,28 @@ class Validator:
     def _there_and_back(self, ct: _Part, method: Method) -> Floats:
         return self._translated(ct._replace(image=self._translated(ct, method, reverse=True)), method)
 
-    def _error(self, made: Floats, ct: _Part) -> float:
-        return float(np.abs(self._in_body(made, ct) - self._in_body(ct.image, ct)).mean())
+    def _mean_error(self, made: list[Floats]) -> float:
+        """The mean absolute error of synthetic CT, one for each of the real ones, HU."""
+        both = zip(made, self._scans.ct, strict=True)
+        return float(np.mean([np.abs(self._in_body(a, ct) - self._in_body(ct.image, ct)).mean() for a, ct in both]))
 
     def _in_body(self, image: Array, part: _Part) -> Floats:
         """The CT numbers that an image has in a part's body."""
         return self.intensity["ct"].inverse(image)[part.body]
 
     @cached_property
-    def _mr(self) -> list[_Part]:
-        return self._parts("mr")
-
-    @cached_property
-    def _ct(self) -> list[_Part]:
-        return self._parts("ct")
-
-    @cached_property
-    def _pairs(self) -> list[tuple[_Part, _Part]]:
+    def _scans(self) -> _Scans:
         for store in (self.held_out, self.train) if self.config.method.name == "pix2pix" else (self.held_out,):
             try:
-                found = registered_cases(store)[: self._volumes]
+                pairs = registered_cases(store)[: self._volumes]
             except DataError:
                 continue
-            return [(self._part(mr, self._taken(ct)), self._part(ct, self._taken(ct))) for mr, ct in found]
-        return []
+            taken = [self._taken(ct) for _, ct in pairs]
+            mr, ct = (
+                [self._part(pair[side], numbers) for pair, numbers in zip(pairs, taken, strict=True)] for side in (0, 1)
+            )
+            return _Scans(mr, ct, registered=True)
+        return _Scans(self._parts("mr"), self._parts("ct"), registered=False)
 
     @cached_property
     def _likenesses(self) -> list[_Part]:
@@ -207,7 +216,7 @@ class Validator:
             self.intensity["ct"], still, self.intensity["mr"], self.config.data.mr_percentile
         )
         random = torch.Generator().manual_seed(self.config.training.seed)
-        return [ct._replace(image=self._likeness(ct, randomizer, random)) for ct in self._ct]
+        return [ct._replace(image=self._likeness(ct, randomizer, random)) for ct in self._scans.ct]
 
     def _likeness(self, ct: _Part, randomizer: ContrastRandomizer, random: torch.Generator) -> Floats:
         """One contrast for a volume, or for each slice that is translated alone."""

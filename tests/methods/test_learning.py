@@ -4,7 +4,6 @@ What each learns in minutes, and without the pairs made from CT that all configu
 `examples/compare_methods.py`.
 """
 
-from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -30,6 +29,8 @@ from medcycle.synthesis.translate import synthesize
 from medcycle.training.loop import train
 from medcycle.volume import Volume
 from tests.sizes import recipe_of
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 VOXEL = 6.0
 """mm along each axis."""
@@ -60,15 +61,6 @@ class Scores(NamedTuple):
     def beat(self, other: "Scores", *, mae: float, ssim: float) -> bool:
         """By a part of the error, and by so much similarity."""
         return self.mae < (1 - mae) * other.mae and self.ssim > other.ssim + ssim
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Images are so small that threads would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,28 +1,19 @@
 """Without a true counterpart, the score of validations ranks checkpoints as the true error does."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from examples.rank_checkpoints import generated, prepared, ranking, read, settings
 from medcycle.data.store import Store
 from medcycle.training.loop import train
 from medcycle.training.runs import VALIDATION
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 VOXEL = 6.0
 SMALL = [f"data.spacing=[{VOXEL}, {VOXEL}, null]", "data.patch_size=[32, 40]", "network.filters=16"]
 SHORT = ["training.ema_decay=0.98", "network.discriminator_filters=16", "training.precision=32-true"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Images are so small that threads would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,88 @@
+"""The optimisation, devices, validation and records of a run: pure data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from medcycle.config.fields import Positive, Section
+
+__all__ = ["TrainingConfig"]
+
+
+class TrainingConfig(Section):
+    """The optimisation and what is recorded of it."""
+
+    max_steps: Positive = Field(100_000, description="optimiser steps")
+    max_minutes: float | None = Field(None, gt=0, description="stop after this many minutes; null for no limit")
+    batch_size: Positive = Field(1, description="slices or patches of each modality that are computed together")
+    accumulate: Positive = Field(
+        1, description="batches of a step, whose gradients are averaged: a larger batch in the memory of one"
+    )
+    learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate, at its highest")
+    refine_rate: float = Field(
+        1.0, gt=0, le=1, description="what the learning rate is multiplied by after the warm start"
+    )
+    warm_up: int = Field(0, ge=0, description="steps in which the learning rate rises from nothing")
+    decay: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="how the learning rate falls: in the second half, all the way, or not"
+    )
+    discriminator_rate: float = Field(
+        1.0, gt=0, description="how many times the learning rate discriminators have; not 1 for two time scales"
+    )
+    betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's decay rates")
+    gradient_clip: float | None = Field(
+        None, gt=0, description="largest norm of the gradients of an optimiser; longer ones are shortened; null for any"
+    )
+    optimizers: Literal["joint", "separate"] = Field(
+        "joint",
+        description="one for all generators and one for all discriminators, or one a network; Adam works weight by "
+        "weight, so that they differ only in that a network whose gradients explode leaves out a step alone",
+    )
+    pool_size: int = Field(50, ge=0, description="earlier outputs kept to train each discriminator; 0 for none")
+    ema_decay: float = Field(
+        0.999, ge=0, lt=1, description="what a step keeps of the generators' running average; 0 keeps the last weights"
+    )
+    warm_start: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="part of the run on MR-like images alone, before all losses: MR to CT, every fourth step CT to MR",
+    )
+    seed: int = Field(0, ge=0, description="seed of weights, sampling and augmentation")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
+        "auto", description="auto is bf16-mixed where the hardware computes in it, 16-mixed on older GPUs, else 32-true"
+    )
+    compile: bool = Field(
+        False,
+        description="compile the networks by torch.compile; a minute or more at first, and where it can't be done they "
+        "stay as they are",
+    )
+    devices: Positive = Field(1, description="devices of a machine; each has batches of its own in a step")
+    sharded: bool = Field(
+        False,
+        description="with several devices, each keeps a part of the weights, gradients and Adam's memory (FSDP): for "
+        "networks too large for one",
+    )
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
+    workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the training process")
+    log_every: Positive = Field(20, description="steps between rows of metrics.csv")
+    trackers: tuple[Literal["mlflow", "wandb"], ...] = Field(
+        (), description="where losses and settings are recorded too; needs medcycle[mlflow] or medcycle[wandb]"
+    )
+    validations: int = Field(
+        10,
+        ge=0,
+        description="how often in a run whole volumes are translated and scored, at even distances, to keep the best "
+        "checkpoint; 0 for never",
+    )
+    patience: int | None = Field(
+        None, ge=1, description="end the run after so many validations on end without a better score; null to go on"
+    )
+    preview_every: Positive = Field(500, description="steps between preview pictures")
+    checkpoint_every: Positive = Field(500, description="steps between checkpoints")
+
+    def is_warm(self, progress: float) -> bool:
+        """Whether a run that is so far done, 0 to 1, is in its warm start."""
+        return progress < self.warm_start
