@@ -78,6 +78,7 @@ def test_overrides_are_yaml() -> None:
         ("method={adversaries: mr, anchor_weight: 0}", "method.adversaries mr"),
         ("randomize.thickness=[6, 1]", "randomize.thickness"),
         ("randomize.gain=[1.1, 0.6]", "smaller one first"),
+        ("training={sharded: true, compile: true}", "training.sharded doesn't go with training.compile"),
     ],
 )
 def test_wrong_keys_and_values_are_named(override: str, words: str) -> None:
@@ -85,6 +86,11 @@ def test_wrong_keys_and_values_are_named(override: str, words: str) -> None:
         load_config("demo", [override])
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_networks_that_share_layers_are_not_sharded() -> None:
+    with pytest.raises(ConfigError, match=r"training\.sharded doesn't go with method\.name unit"):
+        load_config("unit_2d_cpu", ["training.sharded=true"])
 
 
 @pytest.mark.parametrize(("text", "words"), [("a: [", "not YAML"), ("- 1\n- 2", "mapping"), ("data: 3", "data")])

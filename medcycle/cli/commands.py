@@ -175,7 +175,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.methods.saved import checkpoint_of
     from medcycle.synthesis.cohort import synthesize_path
 
-    typer.echo(f"translating with {checkpoint_of(run_or_checkpoint)}")
+    typer.echo(f"translating with {checkpoint_of(run_or_checkpoint, to=to)}")
     written = synthesize_path(
         run_or_checkpoint,
         input_path,

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from medcycle import __version__
+from medcycle.body import Modality
 from medcycle.config import Config, parse_config
 from medcycle.errors import BadCheckpoint, MedcycleError, UsageError
 from medcycle.intensity import IntensityMap, map_from_dict
@@ -81,15 +82,17 @@ def _behind(error: BaseException) -> BaseException:
     return seen or error
 
 
-def checkpoint_of(run_or_checkpoint: Path) -> Path:
+def checkpoint_of(run_or_checkpoint: Path, *, to: Modality = "ct") -> Path:
     """The checkpoint meant by a path: the file itself, or of a run the best, or the last if it was never validated.
+
+    How good synthetic MR is, validation doesn't say: to make it, the last is meant.
 
     Raises:
         UsageError: if there is none.
     """
     path = run_or_checkpoint
     if path.is_dir():
-        path = path / BEST if (path / BEST).is_file() else path / LAST
+        path = path / BEST if to == "ct" and (path / BEST).is_file() else path / LAST
     if not path.is_file():
         raise UsageError(f"{path}: no such checkpoint; give a run folder or a .pt file that `medcycle train` wrote")
     return path

@@ -56,7 +56,7 @@ def synthesize_path(  # noqa: PLR0913 - most are named
         BadCheckpoint: if the checkpoint can't be used.
         DataError: if there is no volume, or some could not be translated; the others are written all the same.
     """
-    checkpoint = checkpoint_of(run_or_checkpoint)
+    checkpoint = checkpoint_of(run_or_checkpoint, to=to)
     sources = discover(input_path, resample_irregular=resample_irregular)
     if not sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")

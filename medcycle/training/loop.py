@@ -98,7 +98,7 @@ def train(
     Raises:
         UsageError: if `run` holds a run and `resume` is off, or holds none and it is on, or the run to resume began
             on another store, with another split or with other networks, or the store lacks MR that the method needs,
-            or the method can't be sharded, or what to begin with doesn't fit, or is given for a run that is resumed.
+            or what to begin with doesn't fit, or is given for a run that is resumed.
         BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
         DataError: if the split leaves nothing to train on.
         TrainingFailed: if a loss is no longer finite, or gradients have exploded for good.
@@ -106,8 +106,6 @@ def train(
     require_run_folder(run, resume=resume)
     if resume and begin_with:
         raise UsageError(f"{run}: is resumed with its own networks; leave out {begin_with}")
-    if config.training.sharded and config.method.name == "unit":
-        raise UsageError("training.sharded doesn't go with method.name unit, whose networks share layers; leave it out")
     if config.method.needs_mr and not store.mr:
         raise UsageError(f"{store.root}: holds no MR, from which method.name {config.method.name} learns; prepare some")
     fabric = fabric or make_fabric(config.training)

@@ -107,7 +107,7 @@ def precision_for(config: TrainingConfig) -> Precision:
 
     Raises:
         UsageError: if the machine has no such device, or losses are scaled (16-mixed) and each network has its own
-            optimiser, or what is sharded is to be scaled or compiled.
+            optimiser or a part of the weights.
     """
     kind = config.accelerator
     if kind not in {"auto", "cpu"} and not torch.get_device_module(kind).is_available():
@@ -116,9 +116,8 @@ def precision_for(config: TrainingConfig) -> Precision:
     if precision == "16-mixed" and config.optimizers == "separate":
         # Fabric lets a scaler change its mind after each optimiser, whose gradients come from one backward pass
         raise UsageError("training.optimizers separate doesn't go with precision 16-mixed; leave it joint")
-    if config.sharded and (precision == "16-mixed" or config.compile):
-        other = "training.compile" if config.compile else "precision 16-mixed"
-        raise UsageError(f"training.sharded doesn't go with {other}; leave one of them out")
+    if precision == "16-mixed" and config.sharded:
+        raise UsageError("training.sharded doesn't go with precision 16-mixed; leave one of them out")
     return precision
 
 

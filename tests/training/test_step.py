@@ -74,9 +74,13 @@ def test_a_network_whose_gradients_explode_leaves_out_its_step_alone() -> None:
     assert not torch.equal(before["source"], weights_of(method, "source"))
 
 
-def test_scaled_losses_have_one_optimizer_a_half() -> None:
-    config = load_config("demo", ["training.optimizers=separate", "training.precision=16-mixed"])
-    with pytest.raises(UsageError, match="leave it joint"):
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [("optimizers=separate", "leave it joint"), ("sharded=true", "training.sharded doesn't go with")],
+)
+def test_what_does_not_go_with_scaled_losses(other: str, words: str) -> None:
+    config = load_config("demo", [f"training.{other}", "training.precision=16-mixed"])
+    with pytest.raises(UsageError, match=words):
         make_fabric(config.training)
 
 

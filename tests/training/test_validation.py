@@ -147,6 +147,7 @@ def test_a_run_is_validated_at_even_distances_and_keeps_its_best(finished: Path)
     kept = load_method(finished / BEST)
     assert kept.step == int(best["step"])
     assert checkpoint_of(finished) == finished / BEST
+    assert checkpoint_of(finished, to="mr") == finished / LAST  # which no score is of
     assert "optimizers" not in read_checkpoint(finished / BEST)
     (listed,) = find_runs(finished)
     assert listed.best == (kept.step, pytest.approx(float(best["score"])))
