@@ -18,6 +18,7 @@ from medcycle.body import Modality
 from medcycle.config import DataConfig
 from medcycle.data.cohort import Cohort, case_key, cohort_key, find_cohort, place_key, preparation_of
 from medcycle.data.prepare import prepare_volume
+from medcycle.data.profile import profile_of
 from medcycle.data.split import describe_split, read_split_file, split_store
 from medcycle.data.standard import learn_standard
 from medcycle.data.store import UNFINISHED, CaseRecord, Store, read_index, read_record, write_case
@@ -235,7 +236,8 @@ def _prepare_one(task: _Task) -> CaseRecord | DataError:
         return error
     identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}
     _mark(task.root)
-    write_case(task.root, prepared, name=source.name, modality=modality, **identity)
+    profile = profile_of(volume.grid, prepared, task.config.plane)
+    write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)
     record = read_record(task.root, modality, source.name)
     if record is None:
         raise DataError(f"{task.root}: {source.name} can't be read back; is another preparation writing there?")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import numpy as np
 
 from medcycle.body import Modality
 from medcycle.data.prepare import Prepared
+from medcycle.data.profile import Profile
 from medcycle.errors import DataError, UsageError
 from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.io.files import atomic_path, write_text
@@ -67,6 +68,7 @@ class CaseRecord:
         intensity: the intensity map as plain values.
         body_fraction: for each slice, the fraction of it in the body.
         detail: for each slice of a CT, the fraction of it that is air within the body or bone; empty for MR.
+        profile: what the scan is like, as `Profile.to_dict` has it; empty in older stores.
     """
 
     name: str
@@ -80,6 +82,7 @@ class CaseRecord:
     intensity: dict[str, Any]
     body_fraction: list[float]
     detail: list[float]
+    profile: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,9 @@ def _damaged(root: Path, error: Exception) -> DataError:
     return DataError(f"{root}: the store is damaged ({error}); delete it and prepare again")
 
 
-def write_case(root: Path, prepared: Prepared, *, name: str, modality: Modality, **identity: str) -> None:
+def write_case(
+    root: Path, prepared: Prepared, *, name: str, modality: Modality, profile: Profile | None = None, **identity: str
+) -> None:
     """Write one case below `root`, whole or not at all; one of the same name is replaced.
 
     `identity` is the `patient`, `sha256`, `voxels` and `key` of `CaseRecord`.
@@ -194,6 +199,7 @@ def write_case(root: Path, prepared: Prepared, *, name: str, modality: Modality,
         intensity=prepared.intensity.to_dict(),
         body_fraction=body.mean(axis=(0, 1)).round(4).tolist(),
         detail=_detail(prepared) if modality == "ct" else [],
+        profile=profile.to_dict() if profile else {},
     )
     final = root / modality / name
     with atomic_path(final) as folder:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +39,17 @@ class SavedMethod:
         intensity: for `mr` and `ct`, a map whose inverse gives real units. For MR it is a typical one of the
             training data, since MR signal has no unit of its own.
         step: how many steps it was trained.
+        profiles: for `mr` and `ct`, what the scans trained on are like, as `medcycle.data.profile` has it.
+        calibration: what a standard deviation over passes to CT is multiplied by to be that of errors; None if that
+            was never found out.
     """
 
     method: Method
     config: Config
     intensity: Mapping[str, IntensityMap]
     step: int
+    profiles: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    calibration: float | None = None
 
 
 def _model_state(saved: SavedMethod) -> dict[str, Any]:
@@ -55,6 +60,8 @@ def _model_state(saved: SavedMethod) -> dict[str, Any]:
         "config": saved.config.model_dump(mode="json"),
         "intensity": {modality: item.to_dict() for modality, item in saved.intensity.items()},
         "step": saved.step,
+        "profiles": {modality: list(seen) for modality, seen in saved.profiles.items()},
+        "calibration": saved.calibration,
         "method": saved.method.state_dict(),
     }
 
@@ -126,7 +133,8 @@ def load_method(path: Path) -> SavedMethod:
         method = build_method(config)
         method.load_state_dict(state["method"])
         intensity = {modality: map_from_dict(values) for modality, values in state["intensity"].items()}
-        return SavedMethod(method.eval(), config, intensity, int(state["step"]))
+        known = state.get("profiles", {}), state.get("calibration")  # which older checkpoints have not
+        return SavedMethod(method.eval(), config, intensity, int(state["step"]), *known)
     except (KeyError, TypeError, ValueError, RuntimeError, MedcycleError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BadCheckpoint(f"{path}: the checkpoint's parts don't fit each other ({reason}); train again") from error

@@ -10,10 +10,12 @@ from typing import Literal
 
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, EmptyFolder, UsageError
+from medcycle.inference import Windows
 from medcycle.io.discover import Source, discover
 from medcycle.io.nifti import write_nifti
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
 from medcycle.progress import ProgressLine
+from medcycle.synthesis.options import Options
 from medcycle.synthesis.outputs import OutputFormat, require_absent, write_case
 from medcycle.synthesis.style import Style, styles_for
 from medcycle.synthesis.translate import SOURCE_OF, Synthesis, require_direction, synthesize
@@ -91,7 +93,7 @@ def _translate(
     volume = source.read()
     vet(source, volume, SOURCE_OF[to])
     try:
-        return synthesize(volume, saved, to, batch_size=batch_size, style=style)
+        return synthesize(volume, saved, to, Options(windows=Windows(batch_size)), style=style)
     except DataError as error:
         raise type(error)(f"{source.path}: {error}") from error
 

@@ -1,22 +1,27 @@
-"""Whole volumes through a trained generator."""
+"""Whole volumes through trained generators."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from medcycle.body import OUTSIDE, Modality
 from medcycle.data.prepare import prepare_volume
+from medcycle.data.profile import Profiles, profile_of
 from medcycle.errors import DataError, UsageError
-from medcycle.inference import best_device, translate_array
+from medcycle.inference import Pass, autocast_on, best_device, best_precision, translate_array, window_borders
 from medcycle.intensity import IntensityMap
-from medcycle.methods.base import Method
 from medcycle.methods.saved import SavedMethod
 from medcycle.resample import resample_mask, resample_to
+from medcycle.synthesis.fusion import Floats, Fusion
+from medcycle.synthesis.options import Options, config_for, passes_for, probes_for
+from medcycle.synthesis.quality import seam_score, slice_continuity
 from medcycle.volume import Volume
 
 __all__ = ["SOURCE_OF", "Synthesis", "require_direction", "synthesize"]
@@ -27,68 +32,201 @@ SOURCE_OF: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
 
 @dataclass(frozen=True)
 class Synthesis:
-    """A synthetic volume.
+    """A synthetic volume, and how far it can be trusted.
 
     Args:
         volume: float32 on the source's grid; HU for CT, arbitrary units for MR.
         body: booleans, where the source's body was found; outside of it the volume is `OUTSIDE`.
         intensity: the map that brought the source to [−1, 1].
         style: the style of the output, where one was given.
+        uncertainty: if it was wanted, the standard deviation over passes in the volume's units, 0 outside the body;
+            multiplied by `calibration` where that is known.
+        calibration: what it was multiplied by; None if that is not known of these passes.
+        cycle_error: if that was wanted, and the method goes both ways, how far the source is from what comes back of
+            it; in the source's units, 0 outside the body.
+        passes: how many went into the volume.
+        seams: see `seam_score`; None without windows.
+        continuity: see `slice_continuity`.
+        warnings: in words, what the source has that the scans trained on had not.
     """
 
     volume: Volume
     body: Volume
     intensity: IntensityMap
     style: tuple[float, ...] | None = None
+    uncertainty: Volume | None = None
+    calibration: float | None = None
+    cycle_error: Volume | None = None
+    passes: int = 1
+    seams: float | None = None
+    continuity: float | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 def synthesize(
     volume: Volume,
-    saved: SavedMethod,
-    to: Literal["ct", "mr"],
+    saved: SavedMethod | Sequence[SavedMethod],
+    to: Modality,
+    options: Options | None = None,
     *,
-    batch_size: int = 8,
     style: tuple[float, ...] | None = None,
+    device: torch.device | None = None,
 ) -> Synthesis:
-    """Translate one volume, slice by slice (2D) or by overlapping windows (3D), in float32.
-
-    With `data.plane: all` the slices of each plane are translated, and the three results averaged.
+    """Translate one volume, slice by slice (2D) or by overlapping windows (3D).
 
     Args:
         volume: MR signal, or HU if `to` is `mr`; any orientation and spacing.
-        saved: the trained method.
+        saved: the trained method, or several whose results are fused.
         to: the modality to make.
-        batch_size: slices or windows that go through the network together.
+        options: how; by default one pass a plane trained on.
         style: of the output, of a method that has styles; None for its own.
+        device: what to compute on; None for the accelerator if there is one.
 
     Raises:
-        UsageError: if the method does not translate to that modality.
+        UsageError: if a method does not translate to that modality, or the options don't fit it.
         DataError: if no body is found in the volume.
     """
-    require_direction(saved, to)
-    prepared = prepare_volume(volume, SOURCE_OF[to], saved.config.data, saved.intensity["mr"].corners[1])
-    if not prepared.body.array.any():
-        raise DataError("no body found; check that the volume shows a patient")
-    device = best_device()
-    method = saved.method.to(device).eval()
-    predict = partial(method.translate, reverse=to == "mr")
-    if style:
-        predict = partial(_in_style, method, style, reverse=to == "mr")
-    image, shown = prepared.image.array, prepared.body.array
-    output = translate_array(image, shown, saved.config, predict, device=device, batch_size=batch_size)
-    values = prepared.image.with_array(saved.intensity[to].inverse(output))
-    on_source = resample_to(values, volume.grid, background=OUTSIDE[to])
-    body = resample_mask(prepared.body, volume.grid)
-    finished = np.where(body.array, on_source.array, np.float32(OUTSIDE[to]))
-    return Synthesis(volume.with_array(finished), body, prepared.intensity, style)
+    options = options or Options()
+    models = [saved] if isinstance(saved, SavedMethod) else list(saved)
+    for model in models:
+        require_direction(model, to)
+    fusion = Fusion(volume.grid.shape, options.fusion, spread=options.uncertainty)
+    findings: _Findings | None = None
+    for model in models:
+        view = _View(volume, model, to, options, style, device or best_device())
+        for number, one in enumerate([*view.passes, *view.probes]):
+            made = view.translated(one)
+            findings = findings or view.findings(made)
+            fusion.add(view.on_source(view.in_units(made)), counts=number < len(view.passes))
+    if findings is None:
+        raise UsageError("no trained method was given")
+    outside = ~findings.body.array
+    calibration = models[0].calibration if _is_calibrated(models, to, options) else None
+    deviation = fusion.deviation()
+    if deviation is not None:
+        deviation *= np.float32(calibration or 1)
+        deviation[outside] = 0
+    made = fusion.volume()
+    made[outside] = OUTSIDE[to]
+    return Synthesis(
+        volume=volume.with_array(made),
+        uncertainty=None if deviation is None else volume.with_array(deviation),
+        calibration=calibration,
+        passes=fusion.counted,
+        style=style,
+        **findings._asdict(),
+    )
 
 
-def require_direction(saved: SavedMethod, to: Literal["ct", "mr"]) -> None:
+class _Findings(NamedTuple):
+    """What is found out on the way of the first pass; as in `Synthesis`."""
+
+    body: Volume
+    intensity: IntensityMap
+    cycle_error: Volume | None
+    seams: float | None
+    continuity: float | None
+    warnings: list[str]
+
+
+class _View:
+    """A volume as a model sees it."""
+
+    def __init__(
+        self,
+        volume: Volume,
+        model: SavedMethod,
+        to: Modality,
+        options: Options,
+        style: tuple[float, ...] | None,
+        device: torch.device,
+    ) -> None:
+        self.volume, self.model, self.to, self.options = volume, model, to, options
+        self.device = device
+        self.source = SOURCE_OF[to]
+        self.config = config_for(model.config, options, volume.grid)
+        self.prepared = prepare_volume(volume, self.source, self.config.data, model.intensity["mr"].corners[1])
+        if not self.prepared.body.array.any():
+            raise DataError("no body found; check that the volume shows a patient")
+        self.passes = passes_for(self.config, options)
+        self.probes = probes_for(self.config, options, self.source)
+        self.method = model.method.to(device).eval()
+        self.style = style
+
+    def translated(self, one: Pass, image: Floats | None = None, *, back: bool = False) -> Floats:
+        """The volume, or with `back` an image of the other modality, after one pass; in [−1, 1]."""
+        precision = self.options.precision or best_precision(self.device.type)
+        with autocast_on(self.device, precision):
+            return translate_array(
+                self.prepared.image.array if image is None else image,
+                self.prepared.body.array,
+                self.config,
+                partial(self._predict, reverse=(self.to == "mr") != back),
+                device=self.device,
+                network=self.method,
+                windows=self.options.windows,
+                passes=[one],
+            )
+
+    def in_units(self, made: Floats) -> Floats:
+        """[−1, 1] to HU, or to arbitrary units of MR."""
+        return self.model.intensity[self.to].inverse(made)
+
+    def on_source(self, values: Floats, outside: float | None = None) -> Floats:
+        """Values on the source's grid."""
+        background = OUTSIDE[self.to] if outside is None else outside
+        return resample_to(self.prepared.image.with_array(values), self.volume.grid, background=background).array
+
+    def findings(self, made: Floats) -> _Findings:
+        """What can be said of the first result."""
+        shown = self.prepared.body.array
+        values = self.in_units(made)
+        borders = window_borders(shown, self.config, self.options.windows)
+        return _Findings(
+            body=resample_mask(self.prepared.body, self.volume.grid),
+            intensity=self.prepared.intensity,
+            cycle_error=self._cycle_error(made) if self.options.uncertainty and self.model.method.two_way else None,
+            seams=seam_score(values, shown, borders),
+            continuity=slice_continuity(made, self.prepared.image.array, shown),
+            warnings=self._warnings(),
+        )
+
+    def _cycle_error(self, made: Floats) -> Volume:
+        """How far the source is from what the method makes of the result; in the source's units."""
+        there_and_back = self.translated(self.passes[0], made, back=True)
+        inverse = self.prepared.intensity.inverse
+        error = np.abs(inverse(there_and_back) - inverse(self.prepared.image.array))
+        error[~self.prepared.body.array] = 0
+        return self.volume.with_array(self.on_source(error, outside=0.0))
+
+    def _warnings(self) -> list[str]:
+        found = []
+        if self.config.data.plane != self.model.config.data.plane:
+            found.append(
+                f"slices of all planes are translated by a network trained on {self.model.config.data.plane} ones"
+            )
+        seen = self.model.profiles.get(self.source)
+        known = Profiles(self.source, seen) if seen else None
+        if known is None and self.model.profiles.get(self.to):  # bodies, at least
+            known = Profiles(self.to, self.model.profiles[self.to], bodies_alone=True)
+        if known:
+            found += known.unlike(profile_of(self.volume.grid, self.prepared, self.config.data.plane))
+        return found
+
+    def _predict(self, images: Tensor, *, reverse: bool) -> Tensor:
+        if not self.style:
+            return self.method.translate(images, reverse=reverse)
+        repeated = images.new_tensor(self.style).expand(len(images), -1)
+        return cast(Tensor, cast(Any, self.method).translate(images, reverse=reverse, style=repeated))
+
+
+def _is_calibrated(models: Sequence[SavedMethod], to: Modality, options: Options) -> bool:
+    """Whether the passes are those that the calibration was found with."""
+    usual = Options(uncertainty=True, windows=options.windows, precision=options.precision)
+    return to == "ct" and len(models) == 1 and options == usual
+
+
+def require_direction(saved: SavedMethod, to: Modality) -> None:
     """Raise `UsageError` unless the method translates to that modality."""
     if to == "mr" and not saved.method.two_way:
         raise UsageError(f"method.name {saved.config.method.name} makes CT only; leave out --to mr")
-
-
-def _in_style(method: Method, style: tuple[float, ...], images: Tensor, *, reverse: bool) -> Tensor:
-    repeated = images.new_tensor(style).expand(len(images), -1)
-    return cast(Tensor, cast(Any, method).translate(images, reverse=reverse, style=repeated))

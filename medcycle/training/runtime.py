@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -16,15 +16,14 @@ from torch import Tensor
 
 from medcycle.config import TrainingConfig
 from medcycle.errors import UsageError
+from medcycle.inference import Precision, best_precision
 
-__all__ = ["Averager", "best_precision", "largest", "make_fabric", "of_all", "precision_for"]
+__all__ = ["Averager", "largest", "make_fabric", "of_all", "precision_for"]
 
 LONGEST_WAIT = timedelta(days=1)
 """Preparing a large cohort, for which the other processes wait, may take hours."""
 
 T = TypeVar("T")
-
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 def make_fabric(config: TrainingConfig) -> Fabric:
@@ -119,12 +118,3 @@ def precision_for(config: TrainingConfig) -> Precision:
     if precision == "16-mixed" and config.sharded:
         raise UsageError("training.sharded doesn't go with precision 16-mixed; leave one of them out")
     return precision
-
-
-def best_precision(accelerator: str) -> Precision:
-    """bf16 autocast where the hardware computes in it, float32 elsewhere."""
-    if accelerator in ("auto", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    if accelerator in ("auto", "mps") and torch.backends.mps.is_available():
-        return "32-true"
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"

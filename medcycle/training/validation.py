@@ -179,7 +179,7 @@ class Validator:
 
     def _translated(self, part: _Part, method: Method, *, reverse: bool = False) -> Floats:
         predict = partial(method.translate, reverse=reverse)
-        return translate_array(part.image, part.body, self.config, predict, device=self.device)
+        return translate_array(part.image, part.body, self.config, predict, device=self.device, network=method)
 
     def _there_and_back(self, ct: _Part, method: Method) -> Floats:
         return self._translated(ct._replace(image=self._translated(ct, method, reverse=True)), method)

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from medcycle.config import load_config
 from medcycle.errors import DataError
+from medcycle.inference import Windows
 from medcycle.intensity import HounsfieldWindow, MrLandmarks, MrPercentile
 from medcycle.methods.cyclegan import CycleGan
 from medcycle.methods.saved import SavedMethod
 from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.synthesis.options import Options
 from medcycle.synthesis.translate import synthesize
 from medcycle.volume import Grid, Volume
 
@@ -60,7 +62,7 @@ def test_directions_are_not_mixed_up() -> None:
 @pytest.mark.parametrize("shape", [(30, 41, 2), (57, 33, 7), (90, 110, 5)])
 def test_odd_sizes_and_few_slices(shape: tuple[int, int, int]) -> None:
     mr = HEAD.mr(head_grid(shape, (3, 3, 8)))
-    made = synthesize(mr, saved(nn.Identity(), nn.Identity()), "ct", batch_size=3)
+    made = synthesize(mr, saved(nn.Identity(), nn.Identity()), "ct", Options(windows=Windows(3)))
     assert made.volume.array.shape == shape
     assert np.isfinite(made.volume.array).all()
     assert made.body.array.any()
@@ -70,7 +72,7 @@ def test_batches_do_not_matter() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.InstanceNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1), nn.Tanh())
     mr = HEAD.mr(head_grid(spacing=(4, 4, 6)))
-    one, many = (synthesize(mr, saved(net, net), "ct", batch_size=size).volume.array for size in (1, 16))
+    one, many = (synthesize(mr, saved(net, net), "ct", Options(windows=Windows(size))).volume.array for size in (1, 16))
     np.testing.assert_allclose(one, many, atol=0.5)
 
 

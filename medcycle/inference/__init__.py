@@ -1,0 +1,21 @@
+"""Prepared volumes through networks, slice by slice or window by window."""
+
+from medcycle.inference.device import Precision, autocast_on, best_device, best_precision
+from medcycle.inference.passes import Pass, passes_of, probes_of, with_flips_and_shifts
+from medcycle.inference.statistics import Statistics
+from medcycle.inference.translate import Windows, translate_array, window_borders
+
+__all__ = [
+    "Pass",
+    "Precision",
+    "Statistics",
+    "Windows",
+    "autocast_on",
+    "best_device",
+    "best_precision",
+    "passes_of",
+    "probes_of",
+    "translate_array",
+    "window_borders",
+    "with_flips_and_shifts",
+]

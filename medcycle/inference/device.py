@@ -1,0 +1,33 @@
+"""What there is to compute on, and in which precision it is fastest."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+__all__ = ["Precision", "autocast_on", "best_device", "best_precision"]
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+def best_device() -> torch.device:
+    """The accelerator, if there is one."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def best_precision(accelerator: str) -> Precision:
+    """bf16 autocast where the hardware computes in it, float32 elsewhere."""
+    if accelerator in ("auto", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    if accelerator in ("auto", "mps") and torch.backends.mps.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+
+
+def autocast_on(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """Computes in a precision on a device."""
+    if precision == "32-true":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16-mixed" else torch.float16)

@@ -1,0 +1,72 @@
+"""The ways a prepared image can go through a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from medcycle.body import Modality
+from medcycle.config import Config
+from medcycle.data.prepare import AXES
+from medcycle.data.stacks import ACROSS
+
+__all__ = ["SHIFTS", "Pass", "passes_of", "probes_of", "right_of", "with_flips_and_shifts"]
+
+SHIFTS = (0, 2, 1, 3)
+"""Voxels, in the order they are taken: generators halve their input twice, so that 4 are none again."""
+
+GAMMAS = (0.8, 1.25)
+"""Exponents of an MR's grey values that a result should not depend on."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One of several ways to take an image through a network.
+
+    Args:
+        across: of 2D networks, the axis that slices lie across.
+        mirrored: whether right and left are exchanged before, and back after.
+        shift: voxels that the grid of the network's strides is moved by.
+        gamma: exponent of the grey values, taken from 0 at the bottom of MR's range to 1.
+    """
+
+    across: int = ACROSS
+    mirrored: bool = False
+    shift: int = 0
+    gamma: float = 1.0
+
+
+def passes_of(config: Config) -> list[Pass]:
+    """The passes that a network is trained for: one, or with `data.plane: all` one a plane."""
+    return [Pass(axis) for axis in (range(3) if config.data.plane == "all" else (ACROSS,))]
+
+
+def with_flips_and_shifts(config: Config, *, flips: bool, shifts: int) -> Iterator[Pass]:
+    """Those passes, each also mirrored, and each with so many of `SHIFTS`."""
+    for one in passes_of(config):
+        for mirrored in (False, True) if flips and _can_be_mirrored(one, config) else (False,):
+            yield from (replace(one, mirrored=mirrored, shift=shift) for shift in SHIFTS[:shifts])
+
+
+def probes_of(config: Config, source: Modality) -> Iterator[Pass]:
+    """Passes whose results should be the same, and are the less so the less sure a network is.
+
+    Mirrored, with its strides elsewhere, and from an MR of a somewhat other contrast.
+    """
+    for one in passes_of(config):
+        if _can_be_mirrored(one, config):
+            yield replace(one, mirrored=True)
+        yield replace(one, shift=SHIFTS[1])
+        if source == "mr":
+            yield from (replace(one, gamma=gamma) for gamma in GAMMAS)
+
+
+def right_of(config: Config) -> int:
+    """The axis of a prepared volume that is right to left."""
+    return AXES[config.data.plane].index("R")
+
+
+def _can_be_mirrored(one: Pass, config: Config) -> bool:
+    """Not where slices lie across right and left: there, the mirrored volume has the same slices."""
+    sagittal = one.across == right_of(config) and config.network.spatial_dims == 2
+    return not sagittal or config.data.slices > 1

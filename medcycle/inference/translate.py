@@ -1,0 +1,184 @@
+"""Prepared volumes through a network, slice by slice or window by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from monai.data.utils import compute_importance_map
+from monai.utils import BlendMode
+from torch import Tensor, nn
+
+from medcycle.config import Config
+from medcycle.data.stacks import ACROSS, neighbours
+from medcycle.inference.passes import Pass, passes_of, right_of
+from medcycle.inference.statistics import Statistics
+from medcycle.inference.windows import borders_of, frame_of, windows_of
+from medcycle.intensity import MrPercentile
+from medcycle.networks.resnet import DOWNSAMPLING
+from medcycle.volume import Array
+
+__all__ = ["Windows", "translate_array", "window_borders"]
+
+Floats = npt.NDArray[np.float32]
+Predict = Callable[[Tensor], Tensor]
+
+AT_ONCE = 2**19
+"""Pixels or voxels that go through a network together: a layer of 64 channels then takes 128 MiB in float32."""
+
+BLANK = -1.0
+"""What lies outside the body."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a volume goes through a network.
+
+    Args:
+        batch_size: slices or windows at once; None for as many as need little memory.
+        overlap: the part of a 3D window that the next one has in common with it, at least.
+        statistics: whether the windows of a volume are normalised alike ("shared"), or each by itself ("own"); 3D.
+    """
+
+    batch_size: int | None = None
+    overlap: float = 0.5
+    statistics: Literal["shared", "own"] = "shared"
+
+
+def window_borders(body: Array, config: Config, windows: Windows) -> list[list[int]]:
+    """For each axis, the voxels at which a 3D window begins or ends; none in 2D."""
+    if config.network.spatial_dims == 2:
+        return [[], [], []]
+    window = config.data.patch_size
+    return borders_of(frame_of(body, window, DOWNSAMPLING), window, windows.overlap)
+
+
+def translate_array(
+    image: Array,
+    body: Array,
+    config: Config,
+    predict: Predict,
+    *,
+    device: torch.device,
+    network: nn.Module | None = None,
+    windows: Windows = Windows(),
+    passes: Sequence[Pass] = (),
+) -> Floats:
+    """The translation of a prepared image, the mean of that of several passes.
+
+    Only the body is translated: its bounding box with as much around it as training patches have, and of that the
+    slices, or the 3D windows, that show some of it.
+
+    Args:
+        image: values in [−1, 1], [i, j, k], slices along k.
+        body: booleans of the same shape.
+        config: that of the training.
+        predict: gives of images of the shape (batch, slices, *sizes) their translations.
+        device: what `predict` computes on.
+        network: what `predict` uses, for statistics that windows share; without it each has its own.
+        windows: how a volume is taken apart.
+        passes: those of `passes_of` if there are none.
+
+    Returns:
+        Values in [−1, 1] of the same shape; −1 away from the body.
+    """
+    passes = passes or passes_of(config)
+    output = np.zeros(image.shape, dtype=np.float32)
+    for one in passes:
+        seen, shown = (_turned(part, one, config) for part in (image, body))
+        made = np.full(seen.shape, BLANK, dtype=np.float32)
+        work = _Work(config, predict, device, network if windows.statistics == "shared" else None, windows, one.shift)
+        with torch.no_grad():  # in inference mode, networks that are spread over devices could not be gathered
+            translate = _by_slices if config.network.spatial_dims == 2 else _by_windows
+            translate(_adjusted(seen, one.gamma), shown, work, made)
+        back = np.moveaxis(made, ACROSS, one.across)
+        back = np.flip(back, right_of(config)) if one.mirrored else back
+        output += back / np.float32(len(passes))
+    return output
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What all slices or windows of a pass go through; `network` is set if they share statistics."""
+
+    config: Config
+    translate: Predict
+    device: torch.device
+    network: nn.Module | None
+    windows: Windows
+    shift: int
+
+    def at_once(self, size: int) -> int:
+        """How many images of so many pixels or voxels."""
+        return self.windows.batch_size or max(1, AT_ONCE // size)
+
+    def predict(self, images: Floats) -> Floats:
+        """Arrays of the shape (batch, slices, *sizes) to translations."""
+        given = torch.from_numpy(images)
+        if self.device.type == "cuda":
+            given = given.pin_memory()
+        return cast(Floats, self.translate(given.to(self.device, non_blocking=True)).float().cpu().numpy())
+
+
+def _turned(part: Array, one: Pass, config: Config) -> Array:
+    """What a pass sees of an array: mirrored, and with slices along the last axis; a view of it."""
+    if one.mirrored:
+        part = np.flip(part, right_of(config))
+    return np.moveaxis(part, one.across, ACROSS)
+
+
+def _adjusted(image: Array, gamma: float) -> Array:
+    if gamma == 1:
+        return image
+    bottom = MrPercentile.bottom
+    rising = np.maximum(image - np.float32(bottom), 0) / np.float32(1 - bottom)
+    return np.where(image < bottom, image, rising ** np.float32(gamma) * np.float32(1 - bottom) + np.float32(bottom))
+
+
+def _by_slices(image: Array, body: Array, work: _Work, output: Floats) -> None:
+    """Slices are those across the last axis; each sees as many neighbours as in training."""
+    slices, patch = work.config.data.slices, work.config.data.patch_size
+    frame = frame_of(body, patch, DOWNSAMPLING, work.shift)
+    place, taken = frame.place[:2], frame.taken[:2]
+    shown = np.flatnonzero(body.any(axis=(0, 1)))
+    for numbers in np.array_split(shown, -(-len(shown) // work.at_once(math.prod(frame.sizes[:2])))):
+        given = np.full((len(numbers), slices, *frame.sizes[:2]), BLANK, dtype=np.float32)
+        for one, number in zip(given, numbers, strict=True):
+            beside = neighbours(int(number), slices, image.shape[2])
+            one[:, *place] = np.moveaxis(image[*taken][..., beside], -1, 0)
+        made = work.predict(given)[:, slices // 2]
+        output[*taken][..., numbers] = np.moveaxis(made[:, *place], 0, -1)
+
+
+def _by_windows(image: Array, body: Array, work: _Work, output: Floats) -> None:
+    """Overlapping windows, whose borders count less (Gaussian weights)."""
+    window = work.config.data.patch_size
+    frame = frame_of(body, window, DOWNSAMPLING, work.shift)
+    framed, shown = np.full(frame.sizes, BLANK, dtype=np.float32), np.zeros(frame.sizes, dtype=bool)
+    framed[frame.place], shown[frame.place] = image[frame.taken], body[frame.taken]
+    normalised: Callable[[], AbstractContextManager[None]] = nullcontext
+    if work.network is not None:
+        statistics = Statistics(work.network)
+        for one in windows_of(shown, window, 0.0):
+            with statistics.gathered(float(shown[one].sum())):
+                work.predict(framed[one][None, None])
+        normalised = statistics.applied
+    weight = compute_importance_map(tuple(window), mode=BlendMode.GAUSSIAN).numpy()
+    total, weights = np.zeros(frame.sizes, dtype=np.float32), np.zeros(frame.sizes, dtype=np.float32)
+    placed = list(windows_of(shown, window, work.windows.overlap))
+    together = work.at_once(math.prod(window))
+    for first in range(0, len(placed), together):
+        some = placed[first : first + together]
+        with normalised():
+            made = work.predict(np.stack([framed[one][None] for one in some]))
+        for one, part in zip(some, made, strict=True):
+            total[one] += weight * part[0]
+            weights[one] += weight
+    np.divide(total, weights, out=total, where=weights > 0)
+    output[frame.taken] = np.where(weights > 0, total, BLANK)[frame.place]

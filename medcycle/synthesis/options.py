@@ -1,0 +1,88 @@
+"""What can be chosen of a synthesis, and the passes through the network that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from medcycle.body import Modality
+from medcycle.config import Config
+from medcycle.data.prepare import AXES
+from medcycle.errors import UsageError
+from medcycle.inference import Pass, Precision, Windows, probes_of, with_flips_and_shifts
+from medcycle.volume import Grid
+
+__all__ = ["Options", "config_for", "passes_for", "probes_for"]
+
+MOST_SHIFTS = 4
+"""There are no more: generators halve their input twice."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How volumes are translated.
+
+    Args:
+        planes: the planes whose slices a 2D network translates: those it was trained on, or axial, coronal and sagittal
+            ones, from one spacing along all axes.
+        fusion: what voxels get of several passes.
+        flips: translate the mirrored volume as well.
+        shifts: how many times to translate it, each time with the network's strides elsewhere; 1 to 4.
+        uncertainty: whether the standard deviation over passes is wanted, and what comes back of a cycle.
+        windows: how a volume is taken apart.
+        precision: None for the fastest of the device.
+
+    Raises:
+        UsageError: if there are not 1 to 4 shifts, or windows overlap by less than nothing or by all.
+    """
+
+    planes: Literal["trained", "all"] = "trained"
+    fusion: Literal["mean", "median"] = "mean"
+    flips: bool = False
+    shifts: int = 1
+    uncertainty: bool = False
+    windows: Windows = field(default_factory=Windows)
+    precision: Precision | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.shifts <= MOST_SHIFTS:
+            raise UsageError(f"--shifts {self.shifts}: there are 1 to {MOST_SHIFTS}")
+        if not 0 <= self.windows.overlap < 1:
+            raise UsageError(f"--overlap {self.windows.overlap}: a part of the window, 0 to less than 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values of all that the result depends on."""
+        values = asdict(self)
+        del values["windows"]["batch_size"]
+        return values
+
+
+def config_for(config: Config, options: Options, grid: Grid) -> Config:
+    """The configuration that a volume is prepared and translated by: with `planes` all, of one spacing.
+
+    Raises:
+        UsageError: if the network is not one of slices.
+    """
+    if options.planes == "trained" or config.data.plane == "all":
+        return config
+    if config.network.spatial_dims == 3:
+        raise UsageError("--planes all is for networks of slices; this one takes 3D windows, leave it out")
+    wanted = dict(zip("RAS", config.data.spacing, strict=True))
+    widths = [wanted[axis] for axis in AXES[config.data.plane][:2]]
+    width = min(own for own in widths if own) if any(widths) else min(grid.spacing)
+    return config.model_copy(
+        update={"data": config.data.model_copy(update={"plane": "all", "spacing": (width, width, width)})}
+    )
+
+
+def passes_for(config: Config, options: Options) -> list[Pass]:
+    """The passes whose mean or median is the result."""
+    return list(with_flips_and_shifts(config, flips=options.flips, shifts=options.shifts))
+
+
+def probes_for(config: Config, options: Options, source: Modality) -> list[Pass]:
+    """Further passes that tell how sure the result is, and are no part of it."""
+    if not options.uncertainty:
+        return []
+    own = passes_for(config, options)
+    return [probe for probe in probes_of(config, source) if probe not in own]
