@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.data.utils import compute_importance_map
-from monai.utils import BlendMode
 from torch import Tensor, nn
 
 from medcycle.config import Config
 from medcycle.data.stacks import ACROSS, neighbours
 from medcycle.inference.passes import Pass, passes_of, right_of
 from medcycle.inference.statistics import Statistics
-from medcycle.inference.windows import borders_of, frame_of, windows_of
+from medcycle.inference.windows import Slices, borders_of, frame_of, importance, shares_of, windows_of
 from medcycle.intensity import MrPercentile
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.volume import Array
@@ -32,6 +29,10 @@ Predict = Callable[[Tensor], Tensor]
 AT_ONCE = 2**19
 """Pixels or voxels that go through a network together: a layer of 64 channels then takes 128 MiB in float32."""
 
+NEIGHBOURS = 0.05
+"""How much the statistics of a window that is all but the same count beside a window's own. More, and windows differ
+hardly less, but get worse: networks are trained on the statistics of single windows."""
+
 BLANK = -1.0
 """What lies outside the body."""
 
@@ -43,12 +44,13 @@ class Windows:
     Args:
         batch_size: slices or windows at once; None for as many as need little memory.
         overlap: the part of a 3D window that the next one has in common with it, at least.
-        statistics: whether the windows of a volume are normalised alike ("shared"), or each by itself ("own"); 3D.
+        statistics: what 3D windows are normalised by: by those of the windows that they overlap as well as their own,
+            so that they differ less, in twice the time ("mixed"), or each by its own ("own").
     """
 
     batch_size: int | None = None
-    overlap: float = 0.5
-    statistics: Literal["shared", "own"] = "shared"
+    overlap: float = 0.6
+    statistics: Literal["mixed", "own"] = "mixed"
 
 
 def window_borders(body: Array, config: Config, windows: Windows) -> list[list[int]]:
@@ -81,7 +83,7 @@ def translate_array(
         config: that of the training.
         predict: gives of images of the shape (batch, slices, *sizes) their translations.
         device: what `predict` computes on.
-        network: what `predict` uses, for statistics that windows share; without it each has its own.
+        network: what `predict` uses, whose statistics are mixed; without it each window has its own.
         windows: how a volume is taken apart.
         passes: those of `passes_of` if there are none.
 
@@ -93,7 +95,7 @@ def translate_array(
     for one in passes:
         seen, shown = (_turned(part, one, config) for part in (image, body))
         made = np.full(seen.shape, BLANK, dtype=np.float32)
-        work = _Work(config, predict, device, network if windows.statistics == "shared" else None, windows, one.shift)
+        work = _Work(config, predict, device, network if windows.statistics == "mixed" else None, windows, one.shift)
         with torch.no_grad():  # in inference mode, networks that are spread over devices could not be gathered
             translate = _by_slices if config.network.spatial_dims == 2 else _by_windows
             translate(_adjusted(seen, one.gamma), shown, work, made)
@@ -105,7 +107,7 @@ def translate_array(
 
 @dataclass(frozen=True)
 class _Work:
-    """What all slices or windows of a pass go through; `network` is set if they share statistics."""
+    """What all slices or windows of a pass go through; `network` is set if their statistics are mixed."""
 
     config: Config
     translate: Predict
@@ -157,28 +159,41 @@ def _by_slices(image: Array, body: Array, work: _Work, output: Floats) -> None:
 
 
 def _by_windows(image: Array, body: Array, work: _Work, output: Floats) -> None:
-    """Overlapping windows, whose borders count less (Gaussian weights)."""
+    """Overlapping windows, whose borders count less."""
     window = work.config.data.patch_size
     frame = frame_of(body, window, DOWNSAMPLING, work.shift)
     framed, shown = np.full(frame.sizes, BLANK, dtype=np.float32), np.zeros(frame.sizes, dtype=bool)
     framed[frame.place], shown[frame.place] = image[frame.taken], body[frame.taken]
-    normalised: Callable[[], AbstractContextManager[None]] = nullcontext
-    if work.network is not None:
-        statistics = Statistics(work.network)
-        for one in windows_of(shown, window, 0.0):
-            with statistics.gathered(float(shown[one].sum())):
-                work.predict(framed[one][None, None])
-        normalised = statistics.applied
-    weight = compute_importance_map(tuple(window), mode=BlendMode.GAUSSIAN).numpy()
-    total, weights = np.zeros(frame.sizes, dtype=np.float32), np.zeros(frame.sizes, dtype=np.float32)
     placed = list(windows_of(shown, window, work.windows.overlap))
-    together = work.at_once(math.prod(window))
-    for first in range(0, len(placed), together):
-        some = placed[first : first + together]
-        with normalised():
-            made = work.predict(np.stack([framed[one][None] for one in some]))
+    weight = importance(window)
+    total, weights = np.zeros(frame.sizes, dtype=np.float32), np.zeros(frame.sizes, dtype=np.float32)
+    for some, made in _predicted(framed, placed, shares_of(placed, shown, NEIGHBOURS), work):
         for one, part in zip(some, made, strict=True):
             total[one] += weight * part[0]
             weights[one] += weight
     np.divide(total, weights, out=total, where=weights > 0)
     output[frame.taken] = np.where(weights > 0, total, BLANK)[frame.place]
+
+
+def _predicted(
+    framed: Floats, placed: Sequence[Slices], shares: Floats, work: _Work
+) -> Iterator[tuple[Sequence[Slices], Floats]]:
+    """Windows, some at once, with what is made of them."""
+    together = work.at_once(framed[placed[0]].size)
+    batches = [slice(first, first + together) for first in range(0, len(placed), together)]
+
+    def of(images: slice) -> Floats:
+        return work.predict(np.stack([framed[one][None] for one in placed[images]]))
+
+    if work.network is None:
+        yield from ((placed[images], of(images)) for images in batches)
+        return
+    statistics = Statistics(work.network)
+    for images in batches:
+        with statistics.gathered():
+            of(images)
+    statistics.mix(torch.from_numpy(shares))
+    for images in batches:
+        with statistics.applied(images):
+            made = of(images)
+        yield placed[images], made

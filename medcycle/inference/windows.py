@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from medcycle.volume import Array
 
-__all__ = ["Frame", "borders_of", "frame_of", "starts", "windows_of"]
+__all__ = ["Frame", "Slices", "borders_of", "frame_of", "importance", "shares_of", "starts", "windows_of"]
 
 Slices = tuple[slice, ...]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,32 @@ def windows_of(body: Array, window: Sequence[int], overlap: float) -> Iterator[S
         placed = tuple(slice(start, start + size) for start, size in zip(corner, window, strict=True))
         if body[placed].any():
             yield placed
+
+
+def importance(window: Sequence[int]) -> Floats:
+    """How much each voxel of a window counts: sin² along each axis, so that windows fade into each other.
+
+    Weights that fall off faster, as MONAI's Gaussian of an eighth of the window, pass from one window to the next
+    within few voxels, and steps between them show.
+    """
+    along = [np.square(np.sin(np.pi * (np.arange(size) + 0.5) / size)) for size in window]
+    return cast(Floats, functools.reduce(np.multiply.outer, along).astype(np.float32))
+
+
+def shares_of(windows: Sequence[Slices], body: Array, neighbours: float) -> Floats:
+    """How much of each window's statistics is that of each of the others, shape (windows, windows), rows of sum 1.
+
+    Args:
+        windows: where they are.
+        body: booleans; windows count by how much of it they show.
+        neighbours: what a window that is all but the same counts beside a window's own.
+    """
+    shown = np.array([np.count_nonzero(body[one]) for one in windows])
+    begun, ended = (np.array([[getattr(part, end) for part in one] for one in windows]) for end in ("start", "stop"))
+    common = np.minimum(ended[:, None], ended[None]) - np.maximum(begun[:, None], begun[None])
+    overlap = (np.maximum(common, 0) / (ended - begun)).prod(axis=-1)
+    weights = (neighbours * overlap + (1 - neighbours) * np.eye(len(windows))) * shown
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def borders_of(frame: Frame, window: Sequence[int], overlap: float) -> list[list[int]]:

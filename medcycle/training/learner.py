@@ -73,6 +73,9 @@ class Learner:
         self.step = 0
         self.elapsed = 0.0
         self.intensity = typical_intensity(store)
+        self.profiles: dict[str, list[dict[str, Any]]] = {
+            kind: [case.record.profile for case in cases if case.record.profile] for kind, cases in store.both().items()
+        }
         self.pairs = PairMaker(config, self.intensity, fabric.device, trained=begin_with is not None)
         torch.manual_seed(config.training.seed)
         self.method = build_method(config)
@@ -153,7 +156,8 @@ class Learner:
 
     def write(self, name: Path, extra: dict[str, Any]) -> None:
         """Write a checkpoint of the averaged weights. All processes that have a part in them do it together."""
-        saved = SavedMethod(self.method, self.config, self.intensity, self.step)
+        calibration = self.selection.standing.calibration
+        saved = SavedMethod(self.method, self.config, self.intensity, self.step, self.profiles, calibration)
         with self.average.applied():
             weights = whole(self.method.state_dict())
             if self.fabric.is_global_zero:

@@ -30,6 +30,7 @@ class Standing:
         in_vain: validations since.
         likeness: the least error on MR-like images, HU.
         seconds: that all of them took.
+        calibration: what a standard deviation over passes is multiplied by to be that of errors, of the best.
     """
 
     done: int = 0
@@ -38,6 +39,7 @@ class Standing:
     in_vain: int = 0
     likeness: float = float("inf")
     seconds: float = 0.0
+    calibration: float | None = None
 
 
 class Selection:
