@@ -1,11 +1,13 @@
 """Prepared volumes through networks, slice by slice or window by window."""
 
+from medcycle.inference.calibration import Calibration
 from medcycle.inference.device import Precision, autocast_on, best_device, best_precision
 from medcycle.inference.passes import Pass, passes_of, probes_of, with_flips_and_shifts
 from medcycle.inference.statistics import Statistics
 from medcycle.inference.translate import Windows, translate_array, window_borders
 
 __all__ = [
+    "Calibration",
     "Pass",
     "Precision",
     "Statistics",

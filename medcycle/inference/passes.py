@@ -15,7 +15,7 @@ __all__ = ["SHIFTS", "Pass", "passes_of", "probes_of", "right_of", "with_flips_a
 SHIFTS = (0, 2, 1, 3)
 """Voxels, in the order they are taken: generators halve their input twice, so that 4 are none again."""
 
-GAMMAS = (0.8, 1.25)
+GAMMAS = (0.6, 1.6)
 """Exponents of an MR's grey values that a result should not depend on."""
 
 

@@ -108,7 +108,7 @@ def shares_of(windows: Sequence[Slices], body: Array, neighbours: float) -> Floa
     common = np.minimum(ended[:, None], ended[None]) - np.maximum(begun[:, None], begun[None])
     overlap = (np.maximum(common, 0) / (ended - begun)).prod(axis=-1)
     weights = (neighbours * overlap + (1 - neighbours) * np.eye(len(windows))) * shown
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return cast(Floats, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 def borders_of(frame: Frame, window: Sequence[int], overlap: float) -> list[list[int]]:

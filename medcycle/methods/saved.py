@@ -40,8 +40,8 @@ class SavedMethod:
             training data, since MR signal has no unit of its own.
         step: how many steps it was trained.
         profiles: for `mr` and `ct`, what the scans trained on are like, as `medcycle.data.profile` has it.
-        calibration: what a standard deviation over passes to CT is multiplied by to be that of errors; None if that
-            was never found out.
+        calibration: what errors of CT go with standard deviations over passes, as `Calibration.to_dict` has it; None
+            if that was never found out.
     """
 
     method: Method
@@ -49,7 +49,7 @@ class SavedMethod:
     intensity: Mapping[str, IntensityMap]
     step: int
     profiles: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    calibration: float | None = None
+    calibration: Mapping[str, Sequence[float]] | None = None
 
 
 def _model_state(saved: SavedMethod) -> dict[str, Any]:

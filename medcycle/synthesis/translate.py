@@ -15,7 +15,15 @@ from medcycle.body import OUTSIDE, Modality
 from medcycle.data.prepare import prepare_volume
 from medcycle.data.profile import Profiles, profile_of
 from medcycle.errors import DataError, UsageError
-from medcycle.inference import Pass, autocast_on, best_device, best_precision, translate_array, window_borders
+from medcycle.inference import (
+    Calibration,
+    Pass,
+    autocast_on,
+    best_device,
+    best_precision,
+    translate_array,
+    window_borders,
+)
 from medcycle.intensity import IntensityMap
 from medcycle.methods.saved import SavedMethod
 from medcycle.resample import resample_mask, resample_to
@@ -39,9 +47,9 @@ class Synthesis:
         body: booleans, where the source's body was found; outside of it the volume is `OUTSIDE`.
         intensity: the map that brought the source to [−1, 1].
         style: the style of the output, where one was given.
-        uncertainty: if it was wanted, the standard deviation over passes in the volume's units, 0 outside the body;
-            multiplied by `calibration` where that is known.
-        calibration: what it was multiplied by; None if that is not known of these passes.
+        uncertainty: if it was wanted, in the volume's units, 0 outside the body: the error to be expected (root mean
+            square), or, without a calibration, the standard deviation over passes.
+        calibration: what the one was made of the other by; None if that is not known of these passes.
         cycle_error: if that was wanted, and the method goes both ways, how far the source is from what comes back of
             it; in the source's units, 0 outside the body.
         passes: how many went into the volume.
@@ -55,7 +63,7 @@ class Synthesis:
     intensity: IntensityMap
     style: tuple[float, ...] | None = None
     uncertainty: Volume | None = None
-    calibration: float | None = None
+    calibration: Calibration | None = None
     cycle_error: Volume | None = None
     passes: int = 1
     seams: float | None = None
@@ -101,10 +109,10 @@ def synthesize(
     if findings is None:
         raise UsageError("no trained method was given")
     outside = ~findings.body.array
-    calibration = models[0].calibration if _is_calibrated(models, to, options) else None
+    calibration = _calibration(models, to, options)
     deviation = fusion.deviation()
     if deviation is not None:
-        deviation *= np.float32(calibration or 1)
+        deviation = calibration(deviation) if calibration else deviation
         deviation[outside] = 0
     made = fusion.volume()
     made[outside] = OUTSIDE[to]
@@ -220,10 +228,13 @@ class _View:
         return cast(Tensor, cast(Any, self.method).translate(images, reverse=reverse, style=repeated))
 
 
-def _is_calibrated(models: Sequence[SavedMethod], to: Modality, options: Options) -> bool:
-    """Whether the passes are those that the calibration was found with."""
+def _calibration(models: Sequence[SavedMethod], to: Modality, options: Options) -> Calibration | None:
+    """That of the model, if the passes are those it was found with."""
     usual = Options(uncertainty=True, windows=options.windows, precision=options.precision)
-    return to == "ct" and len(models) == 1 and options == usual
+    known = models[0].calibration
+    if known is None or to != "ct" or len(models) > 1 or options != usual:
+        return None
+    return Calibration.of(known)
 
 
 def require_direction(saved: SavedMethod, to: Modality) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import yaml
@@ -18,7 +20,7 @@ from medcycle.data.split import split_store
 from medcycle.data.store import Store
 from medcycle.errors import TrainingFailed, UsageError
 from medcycle.io.files import write_text
-from medcycle.methods.base import Batch
+from medcycle.methods.base import Batch, Method
 from medcycle.methods.saved import BEST, LAST
 from medcycle.progress import ProgressLine
 from medcycle.training.feed import Feed
@@ -35,7 +37,7 @@ from medcycle.training.runtime import largest, make_fabric
 from medcycle.training.seeds import seed_of
 from medcycle.training.signals import StopRequest
 from medcycle.training.trackers import trackers_for
-from medcycle.training.validation import Validation, Validator
+from medcycle.training.validation import Validator
 
 __all__ = ["TrainingResult", "train"]
 
@@ -43,6 +45,9 @@ log = logging.getLogger(__name__)
 
 MOST_IN_VAIN = 100
 """Steps on end that may go without being taken."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,11 @@ class _Trainer:
         if learner.has_a_part:
             try:
                 with learner.average.applied():
-                    found, best = selection.take(learner.step, self._validation)
+                    found, best = selection.take(
+                        learner.step,
+                        partial(self._judged, self.validator),
+                        partial(self._judged, self.validator.calibration),
+                    )
             except RuntimeError as error:  # as of memory, which whole volumes take more of than patches
                 if self.fabric.world_size > 1:
                     raise
@@ -230,7 +239,8 @@ class _Trainer:
         is_over, standing.seconds = largest(self.fabric, [float(selection.is_over), standing.seconds])
         return "patience" if is_over else ""
 
-    def _validation(self) -> Validation:
+    def _judged(self, judge: Callable[[Method], T]) -> T:
+        """What a judge says of the method; what it draws doesn't depend on the steps before."""
         torch.manual_seed(seed_of(self.config.training.seed, self.learner.step, 0))
         with self.fabric.autocast():
-            return self.validator(self.learner.method)
+            return judge(self.learner.method)

@@ -6,8 +6,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from medcycle.config import TrainingConfig
+from medcycle.inference import Calibration
 from medcycle.training.validation import Validation
 
 __all__ = ["Selection"]
@@ -30,7 +32,7 @@ class Standing:
         in_vain: validations since.
         likeness: the least error on MR-like images, HU.
         seconds: that all of them took.
-        calibration: what a standard deviation over passes is multiplied by to be that of errors, of the best.
+        calibration: as `Calibration.to_dict` has it, of the best.
     """
 
     done: int = 0
@@ -39,7 +41,7 @@ class Standing:
     in_vain: int = 0
     likeness: float = float("inf")
     seconds: float = 0.0
-    calibration: float | None = None
+    calibration: dict[str, list[float]] | None = None
 
 
 class Selection:
@@ -65,8 +67,10 @@ class Selection:
         short = self.config.max_minutes and self.standing.seconds > MOST_TIME * elapsed_seconds
         return progress >= 1 or not short
 
-    def take(self, step: int, validate: Callable[[], Validation]) -> tuple[Validation, bool]:
-        """Validate the method as it is after a step.
+    def take(
+        self, step: int, validate: Callable[[], Validation], calibrate: Callable[[], Calibration]
+    ) -> tuple[Validation, bool]:
+        """Validate the method as it is after a step, and if it is the best, find out what its errors go with.
 
         Returns:
             What was found, and whether there was nothing better before.
@@ -74,7 +78,6 @@ class Selection:
         now = self.standing
         begun = time.monotonic()
         found = validate()
-        now.seconds += time.monotonic() - begun
         likeness = found.terms["likeness"]
         if likeness > DRIFTED * now.likeness:
             found.alarms.append(
@@ -85,6 +88,8 @@ class Selection:
         now.in_vain += 1
         if best:
             now.score, now.step, now.in_vain = found.score, step, 0
+            now.calibration = calibrate().to_dict()
+        now.seconds += time.monotonic() - begun
         return found, best
 
     @property
@@ -97,6 +102,6 @@ class Selection:
         """The step with the best score, and the score; None before the first."""
         return None if self.standing.score is None else (self.standing.step, self.standing.score)
 
-    def state_dict(self) -> dict[str, float | None]:
+    def state_dict(self) -> dict[str, Any]:
         """What a run needs to go on."""
         return asdict(self.standing)

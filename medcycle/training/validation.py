@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from medcycle.data.registered import registered_cases
 from medcycle.data.stacks import neighbours
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
-from medcycle.inference import translate_array
+from medcycle.inference import Calibration, Pass, passes_of, probes_of, translate_array
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
@@ -135,6 +135,25 @@ class Validator:
         terms["unpaired"] = terms["likeness"] + BRIGHT_WEIGHT * terms.get("bright_voids", 0.0)
         return Validation(terms.get("mae", terms["unpaired"]), terms, _alarms(terms))
 
+    def calibration(self, method: Method) -> Calibration:
+        """What errors go with how far passes through the generator are apart, where the truth is known.
+
+        That is on registered MR where there are any, and else on MR-like images of CT. The method is in evaluation
+        mode afterwards.
+        """
+        method.eval()
+        given = self._scans.mr if self._scans.registered else self._likenesses
+        found = [self._deviation_and_error(part, ct, method) for part, ct in zip(given, self._scans.ct, strict=True)]
+        deviations, errors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return Calibration.fit(deviations, errors)
+
+    def _deviation_and_error(self, part: _Part, ct: _Part, method: Method) -> tuple[Floats, Floats]:
+        own = passes_of(self.config)
+        passes = [*own, *probes_of(self.config, "mr")]
+        made = np.stack([self._in_body(self._translated(part, method, passes=[one]), ct) for one in passes])
+        error = made[: len(own)].mean(axis=0) - self._in_body(ct.image, ct)
+        return made.std(axis=0, ddof=1), error
+
     def _terms(self, method: Method) -> dict[str, float]:
         scans = self._scans
         made = [self._translated(mr, method) for mr in scans.mr]
@@ -177,9 +196,11 @@ class Validator:
             logits = [scale for part in torch.split(images, AT_ONCE) for scale in judge(part.to(self.device))]
         return torch.cat([scale.float().flatten() for scale in logits])
 
-    def _translated(self, part: _Part, method: Method, *, reverse: bool = False) -> Floats:
+    def _translated(self, part: _Part, method: Method, *, reverse: bool = False, passes: Sequence[Pass] = ()) -> Floats:
         predict = partial(method.translate, reverse=reverse)
-        return translate_array(part.image, part.body, self.config, predict, device=self.device, network=method)
+        return translate_array(
+            part.image, part.body, self.config, predict, device=self.device, network=method, passes=passes
+        )
 
     def _there_and_back(self, ct: _Part, method: Method) -> Floats:
         return self._translated(ct._replace(image=self._translated(ct, method, reverse=True)), method)

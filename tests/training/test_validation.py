@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from medcycle.config import Config, TrainingConfig, load_config
 from medcycle.data.store import Store
+from medcycle.inference import Calibration
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import BEST, LAST, checkpoint_of, load_method, read_checkpoint
@@ -219,10 +220,14 @@ def test_validation_takes_a_tenth_of_limited_minutes() -> None:
     assert without.is_due(0.25, 150)
 
 
+def uncalibrated() -> Calibration:
+    return Calibration((0.0, 1.0), (0.0, 1.0))
+
+
 def test_a_score_that_is_no_number_is_never_the_best() -> None:
     selection = Selection(TrainingConfig(patience=2))
     for step, score in enumerate([float("nan"), 100.0, float("nan")]):
-        _, best = selection.take(step, lambda score=score: Validation(score, {"likeness": score}, []))
+        _, best = selection.take(step, lambda score=score: Validation(score, {"likeness": score}, []), uncalibrated)
         assert best == (score == 100.0)
     assert selection.best == (1, 100.0)
     assert selection.standing.likeness == 100.0
