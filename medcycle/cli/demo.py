@@ -21,7 +21,8 @@ from medcycle.evaluation.tables import Summary, evaluate, write_tables
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
 from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
-from medcycle.synthesis.cohort import synthesize_path
+from medcycle.synthesis.cohort import Order, synthesize_path
+from medcycle.synthesis.outputs import Outputs
 from medcycle.training.loop import train
 
 __all__ = ["run_demo"]
@@ -76,7 +77,7 @@ def run_demo(output: Path, minutes: float) -> None:
     _say(f"4/6 train, {minutes:g} minutes")
     result = train(config, store, run)
     _say("5/6 synthesize")
-    synthesize_path(run, cohort / "test" / "mr", synthetic, to="ct", output_format="both")
+    synthesize_path(run, cohort / "test" / "mr", synthetic, Order(outputs=Outputs("both")))
     _say("6/6 evaluate against the true CT")
     summary = _score(cohort, synthetic, output / "evaluation")
     print_summary(summary)
@@ -108,7 +109,7 @@ def _untrained_mae(trained: SavedMethod, cohort: Path, output: Path, seed: int) 
     folder = output / str(seed)
     torch.manual_seed(seed)
     save_method(replace(trained, method=build_method(trained.config), step=0), folder / "untrained.pt")
-    synthesize_path(folder / "untrained.pt", cohort / "test" / "mr", folder / "synthetic", to="ct")
+    synthesize_path(folder / "untrained.pt", cohort / "test" / "mr", folder / "synthetic")
     return _score(cohort, folder / "synthetic", folder / "evaluation").mean["mae"]
 
 

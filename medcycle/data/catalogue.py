@@ -25,7 +25,7 @@ from medcycle.data.store import UNFINISHED, CaseRecord, Store, read_index, read_
 from medcycle.data.vetting import compare_regions, read_trainable
 from medcycle.errors import DataError, MedcycleError, UsageError, WorkerLost, WrongModality
 from medcycle.io.discover import Source
-from medcycle.io.files import write_text
+from medcycle.io.files import sha256_of, write_text
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
@@ -262,6 +262,5 @@ def _voxels(volume: Volume) -> str:
 def _sha256(source: Source) -> str:
     digest = hashlib.sha256()
     for file in source.files:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(bytes.fromhex(sha256_of(file)))
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from medcycle.errors import UnreadableFile, UsageError
 
-__all__ = ["atomic_path", "require_exists", "require_room", "write_text"]
+__all__ = ["atomic_path", "require_exists", "require_room", "sha256_of", "write_text"]
 
 PACKED = (".gz", ".nrrd", ".mha")
 """Files whose voxels may be compressed."""
@@ -51,6 +52,12 @@ def require_room(path: Path, needed: int) -> None:
     packed = path.name.lower().endswith(PACKED)
     if needed > size * (LARGEST_RATIO if packed else 1):
         raise UnreadableFile(f"{path}: {size} bytes can't hold the {needed} bytes of voxels it tells of; copy it again")
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def require_exists(path: Path, what: str) -> Path:

@@ -1,136 +1,313 @@
-"""One case or a folder of them, from files to files."""
+"""Many cases, from files to files."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
-from collections.abc import Sequence
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+import torch
+
+from medcycle.body import Modality
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, EmptyFolder, UsageError
-from medcycle.inference import Windows
+from medcycle.inference import best_device
 from medcycle.io.discover import Source, discover
+from medcycle.io.files import sha256_of
 from medcycle.io.nifti import write_nifti
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.options import Options
-from medcycle.synthesis.outputs import OutputFormat, require_absent, write_case
+from medcycle.synthesis.outputs import Outputs, key_of, require_absent, write_case
 from medcycle.synthesis.style import Style, styles_for
 from medcycle.synthesis.translate import SOURCE_OF, Synthesis, require_direction, synthesize
+from medcycle.volume import Volume
 
-__all__ = ["synthesize_path"]
+__all__ = ["Order", "devices_of", "synthesize_path"]
 
 log = logging.getLogger(__name__)
 
+LARGE = 2**25
+"""Voxels of a volume beside which no other is held in memory, to be read ahead or written behind."""
 
-def synthesize_path(  # noqa: PLR0913 - most are named
-    run_or_checkpoint: Path,
-    input_path: Path,
-    output: Path,
-    *,
-    to: Literal["ct", "mr"],
-    output_format: OutputFormat = "nifti",
-    batch_size: int = 8,
-    style: str | None = None,
-    samples: int = 1,
-    resample_irregular: bool = False,
-) -> list[Path]:
+BY_CASE = (DataError, OSError, MemoryError, torch.OutOfMemoryError)
+"""What is wrong with one case, and may not be with the next."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is wanted of a run and some volumes.
+
+    Args:
+        to: the modality to make.
+        outputs: what is written of each.
+        options: how they are translated.
+        style: a seed, or a volume whose style is taken, for methods with styles; see `styles_for`.
+        samples: how many outputs each volume has, in random styles; several go to folders CASE_1, CASE_2, ....
+        ensemble: more runs or checkpoints, whose results are fused with those of the first.
+        devices: what to compute on, a case on each at a time; none for the best there is.
+        resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
+    """
+
+    to: Modality = "ct"
+    outputs: Outputs = field(default_factory=Outputs)
+    options: Options = field(default_factory=Options)
+    style: str | None = None
+    samples: int = 1
+    ensemble: tuple[Path, ...] = ()
+    devices: tuple[torch.device, ...] = ()
+    resample_irregular: bool = False
+
+
+def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, order: Order | None = None) -> list[Path]:
     """Translate every volume at `input_path`.
+
+    The next volume is read, and the last one written, while one is computed, unless they are large. What is there
+    already, made of the same data in the same way, is left as it is.
 
     Args:
         run_or_checkpoint: a run's folder or a checkpoint.
         input_path: an image file, a DICOM series folder or a folder of cases.
         output: a folder that gets one folder a case, or, for one case, a file ending in .nii.gz.
-        to: the modality to make.
-        output_format: what to write into a case's folder.
-        batch_size: slices or windows computed together.
-        style: a seed, or a volume whose style is taken, for methods with styles; see `styles_for`.
-        samples: how many outputs each volume has, in random styles; several go to folders CASE_1, CASE_2, ....
-        resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
+        order: what is wanted; by default CT as NIfTI.
 
     Returns:
-        What was written: the case folders, or the file.
+        Where the results are: the case folders, or the file.
 
     Raises:
-        UsageError: if a path is missing, an output is there already, or the call contradicts itself.
-        BadCheckpoint: if the checkpoint can't be used.
+        UsageError: if a path is missing, the file is there already, or the call contradicts itself.
+        BadCheckpoint: if a checkpoint can't be used.
         DataError: if there is no volume, or some could not be translated; the others are written all the same.
     """
-    checkpoint = checkpoint_of(run_or_checkpoint, to=to)
-    sources = discover(input_path, resample_irregular=resample_irregular)
+    order = order or Order()
+    checkpoints = [checkpoint_of(path, to=order.to) for path in (run_or_checkpoint, *order.ensemble)]
+    sources = discover(input_path, resample_irregular=order.resample_irregular)
     if not sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
-    targets = _targets(sources, output, to, output_format, samples)
-    saved = load_method(checkpoint)
-    require_direction(saved, to)
-    styles = styles_for(saved, to, style, samples)
-    identity = {"path": checkpoint.name, "sha256": _sha256(checkpoint), "step": saved.step}
-    written: list[Path] = []
-    failed: list[str] = []
-    wanted = [(source, drawn) for source in sources for drawn in styles]
-    with ProgressLine("synthesizing", len(wanted)) as progress:
-        for (source, drawn), target in zip(wanted, targets, strict=True):
+    targets = _targets(sources, output, order)
+    models = [load_method(checkpoint) for checkpoint in checkpoints]
+    for model in models:
+        require_direction(model, order.to)
+    styles = styles_for(models[0], order.to, order.style, order.samples)
+    if len(models) > 1 and styles != [None]:
+        raise UsageError("--style and --samples are for one run; leave out --ensemble")
+    wanted = [(source, style) for source in sources for style in styles]
+    tasks = [_Task(*one, target) for one, target in zip(wanted, targets, strict=True)]
+    works = _Works(checkpoints, models, order)
+    works.through(tasks)
+    _report(works, len(tasks))
+    return [task.target for task in tasks]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One output."""
+
+    source: Source
+    style: Style | None
+    target: Path
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it should have the memory for itself."""
+        try:
+            return math.prod(self.source.grid().shape) > LARGE
+        except DataError:  # which is told when it is read
+            return False
+
+
+@dataclass
+class _Read:
+    """A volume, and the key of all that its output depends on; no volume if there is such an output already."""
+
+    key: str
+    volume: Volume | None
+
+
+class _Works:
+    """Reads, computes and writes at the same time.
+
+    Attributes:
+        failed: the tasks that nothing was made of, with the reasons.
+        kept: how many outputs were there already.
+    """
+
+    def __init__(self, checkpoints: Sequence[Path], models: Sequence[SavedMethod], order: Order) -> None:
+        self.checkpoints, self.models, self.order = checkpoints, models, order
+        self.described = [
+            {"path": path.name, "sha256": sha256_of(path), "step": model.step}
+            for path, model in zip(checkpoints, models, strict=True)
+        ]
+        self.failed: dict[_Task, str] = {}
+        self.kept = 0
+        self._lock = threading.Lock()
+
+    def through(self, tasks: Sequence[_Task]) -> None:
+        """Do all of the tasks."""
+        devices = self.order.devices or (best_device(),)
+        with (
+            ThreadPoolExecutor(1) as self.reader,
+            ThreadPoolExecutor(1) as self.writer,
+            ProgressLine("synthesizing", len(tasks)) as self.progress,
+        ):
+            given = self._read_ahead(tasks, len(devices))
+            if len(devices) == 1:  # in this thread, so that Ctrl-C ends it at once
+                self._on(devices[0], self.models, given)
+                return
+            with ThreadPoolExecutor(len(devices)) as pool:
+                others = [pool.submit(self._on, device, None, given) for device in devices[1:]]
+                for done in (pool.submit(self._on, devices[0], self.models, given), *others):
+                    done.result()
+
+    def _read_ahead(self, tasks: Sequence[_Task], ahead: int) -> Iterator[tuple[_Task, Future[_Read]]]:
+        waiting: list[tuple[_Task, Future[_Read]]] = []
+        for task in tasks:
+            if task.is_large:
+                yield from waiting
+                waiting = []
+                yield task, self.reader.submit(self._read, task)
+                continue
+            waiting.append((task, self.reader.submit(self._read, task)))
+            if len(waiting) > ahead:
+                yield waiting.pop(0)
+        yield from waiting
+
+    def _read(self, task: _Task) -> _Read:
+        key = self._key(task)
+        if task.target.exists():
+            if key_of(task.target) == key:
+                return _Read(key, None)
+            raise DataError(f"{task.target}: made of other data or in another way; delete it, or give another output")
+        volume = task.source.read()
+        vet(task.source, volume, SOURCE_OF[self.order.to])
+        return _Read(key, volume)
+
+    def _key(self, task: _Task) -> str:
+        """What the output depends on."""
+        order = self.order
+        given = [[sha256_of(file) for file in task.source.files], order.resample_irregular, self.described]
+        wanted = [order.to, order.outputs.to_dict(), order.options.to_dict(), task.style]
+        return hashlib.sha256(json.dumps([*given, *wanted]).encode()).hexdigest()
+
+    def _on(
+        self, device: torch.device, models: Sequence[SavedMethod] | None, given: Iterator[tuple[_Task, Future[_Read]]]
+    ) -> None:
+        """Take one volume after the other, until there is none left."""
+        models = models or [load_method(checkpoint) for checkpoint in self.checkpoints]
+        writing: Future[None] | None = None
+        while True:
+            with self._lock:
+                task, read = next(given, (None, None))
+            if task is None or read is None:
+                break
             try:
-                synthesis = _translate(source, saved, to, batch_size, drawn)
-            except DataError as error:
-                failed.append(str(error))
+                made = self._synthesized(task, read.result(), models, device)
+            except BY_CASE as error:
+                self._done(task, error)
+                continue
+            if writing:
+                writing.result()
+            if made:
+                writing = self.writer.submit(self._write, task, made, read.result().key)
+            if writing and task.is_large:
+                writing.result()
+            del made
+        if writing:
+            writing.result()
+
+    def _synthesized(
+        self, task: _Task, read: _Read, models: Sequence[SavedMethod], device: torch.device
+    ) -> Synthesis | None:
+        """What is made of a volume, which is let go of; None if it is there already."""
+        volume, read.volume = read.volume, None
+        if volume is None:
+            self.kept += 1
+            self._done(task)
+            return None
+        try:
+            made = synthesize(volume, models, self.order.to, self.order.options, style=task.style, device=device)
+        except DataError as error:
+            raise type(error)(f"{task.source.path}: {error}") from error
+        for warning in made.warnings:
+            log.warning("%s: %s", task.source.name, warning)
+        return made
+
+    def _write(self, task: _Task, made: Synthesis, key: str) -> None:
+        try:
+            if _is_file(task.target):
+                write_nifti(made.volume, task.target)
             else:
-                if _is_file(target):
-                    write_nifti(synthesis.volume, target)
-                else:
-                    write_case(synthesis, source, target, to=to, output_format=output_format, checkpoint=identity)
-                written.append(target)
-            progress.advance(source.name)
-    _report(failed, len(wanted), written)
-    return written
+                how = {"key": key, "checkpoints": self.described, "options": self.order.options.to_dict()}
+                write_case(made, task.source, task.target, to=self.order.to, outputs=self.order.outputs, how=how)
+        except BY_CASE as error:
+            self._done(task, error)
+        else:
+            self._done(task)
+
+    def _done(self, task: _Task, error: BaseException | None = None) -> None:
+        with self._lock:
+            if error:
+                self.failed[task] = str(error) or type(error).__name__
+            self.progress.advance(task.source.name)
 
 
-def _translate(
-    source: Source, saved: SavedMethod, to: Literal["ct", "mr"], batch_size: int, style: Style | None
-) -> Synthesis:
-    volume = source.read()
-    vet(source, volume, SOURCE_OF[to])
-    try:
-        return synthesize(volume, saved, to, Options(windows=Windows(batch_size)), style=style)
-    except DataError as error:
-        raise type(error)(f"{source.path}: {error}") from error
+def devices_of(given: str) -> tuple[torch.device, ...]:
+    """The devices meant by `auto`, all accelerators, or by names with commas between, as `cuda:0,cuda:1` or `cpu`.
+
+    Raises:
+        UsageError: if there is no such device.
+    """
+    if given == "auto":
+        best = best_device()
+        count = torch.accelerator.device_count() if best.type != "cpu" else 0
+        return tuple(torch.device(best.type, number) for number in range(count)) or (best,)
+    found = []
+    for name in given.split(","):
+        try:
+            device = torch.device(name.strip())
+            torch.empty(1, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise UsageError(f"--device {name}: no such device here; auto takes what there is") from error
+        found.append(device)
+    return tuple(found)
 
 
-def _report(failed: Sequence[str], total: int, written: Sequence[Path]) -> None:
-    if not failed:
+def _report(works: _Works, total: int) -> None:
+    if works.kept:
+        log.warning("%d of %d were there already, made of the same data in the same way", works.kept, total)
+    reasons = list(works.failed.values())
+    if not reasons:
         return
     if total == 1:
-        raise DataError(failed[0])
-    for reason in failed:
+        raise DataError(reasons[0])
+    for reason in reasons:
         log.warning("not translated: %s", reason)
-    raise DataError(f"{len(failed)} of {total} volumes not translated, {len(written)} written; the first: {failed[0]}")
+    done = total - len(reasons)
+    raise DataError(f"{len(reasons)} of {total} volumes not translated, {done} done; the first: {reasons[0]}")
 
 
-def _targets(sources: Sequence[Source], output: Path, to: str, output_format: OutputFormat, samples: int) -> list[Path]:
-    if to == "mr" and output_format != "nifti":
-        raise UsageError("--format dicom writes CT series only; leave it out with --to mr")
+def _targets(sources: Sequence[Source], output: Path, order: Order) -> list[Path]:
+    samples, written = order.samples, order.outputs.format
     if not _is_file(output):
         ends = [f"_{number + 1}" for number in range(samples)] if samples > 1 else [""]
-        targets = [output / f"{source.name}{end}" for source in sources for end in ends]
-    elif samples > 1:
+        return [output / f"{source.name}{end}" for source in sources for end in ends]
+    if samples > 1:
         raise UsageError(f"{output}: one file for {samples} samples; give a folder")
-    elif len(sources) > 1:
+    if len(sources) > 1:
         raise UsageError(f"{output}: one file for {len(sources)} volumes; give a folder")
-    elif output_format != "nifti":
+    if written != "nifti":
         raise UsageError(f"{output}: a .nii.gz file can't hold DICOM; give a folder")
-    else:
-        targets = [output]
-    for target in targets:
-        require_absent(target)
-    return targets
+    if order.options.uncertainty:
+        raise UsageError(f"{output}: one file can't hold the uncertainty as well; give a folder")
+    require_absent(output)
+    return [output]
 
 
 def _is_file(output: Path) -> bool:
     return output.name.endswith(".nii.gz")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -108,7 +108,7 @@ def test_one_bad_case_among_good_ones(world: Path, capfd) -> None:
     shutil.copy(world / "torn" / "a.nii.gz", world / "mr" / "torn.nii.gz")
     assert execute(["synthesize", str(world / "model.pt"), str(world / "mr"), str(world / "out")]) == DATA_WRONG
     errors = capfd.readouterr().err
-    assert "error: 1 of 3 volumes not translated, 2 written" in errors
+    assert "error: 1 of 3 volumes not translated, 2 done" in errors
     assert sorted(path.name for path in (world / "out").iterdir()) == ["mr000", "mr001"]
 
 
