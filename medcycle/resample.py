@@ -33,19 +33,31 @@ def resample_to(volume: Volume, grid: Grid, *, background: float, interpolation:
     Returns:
         A volume on `grid`, of the input's data type (uint8 for booleans).
     """
-    # Both images are moved into index space: SimpleITK refuses directions with shear, an affine transform does not.
     array = volume.array.astype(np.uint8) if volume.array.dtype.kind == "b" else volume.array
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
-    to_source_index = np.linalg.inv(volume.grid.affine) @ grid.affine
-    transform = sitk.AffineTransform(to_source_index[:3, :3].ravel().tolist(), to_source_index[:3, 3].tolist())
-    resampled = sitk.Resample(
-        image,
-        size=list(grid.shape),
-        transform=transform,
-        interpolator=INTERPOLATORS[interpolation],
-        defaultPixelValue=float(background),
-    )
-    return Volume(np.asarray(sitk.GetArrayFromImage(resampled)).T, grid)
+    made = np.empty(grid.shape, dtype=array.dtype, order="F")
+    for slab, part in slabs(grid):
+        # Both images are moved into index space: SimpleITK refuses directions with shear, an affine transform does not.
+        to_index = np.linalg.inv(volume.grid.affine) @ part.affine
+        needed = _needed(to_index, part, array.shape) if interpolation != "bspline" else np.s_[0:, 0:, 0:]
+        start = [one.start for one in needed]
+        resampled = sitk.Resample(
+            sitk.GetImageFromArray(np.ascontiguousarray(array[needed].T)),
+            size=list(part.shape),
+            transform=sitk.AffineTransform(to_index[:3, :3].ravel().tolist(), (to_index[:3, 3] - start).tolist()),
+            interpolator=INTERPOLATORS[interpolation],
+            defaultPixelValue=float(background),
+        )
+        made[slab] = sitk.GetArrayViewFromImage(resampled).T
+    return Volume(made, grid)
+
+
+def _needed(to_index: Array, part: Grid, shape: Sequence[int]) -> tuple[slice, ...]:
+    """The voxels of an array between which those of a grid lie; one at least along each axis, with two beyond."""
+    corners = np.stack(np.meshgrid(*([-1, size] for size in part.shape), indexing="ij"), axis=-1).reshape(-1, 3)
+    places = corners @ to_index[:3, :3].T + to_index[:3, 3]
+    first, last = np.floor(places.min(axis=0)) - 2, np.ceil(places.max(axis=0)) + 3
+    ends = [(np.clip(a, 0, n - 1), np.clip(b, 1, n)) for a, b, n in zip(first, last, shape, strict=True)]
+    return tuple(slice(int(a), max(int(b), int(a) + 1)) for a, b in ends)
 
 
 def resample_mask(mask: Volume, grid: Grid) -> Volume:

@@ -26,8 +26,8 @@ __all__ = ["Windows", "translate_array", "window_borders"]
 Floats = npt.NDArray[np.float32]
 Predict = Callable[[Tensor], Tensor]
 
-AT_ONCE = 2**19
-"""Pixels or voxels that go through a network together: a layer of 64 channels then takes 128 MiB in float32."""
+AT_ONCE = 2**18
+"""Pixels or voxels that go through a network together: a layer of 64 channels then takes 64 MiB in float32."""
 
 NEIGHBOURS = 0.05
 """How much the statistics of a window that is all but the same count beside a window's own. More, and windows differ
@@ -91,18 +91,25 @@ def translate_array(
         Values in [−1, 1] of the same shape; −1 away from the body.
     """
     passes = passes or passes_of(config)
-    output = np.zeros(image.shape, dtype=np.float32)
+    network = network if windows.statistics == "mixed" else None
+    output: Floats | None = None
     for one in passes:
-        seen, shown = (_turned(part, one, config) for part in (image, body))
-        made = np.full(seen.shape, BLANK, dtype=np.float32)
-        work = _Work(config, predict, device, network if windows.statistics == "mixed" else None, windows, one.shift)
-        with torch.no_grad():  # in inference mode, networks that are spread over devices could not be gathered
-            translate = _by_slices if config.network.spatial_dims == 2 else _by_windows
-            translate(_adjusted(seen, one.gamma), shown, work, made)
-        back = np.moveaxis(made, ACROSS, one.across)
-        back = np.flip(back, right_of(config)) if one.mirrored else back
-        output += back / np.float32(len(passes))
-    return output
+        work = _Work(config, predict, device, network, windows, one.shift)
+        made = _through(image, body, one, work)
+        output = made if output is None else output + made
+    assert output is not None
+    return output / np.float32(len(passes)) if len(passes) > 1 else output
+
+
+def _through(image: Array, body: Array, one: Pass, work: _Work) -> Floats:
+    """What one pass makes of an image."""
+    seen, shown = (_turned(part, one, work.config) for part in (image, body))
+    made = np.full(seen.shape, BLANK, dtype=np.float32, order="F")  # every slice in one piece
+    translate = _by_slices if work.config.network.spatial_dims == 2 else _by_windows
+    with torch.no_grad():  # in inference mode, networks that are spread over devices could not be gathered
+        translate(_adjusted(seen, one.gamma), shown, work, made)
+    back = np.moveaxis(made, ACROSS, one.across)
+    return np.flip(back, right_of(work.config)) if one.mirrored else back
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,12 @@ class _Read:
     key: str
     volume: Volume | None
 
+    def taken(self) -> Volume:
+        """The volume, which is kept here no longer: a large one is let go of as soon as it is not needed."""
+        volume, self.volume = self.volume, None
+        assert volume is not None
+        return volume
+
 
 class _Works:
     """Reads, computes and writes at the same time.
@@ -224,14 +230,13 @@ class _Works:
     def _synthesized(
         self, task: _Task, read: _Read, models: Sequence[SavedMethod], device: torch.device
     ) -> Synthesis | None:
-        """What is made of a volume, which is let go of; None if it is there already."""
-        volume, read.volume = read.volume, None
-        if volume is None:
+        """What is made of a volume; None if it is there already."""
+        if read.volume is None:
             self.kept += 1
             self._done(task)
             return None
         try:
-            made = synthesize(volume, models, self.order.to, self.order.options, style=task.style, device=device)
+            made = synthesize(read.taken(), models, self.order.to, self.order.options, style=task.style, device=device)
         except DataError as error:
             raise type(error)(f"{task.source.path}: {error}") from error
         for warning in made.warnings:

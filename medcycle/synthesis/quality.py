@@ -11,6 +11,9 @@ from medcycle.volume import Array
 
 __all__ = ["seam_score", "slice_continuity"]
 
+MOST_PLANES = 64
+"""Along each axis, that are compared with the next."""
+
 
 def seam_score(image: Array, body: Array, borders: Sequence[Sequence[int]]) -> float | None:
     """How much steeper an image is across the borders of windows than elsewhere, 1 where they don't show.
@@ -28,7 +31,7 @@ def seam_score(image: Array, body: Array, borders: Sequence[Sequence[int]]) -> f
     """
     across, elsewhere = [], []
     for axis, positions in enumerate(borders):
-        steps, counted = _steps(image, body, axis)
+        steps, counted = _steps(image, body, axis, positions)
         at_border = np.isin(np.arange(len(steps)) + 1, list(positions))
         across.append((steps[at_border].sum(), counted[at_border].sum()))
         if counted[at_border].any():
@@ -65,13 +68,17 @@ def slice_continuity(image: Array, source: Array, body: Array) -> float | None:
     return float(made / given) if given > 0 else None
 
 
-def _steps(image: Array, body: Array, axis: int) -> tuple[Array, Array]:
-    """Sums of absolute differences from each plane to the next within the body, and how many there are."""
-    sums, counts = [], []
+def _steps(image: Array, body: Array, axis: int, needed: Sequence[int] = ()) -> tuple[Array, Array]:
+    """Sums of absolute differences from each plane to the next within the body, and of how many voxels.
+
+    Of many planes some evenly chosen ones, and those `needed`, that begin with a voxel; the others count nothing.
+    """
     image, body = np.moveaxis(image, axis, 0), np.moveaxis(body, axis, 0)
-    for number in range(len(image) - 1):  # plane by plane: the volume may be large
+    sums, counts = np.zeros((2, max(0, len(image) - 1)))
+    chosen = np.linspace(0, len(sums) - 1, min(len(sums), MOST_PLANES)).round().astype(int).tolist()
+    for number in {*chosen, *(border - 1 for border in needed if 0 < border <= len(sums))}:
         both = body[number] & body[number + 1]
         difference = np.abs(image[number + 1].astype(np.float32) - image[number])
-        sums.append(difference[both].sum(dtype=np.float64))
-        counts.append(both.sum())
-    return np.array(sums), np.array(counts)
+        sums[number] = difference[both].sum(dtype=np.float64)
+        counts[number] = both.sum()
+    return sums, counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -26,7 +26,7 @@ from medcycle.inference import (
 )
 from medcycle.intensity import IntensityMap
 from medcycle.methods.saved import SavedMethod
-from medcycle.resample import resample_mask, resample_to
+from medcycle.resample import resample_mask, resample_to, slabs
 from medcycle.synthesis.fusion import Floats, Fusion
 from medcycle.synthesis.options import Options, config_for, passes_for, probes_for
 from medcycle.synthesis.quality import seam_score, slice_continuity
@@ -98,14 +98,21 @@ def synthesize(
     models = [saved] if isinstance(saved, SavedMethod) else list(saved)
     for model in models:
         require_direction(model, to)
-    fusion = Fusion(volume.grid.shape, options.fusion, spread=options.uncertainty)
+    grid = volume.grid
+    fusion = Fusion(grid.shape, options.fusion, spread=options.uncertainty)
     findings: _Findings | None = None
-    for model in models:
+    for number, model in enumerate(models, start=1):
         view = _View(volume, model, to, options, style, device or best_device())
-        for number, one in enumerate([*view.passes, *view.probes]):
+        if number == len(models):
+            del volume  # a large one is let go of, if the caller doesn't keep it
+        for one in view.all_passes:
             made = view.translated(one)
-            findings = findings or view.findings(made)
-            fusion.add(view.on_source(view.in_units(made)), counts=number < len(view.passes))
+            cycle_error = view.cycle_error(made) if options.uncertainty and findings is None else None
+            view.to_units(made)
+            findings = findings or view.findings(made, cycle_error)
+            if one is view.all_passes[-1]:
+                view.forget()
+            fusion.add(view.on_source(made), counts=one in view.passes)
     if findings is None:
         raise UsageError("no trained method was given")
     outside = ~findings.body.array
@@ -117,8 +124,8 @@ def synthesize(
     made = fusion.volume()
     made[outside] = OUTSIDE[to]
     return Synthesis(
-        volume=volume.with_array(made),
-        uncertainty=None if deviation is None else volume.with_array(deviation),
+        volume=Volume(made, grid),
+        uncertainty=None if deviation is None else Volume(deviation, grid),
         calibration=calibration,
         passes=fusion.counted,
         style=style,
@@ -149,7 +156,7 @@ class _View:
         style: tuple[float, ...] | None,
         device: torch.device,
     ) -> None:
-        self.volume, self.model, self.to, self.options = volume, model, to, options
+        self.grid, self.model, self.to, self.options = volume.grid, model, to, options
         self.device = device
         self.source = SOURCE_OF[to]
         self.config = config_for(model.config, options, volume.grid)
@@ -157,7 +164,7 @@ class _View:
         if not self.prepared.body.array.any():
             raise DataError("no body found; check that the volume shows a patient")
         self.passes = passes_for(self.config, options)
-        self.probes = probes_for(self.config, options, self.source)
+        self.all_passes = [*self.passes, *probes_for(self.config, options, self.source)]
         self.method = model.method.to(device).eval()
         self.style = style
 
@@ -176,36 +183,43 @@ class _View:
                 passes=[one],
             )
 
-    def in_units(self, made: Floats) -> Floats:
-        """[−1, 1] to HU, or to arbitrary units of MR."""
-        return self.model.intensity[self.to].inverse(made)
+    def to_units(self, made: Floats) -> None:
+        """[−1, 1] to HU, or to arbitrary units of MR, in place."""
+        for slab, _ in slabs(self.prepared.image.grid):
+            made[slab] = self.model.intensity[self.to].inverse(made[slab])
+
+    def forget(self) -> None:
+        """Let go of the source's values, when all passes are done."""
+        nothing = np.broadcast_to(np.float32(0), self.prepared.image.grid.shape)
+        self.prepared = replace(self.prepared, image=self.prepared.image.with_array(nothing))
 
     def on_source(self, values: Floats, outside: float | None = None) -> Floats:
         """Values on the source's grid."""
         background = OUTSIDE[self.to] if outside is None else outside
-        return resample_to(self.prepared.image.with_array(values), self.volume.grid, background=background).array
+        return resample_to(self.prepared.image.with_array(values), self.grid, background=background).array
 
-    def findings(self, made: Floats) -> _Findings:
-        """What can be said of the first result."""
+    def findings(self, values: Floats, cycle_error: Volume | None) -> _Findings:
+        """What can be said of the first result, in units."""
         shown = self.prepared.body.array
-        values = self.in_units(made)
         borders = window_borders(shown, self.config, self.options.windows)
         return _Findings(
-            body=resample_mask(self.prepared.body, self.volume.grid),
+            body=resample_mask(self.prepared.body, self.grid),
             intensity=self.prepared.intensity,
-            cycle_error=self._cycle_error(made) if self.options.uncertainty and self.model.method.two_way else None,
+            cycle_error=cycle_error,
             seams=seam_score(values, shown, borders),
-            continuity=slice_continuity(made, self.prepared.image.array, shown),
+            continuity=slice_continuity(values, self.prepared.image.array, shown),
             warnings=self._warnings(),
         )
 
-    def _cycle_error(self, made: Floats) -> Volume:
-        """How far the source is from what the method makes of the result; in the source's units."""
+    def cycle_error(self, made: Floats) -> Volume | None:
+        """How far the source is from what the method makes of a result, in the source's units; None if it can't."""
+        if not self.model.method.two_way:
+            return None
         there_and_back = self.translated(self.passes[0], made, back=True)
         inverse = self.prepared.intensity.inverse
         error = np.abs(inverse(there_and_back) - inverse(self.prepared.image.array))
         error[~self.prepared.body.array] = 0
-        return self.volume.with_array(self.on_source(error, outside=0.0))
+        return Volume(self.on_source(error, outside=0.0), self.grid)
 
     def _warnings(self) -> list[str]:
         found = []
@@ -218,7 +232,7 @@ class _View:
         if known is None and self.model.profiles.get(self.to):  # bodies, at least
             known = Profiles(self.to, self.model.profiles[self.to], bodies_alone=True)
         if known:
-            found += known.unlike(profile_of(self.volume.grid, self.prepared, self.config.data.plane))
+            found += known.unlike(profile_of(self.grid, self.prepared, self.config.data.plane))
         return found
 
     def _predict(self, images: Tensor, *, reverse: bool) -> Tensor:
