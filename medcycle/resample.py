@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import SimpleITK as sitk
@@ -33,22 +33,32 @@ def resample_to(volume: Volume, grid: Grid, *, background: float, interpolation:
     Returns:
         A volume on `grid`, of the input's data type (uint8 for booleans).
     """
-    array = volume.array.astype(np.uint8) if volume.array.dtype.kind == "b" else volume.array
-    made = np.empty(grid.shape, dtype=array.dtype, order="F")
+    kind = np.dtype(np.uint8) if volume.array.dtype.kind == "b" else volume.array.dtype
+    made = np.empty(grid.shape, dtype=kind, order="F")
+    for slab, part in _resampled(volume, grid, kind, background, interpolation):
+        made[slab] = part
+    return Volume(made, grid)
+
+
+def _resampled(
+    volume: Volume, grid: Grid, kind: np.dtype[Any], background: float, interpolation: Interpolation
+) -> Iterator[tuple[tuple[slice, slice, slice], Array]]:
+    """A volume on another grid, some slices at a time, as a data type; what to index an array with, and the values."""
     for slab, part in slabs(grid):
         # Both images are moved into index space: SimpleITK refuses directions with shear, an affine transform does not.
         to_index = np.linalg.inv(volume.grid.affine) @ part.affine
-        needed = _needed(to_index, part, array.shape) if interpolation != "bspline" else np.s_[0:, 0:, 0:]
+        whole = interpolation == "bspline"  # whose values depend on all others
+        needed = np.s_[0:, 0:, 0:] if whole else _needed(to_index, part, volume.array.shape)
         start = [one.start for one in needed]
+        seen = np.ascontiguousarray(volume.array[needed].T, dtype=kind)
         resampled = sitk.Resample(
-            sitk.GetImageFromArray(np.ascontiguousarray(array[needed].T)),
+            sitk.GetImageFromArray(seen),
             size=list(part.shape),
             transform=sitk.AffineTransform(to_index[:3, :3].ravel().tolist(), (to_index[:3, 3] - start).tolist()),
             interpolator=INTERPOLATORS[interpolation],
             defaultPixelValue=float(background),
         )
-        made[slab] = sitk.GetArrayViewFromImage(resampled).T
-    return Volume(made, grid)
+        yield slab, sitk.GetArrayViewFromImage(resampled).T
 
 
 def _needed(to_index: Array, part: Grid, shape: Sequence[int]) -> tuple[slice, ...]:
@@ -62,10 +72,9 @@ def _needed(to_index: Array, part: Grid, shape: Sequence[int]) -> tuple[slice, .
 
 def resample_mask(mask: Volume, grid: Grid) -> Volume:
     """Booleans at the voxel centres of another grid: true where a linear interpolation of the mask exceeds a half."""
-    made = np.empty(grid.shape, dtype=bool)
-    weights = mask.with_array(mask.array.astype(np.float32))
-    for slab, part in slabs(grid):
-        made[slab] = resample_to(weights, part, background=0.0).array > 0.5
+    made = np.empty(grid.shape, dtype=bool, order="F")
+    for slab, weights in _resampled(mask, grid, np.dtype(np.float32), 0.0, "linear"):
+        made[slab] = weights > 0.5
     return Volume(made, grid)
 
 
