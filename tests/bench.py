@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -42,33 +41,8 @@ from medcycle.training.runs import METRICS
 from medcycle.training.runtime import make_fabric
 from medcycle.training.step import Stepper
 from medcycle.volume import Grid, Volume
-
-ROUNDS = 5
-
-
-def compare(
-    title: str, candidates: dict[str, Callable[[], object]], images: int = 0, rounds: int = ROUNDS
-) -> dict[str, float]:
-    """Time the candidates in turns and print medians, how many times faster each is than the first, and the rate.
-
-    Returns:
-        The medians, seconds.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for turn in range(rounds + 1):
-        for name, work in candidates.items():
-            start = time.perf_counter()
-            work()
-            if turn:  # the first turn warms up
-                seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    first = next(iter(medians.values()))
-    print(title)
-    for name, median in medians.items():
-        rate = f"   {images / median:6.0f} a second" if images else ""
-        print(f"  {name:<34} {median * 1000:8.1f} ms   {first / median:5.2f}×{rate}")
-    return medians
-
+from tests.bench_synthesis import synthesis
+from tests.timing import compare
 
 STEPS = {
     "2D, 128×128": ["data.patch_size=[128, 128]", "network.filters=64", "network.blocks=9"],
@@ -324,6 +298,7 @@ def main() -> None:
             "the same, transposed upsampling": training_step("network.upsampling=transposed", bf16=True),
         },
     )
+    synthesis()
     compare("180 axial slices of 256×256", reading())
     for size in ((256, 256), (96, 96, 96)):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,94 @@
+"""Whole volumes through networks, beside MONAI's inferers; part of `make bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.inferers import Inferer, SliceInferer, SlidingWindowInferer
+
+from medcycle.config import Config, load_config
+from medcycle.data.prepare import hounsfield_map, prepare_volume
+from medcycle.inference import Precision, Windows, autocast_on, translate_array
+from medcycle.inference.windows import frame_of
+from medcycle.io.discover import read_volume
+from medcycle.methods.base import Method
+from medcycle.methods.build import build_method
+from medcycle.networks import layers
+from medcycle.networks.resnet import DOWNSAMPLING
+from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.volume import Volume
+from tests.timing import compare
+
+SYNTHESES = {
+    "2D, 64 filters, 9 residual blocks": ["network.name=resnet", "network.filters=64", "network.blocks=9", "data.spacing=[1.5, 1.5, 8]"],
+    "2D, U-Net of 32 filters": [],
+    "3D, U-Net of 16 filters": [
+        "network.spatial_dims=3", "data.spacing=[2, 2, 2]", "data.patch_size=[64, 80, 48]", "network.filters=16"
+    ],
+}  # fmt: skip
+"""Networks that whole volumes are translated by."""
+
+
+def head() -> Volume:
+    """A real MR beside the repository, or a generated one."""
+    real = sorted(Path(__file__).resolve().parents[1].parent.glob("shared/data/head/mr/*.nii.gz"))
+    print(f"whole volume: {real[0].name if real else 'a generated head'}")
+    return read_volume(real[0]) if real else HeadPhantom.random(2).mr(head_grid(spacing=(1.0, 1.0, 1.0)))
+
+
+def synthesis() -> None:
+    """Whole volumes beside MONAI's inferers in float32 over the whole box, with windows of the same sizes."""
+    volume = head()
+    for title, sizes in SYNTHESES.items():
+        config = load_config("head_mr_ct_2d_cpu", ["data.spacing=[1.5, 1.5, null]", *sizes])
+        torch.manual_seed(0)
+        method = build_method(config).eval()
+        prepared = prepare_volume(volume, "mr", config.data)
+        image, body = prepared.image.array, prepared.body.array
+        found: dict[str, np.ndarray] = {}
+
+        def kept(name: str, work: Callable[[], np.ndarray], found: dict[str, np.ndarray] = found) -> Callable[[], None]:
+            return lambda: found.update({name: work()})
+
+        ways = {
+            "MONAI, float32": partial(plainly, image, body, config, method),
+            "medcycle, float32": partial(translated, image, body, config, method, "32-true", "own"),
+            "medcycle": partial(translated, image, body, config, method, "bf16-mixed", "own"),
+        }
+        if config.network.spatial_dims == 3:
+            ways["with mixed statistics"] = partial(translated, image, body, config, method, "bf16-mixed", "mixed")
+        compare(f"whole volume, {title}", {name: kept(name, work) for name, work in ways.items()}, rounds=2)
+        units = hounsfield_map(config.data).inverse
+        apart = np.abs(units(found["medcycle"]) - units(found["medcycle, float32"]))[body].mean()
+        print(f"  bf16 and float32 differ by {apart:.2f} HU in the body, {body.mean():.0%} of the box")
+
+
+def plainly(image: np.ndarray, body: np.ndarray, config: Config, method: Method) -> np.ndarray:
+    """As MONAI's documentation has it."""
+    size, overlap = config.data.patch_size, Windows().overlap
+    inferer: Inferer = SlidingWindowInferer(size, overlap=overlap, mode="gaussian", cval=-1.0)
+    if config.network.spatial_dims == 2:
+        sizes = frame_of(body, size, DOWNSAMPLING).sizes[:2]
+        inferer = SliceInferer(roi_size=sizes, spatial_dim=2, sw_batch_size=8, cval=-1.0)
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.delattr(layers._Convolution, "_conv_forward")
+        given = torch.from_numpy(np.ascontiguousarray(image))[None, None]
+        return inferer(given, method.translate)[0, 0].numpy()
+
+
+def translated(
+    image: np.ndarray, body: np.ndarray, config: Config, method: Method, precision: Precision, kind: str
+) -> np.ndarray:
+    """The project's way."""
+    device, windows = torch.device("cpu"), Windows(statistics=kind)  # type: ignore[arg-type]
+    with autocast_on(device, precision):
+        return translate_array(image, body, config, method.translate, device=device, network=method, windows=windows)
+
+
+if __name__ == "__main__":
+    synthesis()
