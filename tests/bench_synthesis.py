@@ -25,7 +25,9 @@ from medcycle.volume import Volume
 from tests.timing import compare
 
 SYNTHESES = {
-    "2D, 64 filters, 9 residual blocks": ["network.name=resnet", "network.filters=64", "network.blocks=9", "data.spacing=[1.5, 1.5, 8]"],
+    "2D, 64 filters, 9 residual blocks": [
+        "network.name=resnet", "network.filters=64", "network.blocks=9", "data.spacing=[1.5, 1.5, 8]"
+    ],
     "2D, U-Net of 32 filters": [],
     "3D, U-Net of 16 filters": [
         "network.spatial_dims=3", "data.spacing=[2, 2, 2]", "data.patch_size=[64, 80, 48]", "network.filters=16"

@@ -27,7 +27,8 @@ Floats = npt.NDArray[np.float32]
 Predict = Callable[[Tensor], Tensor]
 
 AT_ONCE = 2**17
-"""Pixels or voxels that go through a network together: a layer of 64 channels then takes 32 MiB in float32, and more are not faster on a processor."""
+"""Pixels or voxels that go through a network together: a layer of 64 channels then takes 32 MiB in float32. More are
+not faster on a processor."""
 
 NEIGHBOURS = 0.05
 """How much the statistics of a window that is all but the same count beside a window's own. More, and windows differ

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ SLAB = 8
 
 
 class Fusion:
-    """Takes volumes one after the other; of medians all are kept, on disk.
+    """Takes volumes one after the other; of medians all are kept, on disk, until the block ends.
 
     Args:
         shape: of all of them.
@@ -41,6 +41,13 @@ class Fusion:
         self._seen = 0
         if spread:
             self._mean, self._squares = (np.zeros(shape, dtype=np.float32) for _ in range(2))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder:
+            self._folder.cleanup()
 
     def add(self, values: Floats, *, counts: bool = True) -> None:
         """One more; with `counts` false it goes into the standard deviation alone."""

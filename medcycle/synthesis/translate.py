@@ -98,30 +98,22 @@ def synthesize(
     models = [saved] if isinstance(saved, SavedMethod) else list(saved)
     for model in models:
         require_direction(model, to)
-    grid = volume.grid
-    fusion = Fusion(grid.shape, options.fusion, spread=options.uncertainty)
-    findings: _Findings | None = None
-    for number, model in enumerate(models, start=1):
-        view = _View(volume, model, to, options, style, device or best_device())
-        if number == len(models):
-            del volume  # a large one is let go of, if the caller doesn't keep it
-        for one in view.all_passes:
-            made = view.translated(one)
-            cycle_error = view.cycle_error(made) if options.uncertainty and findings is None else None
-            view.to_units(made)
-            findings = findings or view.findings(made, cycle_error)
-            if one is view.all_passes[-1]:
-                view.forget()
-            fusion.add(view.on_source(made), counts=one in view.passes)
-    if findings is None:
+    if not models:
         raise UsageError("no trained method was given")
-    outside = ~findings.body.array
-    calibration = _calibration(models, to, options)
-    deviation = fusion.deviation()
+    grid, device = volume.grid, device or best_device()
+    findings: _Findings | None = None
+    with Fusion(grid.shape, options.fusion, spread=options.uncertainty) as fusion:
+        for model in models:
+            view = _View(volume, model, to, options, style, device)
+            if model is models[-1]:
+                del volume  # a large one is let go of, if the caller doesn't keep it
+            findings = view.into(fusion, findings)
+        made, deviation = fusion.volume(), fusion.deviation()
+    assert findings is not None
+    outside, calibration = ~findings.body.array, _calibration(models, to, options)
     if deviation is not None:
         deviation = calibration(deviation) if calibration else deviation
         deviation[outside] = 0
-    made = fusion.volume()
     made[outside] = OUTSIDE[to]
     return Synthesis(
         volume=Volume(made, grid),
@@ -167,6 +159,22 @@ class _View:
         self.all_passes = [*self.passes, *probes_for(self.config, options, self.source)]
         self.method = model.method.to(device).eval()
         self.style = style
+
+    def into(self, fusion: Fusion, findings: _Findings | None) -> _Findings:
+        """Put the results of all passes into a fusion. What is found of the first one, unless that is known already."""
+        for one in self.all_passes:
+            made = self.translated(one)
+            if findings is None:
+                cycle_error = self.cycle_error(made) if self.options.uncertainty else None
+                self.to_units(made)
+                findings = self.findings(made, cycle_error)
+            else:
+                self.to_units(made)
+            if one is self.all_passes[-1]:
+                self.forget()
+            fusion.add(self.on_source(made), counts=one in self.passes)
+        assert findings is not None
+        return findings
 
     def translated(self, one: Pass, image: Floats | None = None, *, back: bool = False) -> Floats:
         """The volume, or with `back` an image of the other modality, after one pass; in [−1, 1]."""

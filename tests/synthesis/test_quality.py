@@ -1,0 +1,52 @@
+"""Seams and continuity."""
+
+import numpy as np
+import pytest
+
+from medcycle.synthesis.quality import seam_score, slice_continuity
+
+RANDOM = np.random.default_rng(0)
+BODY = np.ones((40, 40, 40), bool)
+BORDERS = [[20], [], [10, 30]]
+
+
+def noise() -> np.ndarray:
+    return RANDOM.normal(0, 1, BODY.shape).astype(np.float32)
+
+
+def test_noise_has_no_seams() -> None:
+    assert seam_score(noise(), BODY, BORDERS) == pytest.approx(1, abs=0.03)
+
+
+def test_a_step_between_windows_is_a_seam() -> None:
+    image = noise()
+    image[20:] += 5
+    assert seam_score(image, BODY, BORDERS) > 1.5
+    assert seam_score(image, BODY, [[15], [], []]) < 1.1  # the step is elsewhere
+
+
+def test_what_is_outside_the_body_does_not_count() -> None:
+    image, body = noise(), BODY.copy()
+    image[20:, :20] += 50
+    body[:, :20] = False
+    assert seam_score(image, body, BORDERS) == pytest.approx(1, abs=0.05)
+
+
+def test_without_windows_there_is_no_score() -> None:
+    assert seam_score(noise(), BODY, [[], [], []]) is None
+    assert seam_score(noise(), ~BODY, BORDERS) is None
+    assert seam_score(np.zeros(BODY.shape, np.float32), BODY, BORDERS) is None
+
+
+def test_borders_count_in_volumes_of_more_planes_than_are_looked_at() -> None:
+    image = np.cumsum(RANDOM.normal(0, 0.1, (301, 8, 8)), axis=0).astype(np.float32)
+    image[107:] += 10
+    assert seam_score(image, np.ones(image.shape, bool), [[107], [], []]) > 20
+
+
+def test_flicker_from_slice_to_slice() -> None:
+    source = np.add.outer(np.arange(40.0), np.add.outer(np.arange(40.0), np.arange(40.0)))
+    assert slice_continuity(3 * source, source, BODY) == pytest.approx(1)
+    flicker = source + 5 * (np.arange(40) % 2)
+    assert slice_continuity(flicker, source, BODY) == pytest.approx(5, abs=0.2)
+    assert slice_continuity(source[..., :1], source[..., :1], BODY[..., :1]) is None
