@@ -233,7 +233,7 @@ class _View:
         found = []
         if self.config.data.plane != self.model.config.data.plane:
             found.append(
-                f"slices of all planes are translated by a network trained on {self.model.config.data.plane} ones"
+                f"slices of all planes are translated by a network that was trained on {self.model.config.data.plane} ones"
             )
         seen = self.model.profiles.get(self.source)
         known = Profiles(self.source, seen) if seen else None
