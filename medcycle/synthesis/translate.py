@@ -230,11 +230,9 @@ class _View:
         return Volume(self.on_source(error, outside=0.0), self.grid)
 
     def _warnings(self) -> list[str]:
-        found = []
-        if self.config.data.plane != self.model.config.data.plane:
-            found.append(
-                f"slices of all planes are translated by a network that was trained on {self.model.config.data.plane} ones"
-            )
+        trained, found = self.model.config.data.plane, []
+        if self.config.data.plane != trained:
+            found.append(f"slices of all planes are translated by a network that was trained on {trained} ones")
         seen = self.model.profiles.get(self.source)
         known = Profiles(self.source, seen) if seen else None
         if known is None and self.model.profiles.get(self.to):  # bodies, at least
