@@ -25,7 +25,16 @@ from medcycle.body import Modality
 from medcycle.errors import DataError
 from medcycle.io.dicom.axial import AxialStack
 
-__all__ = ["RESEARCH_ONLY", "Origin", "contributing_equipment", "decimal_string", "inherited", "plain", "series_header"]
+__all__ = [
+    "RESEARCH_ONLY",
+    "SOURCE_OF",
+    "Origin",
+    "contributing_equipment",
+    "decimal_string",
+    "patient_and_study",
+    "plain",
+    "series_header",
+]
 
 RESEARCH_ONLY = "SYNTHETIC - RESEARCH USE ONLY"
 
@@ -35,7 +44,7 @@ SOURCE_OF: dict[Modality, str] = {"ct": "MR", "mr": "CT"}
 _REQUIRED = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
-    *("PatientPosition", "PositionReferenceIndicator"),
+    "PositionReferenceIndicator",
 )
 """Copied from the source, and present though empty where the source has none."""
 
@@ -43,11 +52,17 @@ _OPTIONAL = (
     *("StudyInstanceUID", "FrameOfReferenceUID"),
     *("IssuerOfPatientID", "PatientBirthTime", "OtherPatientIDsSequence", "EthnicGroup", "PatientComments"),
     *("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence"),
+    "LongitudinalTemporalInformationModified",
     *("PatientAge", "PatientSize", "PatientWeight"),
     *("StudyDescription", "PhysiciansOfRecord", "RequestingService"),
-    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
 """Copied from the source where it has them."""
+
+_OF_IMAGES = (
+    "PatientPosition",
+    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
+)
+"""Likewise, into images alone; the first is present though empty."""
 
 _BODY_PARTS = frozenset(
     (
@@ -99,7 +114,7 @@ def series_header(
         DataError: if the reference is empty, lacks identifiers, or mixes studies or frames of reference.
     """
     source = _anonymous_study(origin.created) if reference is None else _require_one_study(reference)
-    result = inherited(source)
+    result = _inherited(source)
     result.BodyPartExamined = _body_part(origin.body_part or str(source.get("BodyPartExamined") or ""))
     result.update(_description(modality, origin, int(source.get("SeriesNumber") or 0)))
     result.update(_derivation(reference or (), stack, modality, origin))
@@ -132,18 +147,27 @@ def _anonymous_study(now: datetime.datetime) -> Dataset:
     return result
 
 
-def inherited(source: Dataset) -> Dataset:
+def _inherited(source: Dataset) -> Dataset:
     """What a series has in common with its source: patient, study, frame of reference, and where it lay."""
     result = Dataset()
     result.SpecificCharacterSet = source.get("SpecificCharacterSet") or "ISO_IR 100"
-    for keyword in _REQUIRED:
+    for keyword in (*_REQUIRED, "PatientPosition"):
         setattr(result, keyword, "")
-    for keyword in (*_REQUIRED, *_OPTIONAL):
+    for keyword in (*_REQUIRED, *_OPTIONAL, *_OF_IMAGES):
         if keyword in source and not source[keyword].is_empty and _valid(source[keyword]):
             result[keyword] = _copied(source[keyword])
     result.FrameOfReferenceUID = result.get("FrameOfReferenceUID") or UID()
     # A DICOMDIR can't be built without it.
     result.StudyID = result.StudyID or "1"
+    return result
+
+
+def patient_and_study(header: Dataset) -> Dataset:
+    """What a written series' header shares with every other object of its study and frame of reference."""
+    result = Dataset()
+    for keyword in ("SpecificCharacterSet", *_REQUIRED, *_OPTIONAL):
+        if keyword in header:
+            result[keyword] = header[keyword]
     return result
 
 
