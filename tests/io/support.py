@@ -3,16 +3,20 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, RTStructureSetStorage, generate_uid
 
+from medcycle.io.dicom.gate import DicomSeries, find_series
+from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.phantom.series import Identity, dataset_of, slices_of, write_dataset
 from medcycle.volume import Grid, Volume
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -140,3 +144,89 @@ def saved(datasets: Sequence[pydicom.Dataset], folder: Path) -> list[Path]:
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         dataset.save_as(folder / f"{number}.dcm", enforce_file_format=True)
     return sorted(folder.iterdir())
+
+
+HEADS = {
+    # Directions in which the array axes grow, spacing along them, turns about the patient's axes.
+    "axial": ("LPS", (3.0, 3.0, 5.0), (0, 0, 0)),
+    "anisotropic": ("LPS", (2.5, 4.0, 5.0), (0, 0, 0)),
+    "feet first": ("RPI", (3.0, 3.0, 5.0), (0, 0, 0)),
+    "sagittal": ("PIL", (3.0, 3.0, 4.0), (0, 0, 0)),
+    "coronal": ("LIP", (3.0, 3.0, 4.0), (0, 0, 0)),
+    "oblique": ("LPS", (3.0, 2.5, 4.0), (10, 0, 0)),
+}
+
+
+def source_series(
+    folder: Path, name: str = "axial", modality: Literal["MR", "CT"] = "MR", *, patient: Identity | None = None
+) -> tuple[Volume, DicomSeries]:
+    """A head's synthetic volume, and the series on disk, with pixels, that it is made from."""
+    orientation, spacing, turns = HEADS[name]
+    grid, head = head_grid(spacing=spacing, orientation=orientation, rotation_degrees=turns), HeadPhantom.random(3)
+    scan, made = (head.mr(grid), head.ct(grid)) if modality == "MR" else (head.ct(grid), head.mr(grid))
+    for number, item in enumerate(slices_of(scan), 1):
+        dataset = dataset_of(item, number, modality, patient or Identity("PHANTOM"))
+        dataset.PatientPosition = "FFS" if name == "feet first" else "HFS"
+        write_dataset(dataset, folder / f"{number}.dcm")
+    (series,) = find_series(folder.iterdir())
+    return made, series
+
+
+def square(grid: Grid, index: int, *, low: float = 0.3, high: float = 0.7) -> np.ndarray:
+    """Corners (LPS mm, rows) of a square drawn on a slice of the grid's third axis."""
+    (a, b), (c, d) = ([low * (n - 1), high * (n - 1)] for n in grid.shape[:2])
+    corners = np.array([[a, c, index, 1], [b, c, index, 1], [b, d, index, 1], [a, d, index, 1]])
+    return (corners @ (LPS @ grid.affine).T)[:, :3]
+
+
+def structure_set(
+    source: Sequence[pydicom.Dataset], rois: Mapping[str, Sequence[tuple[np.ndarray, pydicom.Dataset]]]
+) -> pydicom.Dataset:
+    """What a planning system would export: closed contours, each with the image it was drawn on."""
+    first, result = source[0], pydicom.Dataset()
+    for keyword in ("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
+        result[keyword] = first[keyword]
+    for keyword in ("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"):
+        result[keyword] = first[keyword]
+    for keyword in ("ReferringPhysicianName", "FrameOfReferenceUID", "PositionReferenceIndicator"):
+        result[keyword] = first[keyword]
+    result.SOPClassUID, result.SOPInstanceUID = RTStructureSetStorage, generate_uid()
+    result.Modality, result.SeriesInstanceUID, result.SeriesNumber = "RTSTRUCT", generate_uid(), 7
+    result.Manufacturer, result.OperatorsName = "planner", "Contour^Carla"
+    result.StructureSetLabel, result.StructureSetDate, result.StructureSetTime = "HEAD PLAN", "20240507", "0810"
+    result.ApprovalStatus, result.ReviewDate, result.ReviewTime = "APPROVED", "20240508", "0900"
+    result.ReviewerName = "Chief^Cora"
+    series, study, frame = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    series.SeriesInstanceUID = first.SeriesInstanceUID
+    series.ContourImageSequence = [_image(item) for item in source]
+    study.ReferencedSOPClassUID, study.ReferencedSOPInstanceUID = "1.2.840.10008.3.1.2.3.1", first.StudyInstanceUID
+    study.RTReferencedSeriesSequence = [series]
+    frame.FrameOfReferenceUID, frame.RTReferencedStudySequence = first.FrameOfReferenceUID, [study]
+    result.ReferencedFrameOfReferenceSequence = [frame]
+    result.StructureSetROISequence, result.ROIContourSequence, result.RTROIObservationsSequence = [], [], []
+    for number, (name, contours) in enumerate(rois.items(), 1):
+        roi, drawn, observed = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+        roi.ROINumber, roi.ReferencedFrameOfReferenceUID = number, first.FrameOfReferenceUID
+        roi.ROIName, roi.ROIGenerationAlgorithm = name, "MANUAL"
+        drawn.ReferencedROINumber, drawn.ROIDisplayColor = number, [255, 0, 0]
+        drawn.ContourSequence = [_contour(points, image) for points, image in contours]
+        observed.ObservationNumber, observed.ReferencedROINumber = number, number
+        observed.RTROIInterpretedType, observed.ROIInterpreter = "ORGAN", "Contour^Carla"
+        result.StructureSetROISequence.append(roi)
+        result.ROIContourSequence.append(drawn)
+        result.RTROIObservationsSequence.append(observed)
+    return result
+
+
+def _image(item: pydicom.Dataset) -> pydicom.Dataset:
+    result = pydicom.Dataset()
+    result.ReferencedSOPClassUID, result.ReferencedSOPInstanceUID = item.SOPClassUID, item.SOPInstanceUID
+    return result
+
+
+def _contour(points: np.ndarray, image: pydicom.Dataset) -> pydicom.Dataset:
+    result = pydicom.Dataset()
+    result.ContourImageSequence = [_image(image)]
+    result.ContourGeometricType, result.NumberOfContourPoints = "CLOSED_PLANAR", len(points)
+    result.ContourData = [f"{value:.6f}" for value in points.ravel()]
+    return result

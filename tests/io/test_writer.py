@@ -21,6 +21,7 @@ from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.volume import Grid, Volume
 from tests.io.support import (
     ACQUISITIONS,
+    HEADS,
     KEEPS_VOXELS,
     LPS,
     as_volume,
@@ -72,17 +73,6 @@ def test_other_programs_see_a_valid_series(name: str, modality: Modality, tmp_pa
         np.testing.assert_array_equal(first.to_ras().array, as_stored(volume.to_ras(), modality))
     else:
         assert grid.spacing[0] == pytest.approx(grid.spacing[1])
-
-
-HEADS = {
-    # Directions in which the array axes grow, spacing along them, turns about the patient's axes.
-    "axial": ("LPS", (3.0, 3.0, 5.0), (0, 0, 0)),
-    "anisotropic": ("LPS", (2.5, 4.0, 5.0), (0, 0, 0)),
-    "feet first": ("RPI", (3.0, 3.0, 5.0), (0, 0, 0)),
-    "sagittal": ("PIL", (3.0, 3.0, 4.0), (0, 0, 0)),
-    "coronal": ("LIP", (3.0, 3.0, 4.0), (0, 0, 0)),
-    "oblique": ("LPS", (3.0, 2.5, 4.0), (10, 0, 0)),
-}
 
 
 def centre_of_mass(volume: Volume) -> np.ndarray:
