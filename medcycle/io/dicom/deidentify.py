@@ -1,7 +1,8 @@
 """Patient data out of DICOM headers, so that objects of one study still belong together.
 
-dicognito replaces UIDs, identifiers and dates by values that depend on the original and a seed alone. What it leaves,
-names, free text, private attributes and what describes the patient, is removed here.
+dicognito replaces identifiers and dates by values that depend on the original and a seed alone; so are UIDs replaced
+here, since those it makes have a root that the standard doesn't know. What it leaves, free text, private attributes and
+what describes the patient, is removed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -33,7 +35,10 @@ SHORTEST_KEY = 16
 TEXT = {"PN", "LT", "ST", "UT", "AE", "UN"}
 """Kinds of value that are removed."""
 
-FORMS = {"DA": r"(\d{8})?", "DT": r"(\d{8}(\d\d.*)?)?", "TM": r"(\d\d.*)?"}
+TIMES = {"DA": r"(?P<date>\d{8})", "DT": r"(?P<date>\d{8})((?P<hour>\d\d).*)?", "TM": r"(?P<hour>\d\d).*"}
+"""What dicognito can shift, by kind of value."""
+
+FIRST_YEAR = 1800
 
 SEARCHED = {"LO", "SH", "UC"}
 """Kinds of value in which a name or a number of the patient may stand where it doesn't belong."""
@@ -41,7 +46,10 @@ SEARCHED = {"LO", "SH", "UC"}
 REPLACED = {"PatientID", "StudyID"}
 """Random by then, so that what is found in them is chance."""
 
-EMPTIED = ("PatientName", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName", "OperatorsName")
+EMPTIED = {
+    *("PatientName", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName"),
+    *("OperatorsName", "ROIInterpreter"),
+}
 """Kept without a value, where present: type 2 of their modules."""
 
 KEPT_OF_GROUP = {
@@ -58,6 +66,9 @@ KEPT_OF_GROUP = {
 
 REPEATING_GROUPS = range(0x5000, 0x6100)
 """Curves and overlays, which may hold handwriting."""
+
+STANDARD_UIDS = "1.2.840.10008."
+"""The root of what the standard defines, such as classes; these tell of nobody."""
 
 REMOVED = {
     *("InstitutionName", "InstitutionAddress", "InstitutionCodeSequence", "InstitutionalDepartmentName"),
@@ -119,6 +130,7 @@ class Deidentifier:
         patient_id = str(patient.get("PatientID") or "")
         seed = hmac.new(key.encode(), patient_id.encode(), hashlib.sha256).hexdigest()
         self._dicognito = Anonymizer(seed=seed)
+        self._dicognito.add_element_handler(_UidReplacer(seed))
         self._clues = _clues(patient)
 
     def apply(self, dataset: Dataset) -> None:
@@ -148,6 +160,26 @@ class Deidentifier:
         self._dicognito.anonymize(dataset)
         (shifted,) = _values(dataset["AcquisitionDateTime"])
         return datetime.datetime.strptime(shifted, "%Y%m%d%H%M%S")
+
+
+class _UidReplacer:
+    """A handler for dicognito: UIDs made of UUIDs (PS3.5, B.2), the same one for the same original."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed.encode()
+
+    def __call__(self, _: Dataset, element: DataElement) -> bool:
+        if element.VR != "UI" or element.is_empty or element.keyword.endswith(("ClassUID", "SyntaxUID")):
+            return False
+        replaced = [self._replaced(text) for text in _values(element)]
+        element.value = replaced if element.VM > 1 else replaced[0]
+        return True
+
+    def _replaced(self, uid: str) -> str:
+        if uid.startswith(STANDARD_UIDS):
+            return uid
+        digest = hmac.new(self._seed, uid.encode(), hashlib.sha256).digest()
+        return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
 def write_deidentified(files: Sequence[Path], folder: Path, deidentifier: Deidentifier) -> list[Path]:
@@ -214,9 +246,20 @@ def _without_text(parent: Dataset, element: DataElement) -> None:
 
 def _without_malformed_dates(_: Dataset, element: DataElement) -> None:
     """Empty what is no date: dicognito would fail on it."""
-    form = FORMS.get(element.VR)
-    if form and not all(re.fullmatch(form, text) for text in _values(element)):
+    if element.VR in TIMES and not all(_is_time(element.VR, text) for text in _values(element)):
         element.value = ""
+
+
+def _is_time(kind: str, text: str) -> bool:
+    found = re.fullmatch(TIMES[kind], text)
+    if not text or not found:
+        return not text
+    parts = found.groupdict()
+    try:
+        day = datetime.datetime.strptime(parts.get("date") or "20000101", "%Y%m%d")
+    except ValueError:
+        return False
+    return day.year >= FIRST_YEAR and int(parts.get("hour") or 0) < 24
 
 
 def _without_clues(parent: Dataset, element: DataElement, clues: Iterable[str]) -> None:
