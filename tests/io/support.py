@@ -184,7 +184,8 @@ def structure_set(
 ) -> pydicom.Dataset:
     """What a planning system would export: closed contours, each with the image it was drawn on."""
     first, result = source[0], pydicom.Dataset()
-    for keyword in ("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
+    result.SpecificCharacterSet = first.get("SpecificCharacterSet", "ISO_IR 100")
+    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex"):
         result[keyword] = first[keyword]
     for keyword in ("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"):
         result[keyword] = first[keyword]

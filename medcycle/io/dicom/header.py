@@ -157,6 +157,9 @@ def _inherited(source: Dataset) -> Dataset:
         if keyword in source and not source[keyword].is_empty and _valid(source[keyword]):
             result[keyword] = _copied(source[keyword])
     result.FrameOfReferenceUID = result.get("FrameOfReferenceUID") or UID()
+    methods = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
+    if result.get("PatientIdentityRemoved") == "YES" and not methods & set(result.dir()):
+        result.DeidentificationMethod = "not told by the source"  # one is required then
     # A DICOMDIR can't be built without it.
     result.StudyID = result.StudyID or "1"
     return result
