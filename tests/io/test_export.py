@@ -162,6 +162,5 @@ def test_a_synthetic_mr_of_a_real_tilted_irregular_ct(shared: Path, tmp_path: Pa
     factor = 2.0 ** np.floor(np.log2(2**15 / made.array.max()))
     for read in (read_sitk(files), read_plastimatch(files, tmp_path / "p"), read_dcm2niix(files, tmp_path / "n")):
         expected = resample_to(made, read.grid, background=0.0)
-        assert (
-            np.abs(read.array / factor - expected.array).max() <= 0.51 / factor + 0.01
-        )  # SimpleITK interpolates in float32
+        # Of 1,000 units; headers in float32 put voxels up to 1e-4 mm off.
+        assert np.abs(read.array / factor - expected.array).max() <= 0.25
