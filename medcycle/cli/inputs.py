@@ -29,7 +29,7 @@ def one_series(path: Path) -> DicomSeries:
         raise EmptyFolder(f"{path}: no DICOM series of images; give the folder of the series it was made from")
     if len(found) > 1:
         kinds = ", ".join(f"{series.modality} of {len(series.files)} files" for series in found[:5])
-        raise DataError(f"{path}: {len(found)} series ({kinds}), one is wanted; give the folder or a file of one")
+        raise DataError(f"{path}: {len(found)} series ({kinds}), one is wanted; give the folder of one")
     return found[0]
 
 
