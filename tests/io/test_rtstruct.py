@@ -1,11 +1,12 @@
 """Structure sets that refer to a synthetic series: the same contours, the right slices, and refusals."""
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import CTImageStorage, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from medcycle.errors import DataError, MedcycleError, UnreadableFile, UsageError
 from medcycle.io.dicom.export import write_dicom
@@ -13,8 +14,9 @@ from medcycle.io.dicom.gate import DicomSeries
 from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.rtstruct import read_structure_set
 from medcycle.io.dicom.series import grid_of, read_headers
+from medcycle.io.nifti import read_nifti
 from medcycle.volume import Volume
-from tests.io.support import complaints, read_sitk, saved, source_series, square, structure_set
+from tests.io.support import complaints, read_sitk, saved, source_series, square, structure_set, tool
 
 
 def drawn_on(series: DicomSeries) -> pydicom.Dataset:
@@ -220,3 +222,44 @@ def test_the_synthetic_series_is_found_beside_its_structure_set(tmp_path: Path) 
     made, series = source_series(tmp_path / "source")
     slices, _ = export(made, tmp_path / "made", series, store(drawn_on(series), tmp_path / "drawn.dcm"))
     np.testing.assert_array_equal(read_sitk(slices).to_ras().array, np.rint(made.to_ras().array.clip(-1024, 3071)))
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_names_in_another_character_set_survive(syntax: str, tmp_path: Path) -> None:
+    made, series = source_series(tmp_path / "source")
+    for file in series.files:
+        dataset = pydicom.dcmread(file)
+        dataset.PatientName = "Ångström^Jørn"
+        dataset.save_as(file)
+    original = drawn_on(series)
+    original.SpecificCharacterSet = "ISO_IR 144"
+    original.PatientName = "Angstrom^Jorn"
+    original.StructureSetROISequence[0].ROIName = "Мозг"
+    path = tmp_path / "drawn.dcm"
+    original.file_meta = pydicom.dataset.FileMetaDataset()
+    original.file_meta.TransferSyntaxUID = syntax
+    original.save_as(path, enforce_file_format=True)
+    _, moved = export(made, tmp_path / "made", series, path)
+    assert moved.StructureSetROISequence[0].ROIName == "Мозг"
+    assert str(moved.PatientName) == "Ångström^Jørn"
+    assert contours_of(moved) == contours_of(original)
+    assert complaints("dciodvfy", [tmp_path / "made" / "rtstruct.dcm"]) == []
+
+
+@pytest.mark.parametrize("name", ["axial", "anisotropic", "feet first"])
+def test_plastimatch_draws_the_contours_on_the_synthetic_slices(name: str, tmp_path: Path) -> None:
+    made, series = source_series(tmp_path / "source", name)
+    original = drawn_on(series)
+    export(made, tmp_path / "made", series, store(original, tmp_path / "drawn.dcm"))
+    command = [tool("plastimatch"), "convert", "--input", tmp_path / "made" / "rtstruct.dcm", "--prefix-format", "nii"]
+    command += ["--referenced-ct", tmp_path / "made", "--output-prefix", tmp_path / "masks"]
+    subprocess.run(command, check=True, capture_output=True)
+    for roi, number in (("Brain", 0), ("Lens", 1)):
+        mask = read_nifti(tmp_path / "masks" / f"{roi}.nii")
+        assert mask.to_ras().grid.is_close(made.to_ras().grid, 1e-3)
+        drawn = [item.ContourData for item in original.ROIContourSequence[number].ContourSequence]
+        centres = np.array([np.reshape(data, (-1, 3)).mean(axis=0) for data in drawn]) * [-1, -1, 1]
+        found = (mask.grid.affine @ np.append(np.argwhere(mask.array).mean(axis=0), 1))[:3]
+        assert (np.abs(found - centres.mean(axis=0)) <= np.abs(np.diag(mask.grid.affine)[:3])).all()
+        heights = {round(float(mask.grid.affine[2] @ [0, 0, k, 1]), 1) for k in np.unique(np.nonzero(mask.array)[2])}
+        assert heights == {round(float(height), 1) for height in centres[:, 2]}

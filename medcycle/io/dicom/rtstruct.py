@@ -127,7 +127,9 @@ def retarget(structures: Dataset, written: WrittenSeries, *, modality: Modality,
         origin: what made it.
     """
     name = f"s{modality.upper()}"
+    structures.decode()  # its names may be in another character set than the patient's, which UTF-8 holds all
     result = patient_and_study(written.header)
+    result.SpecificCharacterSet = "ISO_IR 192"
     result.SOPClassUID, result.SOPInstanceUID = RTStructureSetStorage, UID()
     result.Modality, result.SeriesInstanceUID = "RTSTRUCT", UID()
     result.SeriesNumber = int(written.header.SeriesNumber) + 1
@@ -199,8 +201,13 @@ def _refer_to_slices(structures: Dataset, written: WrittenSeries) -> None:
 
 
 def write_structure_set(structures: Dataset, path: Path) -> Path:
-    """Write a structure set, Explicit VR Little Endian."""
+    """Write a structure set, Explicit VR Little Endian, and read it back.
+
+    Raises:
+        UnreadableFile: if that fails.
+    """
     structures.file_meta = FileMetaDataset()
     structures.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     structures.save_as(path, enforce_file_format=True)
+    read_structure_set(path)
     return path
