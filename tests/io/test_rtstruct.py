@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 
 from medcycle.errors import DataError, MedcycleError, UnreadableFile, UsageError
 from medcycle.io.dicom.export import write_dicom
@@ -159,6 +159,15 @@ def with_points_missing(structures: pydicom.Dataset) -> None:
     structures.ROIContourSequence[1].ContourSequence[0].NumberOfContourPoints = 9
 
 
+def with_a_point_nowhere(structures: pydicom.Dataset) -> None:
+    contour = structures.ROIContourSequence[0].ContourSequence[0]
+    contour["ContourData"] = pydicom.DataElement("ContourData", "DS", ["nan"] * 12, validation_mode=0)
+
+
+def without_coordinates(structures: pydicom.Dataset) -> None:
+    del structures.ROIContourSequence[0].ContourSequence[0].ContourData
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -168,6 +177,8 @@ def with_points_missing(structures: pydicom.Dataset) -> None:
         (of_other_kind, UnreadableFile, "not an RT Structure Set"),
         (without_contours, UnreadableFile, "torn"),
         (with_points_missing, UnreadableFile, "torn"),
+        (with_a_point_nowhere, UnreadableFile, "torn"),
+        (without_coordinates, UnreadableFile, "not a readable DICOM file"),
     ],
 )
 def test_what_does_not_belong_is_refused(change, error: type[MedcycleError], message: str, tmp_path: Path) -> None:
@@ -197,8 +208,27 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         read_structure_set(tmp_path / "gone.dcm")
     (tmp_path / "text.dcm").write_text("contours, honestly")
-    with pytest.raises(UnreadableFile, match="not a readable DICOM file"):
+    with pytest.raises(UnreadableFile, match="not an RT Structure Set"):
         read_structure_set(tmp_path / "text.dcm")
+
+
+def test_a_set_without_identifier_is_refused(tmp_path: Path) -> None:
+    _, series = source_series(tmp_path / "source")
+    path = store(drawn_on(series), tmp_path / "drawn.dcm")
+    structures = pydicom.dcmread(path)
+    structures.SOPInstanceUID = ""
+    structures.save_as(path)
+    with pytest.raises(UnreadableFile, match="torn"):
+        read_structure_set(path)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_file_without_preamble_is_read(syntax: UID, tmp_path: Path) -> None:
+    _, series = source_series(tmp_path / "source")
+    structures = drawn_on(series)
+    pydicom.dcmwrite(tmp_path / "bare.dcm", structures, implicit_vr=syntax.is_implicit_VR, little_endian=True)
+    assert (tmp_path / "bare.dcm").read_bytes()[128:132] != b"DICM"
+    assert contours_of(read_structure_set(tmp_path / "bare.dcm")) == contours_of(structures)
 
 
 @pytest.mark.parametrize("undefined", [True, False], ids=["delimited", "with lengths"])

@@ -13,12 +13,13 @@ import hmac
 import re
 import secrets
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 from dicognito.anonymizer import Anonymizer
+from dicognito.element_anonymizer import ElementAnonymizer
 from pydicom import DataElement, Dataset, FileMetaDataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
@@ -32,7 +33,7 @@ __all__ = ["Deidentifier", "Deidentify", "read_key", "write_deidentified"]
 SHORTEST_KEY = 16
 """characters"""
 
-TEXT = {"PN", "LT", "ST", "UT", "AE", "UN"}
+TEXT = {"PN", "LT", "ST", "UT", "UR", "AE", "UN"}
 """Kinds of value that are removed."""
 
 TIMES = {"DA": r"(?P<date>\d{8})", "DT": r"(?P<date>\d{8})((?P<hour>\d\d).*)?", "TM": r"(?P<hour>\d\d).*"}
@@ -69,6 +70,9 @@ REPEATING_GROUPS = range(0x5000, 0x6100)
 
 STANDARD_UIDS = "1.2.840.10008."
 """The root of what the standard defines, such as classes; these tell of nobody."""
+
+KEPT_UIDS = ("ClassUID", "SyntaxUID")
+"""Ends of keywords: kinds of objects, standard or private."""
 
 REMOVED = {
     *("InstitutionName", "InstitutionAddress", "InstitutionCodeSequence", "InstitutionalDepartmentName"),
@@ -134,7 +138,14 @@ class Deidentifier:
         self._clues = _clues(patient)
 
     def apply(self, dataset: Dataset) -> None:
-        """De-identify a dataset, with its `file_meta`, in place."""
+        """De-identify a dataset, with its `file_meta`, in place. Raises `DataError` if it can't be."""
+        try:
+            self._apply(dataset)
+        except Exception as error:  # on foreign values dicognito and pydicom raise what they like
+            kind = type(error).__name__  # what it says may quote the patient's name
+            raise DataError(f"a header can't be de-identified ({kind}); correct it, or export it again") from error
+
+    def _apply(self, dataset: Dataset) -> None:
         clues = {*self._clues, *_clues(dataset)}
         dataset.remove_private_tags()
         _remove_groups(dataset)
@@ -162,18 +173,23 @@ class Deidentifier:
         return datetime.datetime.strptime(shifted, "%Y%m%d%H%M%S")
 
 
-class _UidReplacer:
-    """A handler for dicognito: UIDs made of UUIDs (PS3.5, B.2), the same one for the same original."""
+class _UidReplacer(ElementAnonymizer):
+    """UIDs made of UUIDs (PS3.5, B.2), the same one for the same original."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed.encode()
 
-    def __call__(self, _: Dataset, element: DataElement) -> bool:
-        if element.VR != "UI" or element.is_empty or element.keyword.endswith(("ClassUID", "SyntaxUID")):
+    def __call__(self, dataset: Dataset, data_element: DataElement) -> bool:  # noqa: ARG002 - dicognito's signature
+        """Replace a UID, and return whether it was one."""
+        if data_element.VR != "UI" or data_element.is_empty or data_element.keyword.endswith(KEPT_UIDS):
             return False
-        replaced = [self._replaced(text) for text in _values(element)]
-        element.value = replaced if element.VM > 1 else replaced[0]
+        replaced = [self._replaced(text) for text in _values(data_element)]
+        data_element.value = replaced if data_element.VM > 1 else replaced[0]
         return True
+
+    def describe_actions(self) -> Iterator[str]:
+        """What dicognito asks of its handlers."""
+        yield "Replace UIDs but those of classes and transfer syntaxes"
 
     def _replaced(self, uid: str) -> str:
         if uid.startswith(STANDARD_UIDS):

@@ -22,6 +22,7 @@ from medcycle.body import Modality
 from medcycle.errors import DataError, UnreadableFile, UsageError
 from medcycle.io.dicom.header import RESEARCH_ONLY, Origin, contributing_equipment, patient_and_study, plain
 from medcycle.io.dicom.writer import WrittenSeries
+from medcycle.volume import Array
 
 __all__ = ["read_structure_set", "require_same_space", "retarget", "write_structure_set"]
 
@@ -53,11 +54,12 @@ def read_structure_set(path: Path) -> Dataset:
     try:
         with warnings.catch_warnings(action="ignore"):
             warnings.filterwarnings("error", ENDS_TOO_SOON)
-            dataset = pydicom.dcmread(path)
+            dataset = pydicom.dcmread(path, force=True)  # some systems write no preamble
             is_one = dataset.get("SOPClassUID") == RTStructureSetStorage
             whole = is_one and not _cut_short(dataset) and _whole(dataset)
     except Exception as error:  # on foreign bytes the parser raises what it likes
-        raise UnreadableFile(f"{path}: not a readable DICOM file ({error}); export it again") from error
+        kind = type(error).__name__  # what it says may quote the patient's name
+        raise UnreadableFile(f"{path}: not a readable DICOM file ({kind}); export it again") from error
     if not is_one:
         raise UnreadableFile(f"{path}: not an RT Structure Set; give the RTSTRUCT file that was drawn on the source")
     if not whole:
@@ -75,9 +77,12 @@ def _cut_short(structures: Dataset) -> bool:
 
 def _whole(structures: Dataset) -> bool:
     """Whether all sequences are there, and every contour has the points it tells of."""
-    if not all(structures.get(keyword) for keyword in CONTENT):
+    if not all(structures.get(keyword) for keyword in ("SOPInstanceUID", *CONTENT)):
         return False
-    complete = all(len(item.ContourData) == 3 * int(item.NumberOfContourPoints) for item in _contours(structures))
+    complete = all(
+        len(item.ContourData) == 3 * int(item.NumberOfContourPoints) and np.isfinite(_points(item)).all()
+        for item in _contours(structures)
+    )
     rois = {int(item.ROINumber) for item in structures.StructureSetROISequence}
     drawn = {int(item.ReferencedROINumber) for item in structures.ROIContourSequence}
     observed = {int(item.ReferencedROINumber) for item in structures.RTROIObservationsSequence}
@@ -87,6 +92,11 @@ def _whole(structures: Dataset) -> bool:
 def _contours(structures: Dataset) -> Iterator[Dataset]:
     for roi in structures.ROIContourSequence:
         yield from roi.get("ContourSequence") or ()
+
+
+def _points(contour: Dataset) -> Array:
+    """LPS+ mm, shape (points, 3)."""
+    return np.asarray(contour.ContourData, dtype=np.float64).reshape(-1, 3)
 
 
 def require_same_space(structures: Dataset, source: Dataset) -> None:
@@ -104,7 +114,7 @@ def require_same_space(structures: Dataset, source: Dataset) -> None:
     wrong = {
         "frame of reference": frames != {frame} or not frame,
         "study": study not in studies,
-        "patient": structures.get("PatientID") != source.get("PatientID"),
+        "patient": (structures.get("PatientID") or "") != (source.get("PatientID") or ""),
     }
     if found := next((what for what, holds in wrong.items() if holds), ""):
         raise DataError(
@@ -179,7 +189,7 @@ def _refer_to_slices(structures: Dataset, written: WrittenSeries) -> None:
     step, bottom = written.stack.spacing[2], written.stack.position(0)[2]
     total = across = beyond = 0
     for contour in _contours(structures):
-        heights = np.asarray(contour.ContourData, dtype=np.float64)[2::3]
+        heights = _points(contour)[:, 2]
         index = round((float(heights.mean()) - bottom) / step)
         within = bool(np.abs(heights - (bottom + index * step)).max() <= step / 2 + PLANAR)
         total += 1
