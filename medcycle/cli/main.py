@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from medcycle import __version__
-from medcycle.cli import commands, configs
+from medcycle.cli import commands, configs, dicom
 from medcycle.errors import MedcycleError
 from medcycle.progress import is_first_process
 
@@ -34,6 +34,7 @@ app.command("prepare")(commands.prepare)
 app.command("train")(commands.train)
 app.command("runs")(commands.runs)
 app.command("synthesize")(commands.synthesize)
+app.command("to-dicom")(dicom.to_dicom)
 app.command("register")(commands.register)
 app.command("evaluate")(commands.evaluate)
 app.command("demo")(commands.demo)

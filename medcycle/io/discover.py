@@ -120,7 +120,8 @@ def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False) ->
             skipped.append(Skipped(_folder(item), f"{item.description} {item.problem}".strip()))
         else:
             series.append(item)
-    sources = sorted([*volumes, *_named(path, series)], key=lambda source: (source.path, source.name))
+    top = path if path.is_dir() else path.parent  # of a single file, the folder it lies in
+    sources = sorted([*volumes, *_named(top, series)], key=lambda source: (source.path, source.name))
     return Survey(tuple(replace(s, resample_irregular=resample_irregular) for s in _unique(sources)), tuple(skipped))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medcycle.errors import EmptyFolder, UnreadableFile, UsageError
+from medcycle.errors import DefectiveSeries, EmptyFolder, UnreadableFile, UsageError
 from medcycle.io import discover, read_volume, write_nifti
 from medcycle.io.discover import stem
 from medcycle.phantom import head_grid
@@ -46,6 +46,15 @@ def test_one_volume_is_one_volume(tmp_path) -> None:
     (tmp_path / "a.txt").touch()
     with pytest.raises(UnreadableFile, match="known are"):
         read_volume(tmp_path / "a.txt")
+
+
+def test_a_single_dicom_file_is_taken_alone(tmp_path) -> None:
+    files = write_series(numbered(GRID), tmp_path / "series", modality="MR")
+    (source,) = discover(files[2])
+    assert source.files == (files[2],)
+    assert source.name == "series"
+    with pytest.raises(DefectiveSeries, match="one slice only"):
+        read_volume(files[2])
 
 
 def test_stems(tmp_path) -> None:

@@ -1,1 +1,1 @@
-"""DICOM series: reading them into volumes, and writing synthetic CT."""
+"""DICOM series: reading them into volumes, and writing synthetic ones."""

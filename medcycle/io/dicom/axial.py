@@ -1,4 +1,4 @@
-"""A volume as the stack of axial slices that a CT series holds."""
+"""A volume as the stack of axial slices that a written series holds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from medcycle.volume import Array, Volume
+from medcycle.io.dicom.encoding import Encoding
+from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["AXIAL_TOLERANCE", "HU_RANGE", "AxialStack", "axial_stack"]
-
-HU_RANGE = (-1024, 3071)
-"""What 12 bits hold with an intercept of −1024."""
+__all__ = ["AXIAL_TOLERANCE", "AxialStack", "axial_stack"]
 
 AXIAL_TOLERANCE = 0.01
 """Farthest (mm) that writing a grid's planes as exactly axial may move any voxel; beyond it the volume is resampled."""
@@ -21,23 +19,46 @@ AXIAL_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class AxialStack:
-    """Stored values `[slice, row, column]` (HU + 1024), first voxel (LPS+ mm), spacing along x, y and z (mm)."""
+    """Slices from the feet to the head, each with rows towards the back and columns towards the left.
+
+    Args:
+        stored: pixels `[slice, row, column]`, as `encoding` gives them.
+        encoding: of real units.
+        origin: first voxel, LPS+ mm.
+        spacing: along x, y and z, mm.
+        resampled: whether voxels were interpolated.
+    """
 
     stored: Array
+    encoding: Encoding
     origin: Array
     spacing: tuple[float, float, float]
     resampled: bool
 
+    def position(self, index: int) -> tuple[float, float, float]:
+        """Centre of a slice's first pixel, LPS+ mm."""
+        x, y, z = self.origin
+        return float(x), float(y), float(z + index * self.spacing[2])
 
-def axial_stack(volume: Volume) -> AxialStack:
-    r"""Clip HU to `HU_RANGE`, round, and bring the volume onto planes of orientation 1\0\0\0\1\0 exactly.
+    def grid(self) -> Grid:
+        """Columns × rows × slices; RAS+."""
+        slices, rows, columns = self.stored.shape
+        affine = np.diag([*self.spacing, 1.0])
+        affine[:3, 3] = self.origin
+        # DICOM is LPS+, our affines are RAS+.
+        return Grid((columns, rows, slices), np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
+
+
+def axial_stack(volume: Volume, encoding: Encoding) -> AxialStack:
+    r"""Clip, round, and bring the volume onto planes of orientation 1\0\0\0\1\0 exactly.
 
     Planes that are axial already, and cubes of voxels that only need their axes permuted or flipped, keep their voxels.
     Anything else is resampled linearly onto square pixels over the bounding box, with the slice spacing of the source
-    axis nearest to head-feet and −1024 HU outside.
+    axis nearest to head-feet and the encoding's least value outside.
 
     Args:
-        volume: finite HU, any orientation.
+        volume: finite real units, any orientation.
+        encoding: how they are stored.
     """
     array, directions, origin, spacing, order = _nearest_axial(volume)
     steps = np.array(array.shape) - 1
@@ -46,11 +67,11 @@ def axial_stack(volume: Volume) -> AxialStack:
     sliced_axially = order[2] == 2
     square = bool(np.isclose(spacing[0], spacing[1], rtol=1e-4))
     keeps = moved <= AXIAL_TOLERANCE and (sliced_axially or square)
-    hu = array.astype(np.float32).clip(*HU_RANGE)
+    values = encoding.clip(array)
     if not keeps:
-        hu, origin, spacing = _resample(hu, directions, origin, spacing)
-    stored = (np.rint(hu) - HU_RANGE[0]).astype(np.uint16).transpose(2, 1, 0)
-    return AxialStack(stored, origin, (float(spacing[0]), float(spacing[1]), float(spacing[2])), not keeps)
+        values, origin, spacing = _resample(values, directions, origin, spacing, encoding.low)
+    stored = encoding.stored(values).transpose(2, 1, 0)
+    return AxialStack(stored, encoding, origin, (float(spacing[0]), float(spacing[1]), float(spacing[2])), not keeps)
 
 
 def _nearest_axial(volume: Volume) -> tuple[Array, Array, Array, Array, tuple[int, ...]]:
@@ -75,9 +96,11 @@ def _nearest_axial(volume: Volume) -> tuple[Array, Array, Array, Array, tuple[in
     return array, directions, origin, spacing, order
 
 
-def _resample(hu: Array, directions: Array, origin: Array, spacing: Array) -> tuple[Array, Array, Array]:
+def _resample(
+    values: Array, directions: Array, origin: Array, spacing: Array, outside: float
+) -> tuple[Array, Array, Array]:
     """Linear interpolation onto square-pixelled axial planes over the bounding box of the voxels' outer edges."""
-    corners = np.array(list(itertools.product(*((-0.5, n - 0.5) for n in hu.shape))))
+    corners = np.array(list(itertools.product(*((-0.5, n - 0.5) for n in values.shape))))
     extent = origin + (corners * spacing) @ directions.T
     pixel = min(spacing[0], spacing[1])
     target = np.array([pixel, pixel, spacing[2]])
@@ -85,7 +108,7 @@ def _resample(hu: Array, directions: Array, origin: Array, spacing: Array) -> tu
     # A box of a whole number of voxels must not gain one by rounding.
     size = np.ceil((high - low) / target - 1e-4).astype(int)
     first = (low + high) / 2 - target * (size - 1) / 2
-    image = sitk.GetImageFromArray(np.ascontiguousarray(hu.transpose(2, 1, 0)))
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
     image.SetOrigin(origin.tolist())
     image.SetSpacing(spacing.tolist())
     image.SetDirection(directions.ravel().tolist())
@@ -97,6 +120,6 @@ def _resample(hu: Array, directions: Array, origin: Array, spacing: Array) -> tu
         first.tolist(),
         target.tolist(),
         np.eye(3).ravel().tolist(),
-        HU_RANGE[0],
+        outside,
     )
     return sitk.GetArrayFromImage(axial).transpose(2, 1, 0), first, target

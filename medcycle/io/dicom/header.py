@@ -1,6 +1,7 @@
-"""Header of a synthetic CT series: what it inherits from the source MR, and what it says of itself.
+"""Header of a synthetic series: what it inherits from the source series, and what it says of itself.
 
-Attribute names and module requirements are those of DICOM PS3.3 (CT Image IOD, A.3); codes are from PS3.16.
+Attribute names and module requirements are those of DICOM PS3.3 (CT Image IOD, A.3, and MR Image IOD, A.4); codes are
+from PS3.16.
 """
 
 from __future__ import annotations
@@ -9,24 +10,41 @@ import datetime
 import re
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 from highdicom import UID, ContributingEquipment
 from highdicom.sr import CodedConcept
 from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_VR
 from pydicom.sr.codedict import codes
-from pydicom.uid import CTImageStorage
+from pydicom.uid import CTImageStorage, MRImageStorage
 from pydicom.valuerep import format_number_as_ds
 
+from medcycle.body import Modality
 from medcycle.errors import DataError
-from medcycle.io.dicom.axial import HU_RANGE, AxialStack
+from medcycle.io.dicom.axial import AxialStack
 
-__all__ = ["decimal_string", "series_header"]
+__all__ = [
+    "RESEARCH_ONLY",
+    "SOURCE_OF",
+    "Origin",
+    "contributing_equipment",
+    "decimal_string",
+    "patient_and_study",
+    "plain",
+    "series_header",
+]
+
+RESEARCH_ONLY = "SYNTHETIC - RESEARCH USE ONLY"
+
+SOURCE_OF: dict[Modality, str] = {"ct": "MR", "mr": "CT"}
+"""What a synthetic series is made from."""
 
 _REQUIRED = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
-    *("PatientPosition", "PositionReferenceIndicator"),
+    "PositionReferenceIndicator",
 )
 """Copied from the source, and present though empty where the source has none."""
 
@@ -34,11 +52,17 @@ _OPTIONAL = (
     *("StudyInstanceUID", "FrameOfReferenceUID"),
     *("IssuerOfPatientID", "PatientBirthTime", "OtherPatientIDsSequence", "EthnicGroup", "PatientComments"),
     *("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence"),
+    "LongitudinalTemporalInformationModified",
     *("PatientAge", "PatientSize", "PatientWeight"),
     *("StudyDescription", "PhysiciansOfRecord", "RequestingService"),
-    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
 """Copied from the source where it has them."""
+
+_OF_IMAGES = (
+    "PatientPosition",
+    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
+)
+"""Likewise, into images alone; the first is present though empty."""
 
 _BODY_PARTS = frozenset(
     (
@@ -55,34 +79,47 @@ _BODY_PARTS = frozenset(
 _OTHER_WORDS = {"HEADANDNECK": "HEADNECK", "THORAX": "CHEST", "SKULLBASE": "SKULL", "WHOLESPINE": "SPINE"}
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a synthetic volume comes from, as its header tells.
+
+    Args:
+        software_version: of medcycle.
+        model_description: what made the volume, for DerivationDescription, such as the hash of a checkpoint.
+        series_description: at most 64 characters of it are kept; `sCT medcycle` or `sMR medcycle` if empty.
+        body_part: DICOM term (PS3.16 annex L), such as `HEAD`; the source's if None. Where that is not one of the
+            standard's unpaired parts, `WHOLEBODY`.
+        created: when; the header's dates.
+    """
+
+    software_version: str
+    model_description: str = ""
+    series_description: str = ""
+    body_part: str | None = None
+    created: datetime.datetime = field(default_factory=datetime.datetime.now)
+
+
 def series_header(
-    reference: Sequence[Dataset] | None,
-    stack: AxialStack,
-    *,
-    series_description: str,
-    model_description: str,
-    software_version: str,
-    body_part: str | None,
+    reference: Sequence[Dataset] | None, stack: AxialStack, *, modality: Modality, origin: Origin
 ) -> Dataset:
     """All that the slices of one series share.
 
     Args:
-        reference: headers of the source MR series; `None` for a new study of an anonymous patient.
+        reference: headers of the source series; `None` for a new study of an anonymous patient.
         stack: the slices.
-        series_description: at most 64 characters of it are kept.
-        model_description: goes into DerivationDescription.
-        software_version: of medcycle.
-        body_part: overrides the source's.
+        modality: what they show.
+        origin: where they come from.
 
     Raises:
         DataError: if the reference is empty, lacks identifiers, or mixes studies or frames of reference.
     """
-    source = _anonymous_study() if reference is None else _require_one_study(reference)
+    source = _anonymous_study(origin.created) if reference is None else _require_one_study(reference)
     result = _inherited(source)
-    result.BodyPartExamined = _body_part(body_part or str(source.get("BodyPartExamined") or ""))
-    result.update(_description(series_description, software_version, int(source.get("SeriesNumber") or 0)))
-    result.update(_derivation(reference or (), stack.resampled, model_description, software_version))
+    result.BodyPartExamined = _body_part(origin.body_part or str(source.get("BodyPartExamined") or ""))
+    result.update(_description(modality, origin, int(source.get("SeriesNumber") or 0)))
+    result.update(_derivation(reference or (), stack, modality, origin))
     result.update(_pixel_description(stack))
+    result.update(_ct_image(stack) if modality == "ct" else _mr_image(stack))
     return result
 
 
@@ -94,12 +131,13 @@ def _require_one_study(reference: Sequence[Dataset]) -> Dataset:
             raise DataError(f"the source datasets have more than one {keyword}; give those of one series")
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"):
         if not all(dataset.get(keyword) for dataset in reference):
-            raise DataError(f"a source dataset has no {keyword}, so that the CT can't refer to it; export the MR again")
+            raise DataError(
+                f"a source dataset has no {keyword}, so that no series can refer to it; export the source again"
+            )
     return reference[0]
 
 
-def _anonymous_study() -> Dataset:
-    now = datetime.datetime.now()
+def _anonymous_study(now: datetime.datetime) -> Dataset:
     result = Dataset()
     result.PatientName = "Anonymous^medcycle"
     result.PatientID = f"MEDCYCLE-{uuid.uuid4().hex[:12].upper()}"
@@ -110,17 +148,29 @@ def _anonymous_study() -> Dataset:
 
 
 def _inherited(source: Dataset) -> Dataset:
-    """What the series has in common with its source: patient, study, frame of reference, and where it lay."""
+    """What a series has in common with its source: patient, study, frame of reference, and where it lay."""
     result = Dataset()
     result.SpecificCharacterSet = source.get("SpecificCharacterSet") or "ISO_IR 100"
-    for keyword in _REQUIRED:
+    for keyword in (*_REQUIRED, "PatientPosition"):
         setattr(result, keyword, "")
-    for keyword in (*_REQUIRED, *_OPTIONAL):
+    for keyword in (*_REQUIRED, *_OPTIONAL, *_OF_IMAGES):
         if keyword in source and not source[keyword].is_empty and _valid(source[keyword]):
             result[keyword] = _copied(source[keyword])
     result.FrameOfReferenceUID = result.get("FrameOfReferenceUID") or UID()
+    methods = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
+    if result.get("PatientIdentityRemoved") == "YES" and not methods & set(result.dir()):
+        result.DeidentificationMethod = "not told by the source"  # one is required then
     # A DICOMDIR can't be built without it.
     result.StudyID = result.StudyID or "1"
+    return result
+
+
+def patient_and_study(header: Dataset) -> Dataset:
+    """What a written series' header shares with every other object of its study and frame of reference."""
+    result = Dataset()
+    for keyword in ("SpecificCharacterSet", *_REQUIRED, *_OPTIONAL):
+        if keyword in header:
+            result[keyword] = header[keyword]
     return result
 
 
@@ -148,24 +198,20 @@ def _delimited(name: str) -> str:
     return name if "^" in name else f"{name}^"
 
 
-def _description(series_description: str, software_version: str, source_number: int) -> Dataset:
-    now = datetime.datetime.now()
+def _description(modality: Modality, origin: Origin, source_number: int) -> Dataset:
     result = Dataset()
-    result.SOPClassUID = CTImageStorage
     result.SyntheticData = "YES"
-    result.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
-    result.Modality = "CT"
     result.SeriesInstanceUID = UID()
     result.SeriesNumber = 9000 + source_number
-    result.SeriesDescription = _plain(series_description, 64)
+    result.SeriesDescription = plain(origin.series_description or f"s{modality.upper()} medcycle", 64)
     for keyword in ("InstanceCreation", "Series", "Content"):
-        setattr(result, f"{keyword}Date", now.strftime("%Y%m%d"))
-        setattr(result, f"{keyword}Time", now.strftime("%H%M%S"))
+        setattr(result, f"{keyword}Date", origin.created.strftime("%Y%m%d"))
+        setattr(result, f"{keyword}Time", origin.created.strftime("%H%M%S"))
     result.Manufacturer = result.ManufacturerModelName = "medcycle"
-    result.SoftwareVersions = software_version
-    result.KVP = result.AcquisitionNumber = None
+    result.SoftwareVersions = origin.software_version
+    result.AcquisitionNumber = None
     result.BurnedInAnnotation = "NO"
-    result.ImageComments = "SYNTHETIC - RESEARCH USE ONLY"
+    result.ImageComments = RESEARCH_ONLY
     return result
 
 
@@ -177,38 +223,70 @@ def _pixel_description(stack: AxialStack) -> Dataset:
     result.SamplesPerPixel = 1
     result.PhotometricInterpretation = "MONOCHROME2"
     result.Rows, result.Columns = stack.stored.shape[1:]
-    result.BitsAllocated, result.BitsStored, result.HighBit = 16, 12, 11
+    result.BitsAllocated = 16
+    result.BitsStored, result.HighBit = stack.encoding.bits, stack.encoding.bits - 1
     result.PixelRepresentation = 0
-    result.RescaleIntercept, result.RescaleSlope, result.RescaleType = HU_RANGE[0], 1, "HU"
+    return result
+
+
+def _ct_image(stack: AxialStack) -> Dataset:
+    """The CT Image module (PS3.3, C.8.2.1)."""
+    result = Dataset()
+    result.SOPClassUID, result.Modality = CTImageStorage, "CT"
+    result.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
+    result.KVP = None
+    result.RescaleIntercept, result.RescaleSlope, result.RescaleType = -stack.encoding.offset, 1, "HU"
     result.WindowCenter, result.WindowWidth = 40, 400
     return result
 
 
-def _derivation(
-    reference: Sequence[Dataset], resampled: bool, model_description: str, software_version: str
-) -> Dataset:
+def _mr_image(stack: AxialStack) -> Dataset:
+    """The MR Image module (PS3.3, C.8.3.1): no sequence made the image, so what is said of one is empty.
+
+    The module has no rescaling: stored values are the signal times a factor, which DerivationDescription tells.
+    """
+    result = Dataset()
+    result.SOPClassUID, result.Modality = MRImageStorage, "MR"
+    result.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    result.ScanningSequence, result.SequenceVariant = "RM", "NONE"  # research mode
+    result.ScanOptions = result.MRAcquisitionType = ""
+    result.RepetitionTime = result.EchoTime = result.EchoTrainLength = None
+    shown = stack.stored[stack.stored > 0]
+    width = max(int(np.percentile(shown, 99.5)), 2) if shown.size else 2
+    result.WindowCenter, result.WindowWidth = width // 2, width
+    return result
+
+
+def _derivation(reference: Sequence[Dataset], stack: AxialStack, modality: Modality, origin: Origin) -> Dataset:
     """How the images came about, and from which."""
     result = Dataset()
-    description = "Synthetic CT predicted from MR by a neural network"
-    result.DerivationDescription = _plain("; ".join(filter(None, (description, model_description))), 1024)
+    description = f"Synthetic {modality.upper()} predicted from {SOURCE_OF[modality]} by a neural network"
+    scale = (
+        "" if modality == "ct" else f"stored values are the signal (arbitrary units) times {stack.encoding.factor:g}"
+    )
+    result.DerivationDescription = plain("; ".join(filter(None, (description, scale, origin.model_description))), 1024)
     # CID 7203 (image derivation) has no term for synthesis and may be extended; this one is of CID 7162 (algorithms).
     derivations = [codes.DCM.ArtificialIntelligence]
-    if resampled:
+    if stack.resampled:
         derivations.append(codes.DCM.SpatialResampling)
     result.DerivationCodeSequence = [CodedConcept.from_code(code) for code in derivations]
     if reference:
         result.SourceImageSequence = [_source_image(dataset) for dataset in reference]
-    result.ContributingEquipmentSequence = [
-        ContributingEquipment(
-            "medcycle",
-            codes.DCM.ProcessingEquipment,
-            manufacturer_model_name="medcycle",
-            software_versions=software_version,
-            contribution_datetime=datetime.datetime.now(),
-            contribution_description="Synthesis of CT from MR",
-        )
-    ]
+    what = f"Synthesis of {modality.upper()} from {SOURCE_OF[modality]}"
+    result.ContributingEquipmentSequence = [contributing_equipment(origin, what)]
     return result
+
+
+def contributing_equipment(origin: Origin, contribution: str) -> ContributingEquipment:
+    """An item that says what medcycle did, and when."""
+    return ContributingEquipment(
+        "medcycle",
+        codes.DCM.ProcessingEquipment,
+        manufacturer_model_name="medcycle",
+        software_versions=origin.software_version,
+        contribution_datetime=origin.created,
+        contribution_description=contribution,
+    )
 
 
 def _source_image(dataset: Dataset) -> Dataset:
@@ -232,6 +310,6 @@ def decimal_string(value: float) -> str:
     return str(format_number_as_ds(float(value) + 0.0))
 
 
-def _plain(text: str, length: int) -> str:
+def plain(text: str, length: int) -> str:
     """Text that any character set and a single-valued element can hold."""
     return text.encode("ascii", "replace").decode().replace("\\", "/")[:length]

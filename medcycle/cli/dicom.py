@@ -1,0 +1,64 @@
+"""`medcycle to-dicom`: a synthetic volume as DICOM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["to_dicom"]
+
+
+def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
+    volume: Annotated[Path, typer.Argument(help="A synthetic volume that `medcycle synthesize` made.")],
+    output: Annotated[Path, typer.Argument(help="Folder for the series; new or empty.")],
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="SERIES", help="The DICOM series it was made from; without it, an anonymous patient."),
+    ] = None,
+    modality: Annotated[Literal["ct", "mr"], typer.Option(help="What the volume is.")] = "ct",
+    rtstruct: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A structure set drawn on SERIES, to refer to the synthetic one."),
+    ] = None,
+    deidentify: Annotated[bool, typer.Option("--deidentify", help="Take out the patient's identity.")] = False,
+    deidentify_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --deidentify: a secret key, made if absent. The same key gives the same new identifiers.",
+        ),
+    ] = None,
+    with_source: Annotated[
+        bool, typer.Option("--with-source", help="With --deidentify: write SERIES too, de-identified alike.")
+    ] = False,
+    body_part: Annotated[
+        str | None, typer.Option(metavar="TERM", help="DICOM's term, as HEAD or PELVIS; by default the source's.")
+    ] = None,
+) -> None:
+    """Write a synthetic volume as a DICOM series in the study of the series it was made from."""
+    from medcycle import __version__
+    from medcycle.cli.inputs import one_series, require_synthetic, sha256_of
+    from medcycle.errors import UsageError
+    from medcycle.io.dicom.deidentify import Deidentify, read_key
+    from medcycle.io.dicom.export import write_dicom
+    from medcycle.io.dicom.header import Origin
+
+    if not deidentify and (deidentify_key or with_source):
+        raise UsageError("--deidentify-key and --with-source go with --deidentify; add it, or leave them out")
+    made = require_synthetic(volume, modality)
+    wanted = Deidentify(with_source=with_source) if deidentify else None
+    if deidentify_key:
+        wanted = Deidentify(read_key(deidentify_key), with_source)
+    files = write_dicom(
+        made,
+        output,
+        modality=modality,
+        reference=one_series(reference) if reference else None,
+        origin=Origin(__version__, f"from a volume file of SHA-256 {sha256_of(volume)}", body_part=body_part),
+        rtstruct=rtstruct,
+        deidentify=wanted,
+    )
+    typer.echo(f"wrote {len(files)} files to {output}")
+    typer.echo("Synthetic images, for research only: not for diagnosis or treatment.")

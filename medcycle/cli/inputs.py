@@ -1,0 +1,56 @@
+"""What paths on the command line must hold."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from medcycle.body import Modality
+from medcycle.data.vetting import vet
+from medcycle.errors import DataError, EmptyFolder, UnreadableFile
+from medcycle.io.dicom.gate import DicomSeries
+from medcycle.io.discover import VOLUME_SUFFIXES, Source, stem, survey
+from medcycle.io.files import require_exists
+from medcycle.volume import Volume
+
+__all__ = ["one_series", "require_synthetic", "sha256_of"]
+
+
+def one_series(path: Path) -> DicomSeries:
+    """The one DICOM series at `path`, a file or a folder.
+
+    Raises:
+        UsageError: if there is nothing at `path`.
+        EmptyFolder: if it holds no series.
+        DataError: if it holds several.
+    """
+    found = [source.series for source in survey(path).sources if source.series]
+    if not found:
+        raise EmptyFolder(f"{path}: no DICOM series of images; give the folder of the series it was made from")
+    if len(found) > 1:
+        kinds = ", ".join(f"{series.modality} of {len(series.files)} files" for series in found[:5])
+        raise DataError(f"{path}: {len(found)} series ({kinds}), one is wanted; give the folder of one")
+    return found[0]
+
+
+def require_synthetic(path: Path, modality: Modality) -> Volume:
+    """Read an image file, and refuse it if its values are not of `modality`.
+
+    Raises:
+        UsageError: if there is nothing at `path`.
+        UnreadableFile: if it is not an image file, or torn.
+        WrongModality, DataError: as `vet` does.
+    """
+    require_exists(path, "a volume that medcycle synthesize made")
+    if not path.is_file() or not path.name.lower().endswith(VOLUME_SUFFIXES):
+        raise UnreadableFile(f"{path}: not an image file; give one of {', '.join(VOLUME_SUFFIXES)}")
+    source = Source(stem(path), path)
+    volume = source.read()
+    vet(source, volume, modality)
+    return volume
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file's bytes, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,122 @@
+"""A synthetic volume as DICOM: the series, a structure set that refers to it, de-identified if wanted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset
+
+from medcycle.body import Modality
+from medcycle.errors import DataError, DefectiveSeries, UsageError, WrongModality
+from medcycle.io.dicom.deidentify import Deidentifier, Deidentify, write_deidentified
+from medcycle.io.dicom.gate import DicomSeries
+from medcycle.io.dicom.header import SOURCE_OF, Origin
+from medcycle.io.dicom.rebuild import upright_grid
+from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space, retarget, write_structure_set
+from medcycle.io.dicom.series import read_headers
+from medcycle.io.dicom.stack import stack_of
+from medcycle.io.dicom.writer import require_new, write_slices
+from medcycle.io.files import atomic_path
+from medcycle.volume import Grid, Volume
+
+__all__ = ["STRUCTURE_SET", "write_dicom"]
+
+STRUCTURE_SET = "rtstruct.dcm"
+
+SOURCE_FOLDER = "source"
+
+LEAST_OVERLAP = 0.5
+"""of the volume's voxels lie in the field of view of the series it was made from."""
+
+SAMPLES = 16
+"""Voxels along an axis by which the overlap is measured."""
+
+
+def write_dicom(
+    volume: Volume,
+    folder: Path,
+    *,
+    modality: Modality,
+    reference: DicomSeries | None,
+    origin: Origin,
+    rtstruct: Path | None = None,
+    deidentify: Deidentify | None = None,
+) -> list[Path]:
+    """Write a synthetic volume as a DICOM series in the study and frame of reference of the series it was made from.
+
+    `folder` gets the slices, as `write_series` writes them, with `rtstruct.dcm` beside them and, de-identified, the
+    source series in `source/`. It appears under its name only when all of it is complete.
+
+    Args:
+        volume: synthetic CT in HU or MR signal, any orientation.
+        folder: where to; must not exist, or be empty.
+        modality: what the volume is.
+        reference: the series it was made from, MR for CT and CT for MR; `None` for a new study of an anonymous patient.
+        origin: what made the volume.
+        rtstruct: a structure set that was drawn on the reference, to be retargeted; see `retarget`.
+        deidentify: how to take the patient's identity out of everything that is written; `None` keeps it.
+
+    Returns:
+        The files: slices from the feet to the head, then the structure set, then the source's.
+
+    Raises:
+        UsageError: if the folder holds anything, or there is no reference for a structure set or de-identification.
+        WrongModality: if the reference is of another kind.
+        UnreadableFile: if the structure set, or a file of the reference, is not readable.
+        DataError: if the volume does not lie in the reference's field of view, the structure set belongs to another
+            patient, study or frame of reference, or as `write_series` does.
+    """
+    require_new(folder)
+    if reference is None and (rtstruct or deidentify):
+        raise UsageError("a structure set or de-identification needs the source series; give it with --reference")
+    headers = _headers(reference, volume.grid, modality) if reference else None
+    structures = deidentifier = None
+    if headers and rtstruct:
+        structures = read_structure_set(rtstruct)
+        require_same_space(structures, headers[0])
+    if headers and deidentify:
+        deidentifier = Deidentifier(deidentify.key, headers[0])
+        origin = replace(origin, created=deidentifier.shift(origin.created))
+        for dataset in [*headers, *([structures] if structures else [])]:
+            deidentifier.apply(dataset)
+    with atomic_path(folder) as partial:
+        partial.mkdir()
+        written = write_slices(volume, partial, modality=modality, reference=headers, origin=origin)
+        files = list(written.files)
+        if structures:
+            moved = retarget(structures, written, modality=modality, origin=origin)
+            files.append(write_structure_set(moved, partial / STRUCTURE_SET))
+        if reference and deidentifier and deidentify and deidentify.with_source:
+            files += write_deidentified(reference.files, partial / SOURCE_FOLDER, deidentifier)
+    return [folder / file.relative_to(partial) for file in files]
+
+
+def _headers(reference: DicomSeries, grid: Grid, modality: Modality) -> list[Dataset]:
+    """The headers of a series that a volume on `grid` can have been made from."""
+    where = reference.files[0].parent
+    if reference.modality != SOURCE_OF[modality]:
+        raise WrongModality(
+            f"{where}: a series of modality {reference.modality or 'unknown'}; a synthetic {modality.upper()} is made "
+            f"from {SOURCE_OF[modality]}: give that series, or another --modality"
+        )
+    if reference.verdict in ("refused", "skipped"):
+        raise DefectiveSeries(f"{where}: {reference.problem}")
+    stack = stack_of(reference.frames)
+    field = stack.grid() if stack.regular and not stack.tilted else upright_grid(stack)
+    overlap = _overlap(grid, field)
+    if overlap < LEAST_OVERLAP:
+        raise DataError(
+            f"{where}: only {overlap:.0%} of the volume lies in this series' field of view; was it made from another "
+            "patient's? Give the series it was made from"
+        )
+    return read_headers(reference)
+
+
+def _overlap(grid: Grid, field: Grid) -> float:
+    """The fraction of a grid's voxels that lie in a field of view, by a lattice of them."""
+    lattice = np.meshgrid(*(np.linspace(0, n - 1, min(n, SAMPLES)) for n in grid.shape), indexing="ij")
+    points = np.stack([axis.ravel() for axis in lattice] + [np.ones(lattice[0].size)])
+    index = (np.linalg.inv(field.affine) @ grid.affine @ points)[:3].T
+    return float(np.mean(((index > -0.5) & (index < np.array(field.shape) - 0.5)).all(axis=1)))
