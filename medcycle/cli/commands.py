@@ -197,9 +197,19 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         typer.Option(metavar="SEED|FILE", help="munit: a random style, or that of a volume of what is made."),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="munit: outputs of each volume, in random styles.")] = 1,
+    rtstruct: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A structure set drawn on INPUT, to refer to the DICOM series that is made."),
+    ] = None,
+    deidentify: Annotated[bool, typer.Option("--deidentify", help="Take the patient's identity out of DICOM.")] = False,
+    deidentify_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --deidentify: a secret key, made if absent; see `to-dicom`."),
+    ] = None,
     resample_irregular: Irregular = False,
 ) -> None:
     """Make synthetic CT from MR, or MR from CT, on the input's grid. What is done already is not done again."""
+    from medcycle.cli.inputs import deidentification
     from medcycle.inference import Windows
     from medcycle.methods.saved import checkpoint_of
     from medcycle.synthesis.cohort import Order, devices_of, synthesize_path
@@ -217,7 +227,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     )
     order = Order(
         to=to,
-        outputs=Outputs(output_format),
+        outputs=Outputs(output_format, rtstruct, deidentification(deidentify, deidentify_key)),
         options=options,
         style=style,
         samples=samples,

@@ -39,18 +39,13 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
 ) -> None:
     """Write a synthetic volume as a DICOM series in the study of the series it was made from."""
     from medcycle import __version__
-    from medcycle.cli.inputs import one_series, require_synthetic, sha256_of
-    from medcycle.errors import UsageError
-    from medcycle.io.dicom.deidentify import Deidentify, read_key
+    from medcycle.cli.inputs import deidentification, one_series, require_synthetic
     from medcycle.io.dicom.export import write_dicom
     from medcycle.io.dicom.header import Origin
+    from medcycle.io.files import sha256_of
 
-    if not deidentify and (deidentify_key or with_source):
-        raise UsageError("--deidentify-key and --with-source go with --deidentify; add it, or leave them out")
     made = require_synthetic(volume, modality)
-    wanted = Deidentify(with_source=with_source) if deidentify else None
-    if deidentify_key:
-        wanted = Deidentify(read_key(deidentify_key), with_source)
+    wanted = deidentification(deidentify, deidentify_key, with_source=with_source)
     files = write_dicom(
         made,
         output,

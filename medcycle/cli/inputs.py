@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from medcycle.body import Modality
 from medcycle.data.vetting import vet
-from medcycle.errors import DataError, EmptyFolder, UnreadableFile
+from medcycle.errors import DataError, EmptyFolder, UnreadableFile, UsageError
+from medcycle.io.dicom.deidentify import Deidentify, read_key
 from medcycle.io.dicom.gate import DicomSeries
 from medcycle.io.discover import VOLUME_SUFFIXES, Source, stem, survey
 from medcycle.io.files import require_exists
 from medcycle.volume import Volume
 
-__all__ = ["one_series", "require_synthetic", "sha256_of"]
+__all__ = ["deidentification", "one_series", "require_synthetic"]
+
+
+def deidentification(wanted: bool, key: Path | None, *, with_source: bool = False) -> Deidentify | None:
+    """How to de-identify, if that is wanted.
+
+    Raises:
+        UsageError: if it isn't, but what goes with it is; or as `read_key` does.
+    """
+    if not wanted and (key or with_source):
+        raise UsageError("--deidentify-key and --with-source go with --deidentify; add it, or leave them out")
+    if not wanted:
+        return None
+    return Deidentify(read_key(key), with_source) if key else Deidentify(with_source=with_source)
 
 
 def one_series(path: Path) -> DicomSeries:
@@ -48,9 +61,3 @@ def require_synthetic(path: Path, modality: Modality) -> Volume:
     volume = source.read()
     vet(source, volume, modality)
     return volume
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file's bytes, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -91,6 +91,7 @@ def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, ord
     if not sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     targets = _targets(sources, output, order)
+    _require_series(sources, input_path, order.outputs)
     models = [load_method(checkpoint) for checkpoint in checkpoints]
     for model in models:
         require_direction(model, order.to)
@@ -312,6 +313,14 @@ def _targets(sources: Sequence[Source], output: Path, order: Order) -> list[Path
         raise UsageError(f"{output}: one file can't hold the uncertainty as well; give a folder")
     require_absent(output)
     return [output]
+
+
+def _require_series(sources: Sequence[Source], given: Path, outputs: Outputs) -> None:
+    """Raise `UsageError` unless there are DICOM series where they are needed, and one alone for a structure set."""
+    if outputs.rtstruct and len(sources) > 1:
+        raise UsageError(f"--rtstruct is of one volume; {given} holds {len(sources)}, give the folder of one")
+    if (outputs.rtstruct or outputs.deidentify) and not all(source.series for source in sources):
+        raise UsageError(f"{given}: --rtstruct and --deidentify need DICOM series; for other files see `to-dicom`")
 
 
 def _is_file(output: Path) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from medcycle import __version__
 from medcycle.body import Modality
 from medcycle.errors import UsageError
-from medcycle.io.dicom.ct_writer import write_ct_series
-from medcycle.io.dicom.series import read_headers
+from medcycle.io.dicom.deidentify import Deidentify
+from medcycle.io.dicom.export import write_dicom
+from medcycle.io.dicom.header import Origin
 from medcycle.io.discover import Source
-from medcycle.io.files import atomic_path
+from medcycle.io.files import atomic_path, sha256_of
 from medcycle.io.nifti import write_nifti
 from medcycle.synthesis.translate import Synthesis
 
@@ -30,13 +32,29 @@ class Outputs:
 
     Args:
         format: NIfTI, a DICOM series, or both.
+        rtstruct: a structure set drawn on the source, to refer to the DICOM series.
+        deidentify: how to take the patient's identity out of the DICOM series; None keeps it.
+
+    Raises:
+        UsageError: if a structure set or de-identification is wanted, but no DICOM.
     """
 
     format: Literal["nifti", "dicom", "both"] = "nifti"
+    rtstruct: Path | None = None
+    deidentify: Deidentify | None = None
+
+    def __post_init__(self) -> None:
+        if self.format == "nifti" and (self.rtstruct or self.deidentify):
+            raise UsageError("--rtstruct and --deidentify are of DICOM; add --format dicom or both, or leave them out")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of all that the result depends on."""
-        return asdict(self)
+        key = self.deidentify and hashlib.sha256(self.deidentify.key.encode()).hexdigest()
+        return {
+            "format": self.format,
+            "rtstruct": self.rtstruct and sha256_of(self.rtstruct),
+            "deidentify": self.deidentify and [key, self.deidentify.with_source],
+        }
 
 
 def require_absent(path: Path) -> None:
@@ -62,7 +80,7 @@ def write_case(
 
     Args:
         synthesis: the synthetic volume.
-        source: what it was made from; the headers of a DICOM series go into the DICOM output.
+        source: what it was made from; the DICOM output belongs to its study.
         folder: the case's folder, absent so far.
         to: the modality that was made.
         outputs: what to write.
@@ -70,6 +88,7 @@ def write_case(
 
     Raises:
         UsageError: if the folder is there already.
+        DataError: as `write_dicom` does.
     """
     require_absent(folder)
     with atomic_path(folder) as temporary:
@@ -77,13 +96,15 @@ def write_case(
         if outputs.format in ("nifti", "both"):
             write_nifti(synthesis.volume, temporary / FILE_NAMES[to])
         if outputs.format in ("dicom", "both"):
-            reference = read_headers(source.series) if source.series else None
-            write_ct_series(
+            made_by = ", ".join(checkpoint["sha256"] for checkpoint in how["checkpoints"])
+            write_dicom(
                 synthesis.volume,
                 temporary / "dicom",
-                reference=reference,
-                model_description=f"checkpoint of SHA-256 {how['checkpoints'][0]['sha256']}",
-                software_version=__version__,
+                modality=to,
+                reference=source.series,
+                origin=Origin(__version__, f"checkpoint of SHA-256 {made_by}"),
+                rtstruct=outputs.rtstruct,
+                deidentify=outputs.deidentify,
             )
         if synthesis.uncertainty:
             write_nifti(synthesis.uncertainty, temporary / "uncertainty.nii.gz")
