@@ -68,6 +68,31 @@ def test_odd_sizes_and_few_slices(shape: tuple[int, int, int]) -> None:
     assert made.body.array.any()
 
 
+SHAPES = [(30, 41, 1), (30, 41, 2), (1, 60, 40), (57, 33, 7), (12, 12, 12), (90, 110, 5)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", ["2D", "2.5D", "3D", "all planes"])
+def test_any_shape_comes_back(shape: tuple[int, int, int], kind: str) -> None:
+    """Slices alone, volumes smaller than a window, anisotropic and oblique grids."""
+    overrides = {
+        "2D": [],
+        "2.5D": ["data.slices=3"],
+        "3D": ["network.spatial_dims=3", "data.patch_size=[32, 48, 32]", "data.spacing=[3, 3, 3]"],
+        "all planes": ["data.plane=all", "data.spacing=[4, 4, 4]"],
+    }[kind]
+    spacing = (3.0, 3.0, 8.0) if shape[2] < 10 else (3.0, 3.0, 3.0)
+    grid = head_grid(shape, spacing, rotation_degrees=(8, -5, 12))
+    mr = HEAD.mr(grid)
+    made = synthesize(mr, saved(nn.Identity(), nn.Identity(), *overrides), "ct", Options(flips=True, shifts=2))
+    assert made.volume.grid is grid
+    assert np.isfinite(made.volume.array).all()
+    inside = made.body.array
+    assert inside.any()
+    assert (made.volume.array[~inside] == -1024).all()
+    assert made.volume.array[inside].min() >= -1024
+
+
 def test_batches_do_not_matter() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.InstanceNorm2d(4), nn.ReLU(), nn.Conv2d(4, 1, 1), nn.Tanh())

@@ -1,6 +1,5 @@
 """Uncertainty of a trained network, calibrated without pairs, against the true error."""
 
-
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
