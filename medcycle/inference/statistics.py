@@ -65,7 +65,8 @@ class Statistics:
         for layer in self.layers:
             layer.forward = partial(normalise, layer)
         try:
-            yield
+            with torch.compiler.set_stance("force_eager"):  # what is compiled has the layers as they were
+                yield
         finally:
             for layer in self.layers:
                 del layer.forward

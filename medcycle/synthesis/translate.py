@@ -103,9 +103,9 @@ def synthesize(
     grid, device = volume.grid, device or best_device()
     findings: _Findings | None = None
     with Fusion(grid.shape, options.fusion, spread=options.uncertainty) as fusion:
-        for model in models:
+        for left, model in zip(range(len(models), 0, -1), models, strict=True):
             view = _View(volume, model, to, options, style, device)
-            if model is models[-1]:
+            if left == 1:
                 del volume  # a large one is let go of, if the caller doesn't keep it
             findings = view.into(fusion, findings)
         made, deviation = fusion.volume(), fusion.deviation()
@@ -184,7 +184,7 @@ class _View:
                 self.prepared.image.array if image is None else image,
                 self.prepared.body.array,
                 self.config,
-                partial(self._predict, reverse=(self.to == "mr") != back),
+                partial(self._predict, reverse=(self.to == "mr") != back, style=None if back else self.style),
                 device=self.device,
                 network=self.method,
                 windows=self.options.windows,
@@ -241,10 +241,10 @@ class _View:
             found += known.unlike(profile_of(self.grid, self.prepared, self.config.data.plane))
         return found
 
-    def _predict(self, images: Tensor, *, reverse: bool) -> Tensor:
-        if not self.style:
+    def _predict(self, images: Tensor, *, reverse: bool, style: tuple[float, ...] | None) -> Tensor:
+        if not style:
             return self.method.translate(images, reverse=reverse)
-        repeated = images.new_tensor(self.style).expand(len(images), -1)
+        repeated = images.new_tensor(style).expand(len(images), -1)
         return cast(Tensor, cast(Any, self.method).translate(images, reverse=reverse, style=repeated))
 
 

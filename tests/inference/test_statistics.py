@@ -82,6 +82,20 @@ def test_of_shared_statistics_a_part_is_as_in_the_other_window(network: nn.Modul
     assert apart(made) < 1e-4
 
 
+def test_a_compiled_network_is_normalised_alike(network: nn.Module) -> None:
+    images = torch.randn(2, 1, 8, 8, 8)
+    expected = gathered(network, images, 2)
+    expected.mix(torch.full((2, 2), 0.5))
+    with expected.applied(slice(0, 2)):
+        wanted = network(images)
+    network.compile(backend="eager")
+    network(images)
+    found = gathered(network, images, 2)
+    found.mix(torch.full((2, 2), 0.5))
+    with found.applied(slice(0, 2)):
+        torch.testing.assert_close(network(images), wanted)
+
+
 def test_the_network_is_left_as_it_was(network: nn.Module) -> None:
     images = torch.randn(2, 1, 8, 8, 8)
     before = network(images)

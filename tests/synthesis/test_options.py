@@ -71,6 +71,8 @@ def test_results_of_several_networks_are_fused() -> None:
     np.testing.assert_allclose(mean.volume.array, (one + 2 * negative) / 3, atol=0.1)
     median = synthesize(MR, models, "ct", replace(FLOAT, fusion="median"))
     np.testing.assert_allclose(median.volume.array, negative, atol=0.1)
+    twice = synthesize(MR, [models[0], models[0]], "ct", FLOAT)
+    np.testing.assert_allclose(twice.volume.array, one, atol=0.01)
     with pytest.raises(UsageError, match="no trained method"):
         synthesize(MR, [], "ct")
 
