@@ -1,0 +1,70 @@
+"""`medcycle synthesize`: its options, and what it says."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from medcycle.cli.main import execute
+from tests.io.support import source_series
+
+CALL_WRONG = 2
+
+
+def synthesized(*given: object) -> int:
+    return execute(["synthesize", *map(str, given)])
+
+
+def test_all_that_can_be_wanted(checkpoint: Path, cohort: Path, tmp_path: Path) -> None:
+    source, out = cohort / "mr" / "mr000.nii.gz", tmp_path / "out"
+    more = ["--planes", "all", "--flips", "--shifts", "2", "--fusion", "median", "--ensemble", checkpoint]
+    assert synthesized(checkpoint, source, out, "--uncertainty", "--device", "cpu", "--batch-size", "4", *more) == 0
+    said = json.loads((out / "mr000" / "synthesis.json").read_text())
+    assert said["passes"] == 20  # of two networks: axial and coronal ones mirrored too, all of them shifted
+    assert said["options"]["fusion"] == "median"
+    assert len(said["checkpoints"]) == 2
+    assert said["warnings"]
+
+
+def test_a_second_call_does_nothing(checkpoint: Path, cohort: Path, tmp_path: Path, capfd) -> None:
+    for turn in range(2):
+        assert synthesized(checkpoint, cohort / "mr", tmp_path / "out") == 0
+        output = capfd.readouterr()
+        assert output.out.count("wrote") == 2
+        assert ("2 of 2 were there already" in output.err) == (turn == 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--device", "gpu"], "--device gpu: no such device here"),
+        (["--rtstruct", "plan.dcm"], "add --format dicom or both"),
+        (["--deidentify"], "add --format dicom or both"),
+        (["--deidentify-key", "key"], "go with --deidentify"),
+        (["--deidentify", "--format", "both"], "need DICOM series"),
+        (["--shifts", "9"], "less than or equal to 4"),
+        (["--ensemble", "nothing.pt"], "nothing.pt: no such checkpoint"),
+    ],
+)
+def test_calls_that_can_not_be_meant(options, said, checkpoint: Path, cohort: Path, tmp_path: Path, capfd) -> None:
+    source = cohort / "mr" / "mr000.nii.gz"
+    assert synthesized(checkpoint, source, tmp_path / "out", *options) == CALL_WRONG
+    errors = capfd.readouterr().err
+    assert said in errors
+    assert errors.count("error: ") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_deidentified_series_goes_on_with_the_same_key(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "mr").mkdir()
+    source_series(tmp_path / "mr", "sagittal")
+    call = [checkpoint, tmp_path / "mr", tmp_path / "out", "--format", "dicom", "--deidentify"]
+    for _ in range(2):
+        assert synthesized(*call, "--deidentify-key", tmp_path / "key.txt") == 0
+    (folder,) = (tmp_path / "out").iterdir()
+    made = dcmread(folder / "dicom" / "0001.dcm")
+    source = dcmread(next((tmp_path / "mr").iterdir()))
+    assert made.PatientIdentityRemoved == "YES"
+    assert made.PatientID != source.PatientID
+    assert made.StudyInstanceUID != source.StudyInstanceUID
