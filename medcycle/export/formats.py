@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from medcycle.errors import ExportFailed, UsageError
 from medcycle.export.network import Sizes
+from medcycle.export.tracing import traced
 
 __all__ = ["EXTENSIONS", "INPUTS", "OPSET", "OUTPUT", "TOLERANCE", "ModelFormat", "require_packages", "write_checked"]
 
@@ -68,7 +69,7 @@ def write_checked(network: nn.Module, sizes: Sizes, path: Path, model_format: Mo
     with _quietly(), torch.no_grad():
         expected = network(*inputs)
         try:
-            WRITERS[model_format](_traced(network, sizes), path, description)
+            WRITERS[model_format](traced(network, sizes), path, description)
             made = RUNNERS[model_format](path, inputs)
         except Exception as error:  # of exporters and runtimes, which raise what they like
             reason = " ".join(str(error).split())[:200]
@@ -82,11 +83,6 @@ def write_checked(network: nn.Module, sizes: Sizes, path: Path, model_format: Mo
             f"{TOLERANCE:g}; try the other format"
         )
     return difference
-
-
-def _traced(network: nn.Module, sizes: Sizes) -> torch.export.ExportedProgram:
-    # two images, since tracing would keep a size of 1; and other sizes than those of the check
-    return torch.export.export(network, sizes.example(batch=2, beyond=1), dynamic_shapes=sizes.dynamic())
 
 
 def _write_onnx(program: torch.export.ExportedProgram, path: Path, description: str) -> None:
