@@ -30,6 +30,9 @@ FILL = -1.0
 OVERLAP = 0.5
 """Of neighbouring windows, as a part of their size; `medcycle synthesize` has it so."""
 
+BLENDING = {"kind": "gaussian", "sigma": 0.125, "least": 1e-3}
+"""How much a voxel of a window counts: its spread as a part of the window's size; these are MONAI's."""
+
 UNITS: dict[Modality, str] = {"ct": "HU", "mr": "arbitrary"}
 
 BODY = {
@@ -147,7 +150,7 @@ def _cutting(config: Config) -> dict[str, Any]:
         "size": list(data.patch_size),
         "frame_multiple_of": DOWNSAMPLING,
         "overlap": None if flat else OVERLAP,
-        "blending": None if flat else "gaussian",
+        "blending": None if flat else BLENDING,
     }
 
 
