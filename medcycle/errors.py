@@ -12,6 +12,7 @@
         ├── RegistrationFailed  two volumes that can't be brought onto each other
         ├── BadCheckpoint       not a checkpoint of medcycle, or a damaged one
         ├── TrainingFailed      the optimisation cannot go on
+        ├── ExportFailed        a network that can't be written in another format
         └── WorkerLost          a process was ended from outside
 
 Every message says what is wrong, where, and what to do, in one line.
@@ -23,6 +24,7 @@ __all__ = [
     "DataError",
     "DefectiveSeries",
     "EmptyFolder",
+    "ExportFailed",
     "GridMismatch",
     "MedcycleError",
     "RegistrationFailed",
@@ -84,6 +86,10 @@ class BadCheckpoint(DataError):
 
 class TrainingFailed(DataError):
     """The optimisation cannot go on, as when a loss is no longer finite."""
+
+
+class ExportFailed(DataError):
+    """A network that can't be written in another format, or gives other values in it."""
 
 
 class WorkerLost(DataError):

@@ -23,7 +23,7 @@ LAYERS = [
     {"data"},
     {"inference"},
     {"training", "synthesis", "evaluation"},
-    {"report"},
+    {"report", "export"},
     {"cli"},
     {"__main__"},
 ]

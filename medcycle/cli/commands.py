@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from medcycle.data.store import Store
     from medcycle.training.loop import TrainingResult
 
-__all__ = ["demo", "evaluate", "inspect", "prepare", "register", "runs", "synthesize", "train"]
+__all__ = ["demo", "evaluate", "export", "inspect", "prepare", "register", "runs", "synthesize", "train"]
 
 
 GO_ON = 75
@@ -239,6 +239,25 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     for path in synthesize_path(run_or_checkpoint, input_path, output, order):
         typer.echo(f"wrote {path}")
     typer.echo("Synthetic images, for research only: not for diagnosis or treatment.")
+
+
+def export(
+    run_or_checkpoint: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint.")],
+    output: Annotated[Path, typer.Argument(help="A file, .onnx or .pt2; OUTPUT.json beside it says how to use it.")],
+    model_format: Annotated[
+        Literal["onnx", "torch-export"], typer.Option("--format", help="What to write: .onnx, or PyTorch's .pt2.")
+    ] = "onnx",
+    to: Annotated[Literal["ct", "mr"], typer.Option(help="What the model makes.")] = "ct",
+    style_input: Annotated[
+        bool, typer.Option("--style-input", help="munit: let the style be given beside the image.")
+    ] = False,
+) -> None:
+    """Write a generator for other software, and all that is needed to use it without medcycle."""
+    from medcycle.export.model import description_of, export_model
+
+    difference = export_model(run_or_checkpoint, output, to=to, model_format=model_format, style_input=style_input)
+    typer.echo(f"wrote {output} and {description_of(output)}; run on random images, it differs by {difference:.1g}")
+    typer.echo("For research only: not for diagnosis or treatment.")
 
 
 def register(

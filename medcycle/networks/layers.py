@@ -31,9 +31,12 @@ class _Convolution(nn.modules.conv._ConvNd):
 
     Borders are mirrored in the precision of the convolution: autocast would take float32, and back. Wide kernels of
     next to no channels leave a processor's matrix units idle; there, the taps along the last axis become channels.
+    `torch.export` gets PyTorch's own convolution: what it writes is to run on any device.
     """
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if torch.compiler.is_exporting():
+            return super()._conv_forward(x, weight, bias)
         kind = x.device.type
         thin = kind == "cpu" and self.kernel_size[-1] >= WIDE and not any(step > 1 for step in self.stride)
         if self.padding_mode == "zeros" and not thin:
@@ -145,7 +148,8 @@ def to_multiple(x: Tensor, multiple: int, least: int = 1) -> Tensor:
         least: how many times it at least.
     """
     sizes = x.shape[2:]
-    wanted = [max(least, -(-size // multiple)) * multiple for size in sizes]
+    # in this order of the two, `torch.export` needs no guard to know which one is taken
+    wanted = [max(-(-size // multiple), least) * multiple for size in sizes]
     beyond = [part for size, more in zip(sizes[::-1], wanted[::-1], strict=True) for part in (0, more - size)]
     return functional.pad(x, beyond, mode="replicate") if any(beyond) else x
 
