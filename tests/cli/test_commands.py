@@ -179,7 +179,7 @@ def test_configurations(capfd, tmp_path: Path) -> None:
 def test_help_and_version(capfd) -> None:
     assert execute(["--version"]) == 0
     assert capfd.readouterr().out.strip() == __version__
-    for command in ("inspect", "prepare", "train", "synthesize", "evaluate", "config", "demo"):
+    for command in ("inspect", "prepare", "train", "synthesize", "export", "evaluate", "config", "demo"):
         assert execute([command, "--help"]) == 0
         assert command in capfd.readouterr().out
 

@@ -29,19 +29,23 @@ def landmarks(saved: SavedMethod) -> SavedMethod:
     return SavedMethod(saved.method, saved.config, {"ct": saved.intensity["ct"], "mr": mr}, 1)
 
 
+CASES = {
+    "2d": ("ct", SPACED),
+    "2d to mr": ("mr", SPACED),
+    "25d": ("ct", [*SPACED, "data.slices=3", "data.mr_normalisation=z-score"]),
+    "all planes": ("ct", [*SPACED, "data.plane=all", "data.mr_normalisation=nyul"]),
+    "unet": ("ct", [*SPACED, "network.name=unet", "network.levels=3", "method.name=randomized"]),
+    "munit": ("ct", [*SPACED, "method.name=munit"]),
+    "3d": ("ct", VOLUMES),
+    "3d to mr": ("mr", [*VOLUMES, "network.name=unet", "network.levels=3"]),
+}
+
+QUICK = {"2d", "3d"}
+
+
 @pytest.mark.parametrize(
     ("to", "overrides"),
-    [
-        ("ct", SPACED),
-        ("mr", SPACED),
-        ("ct", [*SPACED, "data.slices=3", "data.mr_normalisation=z-score"]),
-        ("ct", [*SPACED, "data.plane=all", "data.mr_normalisation=nyul"]),
-        ("ct", [*SPACED, "network.name=unet", "network.levels=3", "method.name=randomized"]),
-        ("ct", [*SPACED, "method.name=munit"]),
-        ("ct", VOLUMES),
-        ("mr", [*VOLUMES, "network.name=unet", "network.levels=3"]),
-    ],
-    ids=["2d", "to mr", "2.5d", "all planes", "unet", "munit", "3d", "3d to mr"],
+    [pytest.param(*case, id=name, marks=[] if name in QUICK else pytest.mark.slow) for name, case in CASES.items()],
 )
 def test_it_makes_the_same(tmp_path: Path, to: str, overrides: list[str]) -> None:
     saved = untrained(*overrides)

@@ -76,6 +76,7 @@ def require_equal(saved: SavedMethod, path: Path, *, to: str = "ct", style_input
         torch.testing.assert_close(run(path, (image, *style)), expected, atol=1e-3, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dimension", DIMENSIONS, ids=["2d", "25d", "3d"])
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_as_onnx(tmp_path: Path, name: str, dimension: list[str]) -> None:
@@ -89,8 +90,15 @@ def test_every_generator_as_onnx(tmp_path: Path, generator: list[str], dimension
     require_equal(untrained(*generator, *dimension), tmp_path / "m.onnx")
 
 
-@pytest.mark.parametrize("name", ["cyclegan", "munit", "unit"])
-def test_as_torch_export(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("extension", [".onnx", ".pt2"])
+@pytest.mark.parametrize("name", ["cyclegan", "munit"])
+def test_what_is_written_gives_the_same(tmp_path: Path, name: str, extension: str) -> None:
+    require_equal(untrained(f"method.name={name}"), tmp_path / f"m{extension}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_as_torch_export(tmp_path: Path, name: str) -> None:
     require_equal(untrained(f"method.name={name}"), tmp_path / "m.pt2")
 
 
