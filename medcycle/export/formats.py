@@ -74,13 +74,13 @@ def write_checked(network: nn.Module, sizes: Sizes, path: Path, model_format: Mo
         except Exception as error:  # of exporters and runtimes, which raise what they like
             reason = " ".join(str(error).split())[:200]
             raise ExportFailed(
-                f"{path.suffix}: the network can't be exported ({reason}); try the other format"
+                f"--format {model_format}: the network can't be exported ({reason}); try the other format"
             ) from error
     difference = float((made - expected).abs().max()) if made.shape == expected.shape else float("inf")
     if not difference <= TOLERANCE:
         raise ExportFailed(
-            f"{path.suffix}: what was exported differs from the network by {difference:.2g} in [-1, 1], more than "
-            f"{TOLERANCE:g}; try the other format"
+            f"--format {model_format}: what was exported differs from the network by {difference:.2g} in [-1, 1], more "
+            f"than {TOLERANCE:g}; try the other format"
         )
     return difference
 
