@@ -1,5 +1,6 @@
 """Source series, and written ones as others see them: dicom3tools, dcm2niix, SimpleITK and plastimatch."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,17 @@ def read_plastimatch(files: Sequence[Path], folder: Path) -> Volume:
     subprocess.run(command, check=True, capture_output=True)
     image = nib.load(output)
     return Volume(np.asarray(image.dataobj), Grid(image.shape, image.affine))
+
+
+def told(words: Sequence[str], content: bytes) -> list[str]:
+    """The words that some bytes hold, in capitals or not; numbers not as digits of a longer one, as a new UID is."""
+    content = content.upper()
+
+    def holds(word: str) -> bool:
+        part = re.escape(word.upper().encode())
+        return re.search(rb"(?<![0-9.])" + part + rb"(?![0-9.])" if word.isdecimal() else part, content) is not None
+
+    return [word for word in words if holds(word)]
 
 
 def rotation(degrees: float, axis: int) -> np.ndarray:
