@@ -70,7 +70,12 @@ def whole_steps() -> None:
     print(f"bf16 matrix product of 2048: {peak:.0f} GFLOP/s")
     for title, sizes in STEPS.items():
         config = load_config("head_mr_ct_2d", [*PLAIN, *sizes, "network.name=resnet", "training.batch_size=1"])
-        candidates = {"plain float32": plain_step(config), "medcycle": step_of(config)}
+        last = torch.channels_last if config.network.spatial_dims == 2 else torch.channels_last_3d
+        candidates = {
+            "plain float32": plain_step(config),
+            "medcycle": step_of(config),
+            "medcycle, channels last": step_of(config, last),
+        }
         found = compare(f"CycleGAN step, {title}", candidates, rounds=2)
         rate = step_cost(config).flop / found["medcycle"] / 1e9
         print(f"  medcycle: {rate:.0f} GFLOP/s, {rate / peak:.0%} of the peak")
@@ -92,13 +97,13 @@ def images_of(config: Config) -> Batch:
     return Batch(*(torch.rand(1, 1, *config.data.patch_size) * 2 - 1 for _ in range(2)))
 
 
-def step_of(config: Config) -> Callable[[], object]:
-    """The project's."""
+def step_of(config: Config, order: torch.memory_format = torch.contiguous_format) -> Callable[[], object]:
+    """The project's, with weights and images in an order in memory."""
     torch.manual_seed(0)
-    fabric, method = make_fabric(config.training), build_method(config)
+    fabric, method = make_fabric(config.training), build_method(config).to(memory_format=order)
     pools = {name: ImagePool(0, 0) for name in method.discriminators}
     improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), pools)
-    batch = images_of(config)
+    batch = Batch(*(images.to(memory_format=order) for images in images_of(config)[:2]))
     return lambda: improve([batch])
 
 

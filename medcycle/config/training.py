@@ -67,6 +67,7 @@ class TrainingConfig(Section):
     )
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
     workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the training process")
+    prefetch: Positive = Field(2, description="batches that each of these processes keeps ready")
     log_every: Positive = Field(20, description="steps between rows of metrics.csv")
     trackers: tuple[Literal["mlflow", "wandb"], ...] = Field(
         (), description="where losses and settings are recorded too; needs medcycle[mlflow] or medcycle[wandb]"

@@ -66,6 +66,7 @@ class Feed:
             batch_size=settings.batch_size,
             sampler=turns,
             num_workers=settings.workers,
+            prefetch_factor=settings.prefetch if settings.workers else None,
             pin_memory=self.fabric.device.type == "cuda",
             worker_init_fn=outlast_first_signal,
         )
