@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from medcycle.cli.options import Overrides
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Show and check configurations.", no_args_is_help=True, rich_markup_mode=None)
 
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
-]
 Name = Annotated[str, typer.Argument(help="A shipped configuration's name, or a YAML file.")]
 
 

@@ -21,8 +21,9 @@ from medcycle.evaluation.tables import Summary, evaluate, write_tables
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
 from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
-from medcycle.synthesis.cohort import Order, synthesize_path
+from medcycle.synthesis.cohort import synthesize_path
 from medcycle.synthesis.outputs import Outputs
+from medcycle.synthesis.works import Order
 from medcycle.training.loop import train
 
 __all__ = ["run_demo"]

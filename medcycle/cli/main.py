@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from medcycle import __version__
-from medcycle.cli import commands, configs, dicom
+from medcycle.cli import commands, configs, dicom, synthesize
 from medcycle.errors import MedcycleError
 from medcycle.progress import is_first_process
 
@@ -33,7 +33,7 @@ app.command("inspect")(commands.inspect)
 app.command("prepare")(commands.prepare)
 app.command("train")(commands.train)
 app.command("runs")(commands.runs)
-app.command("synthesize")(commands.synthesize)
+app.command("synthesize")(synthesize.synthesize)
 app.command("to-dicom")(dicom.to_dicom)
 app.command("export")(commands.export)
 app.command("register")(commands.register)

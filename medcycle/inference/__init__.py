@@ -1,7 +1,7 @@
 """Prepared volumes through networks, slice by slice or window by window."""
 
 from medcycle.inference.calibration import Calibration
-from medcycle.inference.device import Precision, autocast_on, best_device, best_precision
+from medcycle.inference.device import Precision, autocast_on, best_device, best_precision, devices_of
 from medcycle.inference.passes import Pass, passes_of, probes_of, with_flips_and_shifts
 from medcycle.inference.statistics import Statistics
 from medcycle.inference.translate import Windows, translate_array, window_borders
@@ -15,6 +15,7 @@ __all__ = [
     "autocast_on",
     "best_device",
     "best_precision",
+    "devices_of",
     "passes_of",
     "probes_of",
     "translate_array",

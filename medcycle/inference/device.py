@@ -7,7 +7,9 @@ from typing import Literal
 
 import torch
 
-__all__ = ["Precision", "autocast_on", "best_device", "best_precision"]
+from medcycle.errors import UsageError
+
+__all__ = ["Precision", "autocast_on", "best_device", "best_precision", "devices_of"]
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -15,6 +17,27 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 def best_device() -> torch.device:
     """The accelerator, if there is one."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def devices_of(given: str) -> tuple[torch.device, ...]:
+    """The devices meant by `auto`, all accelerators, or by names with commas between, as `cuda:0,cuda:1` or `cpu`.
+
+    Raises:
+        UsageError: if there is no such device.
+    """
+    if given == "auto":
+        best = best_device()
+        count = torch.accelerator.device_count() if best.type != "cpu" else 0
+        return tuple(torch.device(best.type, number) for number in range(count)) or (best,)
+    found = []
+    for name in given.split(","):
+        try:
+            device = torch.device(name.strip())
+            torch.empty(1, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise UsageError(f"--device {name}: no such device here; auto takes what there is") from error
+        found.append(device)
+    return tuple(found)
 
 
 def best_precision(accelerator: str) -> Precision:

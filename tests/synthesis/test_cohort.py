@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from medcycle.errors import DataError, UsageError
+from medcycle.inference import devices_of
 from medcycle.io.nifti import read_nifti
 from medcycle.methods.saved import load_method, save_method
-from medcycle.synthesis import cohort as module
-from medcycle.synthesis.cohort import Order, devices_of, synthesize_path
+from medcycle.synthesis import works as module
+from medcycle.synthesis.cohort import synthesize_path
 from medcycle.synthesis.options import Options
 from medcycle.synthesis.outputs import Outputs
+from medcycle.synthesis.works import Order
 
 
 @pytest.fixture
@@ -122,9 +124,9 @@ def test_large_volumes_have_the_memory_for_themselves(
     """No volume is read before the one before it is written."""
     monkeypatch.setattr(module, "LARGE", 1000)
     order: list[str] = []
-    read, write = module._Works._read, module._Works._write
-    monkeypatch.setattr(module._Works, "_read", lambda *given: (order.append("read"), read(*given))[1])
-    monkeypatch.setattr(module._Works, "_write", lambda *given: (write(*given), order.append("written"))[1])
+    read, write = module.Works._read, module.Works._write
+    monkeypatch.setattr(module.Works, "_read", lambda *given: (order.append("read"), read(*given))[1])
+    monkeypatch.setattr(module.Works, "_write", lambda *given: (write(*given), order.append("written"))[1])
     synthesize_path(checkpoint, folder, folder.parent / "out")
     assert order == ["read", "written"] * 4
 

@@ -1,4 +1,4 @@
-"""Header of a synthetic series: what it inherits from the source series, and what it says of itself.
+"""Header of a synthetic series: what it says of itself, with what it inherits from the source series.
 
 Attribute names and module requirements are those of DICOM PS3.3 (CT Image IOD, A.3, and MR Image IOD, A.4); codes are
 from PS3.16.
@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import datetime
 import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from highdicom import UID, ContributingEquipment
 from highdicom.sr import CodedConcept
-from pydicom import DataElement, Dataset
-from pydicom.datadict import dictionary_VR
+from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import CTImageStorage, MRImageStorage
-from pydicom.valuerep import format_number_as_ds
 
 from medcycle.body import Modality
-from medcycle.errors import DataError
 from medcycle.io.dicom.axial import AxialStack
+from medcycle.io.dicom.inherited import anonymous_study, decimal_string, inherited, require_one_study
 
 __all__ = [
     "RESEARCH_ONLY",
     "SOURCE_OF",
     "Origin",
     "contributing_equipment",
-    "decimal_string",
-    "patient_and_study",
     "plain",
     "series_header",
 ]
@@ -40,29 +35,6 @@ RESEARCH_ONLY = "SYNTHETIC - RESEARCH USE ONLY"
 
 SOURCE_OF: dict[Modality, str] = {"ct": "MR", "mr": "CT"}
 """What a synthetic series is made from."""
-
-_REQUIRED = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
-    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
-    "PositionReferenceIndicator",
-)
-"""Copied from the source, and present though empty where the source has none."""
-
-_OPTIONAL = (
-    *("StudyInstanceUID", "FrameOfReferenceUID"),
-    *("IssuerOfPatientID", "PatientBirthTime", "OtherPatientIDsSequence", "EthnicGroup", "PatientComments"),
-    *("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence"),
-    "LongitudinalTemporalInformationModified",
-    *("PatientAge", "PatientSize", "PatientWeight"),
-    *("StudyDescription", "PhysiciansOfRecord", "RequestingService"),
-)
-"""Copied from the source where it has them."""
-
-_OF_IMAGES = (
-    "PatientPosition",
-    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
-)
-"""Likewise, into images alone; the first is present though empty."""
 
 _BODY_PARTS = frozenset(
     (
@@ -113,89 +85,14 @@ def series_header(
     Raises:
         DataError: if the reference is empty, lacks identifiers, or mixes studies or frames of reference.
     """
-    source = _anonymous_study(origin.created) if reference is None else _require_one_study(reference)
-    result = _inherited(source)
+    source = anonymous_study(origin.created) if reference is None else require_one_study(reference)
+    result = inherited(source)
     result.BodyPartExamined = _body_part(origin.body_part or str(source.get("BodyPartExamined") or ""))
     result.update(_description(modality, origin, int(source.get("SeriesNumber") or 0)))
     result.update(_derivation(reference or (), stack, modality, origin))
     result.update(_pixel_description(stack))
     result.update(_ct_image(stack) if modality == "ct" else _mr_image(stack))
     return result
-
-
-def _require_one_study(reference: Sequence[Dataset]) -> Dataset:
-    if not reference:
-        raise DataError("the source series has no datasets to take patient and study from; give None for a new study")
-    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
-        if len({str(dataset.get(keyword, "")) for dataset in reference}) > 1:
-            raise DataError(f"the source datasets have more than one {keyword}; give those of one series")
-    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"):
-        if not all(dataset.get(keyword) for dataset in reference):
-            raise DataError(
-                f"a source dataset has no {keyword}, so that no series can refer to it; export the source again"
-            )
-    return reference[0]
-
-
-def _anonymous_study(now: datetime.datetime) -> Dataset:
-    result = Dataset()
-    result.PatientName = "Anonymous^medcycle"
-    result.PatientID = f"MEDCYCLE-{uuid.uuid4().hex[:12].upper()}"
-    result.StudyInstanceUID = UID()
-    result.StudyDate, result.StudyTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    result.PatientPosition = "HFS"
-    return result
-
-
-def _inherited(source: Dataset) -> Dataset:
-    """What a series has in common with its source: patient, study, frame of reference, and where it lay."""
-    result = Dataset()
-    result.SpecificCharacterSet = source.get("SpecificCharacterSet") or "ISO_IR 100"
-    for keyword in (*_REQUIRED, "PatientPosition"):
-        setattr(result, keyword, "")
-    for keyword in (*_REQUIRED, *_OPTIONAL, *_OF_IMAGES):
-        if keyword in source and not source[keyword].is_empty and _valid(source[keyword]):
-            result[keyword] = _copied(source[keyword])
-    result.FrameOfReferenceUID = result.get("FrameOfReferenceUID") or UID()
-    methods = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
-    if result.get("PatientIdentityRemoved") == "YES" and not methods & set(result.dir()):
-        result.DeidentificationMethod = "not told by the source"  # one is required then
-    # A DICOMDIR can't be built without it.
-    result.StudyID = result.StudyID or "1"
-    return result
-
-
-def patient_and_study(header: Dataset) -> Dataset:
-    """What a written series' header shares with every other object of its study and frame of reference."""
-    result = Dataset()
-    for keyword in ("SpecificCharacterSet", *_REQUIRED, *_OPTIONAL):
-        if keyword in header:
-            result[keyword] = header[keyword]
-    return result
-
-
-def _valid(element: DataElement) -> bool:
-    """Whether a value is one of its kind: what the source has wrong is left out, not handed on."""
-    if element.VR != "AS":
-        return True
-    return re.fullmatch(r"\d{3}[DWMY]", str(element.value)) is not None
-
-
-def _copied(element: DataElement) -> DataElement:
-    value = element.value
-    if element.VR == "DS":
-        value = [decimal_string(float(v)) for v in value] if element.VM > 1 else decimal_string(float(value))
-    elif element.VR == "PN":
-        value = [_delimited(str(v)) for v in value] if element.VM > 1 else _delimited(str(value))
-    return DataElement(element.tag, dictionary_VR(element.tag), value)
-
-
-def _delimited(name: str) -> str:
-    """The same person name in a form that no validator takes for the retired free text (PS3.5, 6.2.1.2).
-
-    Empty trailing components and their delimiters may be left out or written: `Doe` and `Doe^` are one name.
-    """
-    return name if "^" in name else f"{name}^"
 
 
 def _description(modality: Modality, origin: Origin, source_number: int) -> Dataset:
@@ -303,11 +200,6 @@ def _body_part(term: str) -> str:
     word = re.sub("[^A-Z]", "", term.upper())
     word = _OTHER_WORDS.get(word, word)
     return word if word in _BODY_PARTS else "WHOLEBODY"
-
-
-def decimal_string(value: float) -> str:
-    """A decimal string of at most 16 characters, as its type demands."""
-    return str(format_number_as_ds(float(value) + 0.0))
 
 
 def plain(text: str, length: int) -> str:

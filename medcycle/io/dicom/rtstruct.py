@@ -20,7 +20,8 @@ from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
 
 from medcycle.body import Modality
 from medcycle.errors import DataError, UnreadableFile, UsageError
-from medcycle.io.dicom.header import RESEARCH_ONLY, Origin, contributing_equipment, patient_and_study, plain
+from medcycle.io.dicom.header import RESEARCH_ONLY, Origin, contributing_equipment, plain
+from medcycle.io.dicom.inherited import patient_and_study
 from medcycle.io.dicom.writer import WrittenSeries
 from medcycle.volume import Array
 
