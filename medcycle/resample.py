@@ -17,6 +17,10 @@ Interpolation = Literal["linear", "nearest", "bspline"]
 
 INTERPOLATORS = {"linear": sitk.sitkLinear, "nearest": sitk.sitkNearestNeighbor, "bspline": sitk.sitkBSpline3}
 
+REACH: dict[Interpolation, int] = {"linear": 2, "nearest": 2, "bspline": 12}
+"""How many voxels away a value still counts. The coefficients of a cubic B-spline depend on all values of the volume,
+with every voxel by √3 − 2 less (Unser 1999, "Splines: a perfect fit for signal and image processing")."""
+
 SLAB = 16
 """Slices that are worked on at once, so that memory is that of the result."""
 
@@ -28,7 +32,7 @@ def resample_to(volume: Volume, grid: Grid, *, background: float, interpolation:
         volume: what to sample; booleans become uint8.
         grid: where to sample it.
         background: value of voxels whose centre lies outside the volume's field of view (voxel edges included).
-        interpolation: how values between voxel centres are made.
+        interpolation: how values between voxel centres are made; those of `bspline`, cubic, stay in the volume's range.
 
     Returns:
         A volume on `grid`, of the input's data type (uint8 for booleans).
@@ -44,11 +48,15 @@ def _resampled(
     volume: Volume, grid: Grid, kind: np.dtype[Any], background: float, interpolation: Interpolation
 ) -> Iterator[tuple[tuple[slice, slice, slice], Array]]:
     """A volume on another grid, some slices at a time, as a data type; what to index an array with, and the values."""
+    if _coincide(volume.grid, grid):  # whatever comes between values
+        interpolation = "nearest"
+    limits = None
+    if interpolation == "bspline":  # which goes beyond them beside edges
+        limits = min(volume.array.min(), background), max(volume.array.max(), background)
     for slab, part in slabs(grid):
         # Both images are moved into index space: SimpleITK refuses directions with shear, an affine transform does not.
         to_index = np.linalg.inv(volume.grid.affine) @ part.affine
-        whole = interpolation == "bspline"  # whose values depend on all others
-        needed = np.s_[0:, 0:, 0:] if whole else _needed(to_index, part, volume.array.shape)
+        needed = _needed(to_index, part, volume.array.shape, REACH[interpolation])
         start = [one.start for one in needed]
         seen = np.ascontiguousarray(volume.array[needed].T, dtype=kind)
         resampled = sitk.Resample(
@@ -58,14 +66,21 @@ def _resampled(
             interpolator=INTERPOLATORS[interpolation],
             defaultPixelValue=float(background),
         )
-        yield slab, sitk.GetArrayViewFromImage(resampled).T
+        values = sitk.GetArrayViewFromImage(resampled).T
+        yield slab, np.clip(values, *limits) if limits else values
 
 
-def _needed(to_index: Array, part: Grid, shape: Sequence[int]) -> tuple[slice, ...]:
-    """The voxels of an array between which those of a grid lie; one at least along each axis, with two beyond."""
+def _coincide(source: Grid, target: Grid) -> bool:
+    """Whether the voxel centres of one grid are among those of another, in any orientation; to 0.001 voxels."""
+    to_index = np.linalg.inv(source.affine) @ target.affine
+    return bool((np.abs(to_index - to_index.round())[:3] @ [*target.shape, 1] < 1e-3).all())
+
+
+def _needed(to_index: Array, part: Grid, shape: Sequence[int], reach: int) -> tuple[slice, ...]:
+    """The voxels of an array between which those of a grid lie and more beyond; one at least along each axis."""
     corners = np.stack(np.meshgrid(*([-1, size] for size in part.shape), indexing="ij"), axis=-1).reshape(-1, 3)
     places = corners @ to_index[:3, :3].T + to_index[:3, 3]
-    first, last = np.floor(places.min(axis=0)) - 2, np.ceil(places.max(axis=0)) + 3
+    first, last = np.floor(places.min(axis=0)) - reach, np.ceil(places.max(axis=0)) + reach + 1
     ends = [(np.clip(a, 0, n - 1), np.clip(b, 1, n)) for a, b, n in zip(first, last, shape, strict=True)]
     return tuple(slice(int(a), max(int(b), int(a) + 1)) for a, b in ends)
 

@@ -36,7 +36,7 @@ def test_linear_fields_stay_linear(source: Grid, target: Grid) -> None:
 @given(grids())
 def test_onto_itself_changes_nothing(grid: Grid) -> None:
     volume = numbered(grid)
-    for interpolation in ("linear", "nearest"):
+    for interpolation in ("linear", "nearest", "bspline"):
         np.testing.assert_allclose(
             resample_to(volume, grid, background=-1, interpolation=interpolation).array, volume.array, atol=1e-2
         )
@@ -53,6 +53,20 @@ def test_against_scipy() -> None:
     found = resample_to(source, target, background=-9).array
     inside = np.s_[1:-1, 1:-1, 1:-1]
     np.testing.assert_allclose(found[inside], expected[inside], atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(40, 30, 50), (9, 9, 1), (2, 9, 9)])
+def test_cubic_splines_are_those_of_scipy_and_stay_in_range(shape: tuple[int, int, int]) -> None:
+    values = np.random.default_rng(0).integers(0, 2, shape).astype(np.float32)
+    affine = np.diag([0.7, 0.7, 0.7, 1.0])
+    affine[:3, 3] = [0.3, 0.2, 0.0]
+    target = Grid(tuple(1 + max(0, int((size - 1.3) / 0.7)) for size in shape), affine)
+    found = resample_to(Volume(values, Grid(shape, np.eye(4))), target, background=0.0, interpolation="bspline").array
+    expected = ndimage.affine_transform(
+        values.astype(float), [0.7] * 3, affine[:3, 3], target.shape, order=3, mode="mirror"
+    )
+    assert expected.max() > 1.01
+    np.testing.assert_allclose(found, np.clip(expected, 0, 1), atol=1e-4)
 
 
 def test_masks_stay_masks() -> None:

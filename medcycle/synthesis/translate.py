@@ -204,7 +204,8 @@ class _View:
     def on_source(self, values: Floats, outside: float | None = None) -> Floats:
         """Values on the source's grid."""
         background = OUTSIDE[self.to] if outside is None else outside
-        return resample_to(self.prepared.image.with_array(values), self.grid, background=background).array
+        made = self.prepared.image.with_array(values)
+        return resample_to(made, self.grid, background=background, interpolation="bspline").array
 
     def findings(self, values: Floats, cycle_error: Volume | None) -> _Findings:
         """What can be said of the first result, in units."""

@@ -78,11 +78,11 @@ def test_results_of_several_networks_are_fused() -> None:
 
 
 def test_where_nothing_depends_on_the_contrast_there_is_no_doubt() -> None:
-    class Constant(nn.Module):
+    class Silhouette(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return torch.full_like(x, 0.2)
+            return torch.where(x > -0.9, 0.2, -1.0)
 
-    sure = synthesize(MR, saved(Constant(), Constant()), "ct", replace(FLOAT, uncertainty=True))
+    sure = synthesize(MR, saved(Silhouette(), Silhouette()), "ct", replace(FLOAT, uncertainty=True))
     assert sure.uncertainty.array.max() < 0.01
     unsure = synthesize(MR, identity(), "ct", replace(FLOAT, uncertainty=True))
     inside = unsure.body.array
