@@ -27,13 +27,16 @@ HEIGHTS = (0.5, 0.62, 0.8)
 NONE = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0, "inner_share": 0, "vessels": 0}
 NONE |= {"templates": 0, "texture": 0, "shift_share": 0, "void_share": 0, "bias": 0, "blur": 0, "ringing_share": 0}
 NONE |= {"ghost_share": 0, "noise": 0, "gain": (1, 1), "gamma": 0, "families": ("t1",), "physical_share": 1}
-NONE |= {"suppressed_share": 0}
+NONE |= {"suppressed_share": 0, "bone_growth": 0, "bone_density": 0, "bone_signal": 0}
 
 EFFECTS = {
     "contrast alone": {},
     "fat suppressed": {"suppressed_share": 1},
     "rotation, scaling": {"rotation": 30, "scaling": 0.3},
     "bending": {"bending": 0.05},
+    "thicker, thinner bone": {"bone_growth": 1},
+    "denser, lighter bone": {"bone_density": 1},
+    "bone's own signal": {"bone_signal": 1},
     "filled cavities": {"filled_share": 1},
     "cut off": {"cut_share": 1, "cut": 0.49},
     "inner field": {"inner_share": 1, "inner": (0.3, 0.5)},
@@ -68,11 +71,12 @@ def draw(path: Path, rows: list[list[torch.Tensor]], titles: list[str]) -> None:
     figure = Figure(figsize=(1.6 * len(rows[0]), 1.75 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+    for place in axes.flat:
+        place.axis("off")
     for number, (row, places) in enumerate(zip(rows, axes, strict=True)):
-        for column, (image, place) in enumerate(zip(row, places, strict=True)):
+        for column, (image, place) in enumerate(zip(row, places, strict=False)):  # the last row may be shorter
             place.imshow(image.numpy().T[::-1, ::-1], cmap="gray", vmin=-1, vmax=1)
-            place.axis("off")
-            place.set_title(titles[number * len(row) + column], fontsize=8)
+            place.set_title(titles[number * len(rows[0]) + column], fontsize=8)
     figure.savefig(path, dpi=80)
 
 
@@ -85,7 +89,7 @@ def contrasts(image: torch.Tensor, body: torch.Tensor, columns: int = 8) -> tupl
     return rows, ["CT", *[""] * columns] * len(rows)
 
 
-def effects(image: torch.Tensor, body: torch.Tensor, columns: int = 5) -> tuple[list[list[torch.Tensor]], list[str]]:
+def effects(image: torch.Tensor, body: torch.Tensor, columns: int = 6) -> tuple[list[list[torch.Tensor]], list[str]]:
     """A CT slice, and every effect on it alone: of some draws the one that changes it most."""
     shown = [image[0, 0]]
     slices, bodies = (tensor[:1].expand(DRAWS, -1, -1, -1) for tensor in (image, body))

@@ -269,7 +269,7 @@ def likenesses() -> dict[str, Callable[[], object]]:
     """MR-like images of 32 slices of 128×128."""
     config = load_config("head_mr_ct_2d_cpu")
     randomizer = ContrastRandomizer(hounsfield_map(config.data), config.randomize)
-    target = torch.rand(32, 3, 128, 128) * 2 - 1
+    target = torch.rand(32, 7, 128, 128) * 2 - 1
     body, generator = target > -1, torch.Generator().manual_seed(0)
 
     def made(first: int, count: int, slices: int) -> object:
@@ -280,6 +280,7 @@ def likenesses() -> dict[str, Callable[[], object]]:
         "one by one": lambda: [made(number, 1, 1) for number in range(32)],
         "32 at once": lambda: made(0, 32, 1),
         "of three sub-slices each": lambda: made(0, 32, 3),
+        "of three neighbouring slices, seven sub-slices": lambda: made(0, 32, 7),
     }
 
 

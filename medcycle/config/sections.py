@@ -113,11 +113,22 @@ class RandomizeConfig(Section):
     cut: float = Field(0.3, ge=0, lt=0.5, description="largest part of the size that it cuts off at a side")
     inner_share: Share = Field(0.0, description="part of the images whose field of view lies within the body")
     inner: Range = Field((0.4, 0.8), description="its size along each axis, as parts of the image's")
+    bone_growth: float = Field(
+        0.5, ge=0, le=1, description="largest change of how far bone reaches, voxels, and its spread within an image"
+    )
+    bone_density: float = Field(
+        0.3, ge=0, le=1, description="largest factor of bone's density is exp(bone_density), least its inverse"
+    )
+    bone_signal: float = Field(
+        0.3, ge=0, le=1, description="the same of the density that bone's signal is made of, which MR shows hardly"
+    )
     thickness: Range = Field(
-        (1.0, 6.0), description="range of the slice thickness, mm (single slices alone, not 2.5D or 3D)"
+        (1.0, 6.0),
+        description="range of the distance of slices, mm, from middle to middle; thick ones reach halfway to the next "
+        "(2D; 2.5D by the method randomized alone)",
     )
     thick_share: Share = Field(
-        0.5, description="part of the images that are thick slices; the others are thin (single slices alone)"
+        0.5, description="part of the images of thick slices; the others are thin; 0 for slices as they are"
     )
     families: tuple[Family, ...] = Field(
         get_args(Family), min_length=1, description="the kinds of sequences that contrasts are drawn from"

@@ -19,34 +19,34 @@ from medcycle.data.store import Store
 
 __all__ = ["Thickness", "UnpairedPatches", "preview_patches"]
 
-SUB_SLICES = 3
-"""Slices that are averaged to a thick one."""
-
 APART = 0.05
 """How far slices of matched heights may be apart, as a part of the body's."""
 
 
 @dataclass(frozen=True)
 class Thickness:
-    """How thick slices are drawn to be.
+    """How far apart slices are drawn to be, with sub-slices that thick ones are made of.
 
     Args:
-        low: least thickness, mm.
-        high: largest thickness, mm.
-        share: the part of them that is; the others stay as they are.
+        low: least distance, mm.
+        high: largest distance, mm.
+        slices: how many a network sees, an odd number.
     """
 
     low: float
     high: float
-    share: float
+    slices: int = 1
+
+    @property
+    def sub_slices(self) -> int:
+        """One in the middle of each slice, and one at each of its borders, which it shares with the next."""
+        return 2 * self.slices + 1
 
     def draw(self, position: int, stack: Stack, random: np.random.Generator) -> list[int]:
-        """The numbers of `SUB_SLICES` slices, together about as thick as drawn, at a position; one slice at least."""
-        thickness = random.uniform(self.low, self.high) if random.random() < self.share else 0.0
-        # the outer ones are as thick as the volume's slices are
-        between = max(0.0, thickness / stack.spacing - 1) / (SUB_SLICES - 1)
-        steps = range(-(SUB_SLICES // 2), SUB_SLICES // 2 + 1)
-        return [min(max(position + round(step * between), 0), stack.image.shape[2] - 1) for step in steps]
+        """The numbers of the sub-slices about a position, those beyond an end being the last slice."""
+        half = random.uniform(self.low, self.high) / stack.spacing / 2
+        steps = range(-self.slices, self.slices + 1)
+        return [min(max(position + round(step * half), 0), stack.image.shape[ACROSS] - 1) for step in steps]
 
 
 class UnpairedPatches(Dataset[dict[str, Tensor]]):
@@ -60,7 +60,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         config: patch size, augmentation, and which slices count.
         length: how many indices there are.
         seed: the seed.
-        thick: how thick CT slices are to be; None for the slices as they are.
+        thick: how far apart CT slices are to be, with sub-slices; None for the slices as they are.
 
     Raises:
         DataError: if a modality has no slice with enough of the body.
@@ -88,8 +88,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """A `target` (CT) patch, float32 in [−1, 1], and its `body`, booleans; with MR a `source` and `source_body`.
 
-        All have the shape (slices, *patch_size). With `thick`, target and body have `SUB_SLICES` slices, which together
-        are one of the drawn thickness.
+        All have the shape (slices, *patch_size). With `thick`, target and body have `thick.sub_slices` slices.
         """
         if not 0 <= index < self.length:
             raise IndexError(index)
@@ -170,7 +169,7 @@ def preview_patches(
     """
     ct, mr = stacks_of(store.ct, config), stacks_of(store.mr, config) if store.mr else []
     count = min(count, len(ct), len(mr) or len(ct))
-    wanted = {("target", "body"): (ct, SUB_SLICES if thick else config.slices)}
+    wanted = {("target", "body"): (ct, thick.sub_slices if thick else config.slices)}
     if mr:
         wanted["source", "source_body"] = mr, config.slices
     images = {}

@@ -19,8 +19,8 @@ PLANES = {plane: tuple("RAS".index(axis) for axis in axes) for plane, axes in AX
 MARGIN = 1.05
 """of the body's extent: nine of ten bodies fit, and heads nod."""
 
-PIXELS_CPU, PIXELS_GPU = 128, 320
-"""The largest side of a patch of 2D slices."""
+PIXELS_CPU, PIXELS_PAIRS, PIXELS_GPU = 128, 192, 320
+"""The largest side of a patch of 2D slices: on a processor, there where pairs alone are learned from, and on a GPU."""
 
 MIN_VOLUMES_3D, MAX_SLICE_3D = 10, 2.5
 """3D networks need this many volumes of each modality, and slices no thicker (mm)."""
@@ -66,9 +66,13 @@ def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping
     alone = mr is None or by_hand.get("method.name", ("",))[0] == "randomized"
     seen = mr or ct
     against_3d = _against_3d(mr, ct, device, by_hand)
-    shape = _slices(seen, ct, device, against_3d, by_hand) if against_3d else _patches(seen, ct, device, by_hand)
+    if against_3d:
+        most = PIXELS_GPU if device.kind != "cpu" else PIXELS_PAIRS if alone else PIXELS_CPU
+        shape = _slices(seen, ct, device, against_3d, by_hand, most)
+    else:
+        shape = _patches(seen, ct, device, by_hand)
     if alone and against_3d:
-        shape |= {"data.slices": (1, "takes MR of any slice distance")}
+        shape |= {"data.slices": (3, "2.5D; pairs are made for MR of any slice distance")}
     shape |= _network(shape, device, by_hand, alone=alone)
     choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device)) | by_hand
     choices |= fitting_filters(choices, device) | by_hand
@@ -147,14 +151,13 @@ def _against_3d(mr: Fingerprint | None, ct: Fingerprint, device: Device, by_hand
     return against
 
 
-def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, by_hand: Choices) -> Choices:
-    """Plane, spacing, patch and network of a 2D training."""
+def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, by_hand: Choices, most: int) -> Choices:
+    """Plane, spacing, patch and network of a 2D training, of `most` pixels a side on a processor."""
     sizes = {plane: max(one.spacing[axis] for one in (mr, ct) for axis in PLANES[plane][:2]) for plane in PLANES}
     # another plane than axial has to be clearly better: CT is made in axial slices
     best = min(sizes, key=lambda name: sizes[name] * (1 if name == "axial" else 1.1))
     plane = str(by_hand.get("data.plane", (best,))[0])
     inside = (0, 1, 2) if plane == "all" else PLANES[plane][:2]
-    most = PIXELS_CPU if device.kind == "cpu" else PIXELS_GPU
     extents = [_extent(mr, ct, axis) for axis in inside]
     # slices of all planes: right-left or front-back by front-back or foot-head
     body = [max(extents[:-1]), max(extents[1:])]

@@ -30,7 +30,7 @@ class PairMaker:
         trained: whether the networks know where bone is from the start.
 
     Attributes:
-        thick: how thick the pairs' slices are to be drawn; None for slices as they are.
+        thick: how far apart the pairs' slices are to be drawn; None for slices as they are.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class PairMaker:
             pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
         body = item["body"]
         if self.thick:
-            target, body = (images[:, images.shape[1] // 2, None] for images in (target, body))
+            target, body = (images[:, 1::2] for images in (target, body))
         source = item.get("source", pair.source if pair else target)
         bodies = Bodies(item["source_body"], body) if "source_body" in item else None
         return Batch(source, target, pair, self._registered(item), progress, bodies)
@@ -94,8 +94,13 @@ class PairMaker:
 
 
 def _thickness(config: Config) -> Thickness | None:
-    """How thick the pairs' slices are; None where neighbours are seen too, or nothing is learned from pairs."""
-    single = config.network.spatial_dims == 2 and config.data.slices == 1
-    if not (single and config.learns_from_pairs and config.randomize.thick_share):
+    """How far apart the pairs' slices are, and how thick.
+
+    None for volumes, where nothing is learned from pairs, and where neighbours are compared with those of other scans:
+    an adversary would know them by their distance.
+    """
+    slices = config.data.slices
+    apart = slices == 1 or config.method.name == "randomized"
+    if config.network.spatial_dims == 3 or not (apart and config.learns_from_pairs and config.randomize.thick_share):
         return None
-    return Thickness(*config.randomize.thickness, config.randomize.thick_share)
+    return Thickness(*config.randomize.thickness, slices)

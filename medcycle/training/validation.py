@@ -33,6 +33,18 @@ VOLUMES = 2
 MOST_SLICES = 20
 """Of a volume that is translated slice by slice."""
 
+OF_ANATOMY = (
+    "rotation",
+    "scaling",
+    "bending",
+    "bone_growth",
+    "bone_density",
+    "filled_share",
+    "cut_share",
+    "inner_share",
+)
+"""Settings of `randomize` that change the CT, whose likenesses would not be those of its own any more."""
+
 AT_ONCE = 8
 """Images that are judged together."""
 
@@ -66,15 +78,21 @@ class Validation(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A prepared volume, or some of its slices.
+    """A prepared volume, or some of its slices, each with its neighbours where the network sees them.
 
     Args:
         image: values in [−1, 1], [i, j, k], slices along k.
-        body: booleans of the same shape.
+        body: booleans of the same shape; false in slices that are there as neighbours alone.
+        whole: the body in these as well.
     """
 
     image: Floats
     body: Array
+    whole: Array
+
+    def shown(self) -> Floats:
+        """The image's slices that show some of the body."""
+        return self.image[:, :, self.body.any(axis=(0, 1))]
 
 
 class _Scans(NamedTuple):
@@ -177,19 +195,19 @@ class Validator:
             / max(_varieties(ct), 1e-6),
         }
         if "target" in method.discriminators and self.config.method.name != "pix2pix":  # which judges couples
+            synthetic = [part._replace(image=image) for image, part in zip(made, mr, strict=True)]
             judged = [
-                torch.cat([self._judged(image, method) for image in images]).cpu().numpy()
-                for images in ([part.image for part in ct], made)
+                torch.cat([self._judged(part, method) for part in parts]).cpu().numpy() for parts in (ct, synthetic)
             ]
             terms["separability"] = separability(*judged)
         return terms
 
-    def _judged(self, image: Array, method: Method) -> Tensor:
+    def _judged(self, part: _Part, method: Method) -> Tensor:
         """The discriminator's judgement of every patch of CT."""
-        images = torch.from_numpy(image)[None, None]
+        images = torch.from_numpy(part.image)[None, None]
         if self.config.network.spatial_dims == 2:
-            count = image.shape[2]
-            beside = [neighbours(position, self.config.data.slices, count) for position in range(count)]
+            count, shown = part.image.shape[2], np.flatnonzero(part.body.any(axis=(0, 1)))
+            beside = [neighbours(int(position), self.config.data.slices, count) for position in shown]
             images = torch.stack([images[0, 0, :, :, list(numbers)].movedim(2, 0) for numbers in beside])
         judge = method.discriminators["target"]
         with torch.no_grad():
@@ -231,8 +249,7 @@ class Validator:
     @cached_property
     def _likenesses(self) -> list[_Part]:
         """MR-like images of the CT, the same in all validations."""
-        changes = ("rotation", "scaling", "bending", "filled_share", "cut_share", "inner_share")
-        still = self.config.randomize.model_copy(update=dict.fromkeys(changes, 0))
+        still = self.config.randomize.model_copy(update=dict.fromkeys(OF_ANATOMY, 0))
         randomizer = ContrastRandomizer(
             self.intensity["ct"], still, self.intensity["mr"], self.config.data.mr_percentile
         )
@@ -241,17 +258,18 @@ class Validator:
 
     def _likeness(self, ct: _Part, randomizer: ContrastRandomizer, random: torch.Generator) -> Floats:
         """One contrast for a volume, or for each slice that is translated alone."""
-        image, body = (torch.from_numpy(np.ascontiguousarray(array)) for array in ct)
+        image, body = (torch.from_numpy(np.ascontiguousarray(array)) for array in (ct.image, ct.whole))
         if self._by_slice:
-            made = randomizer(image.movedim(2, 0)[:, None], body.movedim(2, 0)[:, None], random).source
-            return made[:, 0].movedim(0, 2).numpy()
+            shape = (-1, self.config.data.slices, *image.shape[:2])
+            target, inside = (array.movedim(2, 0).reshape(shape) for array in (image, body))
+            made = randomizer.slices(target, inside, random, thick=False)
+            return made.source.flatten(0, 1).movedim(0, 2).numpy()
         return randomizer(image[None, None], body[None, None], random).source[0, 0].numpy()
 
     @property
     def _by_slice(self) -> bool:
         """Whether slices are translated one by one, so that some of them will do."""
-        config = self.config
-        return config.network.spatial_dims == 2 and config.data.slices == 1 and config.data.plane != "all"
+        return self.config.network.spatial_dims == 2 and self.config.data.plane != "all"
 
     @property
     def _volumes(self) -> int:
@@ -268,9 +286,11 @@ class Validator:
             return list(range(case.image.shape[2]))
         return [int(number) for number in shown[np.linspace(0, len(shown) - 1, MOST_SLICES).round().astype(int)]]
 
-    @staticmethod
-    def _part(case: StoredCase, numbers: list[int]) -> _Part:
-        return _Part(np.asarray(case.image[:, :, numbers], dtype=np.float32), np.asarray(case.body[:, :, numbers]))
+    def _part(self, case: StoredCase, numbers: list[int]) -> _Part:
+        slices = self.config.data.slices if self._by_slice else 1
+        beside = [one for number in numbers for one in neighbours(number, slices, case.image.shape[2])]
+        image, whole = np.asarray(case.image[:, :, beside], dtype=np.float32), np.asarray(case.body[:, :, beside])
+        return _Part(image, whole & (np.arange(len(beside)) % slices == slices // 2), whole)
 
 
 def _structure(made: Floats, mr: _Part) -> float:
@@ -281,7 +301,7 @@ def _structure(made: Floats, mr: _Part) -> float:
 
 
 def _varieties(parts: list[_Part]) -> float:
-    return float(np.mean([variety(part.image, part.body) for part in parts]))
+    return float(np.mean([variety(part.shown(), part.body[:, :, part.body.any(axis=(0, 1))]) for part in parts]))
 
 
 def _alarms(terms: Mapping[str, float]) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from medcycle.config import DataConfig
-from medcycle.data.patches import SUB_SLICES, Thickness, UnpairedPatches, preview_patches
+from medcycle.data.patches import Thickness, UnpairedPatches, preview_patches
 from medcycle.data.stacks import neighbours, stacks_of
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
@@ -124,27 +124,30 @@ def test_the_middle_of_neighbouring_slices_is_the_slice_itself(store: Store, rot
 PLAIN = DataConfig(patch_size=(64, 64), max_rotation=0, max_scaling=0)
 
 
-def test_thick_slices_have_sub_slices_about_them(store: Store) -> None:
-    patches = UnpairedPatches(store, PLAIN, length=12, seed=0, thick=Thickness(14.0, 16.0, 0.5))
+@pytest.mark.parametrize("slices", [1, 3])
+def test_thick_slices_have_sub_slices_about_them(store: Store, slices: int) -> None:
+    patches = UnpairedPatches(store, PLAIN, length=12, seed=0, thick=Thickness(2.0, 16.0, slices))
     alone = UnpairedPatches(store, PLAIN, length=12, seed=0)
     kinds = []
     for index in range(12):
         item = patches[index]
-        assert item["target"].shape == item["body"].shape == (SUB_SLICES, 64, 64)
-        assert item["source"].shape == (1, 64, 64)  # MR has a thickness of its own
-        kinds.append(not torch.equal(item["target"][0], item["target"][1]))
+        assert item["target"].shape == item["body"].shape == (2 * slices + 1, 64, 64)
+        assert torch.equal(item["source"], alone[index]["source"])  # MR has a thickness of its own
+        kinds.append(not torch.equal(item["target"][slices - 1], item["target"][slices]))
     assert 0 < sum(kinds) < 12
-    assert torch.equal(patches[kinds.index(False)]["source"], alone[kinds.index(False)]["source"])
+    shown = preview_patches(store, PLAIN, Thickness(2.0, 16.0, slices))
+    assert shown["target"].shape[1] == shown["body"].shape[1] == 2 * slices + 1
 
 
-def test_the_thickness_is_in_millimetres(store: Store) -> None:
+def test_the_distance_is_in_millimetres(store: Store) -> None:
     stack, random = stacks_of(store.ct, PLAIN)[0], np.random.default_rng(0)  # slices of 5 mm
-    assert Thickness(15, 15, 1.0).draw(10, stack, random) == [9, 10, 11]
-    assert Thickness(30, 30, 1.0).draw(10, stack, random) == [8, 10, 12]
-    assert Thickness(3, 3, 1.0).draw(10, stack, random) == [10, 10, 10]
-    assert Thickness(7.6, 7.6, 1.0).draw(10, stack, random) == [10, 10, 10]  # nearer to one slice than to three
-    assert Thickness(30, 30, 1.0).draw(0, stack, random) == [0, 0, 2]
-    assert Thickness(30, 30, 0.0).draw(10, stack, random) == [10, 10, 10]
+    assert Thickness(10, 10).draw(10, stack, random) == [9, 10, 11]
+    assert Thickness(20, 20).draw(10, stack, random) == [8, 10, 12]
+    assert Thickness(3, 3).draw(10, stack, random) == [10, 10, 10]
+    assert Thickness(20, 20).draw(0, stack, random) == [0, 0, 2]
+    assert Thickness(10, 10, 3).draw(10, stack, random) == [7, 8, 9, 10, 11, 12, 13]
+    assert Thickness(5, 5, 3).draw(10, stack, random)[1::2] == [9, 10, 11]
+    assert Thickness(10, 10, 3).draw(1, stack, random) == [0, 0, 0, 1, 2, 3, 4]
 
 
 def test_focus_draws_slices_of_much_air_and_bone(store: Store) -> None:

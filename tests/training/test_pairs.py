@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medcycle.config import Config, load_config
-from medcycle.data.patches import SUB_SLICES, UnpairedPatches
+from medcycle.data.patches import UnpairedPatches
 from medcycle.data.store import Store
 from medcycle.methods.base import Batch
 from medcycle.training.pairs import MEASURE_EVERY, MEASURE_FROM, PairMaker
@@ -49,11 +49,22 @@ def test_thick_targets_are_of_one_slice_with_and_without_a_pair(store: Store) ->
     settings = config("method.anchor_weight=0", "training.warm_start=0.5", "randomize.thick_share=1")
     pairs = maker(store, settings)
     item = items(store, settings, pairs)
-    assert item["target"].shape[1] == SUB_SLICES
+    assert item["target"].shape[1] == 3
     for wanted in (True, False):
         batch = pairs.batch(item, 0, pairs=wanted)
         assert torch.equal(batch.target, item["target"][:, 1:2])
         assert (batch.pair is not None) == wanted
+
+
+def test_slices_of_any_distance_where_no_other_scans_are_beside_them(store: Store) -> None:
+    settings = config("data.slices=3", "method.name=randomized", "training.warm_start=0", "randomize.thick_share=0.5")
+    pairs = maker(store, settings)
+    item = items(store, settings, pairs)
+    assert item["target"].shape[1] == 7
+    batch = pairs.batch(item, 0)
+    assert batch.pair.source.shape == batch.pair.target.shape == batch.target.shape == (2, 3, 64, 64)
+    assert torch.equal(batch.target, item["target"][:, 1::2])
+    assert maker(store, config("data.slices=3", "method.anchor_weight=10")).thick is None
 
 
 def test_no_pairs_where_no_loss_wants_them(store: Store) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from medcycle.data.randomize.fields import Range, chosen, is_thin, pool, smooth_noise, uniform
 
 __all__ = [
+    "AT_BORDERS",
     "bias_field",
     "blurred",
     "chemical_shift",
@@ -24,6 +25,9 @@ __all__ = [
     "thick",
 ]
 
+
+AT_BORDERS: Range = (0, 1 / 3)
+"""How much a thick slice shows of the sub-slices at each of its borders."""
 
 RIM = 0.8
 """How much brighter one side of a void's rim is: signal that was moved there."""
@@ -78,9 +82,18 @@ def bias_field(like: Tensor, strength: float, scale: Range, generator: torch.Gen
     return torch.exp(uniform(like, (0, strength), generator) * noise)
 
 
-def thick(images: Tensor) -> Tensor:
-    """The mean of sub-slices, the last axis, as one thick slice shows them."""
-    return images.mean(-1, keepdim=True)
+def thick(images: Tensor, shares: Tensor) -> Tensor:
+    """Slices from sub-slices: each the weighted mean of one and the two beside it, which it shares with the next.
+
+    Args:
+        images: an odd number of sub-slices, 2 n + 1, along the last axis.
+        shares: the weights of those at the borders, one an image, from `AT_BORDERS`.
+
+    Returns:
+        n slices along the last axis.
+    """
+    before, middle, after = images[..., :-1:2], images[..., 1::2], images[..., 2::2]
+    return (1 - 2 * shares) * middle + shares * (before + after)
 
 
 def blurred(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:

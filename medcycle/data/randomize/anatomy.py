@@ -1,4 +1,4 @@
-"""Other anatomies than the ones at hand: deformed, with filled cavities, cut off by the field of view."""
+"""Other anatomies than the ones at hand: deformed, with other bone, cavities filled, cut off by the field of view."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medcycle.data.randomize.fields import Range, chosen, pool, smooth_noise, threshold, uniform
-from medcycle.data.store import AIR
+from medcycle.data.randomize.fields import Range, chosen, is_thin, pool, smooth_noise, threshold, uniform
+from medcycle.data.randomize.tissues import METAL
+from medcycle.data.store import AIR, BONE
 
-__all__ = ["cut_off", "deformed", "inner_field", "with_filled_cavities"]
+__all__ = ["cut_off", "deformed", "inner_field", "with_bone_grown", "with_bone_scaled", "with_filled_cavities"]
 
 CONTENT: Range = (5.0, 50.0)
 """HU of what fills a cavity: fluid to swollen mucosa."""
+
+GROWN_FROM, GROWN_INTO = 100.0, -200.0
+"""HU of what is moved where bone grows or shrinks, and from which on it takes the place of others: not of air."""
+
+GROWTH_GRAIN: Range = (4.0, 30.0)
+"""How many voxels apart bone is thicker here and thinner there."""
 
 
 def deformed(
@@ -80,6 +87,44 @@ def with_filled_cavities(hounsfield: Tensor, body: Tensor, generator: torch.Gene
     result = hounsfield.clone()
     result[some] = filled
     return result
+
+
+def with_bone_grown(hounsfield: Tensor, generator: torch.Generator, strength: float) -> Tensor:
+    """CT numbers with bone that reaches further or less far, by up to a voxel, here more and there less.
+
+    Args:
+        hounsfield: shape (batch, 1, *sizes).
+        generator: of the device.
+        strength: voxels: the largest change of an image as a whole, and the standard deviation within it.
+    """
+    if not strength:
+        return hounsfield
+    bone = (hounsfield - GROWN_FROM).clamp_min(0)
+    about = [1 if is_thin(hounsfield) and axis == 2 else 3 for axis in range(hounsfield.ndim - 2)]
+    amount = uniform(hounsfield, (-strength, strength), generator)
+    amount = (amount + strength * smooth_noise(hounsfield, GROWTH_GRAIN, generator)).clamp(-1, 1)
+    moved = torch.where(amount > 0, pool(bone, about, "largest"), pool(bone, about, "least"))
+    return torch.where(hounsfield > GROWN_INTO, hounsfield + amount.abs() * (moved - bone), hounsfield)
+
+
+def with_bone_scaled(
+    hounsfield: Tensor, generator: torch.Generator, strength: float, local: float, grain: Range
+) -> Tensor:
+    """CT numbers with bone that is denser or lighter: what they exceed `BONE` by, times a random factor.
+
+    Args:
+        hounsfield: shape (batch, 1, *sizes).
+        generator: of the device.
+        strength: the largest logarithm of the factor of an image as a whole.
+        local: the standard deviation of the logarithm within it.
+        grain: how large the places of one density are, voxels.
+    """
+    if not strength and not local:
+        return hounsfield
+    exponent = uniform(hounsfield, (-strength, strength), generator)
+    exponent = exponent + local * smooth_noise(hounsfield, grain, generator)
+    scaled = (BONE + (hounsfield - BONE) * torch.exp(exponent)).clamp_max(METAL)
+    return torch.where((hounsfield > BONE) & (hounsfield < METAL), scaled, hounsfield)
 
 
 def cut_off(body: Tensor, generator: torch.Generator, share: float, largest: float) -> Tensor:

@@ -184,4 +184,4 @@ def _look_up(table: Tensor, indices: Tensor) -> Tensor:
 
 def _indices_of(hounsfield: Tensor) -> Tensor:
     """Where in the tables a CT number is."""
-    return ((hounsfield - LOWEST) * (1 / WIDTH)).round_().clamp_(0, BINS - 1).long()
+    return (hounsfield - LOWEST).mul_(1 / WIDTH).round_().clamp_(0, BINS - 1).long()

@@ -90,25 +90,22 @@ def pool(values: Tensor, widths: Sequence[int], kind: Literal["least", "largest"
     better = torch.minimum if kind == "least" else torch.maximum
     for axis, width in enumerate(widths, start=2):  # axis by axis: on a CPU several times faster than torch's own
         for _ in range(width // 2):
-            length = values.shape[axis]
-            result = values.clone()
-            result.narrow(axis, 1, length - 1).copy_(
-                better(values.narrow(axis, 1, length - 1), values.narrow(axis, 0, length - 1))
-            )
-            inner = result.narrow(axis, 0, length - 1)
-            inner.copy_(better(inner, values.narrow(axis, 1, length - 1)))
+            inner, result = values.shape[axis] - 1, values.clone()
+            for at, beside in ((1, 0), (0, 1)):
+                place = result.narrow(axis, at, inner)
+                better(place, values.narrow(axis, beside, inner), out=place)
             values = result
     return values
 
 
 def _moving_mean(values: Tensor, axis: int, width: int) -> Tensor:
     """The mean of `width` neighbours along an axis, the outermost ones counted again beyond the ends."""
-    if width == 1:
-        return values
-    length, reach = values.shape[axis], width // 2
-    ends = [values.narrow(axis, place, 1) for place in (0, length - 1)]
-    longer = torch.cat([*[ends[0]] * reach, values, *[ends[1]] * reach], dim=axis)
-    total = longer.narrow(axis, 0, length).clone()
-    for step in range(1, width):
-        total += longer.narrow(axis, step, length)
-    return total / width
+    first, last = (values.narrow(axis, place, 1) for place in (0, values.shape[axis] - 1))
+    total = values.clone()
+    for step in range(1, width // 2 + 1):
+        inner = values.shape[axis] - step
+        total.narrow(axis, step, inner).add_(values.narrow(axis, 0, inner))
+        total.narrow(axis, 0, inner).add_(values.narrow(axis, step, inner))
+        total.narrow(axis, 0, step).add_(first)
+        total.narrow(axis, inner, step).add_(last)
+    return total.div_(width) if width > 1 else values

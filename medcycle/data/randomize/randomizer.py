@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from medcycle.config import RandomizeConfig
 from medcycle.data.randomize import acquisition as mr
-from medcycle.data.randomize.anatomy import cut_off, deformed, inner_field, with_filled_cavities
+from medcycle.data.randomize.anatomy import (
+    cut_off,
+    deformed,
+    inner_field,
+    with_bone_grown,
+    with_bone_scaled,
+    with_filled_cavities,
+)
 from medcycle.data.randomize.contrast import Voxels, hidden_structure, lookup_tables
 from medcycle.data.randomize.fields import chosen, each, interpolate, smooth_noise, uniform
 from medcycle.data.randomize.measured import MeasuredContrasts
 from medcycle.data.randomize.templates import BrainTemplates
-from medcycle.data.randomize.tissues import tissue_signals
+from medcycle.data.randomize.tissues import METAL, tissue_signals
 from medcycle.data.store import AIR, BONE
 from medcycle.intensity import IntensityMap, MrLandmarks, MrPercentile, MrZScore
 from medcycle.methods.base import Pair
@@ -20,8 +29,22 @@ from medcycle.methods.base import Pair
 __all__ = ["ContrastRandomizer"]
 
 BOTTOM = MrPercentile.bottom
-METAL = 2500.0
-"""HU from which a voxel is metal."""
+DENSITY_GRAIN, SIGNAL_GRAIN = (8.0, 40.0), (2.0, 12.0)
+"""How large the places of one density of bone are, voxels, and those of one signal."""
+
+
+class _Seen(NamedTuple):
+    """What a scanner is given; tensors of one shape.
+
+    Args:
+        signal: of MR, negative where fat opposes water.
+        hounsfield: CT numbers.
+        body: booleans.
+    """
+
+    signal: Tensor
+    hounsfield: Tensor
+    body: Tensor
 
 
 class ContrastRandomizer:
@@ -48,16 +71,16 @@ class ContrastRandomizer:
         self.measured = MeasuredContrasts()
 
     def slices(self, target: Tensor, body: Tensor, generator: torch.Generator, *, thick: bool) -> Pair:
-        """As the call, of slices with channels: neighbours that are kept apart, or with `thick` averaged to one.
+        """As the call, of slices with channels: neighbours that are kept apart, or with `thick` averaged.
 
         Args:
             target: CT in [−1, 1], shape (batch, slices, height, width).
             body: booleans of the same shape.
             generator: of the tensors' device.
-            thick: whether the slices are sub-slices of one thick slice.
+            thick: whether the slices are sub-slices of fewer, thick ones, as of `acquisition.thick`.
 
         Returns:
-            As of the call, shape (batch, slices, height, width), one slice with `thick`.
+            As of the call, shape (batch, slices, height, width), with `thick` fewer slices.
         """
         if target.shape[1] == 1:
             return self(target, body, generator)
@@ -73,22 +96,15 @@ class ContrastRandomizer:
             target: CT in [−1, 1], shape (batch, 1, *sizes), 2D or 3D.
             body: booleans of the same shape.
             generator: of the tensors' device.
-            thick: whether the last axis is averaged, to size 1.
+            thick: whether the last axis are sub-slices of fewer, thick ones, as of `acquisition.thick`.
 
         Returns:
             The image, [−0.8, 1] in the body and −1 outside, the changed CT, and how much its voxels count; dtype of
             `target`.
         """
         config, kind = self.config, target.dtype
-        target, body = deformed(
-            target.float(), body, generator, rotation=config.rotation, scaling=config.scaling, bending=config.bending
-        )
-        body = cut_off(body, generator, config.cut_share, config.cut)
-        body = inner_field(body, generator, config.inner_share, config.inner)
-        hounsfield = with_filled_cavities(self.ct_numbers(target), body, generator, config.filled_share)
-        image = body * self._signal(hounsfield, generator)
-        if thick:
-            image, hounsfield, body = mr.thick(image), mr.thick(hounsfield), mr.thick(body.float()) > 0.5
+        see = self._seen_in_slices if thick else self._seen
+        image, hounsfield, body = see(target.float(), body, generator)
         image = self._acquired(image.abs(), hounsfield > METAL, generator)
         image = self._scaled(image, body)
         image = (image * uniform(image, config.gain, generator)).clamp(0, 1)
@@ -133,6 +149,38 @@ class ContrastRandomizer:
         bone = torch.where(hounsfield > BONE, config.bone_weight, 1.0)
         inside = torch.where(hounsfield < AIR, config.air_weight, bone)
         return torch.where(body, inside, config.outside_weight)
+
+    def _seen(self, target: Tensor, body: Tensor, generator: torch.Generator) -> _Seen:
+        """A changed anatomy."""
+        config = self.config
+        target, body = deformed(
+            target, body, generator, rotation=config.rotation, scaling=config.scaling, bending=config.bending
+        )
+        body = cut_off(body, generator, config.cut_share, config.cut)
+        body = inner_field(body, generator, config.inner_share, config.inner)
+        hounsfield = with_filled_cavities(self.ct_numbers(target), body, generator, config.filled_share)
+        hounsfield = with_bone_grown(hounsfield, generator, config.bone_growth)
+        density, signal = config.bone_density, config.bone_signal
+        hounsfield = with_bone_scaled(hounsfield, generator, density, density / 2, DENSITY_GRAIN)
+        # MR doesn't show how dense bone is as CT numbers do: a network must not learn to read that off
+        shown = with_bone_scaled(hounsfield, generator, signal, signal, SIGNAL_GRAIN)
+        return _Seen(body * self._signal(shown, generator), hounsfield, body)
+
+    def _seen_in_slices(self, target: Tensor, body: Tensor, generator: torch.Generator) -> _Seen:
+        """The same from sub-slices: thick slices in a share of the images, in the others thin ones."""
+        is_thick = torch.rand(len(target), generator=generator, device=target.device) < self.config.thick_share
+        made = _Seen(*(torch.empty_like(part[..., 1::2]) for part in (target, target, body)))
+        if is_thick.any():
+            seen = self._seen(target[is_thick], body[is_thick], generator)
+            shares = uniform(seen.signal, mr.AT_BORDERS, generator)
+            made.signal[is_thick] = mr.thick(seen.signal, shares)
+            made.hounsfield[is_thick] = mr.thick(seen.hounsfield, shares)
+            made.body[is_thick] = mr.thick(seen.body.float(), shares) > 0.5
+        if not is_thick.all():  # what lies at their borders isn't seen
+            thin = self._seen(target[~is_thick][..., 1::2], body[~is_thick][..., 1::2], generator)
+            for whole, part in zip(made, thin, strict=True):
+                whole[~is_thick] = part
+        return made
 
     def _signal(self, hounsfield: Tensor, generator: torch.Generator) -> Tensor:
         config = self.config

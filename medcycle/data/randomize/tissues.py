@@ -11,7 +11,10 @@ from torch import Tensor
 from medcycle.data.randomize.fields import Range
 from medcycle.phantom import PROPERTIES, Tissue
 
-__all__ = ["FAMILIES", "HIDDEN", "VISIBLE", "Matter", "sequence_signal", "tissue_signals"]
+__all__ = ["FAMILIES", "HIDDEN", "METAL", "VISIBLE", "Matter", "sequence_signal", "tissue_signals"]
+
+METAL = 2500.0
+"""HU from which a voxel is metal."""
 
 
 Uniform = Callable[[float, float], Tensor]

@@ -117,6 +117,11 @@ def test_a_chemical_shift_moves_fat_and_keeps_its_sum() -> None:
     assert set(widths) == {10}
 
 
-def test_a_thick_slice_is_a_mean() -> None:
-    images = torch.rand(2, 1, 8, 8, 3, generator=seeded())
-    torch.testing.assert_close(thick(images)[..., 0], (images[..., 0] + images[..., 1] + images[..., 2]) / 3)
+def test_thick_slices_are_means_that_share_borders() -> None:
+    images = torch.rand(2, 1, 8, 8, 5, generator=seeded())
+    shares = torch.tensor([0.0, 1 / 3]).reshape(2, 1, 1, 1, 1)
+    made = thick(images, shares)
+    assert torch.equal(made[0], images[0, ..., 1::2])
+    for slice_ in (0, 1):
+        mean = images[1, ..., 2 * slice_ : 2 * slice_ + 3].mean(-1)
+        torch.testing.assert_close(made[1, ..., slice_], mean)

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from medcycle.data.randomize.anatomy import cut_off, deformed, inner_field, with_filled_cavities
+from medcycle.data.randomize.anatomy import (
+    cut_off,
+    deformed,
+    inner_field,
+    with_bone_grown,
+    with_bone_scaled,
+    with_filled_cavities,
+)
 
 STILL = {"rotation": 0.0, "scaling": 0.0, "bending": 0.0}
 
@@ -52,6 +59,46 @@ def test_the_same_deformation_runs_through_all_sub_slices() -> None:
     image, body = disc(40, 48, 3)
     moved, _ = deformed(image, body, seeded(), rotation=20.0, scaling=0.2, bending=0.03)
     assert torch.equal(moved[..., 0], moved[..., 2])
+
+
+def skull(*sizes: int) -> torch.Tensor:
+    """Twenty-four times soft tissue in a shell of bone of 1,000 HU, air about it."""
+    axes = [torch.arange(float(size)) - (size - 1) / 2 for size in sizes[:2]]
+    distance = torch.hypot(*torch.meshgrid(*axes, indexing="ij"))
+    hounsfield = torch.where(distance < 18, torch.where(distance > 12, 1000.0, 40.0), -1000.0)
+    return hounsfield.reshape(1, 1, *sizes[:2], *[1] * (len(sizes) - 2)).repeat(24, 1, 1, 1, *sizes[2:])
+
+
+@pytest.mark.parametrize("sizes", [(48, 48), (48, 48, 3), (48, 48, 20)])
+def test_bone_grows_and_shrinks_by_a_voxel_at_most_and_never_into_air(sizes: tuple[int, ...]) -> None:
+    hounsfield = skull(*sizes)
+    assert torch.equal(with_bone_grown(hounsfield, seeded(), 0.0), hounsfield)
+    made = with_bone_grown(hounsfield, seeded(), 0.5)
+    assert torch.equal(made[hounsfield == -1000], hounsfield[hounsfield == -1000])
+    assert made.min() == -1000
+    assert made.max() <= 1000
+    change = (made - hounsfield).flatten(1).mean(1)
+    assert change.min() < -5
+    assert change.max() > 5
+    deep = with_bone_grown(hounsfield, seeded(), 0.5) != hounsfield
+    assert not deep[:, :, 24, 24].any()  # far from bone
+
+
+def test_bone_gets_denser_or_lighter_and_nothing_else_does() -> None:
+    hounsfield = skull(48, 48)
+    hounsfield[:, :, 20:24, 20:24] = 2800  # metal
+    hounsfield[:, :, 26:28, 26:28] = 2400
+    made = with_bone_scaled(hounsfield, seeded(), 0.3, 0.0, (8.0, 40.0))
+    other = (hounsfield < 150) | (hounsfield > 2500)
+    assert torch.equal(made[other], hounsfield[other])
+    factors = (made[hounsfield == 1000].reshape(24, -1) - 150) / 850
+    assert factors.std(1).max() < 1e-5
+    assert (factors.log().abs() <= 0.3 + 1e-5).all()
+    assert factors.mean(1).log().std() == pytest.approx(0.3 / 3**0.5, rel=0.25)
+    assert made[hounsfield == 2400].max() == 2500  # not metal
+    within = with_bone_scaled(hounsfield, seeded(), 0.0, 0.2, (8.0, 40.0))[hounsfield == 1000]
+    assert ((within - 150) / 850).log().std() == pytest.approx(0.2, rel=0.25)
+    assert torch.equal(with_bone_scaled(hounsfield, seeded(), 0.0, 0.0, (8.0, 40.0)), hounsfield)
 
 
 def test_cavities_are_filled_and_nothing_else_is() -> None:

@@ -11,8 +11,9 @@ from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, 
 
 CURVE = HounsfieldCurve(-1024, 2000, -200, 200, 0.5)
 STILL = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0}
+STILL |= {"bone_growth": 0, "bone_density": 0}
 CLEAN = {"texture": 0, "bias": 0, "blur": 0, "noise": 0, "gain": (1, 1), "gamma": 0, "vessels": 0, "shift_share": 0}
-CLEAN |= {"void_share": 0, "ringing_share": 0, "ghost_share": 0}
+CLEAN |= {"void_share": 0, "ringing_share": 0, "ghost_share": 0, "bone_signal": 0}
 QUIET = RandomizeConfig(**STILL, **CLEAN)
 """Contrast alone, of an anatomy that stays as it is."""
 
@@ -114,20 +115,60 @@ def test_air_and_bone_weigh_what_is_asked() -> None:
     assert (weight[radius > 36] == 0.5).all()
 
 
-def test_a_thick_slice_is_the_mean_of_its_sub_slices(store: Store) -> None:
+def about_the_middle(store: Store, slices: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Neighbouring slices of a CT and their bodies, shape (1, slices, height, width)."""
     case = store.ct[0]
-    k = case.image.shape[2] // 2
-    slices = torch.from_numpy(np.array(case.image[:, :, k - 1 : k + 2], np.float32)).movedim(-1, 0)[None]
-    body = torch.from_numpy(np.array(case.body[:, :, k - 1 : k + 2])).movedim(-1, 0)[None]
-    randomizer = ContrastRandomizer(case.intensity, QUIET)
+    first = (case.image.shape[2] - slices) // 2
+    parts = (torch.from_numpy(np.array(array[:, :, first : first + slices])) for array in (case.image, case.body))
+    image, body = (part.movedim(-1, 0)[None] for part in parts)
+    return image.float(), body
+
+
+@pytest.mark.parametrize("thin", [False, True])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_thick_slice_is_a_mean_of_its_sub_slices(store: Store, count: int, thin: bool) -> None:
+    slices, body = about_the_middle(store, 2 * count + 1)
+    config = QUIET.model_copy(update={"thick_share": 0.0 if thin else 1.0})
+    randomizer = ContrastRandomizer(store.ct[0].intensity, config)
     pair = randomizer.slices(slices, body, seeded(), thick=True)
-    assert pair.source.shape == (1, 1, *slices.shape[2:])
-    inside = body.float().mean(1, keepdim=True) > 0.5
-    mean = randomizer.ct_numbers(slices).mean(1, keepdim=True)
-    torch.testing.assert_close(randomizer.ct_numbers(pair.target)[inside], mean[inside], atol=0.5, rtol=0)
+    assert pair.source.shape == (1, count, *slices.shape[2:])
+    found, given = randomizer.ct_numbers(pair.target), randomizer.ct_numbers(slices)
+    inside = body.float().unfold(1, 3, 2).amin(-1) > 0
+    middle, beside = given[:, 1::2], (given[:, :-1:2] + given[:, 2::2]) / 2
+    away = ((found - middle) / (beside - middle))[inside & ((beside - middle).abs() > 50)]
+    assert away.std() < 0.01
+    assert (away.mean() == pytest.approx(0, abs=1e-3)) if thin else (0.05 < away.mean() < 0.67)
     apart = randomizer.slices(slices, body, seeded(), thick=False)
     assert apart.source.shape == slices.shape
     assert not torch.equal(apart.source[:, 0], apart.source[:, 1])
+
+
+def test_a_share_of_the_images_has_thick_slices(store: Store) -> None:
+    slices, body = (part.expand(80, -1, -1, -1) for part in about_the_middle(store, 3))
+    randomizer = ContrastRandomizer(store.ct[0].intensity, QUIET.model_copy(update={"thick_share": 0.25}))
+    made = randomizer.slices(slices, body, seeded(), thick=True).target
+    change = (made - slices[:, 1:2]).abs().amax((1, 2, 3))
+    assert (change > 1e-5).float().mean() == pytest.approx(0.25, abs=0.12)
+
+
+def test_how_dense_bone_is_shows_in_the_ct_and_not_in_the_signal() -> None:
+    _, target, body = ring()
+    bone = target[0, 0] > 0
+
+    def spreads(**changes: float) -> tuple[float, float]:
+        """How much bone's CT number and its signal differ from one likeness to the next, seeds being the same."""
+        config = QUIET.model_copy(update=changes)
+        made = [ContrastRandomizer(CURVE, config)(target, body, seeded(seed)) for seed in range(20)]
+        plain = [ContrastRandomizer(CURVE, QUIET)(target, body, seeded(seed)) for seed in range(20)]
+        number = np.std([pair.target[0, 0][bone].mean() for pair in made])
+        return number, np.mean([(a.source - b.source)[0, 0][bone].std() for a, b in zip(made, plain, strict=True)])
+
+    assert spreads() == (pytest.approx(0, abs=1e-6), pytest.approx(0, abs=1e-6))
+    number, _ = spreads(bone_density=0.3)
+    assert number > 0.05
+    number, signal = spreads(bone_signal=0.3)
+    assert number == pytest.approx(0, abs=1e-6)
+    assert signal > 0.01
 
 
 def test_scaling_by_mean_and_spread(store: Store) -> None:
