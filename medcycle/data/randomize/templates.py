@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -29,12 +29,7 @@ class BrainTemplates:
     @cached_property
     def volumes(self) -> Tensor:
         """Shape (heads, 2, x, y, z): where grey matter is, and where fluid is, 0 or 1; made when first asked for."""
-        grid = head_grid(shape=(60, 72, 48), spacing=(self.spacing,) * 3)
-        made = []
-        for seed in range(self.heads):
-            labels = torch.from_numpy(HeadPhantom.random(seed).labels(grid).array.astype("uint8"))
-            made.append(torch.stack([labels == Tissue.GREY_MATTER, labels == Tissue.CSF]))
-        return torch.stack(made).float()
+        return _brains(self.heads, self.spacing)
 
     def draw(self, like: Tensor, generator: torch.Generator) -> Tensor:
         """Random slices, or volumes for 3D images of some depth, turned, shifted and sized at random.
@@ -65,3 +60,13 @@ class BrainTemplates:
         grid = functional.affine_grid(rows, [count, 2, *like.shape[2:4]], align_corners=False)
         drawn = functional.grid_sample(slices, grid, align_corners=False)
         return drawn.reshape(*drawn.shape, *[1] * (like.ndim - 4))
+
+
+@cache
+def _brains(heads: int, spacing: float) -> Tensor:
+    grid = head_grid(shape=(60, 72, 48), spacing=(spacing,) * 3)
+    made = []
+    for seed in range(heads):
+        labels = torch.from_numpy(HeadPhantom.random(seed).labels(grid).array.astype("uint8"))
+        made.append(torch.stack([labels == Tissue.GREY_MATTER, labels == Tissue.CSF]))
+    return torch.stack(made).float()
