@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from medcycle.config import DataConfig
 from medcycle.data.plan import Choices, Device, Plan
 from medcycle.methods.cost import step_memory
 
@@ -64,4 +65,10 @@ def largest_side(device: Device) -> int | None:
 
 
 def _memory(choices: Choices, batch: int) -> int:
-    return step_memory(Plan(choices | {"training.batch_size": (batch, "")}).config())
+    config = Plan(choices | {"training.batch_size": (batch, "")}).config()
+    sizes = DataConfig(slices=config.data.slices, patch_size=config.data.patch_size)
+    return _counted(config.model_copy(update={"data": sizes}))
+
+
+_counted = cache(step_memory)
+"""Of configurations whose data differ in sizes alone."""
