@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# processes that run tests, of a thread each: most tests are too small for more
+WORKERS ?= 2
 READY := $(VENV)/.ready
 
 .PHONY: help setup demo test lint bench clean
@@ -27,7 +29,7 @@ demo: setup
 	$(BIN)/medcycle demo --output demo
 
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 __all__ = ["Statistics"]
@@ -72,25 +73,41 @@ class Statistics:
                 del layer.forward
 
     def _gather(self, layer: nn.Module, x: Tensor) -> Tensor:
-        groups = layer.num_groups if isinstance(layer, nn.GroupNorm) else x.shape[1]
-        variance, mean = torch.var_mean(x.float().reshape(len(x), groups, -1), -1, correction=0)
         if self._turn == len(self._found):  # a layer may be used twice: what counts is the order of the calls
             self._found.append([])
+        if isinstance(layer, nn.GroupNorm):
+            variance, mean = torch.var_mean(x.detach().float().reshape(len(x), layer.num_groups, -1), -1, correction=0)
+            made = type(layer).forward(layer, x)
+        else:
+            made, mean, variance = _by_own(cast(_InstanceNorm, layer), x)
         self._found[self._turn].append(_Moments(mean, variance))
         self._turn += 1
-        return cast(Tensor, type(layer).forward(layer, x))
+        return made
 
     def _apply(self, layer: nn.InstanceNorm3d | nn.GroupNorm, x: Tensor, *, images: slice) -> Tensor:
-        mean, variance = (part[images] for part in self._mixed[self._turn])
+        given = [part[images] for part in self._mixed[self._turn]]
         self._turn += 1
-        each = x.shape[1] // mean.shape[1]
-        scale = (variance + layer.eps).rsqrt()
-        shift = -mean * scale
-        scale, shift = scale.repeat_interleave(each, 1), shift.repeat_interleave(each, 1)
-        if layer.weight is not None:
-            scale, shift = scale * layer.weight, shift * layer.weight + layer.bias
-        ones = [1] * (x.ndim - 2)
-        return torch.addcmul(shift.reshape(*shift.shape, *ones), x, scale.reshape(*scale.shape, *ones)).to(x.dtype)
+        each = x.shape[1] // given[0].shape[1]
+        mean, variance = (part.repeat_interleave(each, 1).flatten() for part in given)
+        apart = x.reshape(1, -1, *x.shape[2:])  # as if all images' channels were those of one
+        return functional.batch_norm(apart, mean, variance, *_repeated(layer, len(x)), eps=layer.eps).reshape(x.shape)
+
+
+def _by_own(layer: _InstanceNorm, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What instance normalisation makes of images, and by which means and variances, in one go."""
+    apart = x.reshape(1, -1, *x.shape[2:])
+    made, mean, inverse = torch.native_batch_norm(
+        apart, *_repeated(layer, len(x)), None, None, training=True, momentum=0.0, eps=layer.eps
+    )
+    variance = (inverse.square().reciprocal() - layer.eps).clamp_min(0)
+    return made.reshape(x.shape), mean.reshape(x.shape[:2]), variance.reshape(x.shape[:2])
+
+
+def _repeated(layer: _InstanceNorm | nn.GroupNorm, images: int) -> tuple[Tensor | None, Tensor | None]:
+    """A layer's scale and offset of every channel of so many images, if it has any."""
+    if layer.weight is None:
+        return None, None
+    return layer.weight.repeat(images), layer.bias.repeat(images)
 
 
 def _normalises(module: nn.Module) -> bool:
