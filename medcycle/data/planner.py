@@ -19,7 +19,7 @@ PLANES = {plane: tuple("RAS".index(axis) for axis in axes) for plane, axes in AX
 MARGIN = 1.05
 """of the body's extent: nine of ten bodies fit, and heads nod."""
 
-PIXELS_CPU, PIXELS_PAIRS, PIXELS_GPU = 128, 192, 320
+PIXELS_CPU, PIXELS_PAIRS, PIXELS_GPU = 128, 160, 320
 """The largest side of a patch of 2D slices: on a processor, there where pairs alone are learned from, and on a GPU."""
 
 MIN_VOLUMES_3D, MAX_SLICE_3D = 10, 2.5
