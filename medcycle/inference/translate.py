@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -30,9 +31,9 @@ AT_ONCE = 2**17
 """Pixels or voxels that go through a network together: a layer of 64 channels then takes 32 MiB in float32. More are
 not faster on a processor."""
 
-NEIGHBOURS = 0.05
-"""How much the statistics of a window that is all but the same count beside a window's own. More, and windows differ
-hardly less, but get worse: networks are trained on the statistics of single windows."""
+NEIGHBOURS = 0.2
+"""How much the statistics of a window that is all but the same, and was translated before, count beside a window's own.
+More, and windows differ less, but get worse: networks are trained on the statistics of single windows."""
 
 BLANK = -1.0
 """What lies outside the body."""
@@ -45,8 +46,8 @@ class Windows:
     Args:
         batch_size: slices or windows at once; None for as many as need little memory.
         overlap: the part of a 3D window that the next one has in common with it, at least.
-        statistics: what 3D windows are normalised by: by those of the windows that they overlap as well as their own,
-            so that they differ less, in twice the time ("mixed"), or each by its own ("own").
+        statistics: what 3D windows are normalised by: by those of the windows before that they overlap as well as their
+            own, so that they differ less ("mixed"), or each by its own ("own").
     """
 
     batch_size: int | None = None
@@ -187,21 +188,10 @@ def _predicted(
     framed: Floats, placed: Sequence[Slices], shares: Floats, work: _Work
 ) -> Iterator[tuple[Sequence[Slices], Floats]]:
     """Windows, some at once, with what is made of them."""
+    mixing = Statistics(work.network, torch.from_numpy(shares)).mixed if work.network else nullcontext
     together = work.at_once(framed[placed[0]].size)
-    batches = [slice(first, first + together) for first in range(0, len(placed), together)]
-
-    def of(images: slice) -> Floats:
-        return work.predict(np.stack([framed[one][None] for one in placed[images]]))
-
-    if work.network is None:
-        yield from ((placed[images], of(images)) for images in batches)
-        return
-    statistics = Statistics(work.network)
-    for images in batches:
-        with statistics.gathered():
-            of(images)
-    statistics.mix(torch.from_numpy(shares))
-    for images in batches:
-        with statistics.applied(images):
-            made = of(images)
+    for first in range(0, len(placed), together):
+        images = slice(first, first + together)
+        with mixing(images):
+            made = work.predict(np.stack([framed[one][None] for one in placed[images]]))
         yield placed[images], made

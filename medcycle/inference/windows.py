@@ -96,18 +96,18 @@ def importance(window: Sequence[int]) -> Floats:
 
 
 def shares_of(windows: Sequence[Slices], body: Array, neighbours: float) -> Floats:
-    """How much of each window's statistics is that of each of the others, shape (windows, windows), rows of sum 1.
+    """How much a window and those before it count in its statistics, shape (windows, windows), rows of sum 1.
 
     Args:
         windows: where they are.
         body: booleans; windows count by how much of it they show.
-        neighbours: what a window that is all but the same counts beside a window's own.
+        neighbours: what a window that is all but the same counts beside a window's own; others by what they overlap.
     """
     shown = np.array([np.count_nonzero(body[one]) for one in windows])
     begun, ended = (np.array([[getattr(part, end) for part in one] for one in windows]) for end in ("start", "stop"))
     common = np.minimum(ended[:, None], ended[None]) - np.maximum(begun[:, None], begun[None])
     overlap = (np.maximum(common, 0) / (ended - begun)).prod(axis=-1)
-    weights = (neighbours * overlap + (1 - neighbours) * np.eye(len(windows))) * shown
+    weights = np.tril(neighbours * overlap + (1 - neighbours) * np.eye(len(windows))) * shown
     return cast(Floats, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 

@@ -41,36 +41,47 @@ def network(request: pytest.FixtureRequest) -> nn.Module:
     return made
 
 
-def gathered(network: nn.Module, images: Tensor, together: int) -> Statistics:
-    statistics = Statistics(network)
-    for some in images.split(together):
-        with statistics.gathered():
-            network(some)
-    return statistics
+def mixed(network: nn.Module, images: Tensor, weights: Tensor, together: int) -> Tensor:
+    before = weights.tril()
+    statistics, made = Statistics(network, before / before.sum(1, keepdim=True)), []
+    for first in range(0, len(images), together):
+        some = slice(first, first + together)
+        with statistics.mixed(some):
+            made.append(network(images[some]))
+    return torch.cat(made)
 
 
 @pytest.mark.parametrize("together", [1, 2, 5])
 def test_own_statistics_change_nothing(network: nn.Module, together: int) -> None:
     images = torch.randn(5, 1, 8, 8, 8)
-    statistics = gathered(network, images, together)
-    statistics.mix(torch.eye(5))
-    for first in range(0, 5, together):
-        some = slice(first, first + together)
-        with statistics.applied(some):
-            made = network(images[some])
-        torch.testing.assert_close(made, network(images[some]), rtol=1e-4, atol=1e-4)
+    made = mixed(network, images, torch.eye(5), together)
+    torch.testing.assert_close(made, network(images), rtol=1e-4, atol=1e-4)
 
 
-def test_of_shared_statistics_a_part_is_as_in_the_other_window(network: nn.Module) -> None:
+def test_it_makes_no_difference_how_many_go_together(network: nn.Module) -> None:
+    images, weights = torch.randn(5, 1, 8, 8, 8), torch.rand(5, 5)
+    alone = mixed(network, images, weights, 1)
+    for together in (2, 5):
+        torch.testing.assert_close(mixed(network, images, weights, together), alone, rtol=1e-4, atol=1e-4)
+
+
+def test_an_image_is_normalised_by_its_own_and_those_before() -> None:
+    images, weights = torch.randn(3, 2, 4, 4, 4) * torch.tensor([1.0, 2, 4]).reshape(3, 1, 1, 1, 1), torch.rand(3, 3)
+    made = mixed(nn.Sequential(nn.InstanceNorm3d(2)), images, weights, 1)
+    for image in range(3):
+        shares = weights[image, : image + 1] / weights[image, : image + 1].sum()
+        for channel in range(2):
+            before = images[: image + 1, channel].flatten(1)
+            mean, variance = (shares * before.mean(1)).sum(), (shares * before.var(1, correction=0)).sum()
+            expected = (images[image, channel] - mean) / (variance + 1e-5).sqrt()
+            torch.testing.assert_close(made[image, channel], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_by_the_same_statistics_a_part_is_as_in_the_other_window(network: nn.Module) -> None:
     """The same voxels give the same in both windows, which they don't with each window's own statistics."""
     torch.manual_seed(1)
     volume = torch.randn(1, 1, 8, 8, 24).cumsum(-1)
     windows = torch.cat([volume[..., :16], volume[..., 8:]])
-    own = network(windows)
-    statistics = gathered(network, windows, 2)
-    statistics.mix(torch.full((2, 2), 0.5))
-    with statistics.applied(slice(0, 2)):
-        made = network(windows)
     inner = 3  # away from the borders, which are padded
 
     def apart(both: Tensor) -> float:
@@ -78,27 +89,21 @@ def test_of_shared_statistics_a_part_is_as_in_the_other_window(network: nn.Modul
         first, second = both[0, ..., 8 + inner - cut : 16 - inner - cut], both[1, ..., inner - cut : 8 - inner - cut]
         return float((first - second).detach().abs().max())
 
-    assert apart(own) > 0.05
-    assert apart(made) < 1e-4
+    assert apart(network(windows)) > 0.05
+    assert apart(mixed(network, windows, torch.tensor([[1.0, 0], [1, 0]]), 2)) < 1e-4
 
 
 def test_a_compiled_network_is_normalised_alike(network: nn.Module) -> None:
     images = torch.randn(2, 1, 8, 8, 8)
-    expected = gathered(network, images, 2)
-    expected.mix(torch.full((2, 2), 0.5))
-    with expected.applied(slice(0, 2)):
-        wanted = network(images)
+    wanted = mixed(network, images, torch.ones(2, 2), 2)
     network.compile(backend="eager")
     network(images)
-    found = gathered(network, images, 2)
-    found.mix(torch.full((2, 2), 0.5))
-    with found.applied(slice(0, 2)):
-        torch.testing.assert_close(network(images), wanted)
+    torch.testing.assert_close(mixed(network, images, torch.ones(2, 2), 2), wanted)
 
 
 def test_the_network_is_left_as_it_was(network: nn.Module) -> None:
     images = torch.randn(2, 1, 8, 8, 8)
     before = network(images)
-    with pytest.raises(RuntimeError), Statistics(network).gathered():
+    with pytest.raises(RuntimeError), Statistics(network, torch.eye(2)).mixed(slice(0, 2)):
         network(torch.randn(2, 3, 8, 8, 8))
     torch.testing.assert_close(network(images), before, rtol=0, atol=0)

@@ -72,14 +72,15 @@ def test_borders_are_where_windows_begin_and_end() -> None:
     assert borders_of(frame_of(body, (16, 16, 16), 4), (16, 16, 16), 0.25) == [[12, 16, 24, 28], [], []]
 
 
-def test_shares_are_of_the_windows_that_overlap() -> None:
+def test_shares_are_of_the_windows_before_that_overlap() -> None:
     body = np.ones((48, 16, 16), bool)
     placed = list(windows_of(body, (16, 16, 16), 0.5))
     shares = shares_of(placed, body, 0.05)
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
-    assert shares[0, 0] == pytest.approx(1 / 1.025)
-    assert shares[0, 1] == pytest.approx(0.025 / 1.025)
-    assert not shares[0, 2:].any()
+    assert shares[1, 1] == pytest.approx(1 / 1.025)
+    assert shares[1, 0] == pytest.approx(0.025 / 1.025)
+    assert not shares[2, 0]
+    assert not np.triu(shares, 1).any()
     np.testing.assert_array_equal(shares_of(placed, body, 0.0), np.eye(len(placed)))
 
 
