@@ -114,13 +114,13 @@ class RandomizeConfig(Section):
     inner_share: Share = Field(0.0, description="part of the images whose field of view lies within the body")
     inner: Range = Field((0.4, 0.8), description="its size along each axis, as parts of the image's")
     bone_growth: float = Field(
-        0.5, ge=0, le=1, description="largest change of how far bone reaches, voxels, and its spread within an image"
+        0.0, ge=0, le=1, description="largest change of how far bone reaches, voxels, and its spread within an image"
     )
     bone_density: float = Field(
-        0.3, ge=0, le=1, description="largest factor of bone's density is exp(bone_density), least its inverse"
+        0.0, ge=0, le=1, description="largest factor of bone's density is exp(bone_density), least its inverse"
     )
     bone_signal: float = Field(
-        0.3, ge=0, le=1, description="the same of the density that bone's signal is made of, which MR shows hardly"
+        0.0, ge=0, le=1, description="the same of the density that bone's signal is made of, which MR shows hardly"
     )
     thickness: Range = Field(
         (1.0, 6.0),

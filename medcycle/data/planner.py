@@ -72,7 +72,7 @@ def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping
     else:
         shape = _patches(seen, ct, device, by_hand)
     if alone and against_3d:
-        shape |= {"data.slices": (3, "2.5D; pairs are made for MR of any slice distance")}
+        shape |= {"data.slices": (1, "takes MR of any slice distance")}
     shape |= _network(shape, device, by_hand, alone=alone)
     choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device)) | by_hand
     choices |= fitting_filters(choices, device) | by_hand
@@ -152,7 +152,7 @@ def _against_3d(mr: Fingerprint | None, ct: Fingerprint, device: Device, by_hand
 
 
 def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, by_hand: Choices, most: int) -> Choices:
-    """Plane, spacing, patch and network of a 2D training, of `most` pixels a side on a processor."""
+    """Plane, spacing, patch and network of a 2D training, of `most` pixels a side."""
     sizes = {plane: max(one.spacing[axis] for one in (mr, ct) for axis in PLANES[plane][:2]) for plane in PLANES}
     # another plane than axial has to be clearly better: CT is made in axial slices
     best = min(sizes, key=lambda name: sizes[name] * (1 if name == "axial" else 1.1))
