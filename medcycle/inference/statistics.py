@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from torch.nn import functional
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 __all__ = ["Statistics"]
+
+_Normalising = _InstanceNorm | nn.GroupNorm
 
 
 class _Moments(NamedTuple):
@@ -45,7 +47,7 @@ class Statistics:
         """In the block, the network's one pass is of these images, which follow on those of the passes before."""
         self._turn = 0
         for layer in self.layers:
-            layer.forward = partial(self._normalise, layer, images=images)
+            layer.forward = partial(self._normalise, cast(_Normalising, layer), images=images)
         try:
             with torch.compiler.set_stance("force_eager"):  # what is compiled has the layers as they were
                 yield
@@ -53,7 +55,7 @@ class Statistics:
             for layer in self.layers:
                 del layer.forward
 
-    def _normalise(self, layer: nn.InstanceNorm3d | nn.GroupNorm, x: Tensor, *, images: slice) -> Tensor:
+    def _normalise(self, layer: _Normalising, x: Tensor, *, images: slice) -> Tensor:
         own = _moments(layer, x)
         if self._turn == len(self._known):  # a layer may be used twice: what counts is the order of the calls
             self._known.append(own)
@@ -68,7 +70,7 @@ class Statistics:
         return functional.batch_norm(apart, mean, variance, *_repeated(layer, len(x)), eps=layer.eps).reshape(x.shape)
 
 
-def _moments(layer: nn.InstanceNorm3d | nn.GroupNorm, x: Tensor) -> _Moments:
+def _moments(layer: _Normalising, x: Tensor) -> _Moments:
     """The images' own."""
     if isinstance(layer, nn.GroupNorm):
         variance, mean = torch.var_mean(x.detach().float().reshape(len(x), layer.num_groups, -1), -1, correction=0)
@@ -81,7 +83,7 @@ def _moments(layer: nn.InstanceNorm3d | nn.GroupNorm, x: Tensor) -> _Moments:
     return _Moments(mean.reshape(x.shape[:2]), variance.reshape(x.shape[:2]))
 
 
-def _repeated(layer: _InstanceNorm | nn.GroupNorm, images: int) -> tuple[Tensor | None, Tensor | None]:
+def _repeated(layer: _Normalising, images: int) -> tuple[Tensor | None, Tensor | None]:
     """A layer's scale and offset of every channel of so many images, if it has any."""
     if layer.weight is None:
         return None, None
