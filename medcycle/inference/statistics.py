@@ -65,7 +65,8 @@ class Statistics:
         self._turn += 1
         weights = self.weights[images, : len(known.mean)].to(known.mean)
         each = x.shape[1] // own.mean.shape[1]
-        mean, variance = ((weights @ part).repeat_interleave(each, 1).flatten() for part in known)
+        with torch.autocast(x.device.type, enabled=False):  # it would round them
+            mean, variance = ((weights @ part).repeat_interleave(each, 1).flatten() for part in known)
         apart = x.reshape(1, -1, *x.shape[2:])  # as if all images' channels were those of one
         return functional.batch_norm(apart, mean, variance, *_repeated(layer, len(x)), eps=layer.eps).reshape(x.shape)
 
@@ -75,9 +76,12 @@ def _moments(layer: _Normalising, x: Tensor) -> _Moments:
     if isinstance(layer, nn.GroupNorm):
         variance, mean = torch.var_mean(x.detach().float().reshape(len(x), layer.num_groups, -1), -1, correction=0)
         return _Moments(mean, variance)
+    apart = x.detach().reshape(1, -1, *x.shape[2:])
+    # a scale of single precision keeps the statistics of half precision in it
+    scale = torch.ones(apart.shape[1], dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
     # several times faster than to compute them alone, on a processor
     _, mean, inverse = torch.native_batch_norm(
-        x.detach().reshape(1, -1, *x.shape[2:]), None, None, None, None, training=True, momentum=0.0, eps=layer.eps
+        apart, scale, torch.zeros_like(scale), None, None, training=True, momentum=0.0, eps=layer.eps
     )
     variance = (inverse.square().reciprocal() - layer.eps).clamp_min(0)
     return _Moments(mean.reshape(x.shape[:2]), variance.reshape(x.shape[:2]))

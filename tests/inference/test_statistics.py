@@ -65,6 +65,16 @@ def test_it_makes_no_difference_how_many_go_together(network: nn.Module) -> None
         torch.testing.assert_close(mixed(network, images, weights, together), alone, rtol=1e-4, atol=1e-4)
 
 
+def test_in_half_precision_statistics_stay_whole(network: nn.Module) -> None:
+    """Autocast would round them, and a scale of single precision can't be applied then."""
+    images, weights = torch.randn(5, 1, 8, 8, 8), torch.rand(5, 5)
+    whole = mixed(network, images, weights, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        half, own = mixed(network, images, weights, 2), network(images)
+    assert half.dtype == own.dtype
+    assert (half.float() - whole).abs().mean() < 0.02 * whole.abs().mean()
+
+
 def test_an_image_is_normalised_by_its_own_and_those_before() -> None:
     images, weights = torch.randn(3, 2, 4, 4, 4) * torch.tensor([1.0, 2, 4]).reshape(3, 1, 1, 1, 1), torch.rand(3, 3)
     made = mixed(nn.Sequential(nn.InstanceNorm3d(2)), images, weights, 1)
