@@ -79,6 +79,7 @@ def test_overrides_are_yaml() -> None:
         ("randomize.thickness=[6, 1]", "randomize.thickness"),
         ("randomize.gain=[1.1, 0.6]", "smaller one first"),
         ("training={sharded: true, compile: true}", "training.sharded doesn't go with training.compile"),
+        ("training={sharded: true, optimizer: muon}", "training.sharded doesn't go with training.optimizer muon"),
     ],
 )
 def test_wrong_keys_and_values_are_named(override: str, words: str) -> None:

@@ -241,6 +241,8 @@ class Config(Section):
             raise ValueError(f"method.name {self.method.name} needs network.name {needed}, not {self.network.name}")
         if self.training.sharded and self.method.name == "unit":
             raise ValueError("training.sharded doesn't go with method.name unit, whose networks share layers")
+        if self.training.sharded and self.training.optimizer == "muon":
+            raise ValueError("training.sharded doesn't go with training.optimizer muon, which needs whole weights")
         if self.training.sharded and self.training.compile:
             raise ValueError("training.sharded doesn't go with training.compile; leave one of them out")
         return self

@@ -434,8 +434,9 @@ def test_a_run_is_not_both_resumed_and_begun_with_another(finished: Path, store:
         train(config(), store, finished, resume=True, begin_with=finished)
 
 
-def test_a_step_of_several_batches_is_resumed_in_the_right_place(store: Store, tmp_path: Path) -> None:
-    chosen = ["training.accumulate=2", "training.decay=cosine", "training.gradient_clip=1", *ANCHORED]
+@pytest.mark.parametrize("more", [[], ["training.optimizer=muon", "network.filters=12"]])
+def test_a_step_of_several_batches_is_resumed_in_the_right_place(store: Store, tmp_path: Path, more: list[str]) -> None:
+    chosen = ["training.accumulate=2", "training.decay=cosine", "training.gradient_clip=1", *ANCHORED, *more]
     train(config(*chosen), store, tmp_path / "whole")
     train(config(*chosen, "training.max_minutes=1e-9"), store, tmp_path / "parts")
     train(config(*chosen), store, tmp_path / "parts", resume=True)

@@ -95,10 +95,18 @@ def test_two_processes_are_one_with_twice_the_batch(store: Store, tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["hybrid", "cut", "unit", "munit", "pix2pix", "regcyclegan"])
-def test_networks_stay_the_same_in_all_processes(paired: Store, tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "optimizer"),
+    [
+        ("hybrid", "adam"),
+        ("hybrid", "muon"),
+        *((name, "adam") for name in ("cut", "unit", "munit", "pix2pix", "regcyclegan")),
+    ],
+)
+def test_networks_stay_the_same_in_all_processes(paired: Store, tmp_path: Path, method: str, optimizer: str) -> None:
     """Whatever each draws for itself: styles, noise, places, pairs."""
-    train(2, paired, tmp_path / "run", f"method.name={method}", "training.warm_start=0.3", "training.max_steps=4")
+    chosen = [f"method.name={method}", f"training.optimizer={optimizer}", "training.warm_start=0.3"]
+    train(2, paired, tmp_path / "run", *chosen, "training.max_steps=4")
     first, second = weights_by_rank(tmp_path / "run")
     assert torch.equal(first, second)
 

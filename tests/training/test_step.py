@@ -61,6 +61,59 @@ def test_each_network_has_its_own_optimizer_if_asked() -> None:
     assert [len(half) for half in (halves["joint"].generators, halves["separate"].generators)] == [1, 2]
 
 
+MUON = [*SETTINGS, "network.filters=16", "training.optimizer=muon", "training.learning_rate=1e-3"]
+
+
+def test_muon_steps_the_wide_layers_of_generators_and_adam_the_rest() -> None:
+    config = load_config("demo", MUON)
+    method = build_method(config)
+    optimizers = Optimizers.of(method, config.training)
+    (of_generators,), (of_discriminators,) = optimizers.generators, optimizers.discriminators
+    assert isinstance(of_discriminators, torch.optim.Adam)
+    by_adam, by_muon = ({weight.data_ptr() for weight in group["params"]} for group in of_generators.param_groups)
+    kernels, others = {}, set()
+    for name, weight in method.generators.named_parameters():
+        if weight.ndim == 4:
+            kernels[weight.data_ptr()] = name.split(".")[1]
+        else:
+            others.add(weight.data_ptr())
+    assert by_muon == {place for place, name in kernels.items() if name not in ("entry", "exit")}
+    assert by_adam == others | (kernels.keys() - by_muon)
+    optimizers.set_learning_rate(0.01)
+    assert [group["lr"] for group in of_generators.param_groups] == [0.01, pytest.approx(0.1)]
+
+
+def test_a_step_of_muon_is_that_of_its_matrix() -> None:
+    config = load_config("demo", [*MUON, "training.precision=32-true"])
+    torch.manual_seed(0)
+    method, fabric = build_method(config), make_fabric(config.training)
+    optimizers = Optimizers.of(method, config.training)
+    improve = Stepper(fabric, method, optimizers.on_devices(fabric), {})
+    kernel = method.generators["target"].down[0][0][0].weight
+    matrix = torch.nn.Parameter(kernel.detach().clone().flatten(1))
+    reference = torch.optim.Muon([matrix], 0.02, weight_decay=0, ns_steps=3, adjust_lr_fn="match_rms_adamw")
+    for _ in range(2):
+        pull = torch.randn_like(kernel)
+        matrix.grad = pull.flatten(1)
+        reference.step()
+        optimizers.set_learning_rate(0.002)
+        # of two batches, whose gradients are averaged
+        losses = [{"loss": (kernel * pull).sum()}, {"loss": (kernel * pull).sum()}]
+        assert improve._descend(optimizers.generators, iter(losses), 2).taken
+        torch.testing.assert_close(kernel.flatten(1), matrix)
+
+
+def test_muon_along_exploded_gradients_changes_nothing() -> None:
+    config = load_config("demo", MUON)
+    method, fabric = build_method(config), make_fabric(config.training)
+    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
+    before = weights_of(method)
+    kernel = method.generators["source"].down[0][0][0].weight
+    loss = 1e30 * kernel.sum() + weights_of(method, detached=False).sum()
+    assert not improve._descend(improve.optimizers.generators, iter([{"loss": loss}]), 1).taken
+    assert torch.equal(before, weights_of(method))
+
+
 def test_a_network_whose_gradients_explode_leaves_out_its_step_alone() -> None:
     config = load_config("demo", [*SETTINGS, "training.optimizers=separate"])
     method = build_method(config)
