@@ -28,6 +28,7 @@ NONE = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share
 NONE |= {"templates": 0, "texture": 0, "shift_share": 0, "void_share": 0, "bias": 0, "blur": 0, "ringing_share": 0}
 NONE |= {"ghost_share": 0, "noise": 0, "gain": (1, 1), "gamma": 0, "families": ("t1",), "physical_share": 1}
 NONE |= {"suppressed_share": 0, "bone_growth": 0, "bone_density": 0, "bone_signal": 0}
+NONE |= {"smoothing": 0}
 
 EFFECTS = {
     "contrast alone": {},
@@ -50,6 +51,7 @@ EFFECTS = {
     "Gibbs ringing": {"ringing_share": 1, "ringing_kept": 0.1},
     "ghosts": {"ghost_share": 1, "ghosts": 0.6},
     "Rician noise": {"noise": 0.25},
+    "smoothed noise": {"noise": 0.25, "smoothing": 2},
     "gain": {"gain": (0.5, 0.5)},
     "gamma": {"gamma": 1.2},
 }

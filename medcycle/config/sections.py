@@ -159,7 +159,10 @@ class RandomizeConfig(Section):
     ringing_kept: float = Field(0.5, gt=0, le=1, description="least part of the spatial frequencies that it keeps")
     ghost_share: Share = Field(0.1, description="part of the images with ghosts of motion")
     ghosts: float = Field(0.2, ge=0, le=1, description="largest strength of ghosts, relative to the image")
-    noise: float = Field(0.06, ge=0, le=1, description="largest Rician noise, relative to the brightest tissue")
+    noise: float = Field(0.12, ge=0, le=1, description="largest Rician noise, relative to the brightest tissue")
+    smoothing: float = Field(
+        0.8, ge=0, le=5, description="largest blur after the noise, as by filters and resampling, in voxels as blur"
+    )
     gain: Range = Field((0.6, 1.1), description="random factor after the scaling of preparation")
     gamma: float = Field(
         0.4, ge=0, le=2, description="largest exponent of the grey values is exp(gamma), least its inverse"

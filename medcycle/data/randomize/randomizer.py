@@ -226,7 +226,9 @@ class ContrastRandomizer:
         image = mr.blurred(image, config.blur, generator)
         image = mr.ringing(image, config.ringing_share, config.ringing_kept, generator)
         image = mr.ghosted(image, config.ghost_share, config.ghosts, generator)
-        return mr.rician(image, config.noise, generator)
+        image = mr.rician(image, config.noise, generator)
+        # filters and resampling even noise out, but not what it adds where there is no signal
+        return mr.blurred(image, config.smoothing, generator) if config.smoothing else image
 
     def _scaled(self, image: Tensor, body: Tensor) -> Tensor:
         """To [0, 1] as preparation does."""

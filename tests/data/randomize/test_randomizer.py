@@ -13,7 +13,7 @@ CURVE = HounsfieldCurve(-1024, 2000, -200, 200, 0.5)
 STILL = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0}
 STILL |= {"bone_growth": 0, "bone_density": 0}
 CLEAN = {"texture": 0, "bias": 0, "blur": 0, "noise": 0, "gain": (1, 1), "gamma": 0, "vessels": 0, "shift_share": 0}
-CLEAN |= {"void_share": 0, "ringing_share": 0, "ghost_share": 0, "bone_signal": 0}
+CLEAN |= {"void_share": 0, "ringing_share": 0, "ghost_share": 0, "bone_signal": 0, "smoothing": 0}
 QUIET = RandomizeConfig(**STILL, **CLEAN)
 """Contrast alone, of an anatomy that stays as it is."""
 
@@ -169,6 +169,25 @@ def test_how_dense_bone_is_shows_in_the_ct_and_not_in_the_signal() -> None:
     number, signal = spreads(bone_signal=0.3)
     assert number == pytest.approx(0, abs=1e-6)
     assert signal > 0.01
+
+
+def test_smoothing_evens_noise_out_and_leaves_its_level() -> None:
+    """Where there is no signal, as in dense bone: a magnitude is never less than none."""
+    radius, target, body = ring()
+    bone = (radius > 26) & (radius < 30)
+
+    def in_bone(**changes: object) -> tuple[float, float, float]:
+        config = QUIET.model_copy(update={"families": ("t2",), **changes})
+        made = [ContrastRandomizer(CURVE, config)(target, body, seeded(seed)).source[0, 0][bone] for seed in range(20)]
+        return torch.stack(made).mean().item(), torch.stack(made).std(1).mean().item(), torch.stack(made).min().item()
+
+    level, spread, least = in_bone()
+    noisy_level, noisy_spread, _ = in_bone(noise=0.12)
+    smooth_level, smooth_spread, smooth_least = in_bone(noise=0.12, smoothing=0.8)
+    assert noisy_level > level + 0.05
+    assert smooth_level - level == pytest.approx(noisy_level - level, rel=0.35)
+    assert spread < smooth_spread < 0.8 * noisy_spread
+    assert smooth_least > least
 
 
 def test_scaling_by_mean_and_spread(store: Store) -> None:
