@@ -127,6 +127,8 @@ def _method_of_ct(mr: Fingerprint | None) -> Choices:
         **_supervised(),
         "data.focus": (0.6, "slices of much air and bone are harder"),
         "training.betas": ([0.9, 0.99], "usual where there is no adversary"),
+        **dict.fromkeys(("randomize.bone_growth", "randomize.bone_density"), (0.4, "or few CT are learned by heart")),
+        "randomize.bone_signal": (0.3, "MR shows hardly how dense bone is"),
         "training.optimizer": ("muon", "learns several times faster from known targets"),
         "training.decay": ("cosine", "all the way down, which Muon bears better"),
     }

@@ -228,6 +228,7 @@ def test_a_method_set_by_hand_is_planned_for() -> None:
     for config in (with_mr, alone):
         assert (config.training.warm_start, config.training.refine_rate) == (0, 1)
         assert config.training.betas == (0.9, 0.99)
+        assert (config.training.optimizer, config.training.decay) == ("muon", "cosine")
         assert config.data.focus == 0.6
         assert config.network.name == "unet"
 
