@@ -130,7 +130,7 @@ def _method_of_ct(mr: Fingerprint | None) -> Choices:
         **dict.fromkeys(("randomize.bone_growth", "randomize.bone_density"), (0.4, "or few CT are learned by heart")),
         "randomize.bone_signal": (0.3, "MR shows hardly how dense bone is"),
         "training.optimizer": ("muon", "learns several times faster from known targets"),
-        "training.decay": ("cosine", "all the way down, which Muon bears better"),
+        "training.decay": ("cosine", "falls from the first steps on"),
     }
 
 
