@@ -142,13 +142,17 @@ class _Together(Optimizer):
 
 
 def _of_weights(weights: Sequence[nn.Parameter], config: TrainingConfig, *, by_muon: bool) -> Optimizer:
-    wide = [weight for weight in weights if by_muon and weight.ndim > 1 and min(weight.shape[:2]) > ENDS]
-    left = [weight for weight in weights if weight not in set(wide)]
+    """Adam, or together with it Muon, which steps what is wide."""
+    for_muon: list[nn.Parameter] = []
+    for_adam: list[nn.Parameter] = []
+    for weight in weights:
+        wide = by_muon and weight.ndim > 1 and min(weight.shape[:2]) > ENDS
+        (for_muon if wide else for_adam).append(weight)
     # of clipped gradients a scaler has to take its scale out first, which it leaves to a fused Adam
-    adam = Adam(left, config.learning_rate, config.betas, fused=config.gradient_clip is None)
-    if not wide:
+    adam = Adam(for_adam, config.learning_rate, config.betas, fused=config.gradient_clip is None)
+    if not for_muon:
         return adam
-    matrices = [{"params": [_as_matrix(weight) for weight in wide], "rate": MUON_RATE}]
+    matrices = [{"params": [_as_matrix(weight) for weight in for_muon], "rate": MUON_RATE}]
     return _Together([adam, Muon(matrices, weight_decay=0.0, ns_steps=ITERATIONS, adjust_lr_fn="match_rms_adamw")])
 
 

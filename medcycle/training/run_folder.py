@@ -35,7 +35,7 @@ UNCHANGING = {
     "network": None,
     "method": None,
     "data": (*PREPARATION_KEYS, "slices", "validation_fraction", "folds", "fold", "split_file"),
-    "training": ("optimizers",),
+    "training": ("optimizer", "optimizers"),
 }
 """Sections of the configuration, or keys of theirs, that stay as they are when a run is resumed."""
 

@@ -298,6 +298,8 @@ def test_a_run_is_not_overwritten(finished: Path, store: Store, tmp_path: Path) 
         train(config("network.filters=8"), store, finished, resume=True)
     with pytest.raises(UsageError, match=r"training\.optimizers"):
         train(config("training.optimizers=separate"), store, finished, resume=True)
+    with pytest.raises(UsageError, match=r"training\.optimizer can't change"):
+        train(config("training.optimizer=muon"), store, finished, resume=True)
 
 
 def test_a_damaged_checkpoint_is_not_resumed(finished: Path, store: Store, tmp_path: Path) -> None:

@@ -101,8 +101,10 @@ def blurred(images: Tensor, strength: float, generator: torch.Generator) -> Tens
 
     Not from slice to slice of a thin stack, whose distance has nothing to do with it.
     """
+    if not strength:
+        return images
     count, sizes = len(images), images.shape[2:]
-    radius = max(1, math.ceil(3 * strength))
+    radius = math.ceil(3 * strength)
     offsets = torch.arange(-radius, radius + 1, device=images.device)
     convolve = functional.conv2d if len(sizes) == 2 else functional.conv3d
     result = images.transpose(0, 1)

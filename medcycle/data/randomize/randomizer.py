@@ -228,7 +228,7 @@ class ContrastRandomizer:
         image = mr.ghosted(image, config.ghost_share, config.ghosts, generator)
         image = mr.rician(image, config.noise, generator)
         # filters and resampling even noise out, but not what it adds where there is no signal
-        return mr.blurred(image, config.smoothing, generator) if config.smoothing else image
+        return mr.blurred(image, config.smoothing, generator)
 
     def _scaled(self, image: Tensor, body: Tensor) -> Tensor:
         """To [0, 1] as preparation does."""
