@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Any, Self, cast
 
 from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.optim import Adam, Muon, Optimizer
+from torch import nn
+from torch.optim import Adam, Optimizer
 
 from medcycle.config import TrainingConfig
 from medcycle.methods.base import Method
+from medcycle.training.muon import Muon
 from medcycle.training.sharding import spread_states
 
 __all__ = ["Optimizers", "learning_rate_factor"]
@@ -25,7 +26,7 @@ MUON_RATE = 10.0
 """How many times Adam's learning rate Muon has, whose steps are scaled to a fifth of the size of Adam's largest."""
 
 ITERATIONS = 3
-"""of Newton and Schulz that make a gradient orthogonal, roughly; five, as usual, take 1.7 times as long."""
+"""of Newton and Schulz that make a gradient orthogonal, roughly; five, as usual, learn no faster."""
 
 
 def learning_rate_factor(progress: float, decay: str = "linear") -> float:
@@ -146,24 +147,11 @@ def _of_weights(weights: Sequence[nn.Parameter], config: TrainingConfig, *, by_m
     for_muon: list[nn.Parameter] = []
     for_adam: list[nn.Parameter] = []
     for weight in weights:
-        wide = by_muon and weight.ndim > 1 and min(weight.shape[:2]) > ENDS
-        (for_muon if wide else for_adam).append(weight)
+        is_wide = by_muon and weight.ndim > 1 and min(weight.shape[:2]) > ENDS
+        (for_muon if is_wide else for_adam).append(weight)
     # of clipped gradients a scaler has to take its scale out first, which it leaves to a fused Adam
     adam = Adam(for_adam, config.learning_rate, config.betas, fused=config.gradient_clip is None)
     if not for_muon:
         return adam
-    matrices = [{"params": [_as_matrix(weight) for weight in for_muon], "rate": MUON_RATE}]
-    return _Together([adam, Muon(matrices, weight_decay=0.0, ns_steps=ITERATIONS, adjust_lr_fn="match_rms_adamw")])
-
-
-def _as_matrix(weight: nn.Parameter) -> nn.Parameter:
-    """A weight as a matrix, as Muon has to have it: a row an output channel, of the same memory, with its gradients."""
-    matrix = nn.Parameter(weight.detach().view(len(weight), -1))
-
-    def hand_on(weight: Tensor) -> None:
-        assert weight.grad is not None
-        gradient, weight.grad = weight.grad.flatten(1), None
-        matrix.grad = gradient if matrix.grad is None else matrix.grad + gradient
-
-    cast(Any, weight).register_post_accumulate_grad_hook(hand_on)
-    return matrix
+    muon = Muon([{"params": for_muon, "rate": MUON_RATE}], config.learning_rate, iterations=ITERATIONS)
+    return _Together([adam, muon])
