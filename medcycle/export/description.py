@@ -16,6 +16,7 @@ from medcycle.data.stacks import ACROSS
 from medcycle.export.formats import INPUTS, OPSET, OUTPUT, TOLERANCE, ModelFormat
 from medcycle.export.network import Sizes
 from medcycle.inference import Windows
+from medcycle.inference.windows import neighbour_weights
 from medcycle.intensity import IntensityMap, MrLandmarks, MrPercentile, MrZScore
 from medcycle.methods.saved import SavedMethod
 from medcycle.networks.resnet import DOWNSAMPLING
@@ -96,7 +97,7 @@ def describe(
         },
         "inputs": _inputs(sizes),
         "output": {"name": OUTPUT, "type": "float32", "range": [-1, 1], "axes": _axes(sizes)}
-        | {"channel": sizes.channels // 2},
+        | {"channel_weights": neighbour_weights(sizes.channels).tolist()},
         "preparation": _preparation(config.data, source),
         "cutting": _cutting(config),
         "intensity": {"input": _input_map(saved, source), "output": _fixed_map(saved.intensity[to], to)},

@@ -17,7 +17,15 @@ from medcycle.config import Config
 from medcycle.data.stacks import ACROSS, neighbours
 from medcycle.inference.passes import Pass, passes_of, right_of
 from medcycle.inference.statistics import Statistics
-from medcycle.inference.windows import Slices, borders_of, frame_of, importance, shares_of, windows_of
+from medcycle.inference.windows import (
+    Slices,
+    borders_of,
+    frame_of,
+    importance,
+    neighbour_weights,
+    shares_of,
+    windows_of,
+)
 from medcycle.intensity import MrPercentile
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.volume import Array
@@ -153,18 +161,29 @@ def _adjusted(image: Array, gamma: float) -> Array:
 
 
 def _by_slices(image: Array, body: Array, work: _Work, output: Floats) -> None:
-    """Slices are those across the last axis; each sees as many neighbours as in training."""
+    """Slices are those across the last axis; each sees as many neighbours as in training.
+
+    All of these are translated at once. A slice is the mean of what is made of it as the middle one and as a neighbour.
+    """
     slices, patch = work.config.data.slices, work.config.data.patch_size
     frame = frame_of(body, patch, DOWNSAMPLING, work.shift)
     place, taken = frame.place[:2], frame.taken[:2]
     shown = np.flatnonzero(body.any(axis=(0, 1)))
+    total, counted = output[*taken], np.zeros(image.shape[2], dtype=np.float32)
+    total[..., shown] = 0
     for numbers in np.array_split(shown, -(-len(shown) // work.at_once(math.prod(frame.sizes[:2])))):
         given = np.full((len(numbers), slices, *frame.sizes[:2]), BLANK, dtype=np.float32)
         for one, number in zip(given, numbers, strict=True):
             beside = neighbours(int(number), slices, image.shape[2])
             one[:, *place] = np.moveaxis(image[*taken][..., beside], -1, 0)
-        made = work.predict(given)[:, slices // 2]
-        output[*taken][..., numbers] = np.moveaxis(made[:, *place], 0, -1)
+        made = np.moveaxis(work.predict(given)[:, :, *place], 0, -1)
+        weighted = zip(made, neighbour_weights(slices), strict=True)
+        for step, (part, weight) in enumerate(weighted, start=-(slices // 2)):
+            inside = np.isin(numbers + step, shown)
+            places = numbers[inside] + step
+            total[..., places] += weight * part[..., inside]
+            counted[places] += weight
+    total[..., shown] /= counted[shown]
 
 
 def _by_windows(image: Array, body: Array, work: _Work, output: Floats) -> None:

@@ -12,7 +12,17 @@ import numpy.typing as npt
 
 from medcycle.volume import Array
 
-__all__ = ["Frame", "Slices", "borders_of", "frame_of", "importance", "shares_of", "starts", "windows_of"]
+__all__ = [
+    "Frame",
+    "Slices",
+    "borders_of",
+    "frame_of",
+    "importance",
+    "neighbour_weights",
+    "shares_of",
+    "starts",
+    "windows_of",
+]
 
 Slices = tuple[slice, ...]
 Floats = npt.NDArray[np.float32]
@@ -93,6 +103,16 @@ def importance(window: Sequence[int]) -> Floats:
     """
     along = [np.square(np.sin(np.pi * (np.arange(size) + 0.5) / size)) for size in window]
     return cast(Floats, functools.reduce(np.multiply.outer, along).astype(np.float32))
+
+
+def neighbour_weights(count: int) -> Floats:
+    """How much a slice counts as each of the `count`, an odd number, that are translated at once; of sum 1.
+
+    Falls linearly from the middle one, which has neighbours on both sides: of three, 0.25, 0.5 and 0.25.
+    """
+    middle = count // 2
+    weights = middle + 1 - np.abs(np.arange(count) - middle)
+    return cast(Floats, (weights / weights.sum()).astype(np.float32))
 
 
 def shares_of(windows: Sequence[Slices], body: Array, neighbours: float) -> Floats:

@@ -51,8 +51,8 @@ def run(session: onnxruntime.InferenceSession, told: Told, images: Array) -> Arr
     if len(told["inputs"]) > 1:
         style = told["inputs"][1]
         given[style["name"]] = np.full((len(images), style["axes"][1]["size"]), style["default"], np.float32)
-    made = session.run([told["output"]["name"]], given)[0][:, told["output"]["channel"]]
-    return made[(slice(None), *(slice(size) for size in images.shape[2:]))]
+    made = session.run([told["output"]["name"]], given)[0]
+    return made[(slice(None), slice(None), *(slice(size) for size in images.shape[2:]))]
 
 
 def frame(image: Array, body: Array, told: Told, axes: int) -> tuple[Array, list[Array]]:
@@ -84,7 +84,14 @@ def slices(session: onnxruntime.InferenceSession, told: Told, image: Array, body
         stack = np.moveaxis(framed, 2, 0)
         steps = np.arange(count) - count // 2
         seen = np.clip(np.arange(len(stack))[:, None] + steps, 0, len(stack) - 1)
-        made = np.concatenate([run(session, told, stack[row][None]) for row in seen])
+        made, weights = np.zeros(stack.shape), np.zeros(len(stack))
+        for middle in np.flatnonzero(shown.any(axis=(0, 1))):
+            parts = run(session, told, stack[seen[middle]][None])[0]
+            for place, part, weight in zip(middle + steps, parts, told["output"]["channel_weights"], strict=True):
+                if 0 <= place < len(stack):
+                    made[place] += weight * part
+                    weights[place] += weight
+        made[weights > 0] /= weights[weights > 0, None, None]
         back = put_back(np.moveaxis(made, 0, 2), places, turned.shape, told["outside"]["network"])
         total += np.moveaxis(back, 2, axis) / len(across)
     return total
@@ -103,7 +110,7 @@ def windows(session: onnxruntime.InferenceSession, told: Told, image: Array, bod
         *(starts(*pair, cutting["overlap"]) for pair in zip(framed.shape, size, strict=True))
     ):
         part = tuple(slice(first, first + length) for first, length in zip(start, size, strict=True))
-        total[part] += weights * run(session, told, framed[part][None, None])[0]
+        total[part] += weights * run(session, told, framed[part][None, None])[0, 0]
         counted[part] += weights
     return put_back(total / counted, places, image.shape, told["outside"]["network"])
 

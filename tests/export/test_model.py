@@ -47,7 +47,7 @@ def test_axes_and_spacing_go_together(tmp_path: Path) -> None:
     assert told["preparation"]["spacing_mm"] == [1, 2, 3]
     assert told["cutting"]["across"] == [2]
     assert told["cutting"]["neighbours"] == told["inputs"][0]["axes"][1]["size"] == 5
-    assert told["output"]["channel"] == 2
+    assert told["output"]["channel_weights"] == pytest.approx([1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9])
 
 
 @pytest.mark.parametrize("there", ["a.onnx", "a.onnx.json"])

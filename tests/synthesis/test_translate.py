@@ -147,33 +147,48 @@ def test_an_input_gets_the_scale_of_the_training_data() -> None:
     np.testing.assert_allclose(np.percentile(mapped, range(10, 100, 10)), standard[1:-1], atol=0.01)
 
 
-class Middle(nn.Module):
-    """Marks all slices but the middle one."""
+class Numbered(nn.Module):
+    """Gives each of neighbouring slices a value of its own: 0, 0.1, 0.2."""
 
     def forward(self, x: Tensor) -> Tensor:
-        marked = torch.ones_like(x)
-        marked[:, x.shape[1] // 2] = x[:, x.shape[1] // 2]
-        return marked
+        return (torch.arange(x.shape[1]) / 10)[:, None, None].expand_as(x)
+
+
+class Middle(nn.Module):
+    """Gives every slice the one in the middle."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, [x.shape[1] // 2]].expand_as(x)
+
+
+AS_SCANNED = ["data.spacing=[null, null, null]"]
+
+
+def test_a_slice_is_the_mean_of_its_translations_as_the_middle_one_and_as_a_neighbour() -> None:
+    mr = HEAD.mr(head_grid((60, 70, 9), (3, 3, 16)))
+    made = synthesize(mr, saved(Numbered(), Numbered(), *AS_SCANNED, "data.slices=3"), "ct")
+    shown = np.flatnonzero(made.body.array.any(axis=(0, 1)))
+    lowest, inner, highest = (0.5 * 0.1 + 0.25 * 0) / 0.75, 0.1, (0.5 * 0.1 + 0.25 * 0.2) / 0.75
+    mapped = INTENSITY["ct"].forward(made.volume.array)
+    for number, value in zip(shown, [lowest, *[inner] * (len(shown) - 2), highest], strict=True):
+        np.testing.assert_allclose(mapped[..., number][made.body.array[..., number]], value, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("slices", [3, 5])
-def test_of_neighbouring_slices_the_middle_one_is_kept(slices: int) -> None:
+def test_translations_that_agree_stay_what_they_are(slices: int) -> None:
     mr = HEAD.mr(head_grid((60, 70, 9), (3, 3, 16)))
-    made = synthesize(mr, saved(Middle(), Middle(), f"data.slices={slices}"), "ct")
+    made = synthesize(mr, saved(nn.Identity(), nn.Identity(), f"data.slices={slices}"), "ct")
     plain = synthesize(mr, saved(nn.Identity(), nn.Identity()), "ct")
-    np.testing.assert_array_equal(made.volume.array, plain.volume.array)
-
-
-class Above(nn.Module):
-    """Gives every slice the one above it."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x[:, 1:], x[:, -1:]], dim=1)
+    np.testing.assert_allclose(made.volume.array, plain.volume.array, rtol=0, atol=0.01)
 
 
 def test_neighbours_are_those_of_the_volume() -> None:
     mr = HEAD.mr(head_grid((60, 70, 9), (3, 3, 16)))
-    config = ["data.slices=3", "data.spacing=[null, null, null]"]
-    made, plain = (synthesize(mr, saved(net, net, *config), "ct") for net in (Above(), Middle()))
-    both = made.body.array[:, :, :-1] & made.body.array[:, :, 1:]
-    np.testing.assert_array_equal(made.volume.array[:, :, :-1][both], plain.volume.array[:, :, 1:][both])
+    made = synthesize(mr, saved(Middle(), Middle(), *AS_SCANNED, "data.slices=3"), "ct")
+    plain = synthesize(mr, saved(nn.Identity(), nn.Identity(), *AS_SCANNED), "ct")
+    below, middle, above = (INTENSITY["ct"].forward(plain.volume.array)[..., first : first + 7] for first in range(3))
+    inside = np.all([made.body.array[..., first : first + 7] for first in range(3)], axis=0)
+    assert inside.any()
+    mean = 0.25 * below + 0.5 * middle + 0.25 * above
+    mapped = INTENSITY["ct"].forward(made.volume.array)[..., 1:-1]
+    np.testing.assert_allclose(mapped[inside], mean[inside], rtol=0, atol=1e-5)
