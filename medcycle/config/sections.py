@@ -33,8 +33,8 @@ class DataConfig(Section):
     )
     slices: Positive = Field(
         1,
-        description="neighbouring slices that a 2D network translates at once, odd (2.5D); each slice is the mean of its "
-        "translations",
+        description="neighbouring slices that a 2D network translates at once, odd (2.5D); each slice is the mean of "
+        "what is made of it",
     )
     patch_size: tuple[Positive, ...] = Field((256, 256), description="pixels (2D) or voxels (3D) of a training patch")
     hu_window: tuple[float, float] = Field((-1024.0, 2000.0), description="Hounsfield units that map to -1 and +1")
