@@ -6,5 +6,5 @@ TINY = ["network.filters=4", "network.blocks=1", "network.discriminator_filters=
 def recipe_of(method: str, dimension: str, *, on_cpu: bool) -> str:
     """The configuration of a method for heads in `2d`, `25d` or `3d`; some are for processors and GPUs alike."""
     if method == "randomized":
-        return {"2d": "head_ct_only", "25d": "head_ct_only_25d"}.get(dimension, "head_ct_only_3d" + "_cpu" * on_cpu)
+        return {"2d": "head_ct_only_2d", "25d": "head_ct_only"}.get(dimension, "head_ct_only_3d" + "_cpu" * on_cpu)
     return f"{'head_mr_ct' if method == 'cyclegan' else method}_{dimension}" + "_cpu" * on_cpu

@@ -72,7 +72,7 @@ def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping
     else:
         shape = _patches(seen, ct, device, by_hand)
     if alone and against_3d:
-        shape |= {"data.slices": (1, "takes MR of any slice distance")}
+        shape |= {"data.slices": (3, "for MR of slices 1 to 6 mm apart; 1 for any")}
     shape |= _network(shape, device, by_hand, alone=alone)
     choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device)) | by_hand
     choices |= fitting_filters(choices, device) | by_hand

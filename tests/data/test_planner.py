@@ -102,7 +102,7 @@ def test_ct_alone_is_planned_for_in_slices(device: Device) -> None:
     made = plan(None, HEADS, device, {"training.max_minutes": 5})
     config = made.config()
     assert Config.model_validate(yaml.safe_load(made.text())) == config
-    assert (config.method.name, config.network.spatial_dims, config.data.slices) == ("randomized", 2, 1)
+    assert (config.method.name, config.network.spatial_dims, config.data.slices) == ("randomized", 2, 3)
     # bodies with a margin in 160 pixels, or in those of the CT
     assert config.data.spacing[:2] == ((1.4, 1.4) if device.kind == "cpu" else (1.0, 1.0))
     assert config.training.max_minutes == 5

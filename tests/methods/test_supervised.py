@@ -14,7 +14,7 @@ WEIGHTS = ["method.l1_weight=3", "method.gradient_weight=2", "method.adversarial
 
 def built(*overrides: str) -> Supervised:
     torch.manual_seed(0)
-    return build_method(load_config("head_ct_only", [*TINY, *overrides]))
+    return build_method(load_config("head_ct_only_2d", [*TINY, *overrides]))
 
 
 @pytest.fixture

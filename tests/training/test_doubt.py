@@ -28,7 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SavedMethod:
     """MR to CT, learned from four CT alone."""
     folder = tmp_path_factory.mktemp("doubt")
     write_cohort(folder / "heads", patients=4, spacing=(6.0, 6.0, 6.0))
-    config = load_config("head_ct_only", TRAINING)
+    config = load_config("head_ct_only_2d", TRAINING)
     store = prepare_cohort(find_cohort(None, folder / "heads" / "ct"), folder / "store", config.data)
     train(config, store, folder / "run")
     return load_method(folder / "run" / BEST)
