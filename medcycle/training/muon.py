@@ -55,7 +55,7 @@ class Muon(Optimizer):
                 momentum = state["momentum_buffer"].lerp_(gradient, 1 - MOMENTUM)
                 step = orthogonal(gradient.lerp(momentum, MOMENTUM), group["ns_steps"])
                 rate = group["lr"] * ADAMS_STEP * math.sqrt(max(step.shape))
-                weight.add_(step.view_as(weight), alpha=-rate)
+                weight.add_(step.reshape(weight.shape), alpha=-rate)
 
 
 def orthogonal(matrix: Tensor, iterations: int) -> Tensor:

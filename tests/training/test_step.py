@@ -118,6 +118,22 @@ def test_a_matrix_is_made_orthogonal(shape: tuple[int, int]) -> None:
     assert not orthogonal(torch.zeros(shape), 3).any()
 
 
+@pytest.mark.parametrize("network", ["attention-unet", "swin-unetr", "resnet"])
+def test_muon_steps_layers_of_any_shape(network: str) -> None:
+    """Some have more outputs than inputs, or are no convolutions."""
+    overrides = [f"network.name={network}", "network.filters=12", "network.blocks=1", "network.levels=3"]
+    config = load_config("demo", [*MUON, *overrides])
+    method, fabric = build_method(config), make_fabric(config.training)
+    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
+    kernels = [weight for weight in method.generators["target"].parameters() if weight.ndim > 1]
+    before = [weight.detach().clone() for weight in kernels]
+    loss = sum((weight * torch.randn_like(weight)).sum() for weight in kernels)
+    assert improve._descend(improve.optimizers.generators, iter([{"loss": loss}]), 1).taken
+    for weight, was in zip(kernels, before, strict=True):
+        assert (weight != was).any()
+        assert weight.isfinite().all()
+
+
 def test_muon_along_exploded_gradients_changes_nothing() -> None:
     config = load_config("demo", MUON)
     method, fabric = build_method(config), make_fabric(config.training)
