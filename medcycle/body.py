@@ -54,6 +54,15 @@ NOISE_SPREAD = 1.15
 FILLED_LEVEL = 0.1
 """The fraction of Otsu's threshold that tissue exceeds where the body leaves next to no air in the field of view."""
 
+FAINT_LEVEL = 0.05
+"""The fraction of Otsu's threshold that faint tissue exceeds at least, where there is next to no noise."""
+
+FAINT_THICKNESS, FAINT_REACH, FAINT_SHARE = 6.0, 20.0, 0.1
+"""A faint rim is thicker than this (mm), reaches less far, and covers this part of the body's surface or more."""
+
+RIM_BEYOND = 0.01
+"""The part of a rim that may reach farther."""
+
 OPENING_RADIUS = {"ct": 4.0, "mr": 2.0}
 """What is thinner than twice this (mm) and hangs on the body is cut off, and comes back only as an appendage."""
 
@@ -75,7 +84,8 @@ def body_mask(volume: Volume, modality: Modality) -> Volume:
 
     A threshold, closed cavities filled, an opening that detaches thin structures, and the largest component. The small
     ones of what was detached are put back, as ears and nose are among them. After each step gaps are closed, and holes
-    filled in the slices of all three axes.
+    filled in the slices of all three axes. In MR a rim that the threshold left out is added, as skull and scalp without
+    the signal of fat are.
 
     Args:
         volume: HU for CT, signal for MR; any orientation.
@@ -89,26 +99,56 @@ def body_mask(volume: Volume, modality: Modality) -> Volume:
     tissue = coarse.array > (CT_THRESHOLD if modality == "ct" else _mr_threshold(coarse))
     # closed cavities first: the opening would eat thin walls around them from both sides
     tissue = cast(Mask, ndimage.binary_fill_holes(tissue))
-    radius = OPENING_RADIUS[modality]
-    opened = _dilate(_largest(_erode(tissue, radius, spacing)), radius + 1e-3, spacing) & tissue
-    body = _without_gaps(_largest(opened), spacing)
+    body = _without_gaps(_core(tissue, OPENING_RADIUS[modality], spacing), spacing)
     body = _without_gaps(body | _appendages(tissue, body, spacing), spacing)
+    if modality == "mr":
+        body = _with_faint_rim(coarse, body)
     return resample_mask(coarse.with_array(body), volume.grid)
 
 
 def _mr_threshold(volume: Volume) -> Signal | float:
     signal, spacing = np.maximum(volume.array, 0), volume.grid.spacing
-    clipped = np.minimum(signal, np.percentile(signal, 99))
-    if clipped.min() == clipped.max():
-        return float("inf")
-    otsu = float(threshold_otsu(clipped.ravel()))
+    otsu = _otsu(signal)
+    if otsu == float("inf"):
+        return otsu
     low, high = (fraction * otsu for fraction in OTSU_RANGE)
     noise, quiet = _quiet_levels(signal, spacing)
     if noise > high and quiet > NOISE_SPREAD * noise:  # too bright and too unlike one another for air
         return FILLED_LEVEL * otsu
     ghost = GHOST_LEVEL * ndimage.maximum_filter(signal, _window(GHOST_REACH, spacing))
-    blur = BLUR_LEVEL * ndimage.maximum_filter(signal, _window(BLUR_REACH, spacing))
-    return cast(Signal, np.maximum(np.clip(ghost, low, high), np.maximum(blur, noise)))
+    return cast(Signal, np.maximum(np.clip(ghost, low, high), np.maximum(_blur(signal, spacing), noise)))
+
+
+def _otsu(signal: Signal) -> float:
+    """What splits dark from bright tissue; infinite for a signal of one value."""
+    clipped = np.minimum(signal, np.percentile(signal, 99))
+    return float("inf") if clipped.min() == clipped.max() else float(threshold_otsu(clipped.ravel()))
+
+
+def _blur(signal: Signal, spacing: Spacing) -> Signal:
+    """What the blur and the ringing of edges stay below."""
+    return cast(Signal, BLUR_LEVEL * ndimage.maximum_filter(signal, _window(BLUR_REACH, spacing)))
+
+
+def _with_faint_rim(volume: Volume, body: Mask) -> Mask:
+    """The body with skull and scalp about a brain so bright that the threshold left them out with its ghosts.
+
+    What is brighter than noise, with the gaps between it and the body: if it is thick, near and lies about much of the
+    body. Ghosts reach farther, or lie on one side.
+    """
+    if not body.any():
+        return body
+    signal, spacing = np.maximum(volume.array, 0), volume.grid.spacing
+    noise, _ = _quiet_levels(signal, spacing)
+    faint = signal > np.maximum(_blur(signal, spacing), max(noise, FAINT_LEVEL * _otsu(signal)))
+    whole = _core(_without_gaps(faint | body, spacing), OPENING_RADIUS["mr"], spacing)
+    rim = _opened(whole & ~body, FAINT_THICKNESS / 2, spacing)
+    surface = body & ~ndimage.binary_erosion(body, border_value=1)
+    covered = surface & _dilate(rim, FAINT_THICKNESS / 2, spacing)
+    beyond = rim & ~_dilate(body, FAINT_REACH, spacing)
+    near = np.count_nonzero(beyond) <= RIM_BEYOND * np.count_nonzero(rim)
+    about = np.count_nonzero(covered) >= FAINT_SHARE * np.count_nonzero(surface)
+    return whole | body if near and about else body
 
 
 def _quiet_levels(signal: Signal, spacing: Spacing) -> tuple[float, float]:
@@ -147,6 +187,16 @@ def _long(mask: Mask, spacing: Spacing) -> Mask:
         line = np.ones([int(APPENDAGE_EXTENT / step) + 1 if other == axis else 1 for other in range(3)], bool)
         found |= ndimage.binary_opening(mask, line)
     return found
+
+
+def _core(tissue: Mask, radius: float, spacing: Spacing) -> Mask:
+    """The largest component of what is thicker than twice the radius."""
+    return _largest(_dilate(_largest(_erode(tissue, radius, spacing)), radius + 1e-3, spacing) & tissue)
+
+
+def _opened(mask: Mask, radius: float, spacing: Spacing) -> Mask:
+    """What is thicker than twice the radius."""
+    return _dilate(_erode(mask, radius, spacing), radius + 1e-3, spacing) & mask
 
 
 def _erode(mask: Mask, radius: float, spacing: Spacing) -> Mask:

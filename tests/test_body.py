@@ -151,6 +151,21 @@ def test_ghosts_of_mr_do_not_count() -> None:
     assert dice(mask, body) > 0.98
 
 
+@pytest.mark.parametrize("scalp", [35, 60, 200])
+def test_a_scalp_without_the_signal_of_fat_is_kept(scalp: int) -> None:
+    """And the skull within it, which has none at all."""
+    shape = (90, 90, 60)
+    brain, skull, head = (ball(shape, radius) for radius in (50, 60, 66))
+    signal = np.select([brain, skull, head], [500, 0, scalp], 0)
+    assert dice(found(noisy(signal, 5), "mr"), head) > 0.97
+
+
+def test_a_ghost_on_one_side_is_no_scalp() -> None:
+    brain = ball((90, 90, 60), 50)
+    signal = np.where(brain, 500, 0) + np.roll(np.where(brain, 30, 0), 25, axis=1)
+    assert dice(found(noisy(signal, 5), "mr"), brain) > 0.97
+
+
 def test_nothing_there_is_an_empty_mask() -> None:
     shape = (8, 9, 10)
     assert not found(np.full(shape, -1000.0), "ct").any()

@@ -39,7 +39,8 @@ UNITS: dict[Modality, str] = {"ct": "HU", "mr": "arbitrary"}
 BODY = {
     "ct": f"what is above {CT_THRESHOLD:g} HU",
     "mr": "what is brighter than noise and ghosts, by a threshold that depends on bright signal nearby and lies "
-    f"between {OTSU_RANGE[0]:g} and {OTSU_RANGE[1]:g} of Otsu's",
+    f"between {OTSU_RANGE[0]:g} and {OTSU_RANGE[1]:g} of Otsu's (about it a rim that is fainter, but brighter than "
+    "noise, as of skull and scalp where fat is suppressed)",
 }
 
 FITS: dict[str, dict[str, Any]] = {
