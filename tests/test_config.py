@@ -78,6 +78,7 @@ def test_overrides_are_yaml() -> None:
         ("method={adversaries: mr, anchor_weight: 0}", "method.adversaries mr"),
         ("randomize.thickness=[6, 1]", "randomize.thickness"),
         ("randomize.gain=[1.1, 0.6]", "smaller one first"),
+        ("network.members=3", "make it a multiple of network.members"),
         ("training={sharded: true, compile: true}", "training.sharded doesn't go with training.compile"),
         ("training={sharded: true, optimizer: muon}", "training.sharded doesn't go with training.optimizer muon"),
     ],
@@ -92,6 +93,12 @@ def test_wrong_keys_and_values_are_named(override: str, words: str) -> None:
 def test_networks_that_share_layers_are_not_sharded() -> None:
     with pytest.raises(ConfigError, match=r"training\.sharded doesn't go with method\.name unit"):
         load_config("unit_2d_cpu", ["training.sharded=true"])
+
+
+@pytest.mark.parametrize("name", ["cut", "unit", "munit"])
+def test_networks_that_are_taken_apart_are_single(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"network\.members doesn't go with method\.name {name}"):
+        load_config(f"{name}_2d_cpu", ["network.members=2", "training.batch_size=2"])
 
 
 @pytest.mark.parametrize(("text", "words"), [("a: [", "not YAML"), ("- 1\n- 2", "mapping"), ("data: 3", "data")])

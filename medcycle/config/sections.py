@@ -183,6 +183,11 @@ class NetworkConfig(Section):
         "attention gates, that of nnU-Net, or one with a transformer",
     )
     spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
+    members: Positive = Field(
+        1,
+        description="networks that a generator is the mean of; each learns from its own part of every batch, so that "
+        "training takes as long as that of one; not with cut, unit and munit",
+    )
     filters: Positive = Field(64, description="channels of the generator's first layer")
     blocks: Positive = Field(
         9,
@@ -244,6 +249,7 @@ class Config(Section):
         if self.network.name not in fitting:
             needed = " or ".join(fitting)
             raise ValueError(f"method.name {self.method.name} needs network.name {needed}, not {self.network.name}")
+        self._members_fit()
         if self.training.sharded and self.method.name == "unit":
             raise ValueError("training.sharded doesn't go with method.name unit, whose networks share layers")
         if self.training.sharded and self.training.optimizer == "muon":
@@ -251,6 +257,16 @@ class Config(Section):
         if self.training.sharded and self.training.compile:
             raise ValueError("training.sharded doesn't go with training.compile; leave one of them out")
         return self
+
+    def _members_fit(self) -> None:
+        members, images = self.network.members, self.training.batch_size
+        if members > 1 and self.method.name in {"cut", "unit", "munit"}:
+            raise ValueError(f"network.members doesn't go with method.name {self.method.name}; leave it 1")
+        if images % members:
+            raise ValueError(
+                f"training.batch_size {images} can't be shared by {members} networks alike; make it a multiple of "
+                "network.members"
+            )
 
     @property
     def learns_from_pairs(self) -> bool:

@@ -14,6 +14,7 @@ from medcycle.config import Config
 from medcycle.methods.base import Method
 from medcycle.methods.munit import Munit
 from medcycle.methods.saved import SavedMethod
+from medcycle.networks.ensemble import Ensemble
 from medcycle.networks.library import LibraryGenerator
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.networks.unet import UnetGenerator
@@ -108,6 +109,7 @@ def sizes_of(saved: SavedMethod, to: Modality, *, style_input: bool) -> Sizes:
     """What a direction of a trained method takes."""
     config, method = saved.config, saved.method
     generator = method.generators["target" if to == "ct" else "source"]
+    generator = generator.members[0] if isinstance(generator, Ensemble) else generator
     multiple = generator.multiple if isinstance(generator, UnetGenerator | LibraryGenerator) else DOWNSAMPLING
     least = -(-max(SMALLEST, 2 * multiple) // multiple) * multiple
     styles = method.styles if style_input and isinstance(method, Munit) else 0

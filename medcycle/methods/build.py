@@ -18,6 +18,7 @@ from medcycle.methods.supervised import Supervised
 from medcycle.methods.unit import Unit, UnitWeights
 from medcycle.networks.autoencoder import sharing_autoencoders
 from medcycle.networks.deformation import DeformationNet
+from medcycle.networks.ensemble import Ensemble
 from medcycle.networks.init import initialise
 from medcycle.networks.layers import Layers
 from medcycle.networks.library import LibraryGenerator
@@ -149,6 +150,11 @@ def _adversary(given: MethodConfig) -> Adversary:
 
 
 def _generator(config: NetworkConfig, slices: int) -> nn.Module:
+    members = [_member(config, slices) for _ in range(config.members)]
+    return Ensemble(members) if len(members) > 1 else members[0]
+
+
+def _member(config: NetworkConfig, slices: int) -> nn.Module:
     again, ends = config.checkpointing, (slices, slices)
     if config.name == "resnet":
         layers = Layers(config.spatial_dims, config.norm, padding=config.padding)

@@ -32,6 +32,7 @@ GENERATORS = [
     ["network.name=unet", "network.shuffle=1", "network.levels=2", "network.checkpointing=true"],
     ["network.name=attention-unet", "network.levels=3"],
     ["network.name=dynunet", "network.levels=3"],
+    ["network.name=unet", "network.levels=3", "network.members=2", "training.batch_size=2"],
 ]
 
 SWIN = ["network.name=swin-unetr", "network.filters=12", "network.checkpointing=true"]
