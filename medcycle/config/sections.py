@@ -74,6 +74,12 @@ class DataConfig(Section):
     split_file: str | None = Field(
         None, description="YAML or JSON of patient or case to train or validation, instead of both; null for none"
     )
+    morphs: int = Field(
+        0,
+        ge=0,
+        description="CT to train on besides, each of them one of those trained on in the shape of another, which some "
+        "seconds of registration give; n CT have n (n - 1) at most",
+    )
     flip: bool = Field(True, description="mirror left and right at random; not for sagittal slices")
     max_rotation: float = Field(5.0, ge=0, le=45, description="largest random in-plane rotation, degrees")
     max_scaling: float = Field(0.05, ge=0, lt=0.5, description="largest random change of size, as a fraction")

@@ -21,7 +21,7 @@ from medcycle.data.prepare import prepare_volume
 from medcycle.data.profile import profile_of
 from medcycle.data.split import describe_split, read_split_file, split_store
 from medcycle.data.standard import learn_standard
-from medcycle.data.store import UNFINISHED, CaseRecord, Store, read_index, read_record, write_case
+from medcycle.data.store import UNFINISHED, CaseRecord, Store, read_case, read_index, write_case
 from medcycle.data.vetting import compare_regions, read_trainable
 from medcycle.errors import DataError, MedcycleError, UsageError, WorkerLost, WrongModality
 from medcycle.io.discover import Source
@@ -224,9 +224,9 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> list[CaseRecord]:
 def _prepare_one(task: _Task) -> CaseRecord | DataError:
     source, modality = task.source, task.modality
     key = case_key(source, task.config, task.standard)
-    record = read_record(task.root, modality, source.name)
-    if record and record.key == key:
-        return record
+    known = read_case(task.root, modality, source.name)
+    if known and known.record.key == key:
+        return known.record
     try:
         volume = read_trainable(source, modality)
         prepared = prepare_volume(volume, modality, task.config, task.standard)
@@ -238,10 +238,10 @@ def _prepare_one(task: _Task) -> CaseRecord | DataError:
     _mark(task.root)
     profile = profile_of(volume.grid, prepared, task.config.plane)
     write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)
-    record = read_record(task.root, modality, source.name)
-    if record is None:
+    written = read_case(task.root, modality, source.name)
+    if written is None:
         raise DataError(f"{task.root}: {source.name} can't be read back; is another preparation writing there?")
-    return record
+    return written.record
 
 
 def _without_duplicates(records: Sequence[CaseRecord]) -> list[CaseRecord]:

@@ -126,6 +126,7 @@ def _method_of_ct(mr: Fingerprint | None) -> Choices:
         **_pairs(measured=mr is not None),
         **_supervised(),
         "data.focus": (0.6, "slices of much air and bone are harder"),
+        "data.morphs": (30, "few CT, each in the shape of others, are more of them"),
         "training.betas": ([0.9, 0.99], "usual where there is no adversary"),
         **dict.fromkeys(("randomize.bone_growth", "randomize.bone_density"), (0.4, "or few CT are learned by heart")),
         "randomize.bone_signal": (0.3, "MR shows hardly how dense bone is"),

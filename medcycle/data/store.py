@@ -38,8 +38,8 @@ __all__ = [
     "CaseRecord",
     "Store",
     "StoredCase",
+    "read_case",
     "read_index",
-    "read_record",
     "write_case",
 ]
 
@@ -218,10 +218,10 @@ def _detail(prepared: Prepared) -> list[float]:
     return [round(float(one.mean()), 4) for one in detailed]
 
 
-def read_record(root: Path, modality: Modality, name: str) -> CaseRecord | None:
-    """The record of a case that was written whole, by this version; else None."""
+def read_case(root: Path, modality: Modality, name: str) -> StoredCase | None:
+    """A case that was written whole, by this version; else None."""
     try:
-        return _open_case(root / modality / name).record
+        return _open_case(root / modality / name)
     except (OSError, ValueError, TypeError):
         return None
 

@@ -16,6 +16,7 @@ import yaml
 from lightning_fabric import Fabric
 
 from medcycle.config import Config
+from medcycle.data.morphs import with_morphs
 from medcycle.data.split import split_store
 from medcycle.data.store import Store
 from medcycle.errors import TrainingFailed, UsageError
@@ -135,7 +136,9 @@ class _Trainer:
         self.fabric = learner.fabric
         self.run = learner.run
         self.skipped = self.in_vain = 0
-        self.feed = Feed(learner.config, learner.store, learner.pairs, learner.fabric)
+        with self.fabric.rank_zero_first():  # which makes them for all
+            store = with_morphs(learner.store, self.config.data.morphs, self.run)
+        self.feed = Feed(learner.config, store, learner.pairs, learner.fabric)
         self.validator = Validator(
             learner.config, learner.store, learner.held_out, learner.intensity, learner.fabric.device
         )

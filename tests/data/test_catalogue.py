@@ -288,7 +288,7 @@ def test_a_store_whose_growing_was_interrupted_is_not_trained_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("medcycle.data.catalogue.read_record", interrupted)
+    monkeypatch.setattr("medcycle.data.catalogue.read_case", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare_cohort(find_cohort(mr, ct), root, CONFIG)
     assert len(Store.open(root).mr) == 2  # nothing was changed yet

@@ -27,7 +27,7 @@ from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, DataError, TrainingFailed, UsageError
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import LAST, load_method, read_checkpoint
-from medcycle.training import pairs
+from medcycle.training import loop, pairs
 from medcycle.training.journal import Journal
 from medcycle.training.loop import train
 from medcycle.training.optimizers import Optimizers
@@ -126,6 +126,28 @@ def test_pairs_are_made_in_every_dimension(store: Store, tmp_path: Path, sizes: 
     settings = config(*FROM_CT, "method.adversarial_weight=1", "training.max_steps=2", *sizes)
     train(settings, store, tmp_path / "run")
     assert float(rows(tmp_path / "run")[0]["discriminator_target"]) > 0
+
+
+def test_morphs_are_of_what_is_trained_on_and_are_drawn_from(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(store.root, tmp_path / "store")
+    fed: list[Store] = []
+
+    class Noting(loop.Feed):
+        def __init__(self, config: Config, store: Store, *others: Any) -> None:
+            fed.append(store)
+            super().__init__(config, store, *others)
+
+    monkeypatch.setattr(loop, "Feed", Noting)
+    settings = config(*FROM_CT, "data.morphs=5", "training.max_steps=2")
+    train(settings, Store.open(tmp_path / "store"), tmp_path / "all")
+    held = settings.model_copy(update={"data": settings.data.model_copy(update={"validation_fraction": 0.5})})
+    train(held, Store.open(tmp_path / "store"), tmp_path / "held")
+    of_two, of_one = fed
+    assert [case.record.name.startswith("morph-") for case in of_two.ct] == [False, False, True, True]
+    (kept,) = json.loads((tmp_path / "held" / "manifest.json").read_text())["split"]["train"]["ct"]
+    assert [case.record.name for case in of_one.ct] == [kept["name"]]  # of one alone there is no morph
 
 
 @pytest.mark.parametrize("name", ["pix2pix", "hybrid", "regcyclegan"])

@@ -1,0 +1,136 @@
+"""CT in the shape of others."""
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medcycle.config import DataConfig
+from medcycle.data import morphs
+from medcycle.data.morphs import morphed, with_morphs
+from medcycle.data.prepare import Prepared, prepare_volume
+from medcycle.data.store import Store
+from medcycle.errors import RegistrationFailed
+from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.resample import resample_mask, resample_to
+from medcycle.volume import Volume
+
+CONFIG = DataConfig(spacing=(3.0, 3.0, None), patch_size=(64, 64))
+GRID = head_grid(spacing=(3.0, 3.0, 4.0))
+
+
+def head(seed: int) -> Prepared:
+    return prepare_volume(HeadPhantom.random(seed).ct(GRID), "ct", CONFIG)
+
+
+@pytest.fixture(scope="module")
+def two() -> tuple[Prepared, Prepared]:
+    return head(3), head(8)
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+
+def units(one: Prepared) -> np.ndarray:
+    return one.intensity.inverse(one.image.array)
+
+
+def test_a_morph_has_the_shape_of_the_other(two: tuple[Prepared, Prepared]) -> None:
+    moving, fixed = two
+    made = morphed(moving, fixed)
+    assert made.image.grid is fixed.image.grid
+    as_it_was = resample_mask(moving.body, fixed.body.grid).array
+    assert dice(made.body.array, fixed.body.array) > max(0.95, dice(as_it_was, fixed.body.array) + 0.03)
+    plain = resample_to(moving.image, fixed.image.grid, background=-1.0).array
+    before, after = (dice(moving.intensity.inverse(one) > 250, units(fixed) > 250) for one in (plain, made.image.array))
+    assert after > before + 0.1
+
+
+def test_its_tissues_are_its_own(two: tuple[Prepared, Prepared]) -> None:
+    """The moving head's soft tissue is 60 HU denser here, and the morph's is, too."""
+    moving, fixed = two
+    found = units(moving)
+    soft = moving.body.array & (found > 0) & (found < 100)
+    denser = np.where(soft, found + 60, found)
+    image = moving.image.with_array(moving.intensity.forward(denser).astype(np.float32))
+    made = morphed(replace(moving, image=image), fixed)
+    inner = made.body.array & (units(fixed) > 0) & (units(fixed) < 100)
+    assert np.median(units(made)[inner]) == pytest.approx(np.median(denser[soft]), abs=10)
+    assert np.median(units(fixed)[inner]) < np.median(denser[soft]) - 40
+    assert (made.image.array[~made.body.array] == -1).all()
+    assert np.abs(made.image.array).max() <= 1
+
+
+def test_beyond_its_own_field_of_view_there_is_nothing(two: tuple[Prepared, Prepared]) -> None:
+    moving, fixed = two
+    upper = moving.image.grid.shape[2] // 2
+    part = [_upper(volume, upper) for volume in (moving.image, moving.body)]
+    made = morphed(Prepared(*part, moving.intensity), fixed)
+    filled, other = (one.body.array.any(axis=(0, 1)) for one in (made, fixed))
+    assert filled[-8:].any()
+    assert other[:8].any()
+    assert not filled[:8].any()
+
+
+def _upper(volume: Volume, first: int) -> Volume:
+    affine = volume.grid.affine.copy()
+    affine[:, 3] = affine @ [0, 0, first, 1]
+    array = volume.array[:, :, first:]
+    return Volume(array, replace(volume.grid, shape=array.shape, affine=affine))
+
+
+def test_what_is_no_head_takes_no_heads_shape(two: tuple[Prepared, Prepared]) -> None:
+    moving, _ = two
+    flat = np.full(moving.image.grid.shape, -1, dtype=np.float32)
+    flat[10:60, 20:28, 5:10] = 0
+    board = Prepared(moving.image.with_array(flat), moving.body.with_array(flat > -1), moving.intensity)
+    with pytest.raises(RegistrationFailed):
+        morphed(moving, board)
+
+
+def test_each_ct_of_a_store_takes_the_shape_of_each_other_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = replace(store, root=tmp_path)
+    made = with_morphs(mine, 30, tmp_path / "run")
+    one, other = (case.record.name for case in store.ct)
+    assert [case.record.patient for case in made.ct[2:]] == [f"{one} as {other}", f"{other} as {one}"]
+    assert made.mr == store.mr
+    for case, shape in zip(made.ct[2:], store.ct[::-1], strict=True):
+        assert case.image.shape == shape.image.shape
+        assert case.image.flags["F_CONTIGUOUS"]
+        assert dice(np.asarray(case.body), np.asarray(shape.body)) > 0.9
+        assert sum(case.record.detail) > 0
+    monkeypatch.setattr(morphs, "morphed", None)  # they are read, and not made again
+    again = with_morphs(mine, 30, tmp_path / "run")
+    assert [case.folder for case in again.ct] == [case.folder for case in made.ct]
+    assert with_morphs(mine, 1, tmp_path / "run").ct == made.ct[:3]
+    assert with_morphs(mine, 0, tmp_path / "run") is mine
+
+
+def test_a_store_that_must_not_change_is_left_alone(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "store").mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    made = with_morphs(replace(store, root=tmp_path / "store"), 1, tmp_path / "run")
+    assert made.ct[2].folder.is_relative_to(tmp_path / "run")
+    assert not list((tmp_path / "store").iterdir())
+
+
+def test_those_that_fail_are_left_out_and_named(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(moving: Prepared, fixed: Prepared) -> Prepared:
+        raise RegistrationFailed("the deformation folds")
+
+    monkeypatch.setattr(morphs, "morphed", failing)
+    with caplog.at_level(logging.INFO):
+        made = with_morphs(replace(store, root=tmp_path), 2, tmp_path / "run")
+    assert made.ct == store.ct
+    assert "the deformation folds" in caplog.text
+    assert "do they show one region?" in caplog.text
