@@ -1,8 +1,8 @@
 """A CT in the shape of another, as `data.morphs` makes more CT of few.
 
 Run it with `python examples/show_morphs.py PICTURE.png [CT CT]`, where each CT is an image file or a DICOM series
-folder of a head; without them, generated heads are taken. Rows are the first, the second, and the first in the shape of the
-second; columns axial slices, a sagittal and a coronal one.
+folder of a head; without them, generated heads are taken. Rows are the first, the second, and the first in the shape
+of the second; columns axial slices, a sagittal and a coronal one.
 """
 
 import sys
