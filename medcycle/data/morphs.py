@@ -99,8 +99,9 @@ def _kept(root: Path, moving: StoredCase, fixed: StoredCase, told: str) -> Store
 
 
 def _volumes(case: StoredCase) -> tuple[Volume, Volume]:
-    grid = Grid(tuple(case.record.shape), np.array(case.record.affine))
-    return Volume(np.asarray(case.image, dtype=np.float32), grid), Volume(np.asarray(case.body), grid)
+    image: Array = np.asarray(case.image, dtype=np.float32)
+    grid = Grid(image.shape, np.array(case.record.affine))
+    return Volume(image, grid), Volume(np.asarray(case.body), grid)
 
 
 def morphed(moving: Prepared, fixed: Prepared) -> Prepared:
