@@ -7,6 +7,7 @@
     STORE/mr/NAME/body.npy           booleans
     STORE/mr/NAME/case.json          `CaseRecord`
     STORE/ct/...                     the same
+    STORE/morphs/ct/...              the same of CT in the shape of others, which trainings have made
 
 Fortran order keeps every slice in one piece of the file.
 """

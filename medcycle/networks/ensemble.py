@@ -13,7 +13,7 @@ __all__ = ["Ensemble"]
 class Ensemble(nn.Module):
     """The mean of networks that start from other weights and learn from other images.
 
-    What they err in by chance differs and is halved in the mean of two, while what few patients can't tell stays
+    What they err in by chance differs, and the mean of two has half of its variance; what few patients can't tell stays
     (Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles"). In
     training every image goes through one of them only, so that a step takes hardly longer than with one network.
 
