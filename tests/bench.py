@@ -19,6 +19,7 @@ from monai.data import PersistentDataset
 from monai.transforms import CastToTyped, Compose, RandSpatialCropd
 from torch.nn.functional import l1_loss
 
+from medcycle.allocation import keep_freed_memory
 from medcycle.body import Modality
 from medcycle.config import Config, DataConfig, load_config
 from medcycle.data.catalogue import prepare_cohort
@@ -286,6 +287,7 @@ def likenesses() -> dict[str, Callable[[], object]]:
 
 def main() -> None:
     """Run all comparisons."""
+    keep_freed_memory()  # as training does
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
     whole_steps()
     with tempfile.TemporaryDirectory() as folder:

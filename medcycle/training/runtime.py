@@ -14,6 +14,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
+from medcycle.allocation import keep_freed_memory
 from medcycle.config import TrainingConfig
 from medcycle.errors import UsageError
 from medcycle.inference import Precision, best_precision
@@ -34,6 +35,7 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     """
     precision = precision_for(config)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    keep_freed_memory()
     torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it, for what autocast leaves in float32
     devices, nodes = _told_by_launcher() or (config.devices, 1)
     several = DDPStrategy(timeout=LONGEST_WAIT) if devices * nodes > 1 else "auto"

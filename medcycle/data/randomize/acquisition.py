@@ -33,10 +33,10 @@ RIM = 0.8
 """How much brighter one side of a void's rim is: signal that was moved there."""
 
 
-def chemical_shift(fat: Tensor, generator: torch.Generator, largest: int, share: float) -> Tensor:
-    """What to add to a signal because its fat lies up to `largest` voxels off along an axis, in part of the images."""
-    change = torch.zeros_like(fat)
-    for number in chosen(fat, share, generator).tolist():
+def chemical_shift(fat: Tensor, generator: torch.Generator, largest: int) -> Tensor:
+    """What to add to signals because their fat lies up to `largest` voxels off along an axis."""
+    change = torch.empty_like(fat)
+    for number in range(len(fat)):
         axis, amount = torch.rand(2, generator=generator, device=fat.device).tolist()
         shift = round((2 * amount - 1) * largest)
         change[number] = torch.roll(fat[number], shift, 1 + int(axis * 2)) - fat[number]
@@ -79,7 +79,7 @@ def bias_field(like: Tensor, strength: float, scale: Range, generator: torch.Gen
     """
     largest = max(like.shape[2:])
     noise = smooth_noise(like, (scale[0] * largest, scale[1] * largest), generator)
-    return torch.exp(uniform(like, (0, strength), generator) * noise)
+    return noise.mul_(uniform(like, (0, strength), generator)).exp_()
 
 
 def thick(images: Tensor, shares: Tensor) -> Tensor:
@@ -158,5 +158,7 @@ def ghosted(images: Tensor, share: float, strength: float, generator: torch.Gene
 def rician(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Noise of both channels of the magnitude image, of a random standard deviation up to `strength`."""
     sigma = uniform(images, (0, strength), generator)
-    real, imaginary = (sigma * torch.randn(images.shape, generator=generator, device=images.device) for _ in range(2))
-    return torch.hypot(images + real, imaginary)
+    real, imaginary = (
+        torch.randn(images.shape, generator=generator, device=images.device).mul_(sigma) for _ in range(2)
+    )
+    return torch.hypot(real.add_(images), imaginary)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medcycle.data.randomize.fields import Range, chosen, is_thin, pool, smooth_noise, threshold, uniform
+from medcycle.data.randomize.fields import Range, affine_grid, chosen, is_thin, pool, smooth_noise, threshold, uniform
 from medcycle.data.randomize.tissues import METAL
 from medcycle.data.store import AIR, BONE
 
@@ -57,10 +57,9 @@ def deformed(
     stretched = torch.eye(2, device=device) + drawn(scaling, 2, 2)
     aspect = torch.tensor([[1, sizes[0] / sizes[1]], [sizes[1] / sizes[0], 1]], device=device)
     matrix = torch.cat([(turned @ stretched) * aspect, drawn(scaling, 2, 1)], dim=2)
-    grid = functional.affine_grid(matrix, [count, 1, *sizes], align_corners=False)
     flat = images.new_empty(count, 1, *sizes)
     noise = smooth_noise(flat, (max(sizes) / 6, max(sizes) / 3), generator, channels=2)
-    grid = grid + bending * drawn(1.0, 1, 1, 1) * noise.movedim(1, -1)
+    grid = noise.mul_(drawn(bending, 1, 1, 1)).add_(affine_grid(matrix, sizes)).movedim(1, -1)
     both = torch.cat([_planes(images) + 1, _planes(body).to(images.dtype)], dim=1)
     moved = functional.grid_sample(both, grid.to(images.dtype), align_corners=False)
     image, inside = (part if images.ndim == 4 else part.movedim(1, -1)[:, None] for part in moved.chunk(2, dim=1))

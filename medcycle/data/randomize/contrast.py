@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -11,7 +11,6 @@ from medcycle.data.randomize.fields import (
     Range,
     chosen,
     each,
-    interpolate,
     is_thin,
     pool,
     smooth_noise,
@@ -47,22 +46,26 @@ class Lookup:
     fat: Tensor
     host: Tensor
 
+    def of_images(self, some: Tensor) -> Lookup:
+        """The tables of some of the images, by their numbers."""
+        return Lookup(self.signal[some], self.fat[some], self.host[some])
+
 
 def lookup_tables(signals: dict[str, Tensor], generator: torch.Generator) -> Lookup:
     """Tables for the signals given, with a random CT number for each tissue; between two tissues lies their mixture."""
     lows, highs = torch.tensor([matter.hounsfield for matter in VISIBLE.values()], device=generator.device).T
     count = len(signals["air"])
     centres = lows + (highs - lows) * torch.rand(count, len(VISIBLE), generator=generator, device=generator.device)
-    numbers = (LOWEST + WIDTH * torch.arange(BINS, device=generator.device)).expand(count, 1, BINS)
-
-    def table(heights: Tensor) -> Tensor:
-        return interpolate(numbers, centres, heights)[:, 0]
+    numbers = LOWEST + WIDTH * torch.arange(BINS, device=generator.device)
+    # how far each number is on the way from a tissue to the next one
+    parts = ((numbers - centres[:, :-1, None]) / centres.diff()[..., None]).clamp_(0, 1)
 
     def ones(*names: str) -> Tensor:
-        return torch.tensor([[float(name in names) for name in VISIBLE]], device=lows.device).expand(count, -1)
+        return torch.tensor([float(name in names) for name in VISIBLE], device=lows.device).expand(count, -1)
 
-    nodes = torch.stack([signals[name] for name in VISIBLE], dim=1)
-    return Lookup(table(nodes), table(nodes * ones("fat")), table(ones("fluid", "soft", "muscle", "blood")))
+    signal = torch.stack([signals[name] for name in VISIBLE], dim=1)
+    heights = torch.stack([signal, signal * ones("fat"), ones("fluid", "soft", "muscle", "blood")], dim=1)
+    return Lookup(*torch.baddbmm(heights[..., :1], heights.diff(), parts).unbind(1))
 
 
 def denoised(hounsfield: Tensor) -> Tensor:
@@ -70,8 +73,8 @@ def denoised(hounsfield: Tensor) -> Tensor:
     inside = ((hounsfield > SOFT[0]) & (hounsfield < SOFT[1])).to(hounsfield.dtype)
     widths = [3, 3, *[1] * (hounsfield.ndim - 4)]
     weight = pool(inside, widths, "mean")
-    mean = pool(hounsfield * inside, widths, "mean") / weight.clamp_min(1e-3)
-    return torch.where(inside > 0, mean, hounsfield)
+    mean = pool(hounsfield * inside, widths, "mean").div_(weight.clamp_min_(1e-3))
+    return torch.lerp(hounsfield, mean, inside)
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,13 @@ class Voxels:
             _indices_of(denoised(hounsfield)),
             _indices_of(least),
             _indices_of(largest),
-            (hounsfield - least) / between.clamp_min(1),
-            (between / BORDER - 1).clamp(0, 1),
+            (hounsfield - least).div_(between.clamp_min(1)),
+            between.div_(BORDER).sub_(1).clamp_(0, 1),
         )
+
+    def of_images(self, some: Tensor) -> Voxels:
+        """Those of some of the images, by their numbers."""
+        return Voxels(*(getattr(self, field.name)[some] for field in fields(self)))
 
     def signal(self, lookup: Lookup, hidden: Tensor, texture: Tensor) -> Tensor:
         """The signal of every voxel.
@@ -158,7 +165,7 @@ def hidden_structure(
     added = torch.zeros_like(like)
     for difference, share in ((grey, 0.5), (fluid, 0.2)):
         noise = smooth_noise(like, scale, generator)
-        added = added + torch.sigmoid(8 * (noise - threshold(share))) * each(difference, added)
+        added.addcmul_(noise.sub_(threshold(share)).mul_(8).sigmoid_(), each(difference, added))
     if templates is not None and len(some := chosen(like, template_share, generator)):
         parts = templates.draw(like[some], generator)
         shown = parts[:, :1] * each(grey[some], like) + parts[:, 1:] * each(fluid[some], like)
@@ -167,8 +174,8 @@ def hidden_structure(
         kind = torch.rand(len(like), generator=generator, device=like.device) < 0.5
         line = torch.where(kind, _less(signals, "vessel"), _less(signals, "septum"))
         noise = smooth_noise(like, (2 * scale[0], 2 * scale[1]), generator)
-        drawn = torch.exp(-((noise / 0.12) ** 2)) * uniform(like, (0, vessels), generator)
-        added = added + drawn * (each(line, added) - added)
+        drawn = noise.div_(0.12).square_().neg_().exp_().mul_(uniform(like, (0, vessels), generator))
+        added = torch.lerp(added, each(line, added), drawn)
     return added
 
 
@@ -184,4 +191,4 @@ def _look_up(table: Tensor, indices: Tensor) -> Tensor:
 
 def _indices_of(hounsfield: Tensor) -> Tensor:
     """Where in the tables a CT number is."""
-    return (hounsfield - LOWEST).mul_(1 / WIDTH).round_().clamp_(0, BINS - 1).long()
+    return (hounsfield - (LOWEST - WIDTH / 2)).mul_(1 / WIDTH).clamp_(0, BINS - 1).long()

@@ -10,7 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Range", "chosen", "each", "interpolate", "is_thin", "pool", "smooth_noise", "threshold", "uniform"]
+__all__ = [
+    "Range",
+    "affine_grid",
+    "chosen",
+    "each",
+    "interpolate",
+    "is_thin",
+    "pool",
+    "quantiles",
+    "smooth_noise",
+    "threshold",
+    "uniform",
+]
 
 Range = tuple[float, float]
 
@@ -34,6 +46,21 @@ def chosen(like: Tensor, share: float, generator: torch.Generator) -> Tensor:
     return torch.nonzero(torch.rand(len(like), generator=generator, device=like.device) < share).flatten()
 
 
+def affine_grid(matrices: Tensor, sizes: Sequence[int]) -> Tensor:
+    """As torch's own without aligned corners, in 2D, and on a CPU several times faster.
+
+    Args:
+        matrices: shape (batch, 2, 3).
+        sizes: height and width.
+
+    Returns:
+        Shape (batch, 2, height, width): the coordinates one after the other.
+    """
+    rows, columns = (torch.arange(1 - size, size, 2, device=matrices.device) / size for size in sizes)
+    along_x, along_y, shift = matrices[:, :, None].unbind(-1)
+    return (along_x * columns)[:, :, None] + (along_y * rows + shift)[..., None]
+
+
 def smooth_noise(like: Tensor, scale: Range, generator: torch.Generator, *, channels: int = 1) -> Tensor:
     """Noise of mean 0 and variance 1 whose grain has a random size, the same in all images of the batch.
 
@@ -50,7 +77,9 @@ def smooth_noise(like: Tensor, scale: Range, generator: torch.Generator, *, chan
     coarse = [max(2, math.ceil(size / grain)) for size in sizes]
     noise = torch.randn(len(like), channels, *coarse, generator=generator, device=like.device)
     smooth = functional.interpolate(noise, sizes, mode="bilinear" if len(sizes) == 2 else "trilinear")
-    smooth = (smooth - smooth.mean()) / smooth.std().clamp_min(1e-6)
+    smooth.sub_(smooth.mean())
+    # its norm, as `std` takes three times as long on a CPU
+    smooth.mul_((smooth.numel() ** 0.5 / torch.linalg.vector_norm(smooth)).clamp_max(1e6))
     return smooth.reshape(*smooth.shape, *[1] * (like.ndim - smooth.ndim))
 
 
@@ -72,13 +101,34 @@ def interpolate(values: Tensor, nodes: Tensor, heights: Tensor) -> Tensor:
         nodes: rising abscissae, shape (batch, points).
         heights: ordinates, shape (batch, points).
     """
-    result = each(heights[:, 0], values).expand_as(values)
-    for number in range(nodes.shape[1] - 1):
-        left, right = nodes[:, number], nodes[:, number + 1]
-        slope = (heights[:, number + 1] - heights[:, number]) / (right - left)
-        steps = values.clamp(each(left, values), each(right, values)) - each(left, values)
-        result = result + each(slope, values) * steps
+    result = each(heights[:, 0], values).expand_as(values).clone()
+    widths, rises = nodes.diff(), heights.diff()
+    for left, width, rise in zip(nodes.unbind(1), widths.unbind(1), rises.unbind(1), strict=False):
+        part = (values - each(left, values)).div_(each(width, values)).clamp_(0, 1)
+        result.addcmul_(part, each(rise, values))
     return result
+
+
+def quantiles(images: Tensor, body: Tensor, levels: Sequence[float]) -> Tensor:
+    """Quantiles of every second voxel in the body, along the first two axes.
+
+    Args:
+        images: not negative, shape (batch, 1, *sizes).
+        body: booleans of the same shape.
+        levels: between 0 and 1; the lower, the longer it takes.
+
+    Returns:
+        Shape (batch, levels); 1 where there is no body.
+    """
+    step = (slice(None), slice(None), slice(None, None, 2), slice(None, None, 2))
+    images, body = images[step].flatten(1), body[step].flatten(1)
+    last = body.sum(1, keepdim=True) - 1
+    places = (last * (1 - torch.tensor(levels, device=images.device))).clamp_min(0)
+    # from the brightest down to the darkest that is asked for: sorting all takes several times as long
+    count = min(images.shape[1], math.ceil(places.max()) + 1)
+    ranked = torch.where(body, images, 0.0).topk(count, dim=1).values
+    brighter, darker = (ranked.gather(1, place.long()) for place in (places.floor(), places.ceil()))
+    return torch.where(last < 0, 1.0, torch.lerp(brighter, darker, places.frac()))
 
 
 def pool(values: Tensor, widths: Sequence[int], kind: Literal["least", "largest", "mean"]) -> Tensor:

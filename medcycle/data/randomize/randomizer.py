@@ -18,7 +18,7 @@ from medcycle.data.randomize.anatomy import (
     with_filled_cavities,
 )
 from medcycle.data.randomize.contrast import Voxels, hidden_structure, lookup_tables
-from medcycle.data.randomize.fields import chosen, each, interpolate, smooth_noise, uniform
+from medcycle.data.randomize.fields import chosen, each, interpolate, quantiles, smooth_noise, uniform
 from medcycle.data.randomize.measured import MeasuredContrasts
 from medcycle.data.randomize.templates import BrainTemplates
 from medcycle.data.randomize.tissues import METAL, tissue_signals
@@ -206,9 +206,10 @@ class ContrastRandomizer:
         texture = 1 + config.texture * smooth_noise(hounsfield, (1.0, 3.0), generator)
         voxels = Voxels.of(hounsfield)
         signal = voxels.signal(lookup, hidden, texture)
-        if config.shift_share:
-            fat = voxels.fat(lookup, texture)
-            signal = signal + mr.chemical_shift(fat, generator, config.shift, config.shift_share)
+        some = chosen(signal, config.shift_share, generator)
+        if len(some):
+            fat = voxels.of_images(some).fat(lookup.of_images(some), texture[some])
+            signal[some] += mr.chemical_shift(fat, generator, config.shift)
         return signal
 
     def _follow_measured(self, signals: dict[str, Tensor], generator: torch.Generator) -> None:
@@ -235,23 +236,16 @@ class ContrastRandomizer:
         if isinstance(self.mr, MrZScore):
             return _by_spread(image, body)
         if isinstance(self.mr, MrLandmarks):
-            levels = _levels(image, body, [*(decile / 100 for decile in MrLandmarks.DECILES), self.brightest])
+            levels = quantiles(image, body, [*(decile / 100 for decile in MrLandmarks.DECILES), self.brightest])
             landmarks = torch.cat([torch.zeros_like(levels[:, :1]), levels], dim=1)
             reached = (torch.tensor(self.mr.mapped, device=image.device) - BOTTOM) / (1 - BOTTOM)
             return interpolate(image, _apart(landmarks), reached.expand(len(image), -1))
-        return image / each(_levels(image, body, [self.brightest])[:, 0].clamp_min(1e-3), image)
+        return image / each(quantiles(image, body, [self.brightest])[:, 0].clamp_min(1e-3), image)
 
 
 def _curve(values: Tensor, nodes: list[float], heights: list[float]) -> Tensor:
     corners = (torch.tensor([ends], device=values.device, dtype=torch.float32) for ends in (nodes, heights))
     return interpolate(values.float(), *(ends.expand(len(values), -1) for ends in corners))
-
-
-def _levels(images: Tensor, body: Tensor, levels: list[float]) -> Tensor:
-    """Quantiles of every second voxel in the body, shape (batch, levels); 1 where there is no body."""
-    step = (slice(None), slice(None), slice(None, None, 2), slice(None, None, 2))
-    inside = torch.where(body[step], images[step], torch.nan).flatten(1)
-    return torch.nanquantile(inside, torch.tensor(levels, device=images.device), dim=1).T.nan_to_num(1.0)
 
 
 def _apart(levels: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medcycle.data.randomize.fields import is_thin
+from medcycle.data.randomize.fields import affine_grid, is_thin
 from medcycle.phantom import HeadPhantom, Tissue, head_grid
 
 __all__ = ["BrainTemplates"]
@@ -57,7 +57,7 @@ class BrainTemplates:
             return functional.grid_sample(volumes[which], grid, align_corners=False)
         depth = torch.randint(volumes.shape[-1], (count,), generator=generator, device=device)
         slices = volumes[which, :, :, :, depth]
-        grid = functional.affine_grid(rows, [count, 2, *like.shape[2:4]], align_corners=False)
+        grid = affine_grid(rows, like.shape[2:4]).movedim(1, -1)
         drawn = functional.grid_sample(slices, grid, align_corners=False)
         return drawn.reshape(*drawn.shape, *[1] * (like.ndim - 4))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -17,8 +17,10 @@ METAL = 2500.0
 """HU from which a voxel is metal."""
 
 
-Uniform = Callable[[float, float], Tensor]
-"""Draws a value an image between two ends."""
+class Uniform(Protocol):
+    """Draws values between two ends, one an image, or as many rows of them as are given."""
+
+    def __call__(self, low: float | Tensor, high: float | Tensor, *rows: int) -> Tensor: ...
 
 
 class Matter(NamedTuple):
@@ -90,6 +92,12 @@ NULLED = {"flair": "fluid", "stir": "fat"}
 MISSED: Range = (0.92, 1.08)
 """How well it is met."""
 
+RELAXING: tuple[Range, Range, Range] = ((0.8, 1.4), (0.8, 1.2), (0.7, 1.3))
+"""What T1, T2 and T2* are multiplied by."""
+
+BRIGHTEST = {"air": 0.05, "metal": 0.05, "lung": 0.3, "bone": 0.2}
+"""The largest plain random signal, 1 for other tissues."""
+
 
 def tissue_signals(
     count: int,
@@ -112,8 +120,8 @@ def tissue_signals(
         suppressed_share: the part of the sequences, Dixon's aside, in which fat is suppressed.
     """
 
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, generator=generator, device=device)
+    def uniform(low: float | Tensor, high: float | Tensor, *rows: int) -> Tensor:
+        return low + (high - low) * torch.rand(*rows, count, generator=generator, device=device)
 
     which = torch.randint(len(families), (count,), generator=generator, device=device)
     timing = {}
@@ -121,40 +129,44 @@ def tissue_signals(
         ranges = torch.tensor([FAMILIES[name].get(key, (default, default)) for name in families], device=device)
         timing[key] = ranges[which, 0] + (ranges[which, 1] - ranges[which, 0]) * uniform(0, 1)
     both = VISIBLE | HIDDEN
-    relaxing = {matter: _relaxation(matter, uniform) for matter in both.values()}
-    timing["ti"] = _inversion_times(which, families, timing["tr"], relaxing) * uniform(*MISSED)
+    t1, t2, t2_star = _relaxation(list(both.values()), uniform, device)
+    timing["ti"] = _inversion_times(which, families, timing["tr"], dict(zip(both, t1, strict=True))) * uniform(*MISSED)
     agent = timing.pop("agent")
     water_part, fat_part = _parts(which, families, suppressed_share, uniform)
-    t1, t2, t2_star = relaxing[both["fat"]]
+    of_fat = list(both).index("fat")
     # trains of echoes lengthen the T2 of fat
-    of_fat = sequence_signal(**timing, t1=t1, t2=t2 * uniform(1.0, 2.1), t2_star=t2_star)
-    physical = {}
-    for name, matter in both.items():
-        t1, t2, t2_star = relaxing[matter]
-        faster = agent if name in ("blood", "vessel") else 1.0
-        of_water = matter.density * sequence_signal(**timing, t1=t1 / faster, t2=t2, t2_star=t2_star)
-        fat = uniform(*matter.fat)
-        physical[name] = water_part * (1 - fat) * of_water + fat_part * fat * matter.density * of_fat
-    brightest = torch.stack(list(physical.values())).abs().amax(0).clamp_min(1e-6)
+    fat_signal = sequence_signal(**timing, t1=t1[of_fat], t2=t2[of_fat] * uniform(1.0, 2.1), t2_star=t2_star[of_fat])
+    takes_agent = torch.tensor([[name in ("blood", "vessel")] for name in both], device=device)
+    water_signal = sequence_signal(**timing, t1=t1 / torch.where(takes_agent, agent, 1.0), t2=t2, t2_star=t2_star)
+    least, most = torch.tensor([matter.fat for matter in both.values()], device=device).T[..., None]
+    fat = uniform(least, most, len(both))
+    density = torch.tensor([[matter.density] for matter in both.values()], device=device)
+    physical = density * (water_part * (1 - fat) * water_signal + fat_part * fat * fat_signal)
+    brightest = physical.abs().amax(0).clamp_min(1e-6)
     follows = uniform(0, 1) < physical_share
-    plain = {name: uniform(0, 1) for name in physical}
-    plain |= {"air": uniform(0, 0.05), "metal": uniform(0, 0.05), "lung": uniform(0, 0.3), "bone": uniform(0, 0.2)}
-    return {name: torch.where(follows, physical[name] / brightest, plain[name]) for name in physical}
+    plain = uniform(0, torch.tensor([[BRIGHTEST.get(name, 1.0)] for name in both], device=device), len(both))
+    return dict(zip(both, torch.where(follows, physical / brightest, plain), strict=True))
 
 
-def _relaxation(matter: Matter, uniform: Uniform) -> tuple[Tensor, Tensor, Tensor]:
-    """T1, T2 and T2* of a tissue, ms: field strengths, ages and scanners differ."""
-    return matter.t1 * uniform(0.8, 1.4), matter.t2 * uniform(0.8, 1.2), matter.t2_star * uniform(0.7, 1.3)
+def _relaxation(matters: Sequence[Matter], uniform: Uniform, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """T1, T2 and T2* of tissues, ms, each of shape (tissues, count): field strengths, ages and scanners differ."""
+    distinct = list(dict.fromkeys(matters))
+    known = torch.tensor([[matter.t1, matter.t2, matter.t2_star] for matter in distinct], device=device)
+    least, most = torch.tensor(RELAXING, device=device).T[..., None]
+    drawn = known[..., None] * uniform(least, most, len(distinct), 3)
+    t1, t2, t2_star = drawn[[distinct.index(matter) for matter in matters]].unbind(1)
+    return t1, t2, t2_star
 
 
-def _inversion_times(
-    which: Tensor, families: Sequence[str], tr: Tensor, relaxing: dict[Matter, tuple[Tensor, Tensor, Tensor]]
-) -> Tensor:
-    """When the signal of what a family suppresses passes through zero after an inversion, ms; 0 where none is."""
+def _inversion_times(which: Tensor, families: Sequence[str], tr: Tensor, times_of: dict[str, Tensor]) -> Tensor:
+    """When the signal of what a family suppresses passes through zero after an inversion, ms; 0 where none is.
+
+    `times_of` is T1 by tissue, ms.
+    """
     times = torch.zeros_like(tr)
     for number, family in enumerate(families):
         if family in NULLED:
-            t1 = relaxing[VISIBLE[NULLED[family]]][0]
+            t1 = times_of[NULLED[family]]
             times = torch.where(which == number, t1 * torch.log(2 / (1 + torch.exp(-tr / t1))), times)
     return times
 

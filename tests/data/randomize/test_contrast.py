@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from medcycle.data.randomize.contrast import Voxels, denoised, hidden_structure, lookup_tables
-from medcycle.data.randomize.fields import interpolate, pool, smooth_noise, threshold
+from medcycle.data.randomize.fields import affine_grid, interpolate, pool, quantiles, smooth_noise, threshold
 from medcycle.data.randomize.templates import BrainTemplates
 from medcycle.data.randomize.tissues import HIDDEN, VISIBLE
 
@@ -122,6 +122,25 @@ def test_interpolate_is_numpys() -> None:
     found = interpolate(*(torch.from_numpy(array) for array in (values, nodes, heights)))
     for number in range(3):
         np.testing.assert_allclose(found[number], np.interp(values[number], nodes[number], heights[number]))
+
+
+@pytest.mark.parametrize("levels", [[0.995], [0.0, 0.1, 0.5, 1.0]])
+@pytest.mark.parametrize("sizes", [(1, 1), (9, 7), (32, 32), (16, 8, 3)])
+def test_quantiles_are_those_of_every_second_voxel(sizes: tuple[int, ...], levels: list[float]) -> None:
+    images = torch.rand(4, 1, *sizes, generator=seeded())
+    body = torch.rand(images.shape, generator=seeded(1)) > 0.4
+    body[:2], body[1, 0, 0, 0] = False, True  # no voxel, and few
+    found = quantiles(images, body, levels)
+    for image, inside, values in zip(images[:, 0], body[:, 0], found, strict=True):
+        seen = image[::2, ::2][inside[::2, ::2]]
+        expected = seen.quantile(torch.tensor(levels)) if len(seen) else torch.ones(len(levels))
+        torch.testing.assert_close(values, expected)
+
+
+def test_the_affine_grid_is_torchs() -> None:
+    matrices = torch.randn(3, 2, 3, generator=seeded())
+    expected = functional.affine_grid(matrices, [3, 1, 6, 9], align_corners=False)
+    torch.testing.assert_close(affine_grid(matrices, (6, 9)).movedim(1, -1), expected)
 
 
 @pytest.mark.parametrize("widths", [(3, 3), (5, 1), (3, 3, 3), (1, 3, 5)])
