@@ -133,6 +133,19 @@ def trained(store: Store, run: Path, *overrides: str, resume: bool = False) -> T
     return train(config(*overrides), store, run, resume=resume)
 
 
+@pytest.mark.parametrize("name", ["randomized", "cyclegan"])
+def test_half_precision_is_validated(store: Store, tmp_path: Path, name: str, caplog) -> None:
+    short = [
+        "training.precision=bf16-mixed",
+        "training.accelerator=cpu",
+        "training.max_steps=2",
+        "training.validations=1",
+    ]
+    trained(store, tmp_path, f"method.name={name}", *short)
+    assert load_method(tmp_path / BEST).step == 2
+    assert "left out" not in caplog.text
+
+
 @pytest.fixture(scope="module")
 def finished(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("validated") / "run"

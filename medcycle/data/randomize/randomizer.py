@@ -102,6 +102,10 @@ class ContrastRandomizer:
             The image, [−0.8, 1] in the body and −1 outside, the changed CT, and how much its voxels count; dtype of
             `target`.
         """
+        with torch.autocast(target.device.type, enabled=False):  # its half precision is for networks
+            return self._pair(target, body, generator, thick=thick)
+
+    def _pair(self, target: Tensor, body: Tensor, generator: torch.Generator, *, thick: bool) -> Pair:
         config, kind = self.config, target.dtype
         see = self._seen_in_slices if thick else self._seen
         image, hounsfield, body = see(target.float(), body, generator)

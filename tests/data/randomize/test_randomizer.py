@@ -45,6 +45,16 @@ def test_values_are_those_of_prepared_mr_and_ct(store: Store, sizes: int, seed: 
     assert pair.target.abs().max() <= 1
 
 
+@pytest.mark.parametrize("sizes", [2, 3])
+def test_the_half_precision_of_networks_is_not_for_pairs(store: Store, sizes: int) -> None:
+    target, body = head(store, sizes)
+    randomizer = ContrastRandomizer(store.ct[0].intensity, RandomizeConfig())
+    expected = randomizer(target, body, seeded())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = randomizer(target, body, seeded())
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
 def test_without_changes_of_anatomy_the_target_is_the_ct(store: Store) -> None:
     target, body = head(store, 2)
     pair = ContrastRandomizer(store.ct[0].intensity, QUIET)(target, body, seeded())
