@@ -191,8 +191,8 @@ class NetworkConfig(Section):
     spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
     members: Positive = Field(
         1,
-        description="networks that a generator is the mean of; each learns from its own part of every batch, so that "
-        "training takes as long as that of one; not with cut, unit and munit",
+        description="networks that a generator is the mean of; each learns from its own part of every batch; "
+        "not with cut, unit and munit",
     )
     filters: Positive = Field(64, description="channels of the generator's first layer")
     blocks: Positive = Field(

@@ -15,7 +15,7 @@ class Ensemble(nn.Module):
 
     What they err in by chance differs, and the mean of two has half of its variance; what few patients can't tell stays
     (Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles"). In
-    training every image goes through one of them only, so that a step takes hardly longer than with one network.
+    training every image goes through one of them only.
 
     Args:
         members: take and give images of the same shapes.
@@ -26,15 +26,18 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Translate images: in training, where gradients are wanted, a part of them by each; else all of them by all.
+        """Translate images: in training, where gradients are wanted, each by one of them in turn; else all by all.
 
         Args:
             x: shape (batch, in_channels, *sizes), values in [−1, 1]; in training as many as there are members, or more.
+                With a multiple of them of every kind of image, each member sees every kind.
 
         Returns:
             Shape (batch, out_channels, *sizes), values in [−1, 1].
         """
         if self.training and torch.is_grad_enabled():
-            parts = x.tensor_split(len(self.members))
-            return torch.cat([member(part) for member, part in zip(self.members, parts, strict=True)])
+            count = len(self.members)
+            made = torch.cat([member(x[number::count]) for number, member in enumerate(self.members)])
+            turns = torch.cat([torch.arange(number, len(x), count, device=x.device) for number in range(count)])
+            return made[turns.argsort()]
         return torch.stack([member(x) for member in self.members]).mean(dim=0)
