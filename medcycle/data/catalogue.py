@@ -237,7 +237,7 @@ def _prepare_one(task: _Task) -> CaseRecord | DataError:
     identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}
     _mark(task.root)
     profile = profile_of(volume.grid, prepared, task.config.plane)
-    write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)
+    write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, replacing=True, **identity)
     written = read_case(task.root, modality, source.name)
     if written is None:
         raise DataError(f"{task.root}: {source.name} can't be read back; is another preparation writing there?")

@@ -6,7 +6,11 @@ import hashlib
 import json
 import logging
 import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +19,9 @@ import SimpleITK as sitk
 from medcycle.data.prepare import Prepared
 from medcycle.data.store import Store, StoredCase, read_case, write_case
 from medcycle.errors import DataError, RegistrationFailed
+from medcycle.io.files import write_text
 from medcycle.io.itk import from_itk, to_itk
-from medcycle.progress import ProgressLine
+from medcycle.progress import ProgressLine, is_first_process
 from medcycle.resample import coarsen
 from medcycle.volume import Array, Grid, Volume
 
@@ -26,6 +31,9 @@ log = logging.getLogger(__name__)
 
 FOLDER = "morphs"
 """In the store."""
+
+FAILED = "failed"
+"""In that one: why a CT can't take the shape of another, a file each."""
 
 VERSION = 1
 """Of how they are made; kept ones of another are made again."""
@@ -56,46 +64,87 @@ def with_morphs(store: Store, count: int, run: Path) -> Store:
     """A store with so many CT more, or as many as can be made.
 
     Each is a CT of the store in the shape of another: its tissues, with the other's size and outline. Of n CT there are
-    n (n − 1) at most, and every CT gives and takes equally often. They are kept for other runs.
+    n (n − 1) at most, and every CT gives and takes as equally often as the count allows. They are kept for other runs,
+    and so is which ones can't be made.
 
     Args:
         store: the cases to train on, and none that are held out.
         count: how many morphs.
         run: a folder for them if nothing may be written to the store's.
     """
-    cases = store.ct
-    couples = [(one, cases[(n + step) % len(cases)]) for step in range(1, len(cases)) for n, one in enumerate(cases)]
-    if not couples[:count]:
-        return store
-    root = (store.root if os.access(store.root, os.W_OK) else run) / FOLDER
-    made = []
-    with ProgressLine("morphing", len(couples[:count])) as progress:
-        for moving, fixed in couples[:count]:
+    couples = list(islice(_couples(store.ct), count))
+    made, failed = [], []
+    with ProgressLine("morphing", len(couples), quiet=not couples) as progress:
+        for moving, fixed in couples:
             told = f"{moving.record.name} as {fixed.record.name}"
             try:
-                made.append(_kept(root, moving, fixed, told))
+                made.append(_kept((store.root / FOLDER, run / FOLDER), moving, fixed, told))
             except RegistrationFailed as error:
-                log.info("no morph %s: %s", told, error)
+                failed.append(f"{told}: {error}")
             progress.advance(told)
-    if not made:
-        log.warning("no CT takes the shape of another (%s tried): do they show one region?", len(couples[:count]))
-    return replace(store, ct=(*cases, *made))
+    if count and is_first_process():
+        _tell(len(store.ct), made, failed)
+    return replace(store, ct=(*store.ct, *made)) if made else store
 
 
-def _kept(root: Path, moving: StoredCase, fixed: StoredCase, told: str) -> StoredCase:
-    """The morph that was made before, or a new one. Raises as `morphed` does."""
+def _couples(cases: Sequence[StoredCase]) -> Iterator[tuple[StoredCase, StoredCase]]:
+    for step in range(1, len(cases)):
+        yield from ((one, cases[(number + step) % len(cases)]) for number, one in enumerate(cases))
+
+
+def _tell(cases: int, made: Sequence[StoredCase], failed: Sequence[str]) -> None:
+    if cases == 1:
+        log.warning("data.morphs: of one CT alone there is no other's shape to take")
+    elif failed:
+        hint = "" if made else " Do they show one region?"
+        tried = len(made) + len(failed)
+        log.warning("%s of %s CT can't take the shape of another; %s.%s", len(failed), tried, failed[0], hint)
+
+
+def _kept(roots: tuple[Path, Path], moving: StoredCase, fixed: StoredCase, told: str) -> StoredCase:
+    """The morph that was made before, in any of the folders, or a new one. Raises as `morphed` does."""
     key = hashlib.sha256(json.dumps([VERSION, moving.record.key, fixed.record.key]).encode()).hexdigest()[:16]
     name = f"morph-{key}"  # the names of two cases may be too long for a folder
-    if known := read_case(root, "ct", name):
-        return known
-    prepared = morphed(*(Prepared(*_volumes(case), case.intensity) for case in (moving, fixed)))
-    if known := read_case(root, "ct", name):
-        return known  # another run, which reads it by now, was faster
-    write_case(root, prepared, name=name, modality="ct", patient=told, sha256=key, voxels=key, key=key)
-    case = read_case(root, "ct", name)
-    if case is None:
-        raise DataError(f"{root / 'ct' / name} can't be read back; is there room on the disk?")
-    return case
+    for root in roots:
+        if known := _read(root, name):
+            return known
+        if (failure := root / FAILED / f"{name}.txt").is_file():
+            raise RegistrationFailed(failure.read_text(encoding="utf-8"))
+    root = next((root for root in roots if _may_write(root / "ct")), roots[-1])
+    try:
+        prepared = morphed(*(Prepared(*_volumes(case), case.intensity) for case in (moving, fixed)))
+    except RegistrationFailed as error:
+        write_text(root / FAILED / f"{name}.txt", str(error))
+        raise
+    known_as = {"name": name, "patient": told, "sha256": key, "voxels": key, "key": key}
+    try:
+        write_case(root, prepared, modality="ct", profile=None, replacing=False, **known_as)
+    except OSError:
+        if made_meanwhile := _read(root, name):  # by another run, which reads it by now
+            return made_meanwhile
+        raise
+    if case := _read(root, name):
+        return case
+    raise DataError(f"{root / 'ct' / name} can't be read back; is there room on the disk?")
+
+
+def _read(root: Path, name: str) -> StoredCase | None:
+    """A morph whose files can all be opened; one whose files can't is removed, to be made again."""
+    if not (folder := root / "ct" / name).exists():
+        return None
+    with suppress(DataError):
+        case = read_case(root, "ct", name)
+        if case and case.image.shape == case.body.shape:
+            return case
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _may_write(folder: Path) -> bool:
+    """Whether something can be made in a folder that need not be there yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
 
 
 def _volumes(case: StoredCase) -> tuple[Volume, Volume]:
@@ -125,8 +174,8 @@ def morphed(moving: Prepared, fixed: Prepared) -> Prepared:
         image = _warped(moving.image, grid, transform, sitk.sitkBSpline3, -1.0)
         body = _warped(inside, grid, transform, sitk.sitkLinear, 0.0) > 0.5
         covered = _warped(everywhere, grid, transform, sitk.sitkNearestNeighbor, 0.0) > 0
-    except RuntimeError as error:  # SimpleITK's: too little overlap, or a grid with shear
-        raise RegistrationFailed("the registration failed") from error
+    except RuntimeError as error:  # SimpleITK's: too little overlap, too few slices, or a grid with shear
+        raise RegistrationFailed(f"the registration failed ({str(error).strip().splitlines()[-1]})") from error
     other = fixed.body.array & covered
     if (agreement := 2 * (body & other).sum() / max(1, body.sum() + other.sum())) < LEAST_AGREEMENT:
         raise RegistrationFailed(f"the outlines agree by {agreement:.2f} only")
@@ -163,7 +212,9 @@ def _transform(fixed: sitk.Image, moving: sitk.Image) -> sitk.Transform:
 def _affine(fixed: sitk.Image, moving: sitk.Image) -> sitk.AffineTransform:
     transform = sitk.AffineTransform(
         sitk.CenteredTransformInitializer(
-            fixed, moving, sitk.AffineTransform(3), sitk.CenteredTransformInitializerFilter.MOMENTS
+            *(one - LOWEST_HU for one in (fixed, moving)),  # masses, for their centres: air has none
+            sitk.AffineTransform(3),
+            sitk.CenteredTransformInitializerFilter.MOMENTS,
         )
     )
     method = sitk.ImageRegistrationMethod()

@@ -8,6 +8,7 @@
     STORE/mr/NAME/case.json          `CaseRecord`
     STORE/ct/...                     the same
     STORE/morphs/ct/...              the same of CT in the shape of others, which trainings have made
+    STORE/morphs/failed/NAME.txt     why one can't be made
 
 Fortran order keeps every slice in one piece of the file.
 """
@@ -184,11 +185,28 @@ def _damaged(root: Path, error: Exception) -> DataError:
 
 
 def write_case(
-    root: Path, prepared: Prepared, *, name: str, modality: Modality, profile: Profile | None = None, **identity: str
+    root: Path,
+    prepared: Prepared,
+    *,
+    name: str,
+    modality: Modality,
+    profile: Profile | None = None,
+    replacing: bool = True,
+    **identity: str,
 ) -> None:
-    """Write one case below `root`, whole or not at all; one of the same name is replaced.
+    """Write one case below `root`, whole or not at all.
 
-    `identity` is the `patient`, `sha256`, `voxels` and `key` of `CaseRecord`.
+    Args:
+        root: of the store.
+        prepared: the case.
+        name: of its folder.
+        modality: the folder above.
+        profile: how it compares with others.
+        replacing: whether one of the same name is replaced; if not, and there is one, it stays.
+        identity: the `patient`, `sha256`, `voxels` and `key` of `CaseRecord`.
+
+    Raises:
+        OSError: if the folder can't be written, or there is one of the same name that is not to be replaced.
     """
     body = prepared.body.array
     record = CaseRecord(
@@ -208,7 +226,8 @@ def write_case(
         np.save(folder / "image.npy", np.asfortranarray(prepared.image.array, dtype=np.float16))
         np.save(folder / "body.npy", np.asfortranarray(body))
         (folder / "case.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
-        shutil.rmtree(final, ignore_errors=True)
+        if replacing:
+            shutil.rmtree(final, ignore_errors=True)
 
 
 def _detail(prepared: Prepared) -> list[float]:

@@ -1,6 +1,5 @@
 """CT in the shape of others."""
 
-import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -122,15 +121,88 @@ def test_a_store_that_must_not_change_is_left_alone(
     assert not list((tmp_path / "store").iterdir())
 
 
-def test_those_that_fail_are_left_out_and_named(
+def test_those_in_a_store_that_must_not_change_are_read(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = replace(store, root=tmp_path / "store")
+    made = with_morphs(mine, 1, tmp_path / "run")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert with_morphs(mine, 1, tmp_path / "run").ct[2].folder == made.ct[2].folder
+
+
+def test_those_that_fail_are_left_out_and_named_and_not_tried_again(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    tried = []
+
     def failing(moving: Prepared, fixed: Prepared) -> Prepared:
+        tried.append(moving)
         raise RegistrationFailed("the deformation folds")
 
     monkeypatch.setattr(morphs, "morphed", failing)
-    with caplog.at_level(logging.INFO):
-        made = with_morphs(replace(store, root=tmp_path), 2, tmp_path / "run")
-    assert made.ct == store.ct
-    assert "the deformation folds" in caplog.text
-    assert "do they show one region?" in caplog.text
+    mine = replace(store, root=tmp_path)
+    for _ in range(2):
+        caplog.clear()
+        assert with_morphs(mine, 2, tmp_path / "run").ct == store.ct
+        assert "2 of 2 CT can't take the shape of another" in caplog.text
+        assert "the deformation folds" in caplog.text
+        assert "Do they show one region?" in caplog.text
+    assert len(tried) == 2
+
+
+def test_of_one_ct_alone_there_is_none(store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = replace(store, root=tmp_path, ct=store.ct[:1])
+    assert with_morphs(one, 30, tmp_path / "run") is one
+    assert "of one CT alone" in caplog.text
+    caplog.clear()
+    assert with_morphs(one, 0, tmp_path / "run") is one
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("file", ["image.npy", "case.json"])
+def test_a_torn_morph_is_made_again(store: Store, tmp_path: Path, file: str) -> None:
+    mine = replace(store, root=tmp_path)
+    folder = with_morphs(mine, 1, tmp_path / "run").ct[2].folder
+    (folder / file).write_bytes((folder / file).read_bytes()[:100])
+    again = with_morphs(mine, 1, tmp_path / "run").ct[2]
+    assert again.folder == folder
+    assert again.image.shape == store.ct[1].image.shape
+
+
+def test_two_runs_that_make_the_same_at_once_share_the_first(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, faster = replace(store, root=tmp_path), []
+
+    def slow(moving: Prepared, fixed: Prepared) -> Prepared:
+        monkeypatch.setattr(morphs, "morphed", morphed)
+        faster.append(with_morphs(mine, 1, tmp_path / "other").ct[2])
+        return morphed(moving, fixed)
+
+    monkeypatch.setattr(morphs, "morphed", slow)
+    made = with_morphs(mine, 1, tmp_path / "run").ct[2]
+    assert made.folder == faster[0].folder
+    assert made.record == faster[0].record
+    assert not list(made.folder.parent.glob(".partial-*"))
+
+
+def test_few_slices_are_said_to_be_too_few(two: tuple[Prepared, Prepared]) -> None:
+    moving, fixed = two
+    part = [_upper(volume, volume.grid.shape[2] - 2) for volume in (fixed.image, fixed.body)]
+    with pytest.raises(RegistrationFailed, match="pixels"):
+        morphed(moving, Prepared(*part, fixed.intensity))
+
+
+def test_a_head_that_fills_its_volume_finds_the_other(two: tuple[Prepared, Prepared]) -> None:
+    """As many HU below zero as above, so that their mean can be no mass."""
+    moving, fixed = two
+    filled = [np.flatnonzero(moving.body.array.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    cut = (5, 5, 0)
+    low = [axis[0] + lost for axis, lost in zip(filled, cut, strict=True)]
+    part = tuple(slice(first, axis[-1] + 1 - lost) for first, axis, lost in zip(low, filled, cut, strict=True))
+    affine = moving.image.grid.affine.copy()
+    affine[:, 3] = affine @ [*low, 1]
+    grid = replace(moving.image.grid, shape=moving.image.array[part].shape, affine=affine)
+    tight = Prepared(*(Volume(one.array[part], grid) for one in (moving.image, moving.body)), moving.intensity)
+    assert abs(np.clip(units(tight), -300, 1000).mean()) < 10
+    morphed(tight, fixed)
