@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "medcycle"
 
 LAYERS = [
-    {"errors", "progress"},
+    {"allocation", "errors", "progress"},
     {"parallel"},
     {"volume"},
     {"intensity", "resample"},
