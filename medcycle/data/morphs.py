@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -50,6 +51,9 @@ AFFINE_ITERATIONS, DEMONS_ITERATIONS = 100, 60
 SMOOTHNESS = 1.5
 """Standard deviation, voxels, of the Gaussian that smooths the displacements after every iteration."""
 
+TORN_AFTER = 3600.0
+"""Seconds after which a part that is not yet a morph is of a run that ended while it wrote it."""
+
 MOST_STRETCHED = 1.5
 """times that the affine part may stretch or compress along any direction."""
 
@@ -72,19 +76,30 @@ def with_morphs(store: Store, count: int, run: Path) -> Store:
         count: how many morphs.
         run: a folder for them if nothing may be written to the store's.
     """
+    roots = store.root / FOLDER, run / FOLDER
+    if is_first_process():
+        _remove_torn(roots[0] / "ct")
     couples = list(islice(_couples(store.ct), count))
     made, failed = [], []
     with ProgressLine("morphing", len(couples), quiet=not couples) as progress:
         for moving, fixed in couples:
             told = f"{moving.record.name} as {fixed.record.name}"
             try:
-                made.append(_kept((store.root / FOLDER, run / FOLDER), moving, fixed, told))
+                made.append(_kept(roots, moving, fixed, told))
             except RegistrationFailed as error:
                 failed.append(f"{told}: {error}")
             progress.advance(told)
     if count and is_first_process():
         _tell(len(store.ct), made, failed)
     return replace(store, ct=(*store.ct, *made)) if made else store
+
+
+def _remove_torn(folder: Path) -> None:
+    """Remove what runs that were killed have left; another run may be writing what is younger."""
+    for torn in folder.glob(".partial-*"):
+        with suppress(OSError):
+            if time.time() - torn.stat().st_mtime > TORN_AFTER:
+                shutil.rmtree(torn)
 
 
 def _couples(cases: Sequence[StoredCase]) -> Iterator[tuple[StoredCase, StoredCase]]:

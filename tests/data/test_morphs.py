@@ -169,6 +169,16 @@ def test_a_torn_morph_is_made_again(store: Store, tmp_path: Path, file: str) -> 
     assert again.image.shape == store.ct[1].image.shape
 
 
+def test_what_killed_runs_left_is_removed_and_what_others_write_is_not(store: Store, tmp_path: Path) -> None:
+    left, written = (tmp_path / "morphs" / "ct" / f".partial-{name}" for name in ("left", "written"))
+    for folder in (left, written):
+        folder.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    with_morphs(replace(store, root=tmp_path), 0, tmp_path / "run")
+    assert not left.exists()
+    assert written.exists()
+
+
 def test_two_runs_that_make_the_same_at_once_share_the_first(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
