@@ -62,7 +62,9 @@ def synthesis() -> None:
             "medcycle, float32": partial(translated, image, body, config, method, "32-true", "own"),
             "medcycle": partial(translated, image, body, config, method, "bf16-mixed", "own"),
         }
-        if config.network.spatial_dims == 3:
+        if config.network.spatial_dims == 2:
+            ways["MONAI, float32, a window a slice"] = partial(plainly, image, body, config, method, whole=True)
+        else:
             ways["with mixed statistics"] = partial(translated, image, body, config, method, "bf16-mixed", "mixed")
         compare(f"whole volume, {title}", {name: kept(name, work) for name, work in ways.items()}, rounds=2)
         found["MONAI, same windows"] = on_same_windows(image, body, config, method)
@@ -80,12 +82,12 @@ def difference(one: np.ndarray, other: np.ndarray, *, body: np.ndarray, config: 
     return float(np.abs(units(one) - units(other))[body].mean())
 
 
-def plainly(image: np.ndarray, body: np.ndarray, config: Config, method: Method) -> np.ndarray:
-    """As MONAI's documentation has it."""
+def plainly(image: np.ndarray, body: np.ndarray, config: Config, method: Method, *, whole: bool = False) -> np.ndarray:
+    """As MONAI's documentation has it; with `whole`, slices in one window each, the least that it can do."""
     size, overlap = config.data.patch_size, Windows().overlap
     inferer: Inferer = SlidingWindowInferer(size, overlap=overlap, mode="gaussian", cval=-1.0)
     if config.network.spatial_dims == 2:
-        sizes = frame_of(body, size, DOWNSAMPLING).sizes[:2]
+        sizes = frame_of(np.ones_like(body) if whole else body, (1, 1) if whole else size, DOWNSAMPLING).sizes[:2]
         inferer = SliceInferer(roi_size=sizes, spatial_dim=2, sw_batch_size=8, cval=-1.0)
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
         patch.delattr(layers._Convolution, "_conv_forward")
