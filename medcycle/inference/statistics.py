@@ -77,13 +77,10 @@ def _moments(layer: _Normalising, x: Tensor) -> _Moments:
         variance, mean = torch.var_mean(x.detach().float().reshape(len(x), layer.num_groups, -1), -1, correction=0)
         return _Moments(mean, variance)
     apart = x.detach().reshape(1, -1, *x.shape[2:])
-    # a scale of single precision keeps the statistics of half precision in it
-    scale = torch.ones(apart.shape[1], dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
-    # several times faster than to compute them alone, on a processor
-    _, mean, inverse = torch.native_batch_norm(
-        apart, scale, torch.zeros_like(scale), None, None, training=True, momentum=0.0, eps=layer.eps
-    )
-    variance = (inverse.square().reciprocal() - layer.eps).clamp_min(0)
+    # running statistics of single precision, to which nothing is added, keep those of half precision in it
+    running = torch.zeros(apart.shape[1], dtype=torch.promote_types(x.dtype, torch.float32), device=x.device)
+    # one pass; of half precision, `var_mean` would take a copy in single precision
+    mean, variance = torch.batch_norm_update_stats(apart, running, running, 0.0)
     return _Moments(mean.reshape(x.shape[:2]), variance.reshape(x.shape[:2]))
 
 
