@@ -127,7 +127,7 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
     """How a run ended; leaves with `GO_ON` if it could have gone on."""
     if result.skipped:
         told = output / "skipped.csv"
-        typer.echo(f"{result.skipped} steps were not taken, since their gradients had exploded: {told}", err=True)
+        typer.echo(f"steps not taken, since gradients had exploded: {result.skipped}; see {told}", err=True)
     typer.echo(
         f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
         f"saved in {result.checkpoint}, previews in {output / 'previews'}"

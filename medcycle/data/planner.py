@@ -19,8 +19,8 @@ PLANES = {plane: tuple("RAS".index(axis) for axis in axes) for plane, axes in AX
 MARGIN = 1.05
 """of the body's extent: nine of ten bodies fit, and heads nod."""
 
-PIXELS_CPU, PIXELS_PAIRS, PIXELS_GPU = 128, 160, 320
-"""The largest side of a patch of 2D slices: on a processor, there where pairs alone are learned from, and on a GPU."""
+PIXELS_CPU, PIXELS_GPU = 160, 320
+"""The largest side of a patch of 2D slices, on a processor and on a GPU."""
 
 MIN_VOLUMES_3D, MAX_SLICE_3D = 10, 2.5
 """3D networks need this many volumes of each modality, and slices no thicker (mm)."""
@@ -52,7 +52,7 @@ BONE = (1500.0, 3000.0)
 def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping[str, Any] | None = None) -> Plan:
     """Choose plane, spacing, patch, network, batch and steps for two cohorts and a device.
 
-    Without a GPU: slices of some 128 pixels, a small network and an hour. With one: whole slices, of the coarser
+    Without a GPU: slices of some 160 pixels, a small network and an hour. With one: whole slices, of the coarser
     modality's pixels, or 3D patches if there are volumes enough, their slices are thin, and 96³ or more fit in memory.
 
     Args:
@@ -67,14 +67,14 @@ def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping
     seen = mr or ct
     against_3d = _against_3d(mr, ct, device, by_hand)
     if against_3d:
-        most = PIXELS_GPU if device.kind != "cpu" else PIXELS_PAIRS if alone else PIXELS_CPU
+        most = PIXELS_CPU if device.kind == "cpu" else PIXELS_GPU
         shape = _slices(seen, ct, device, against_3d, by_hand, most)
     else:
         shape = _patches(seen, ct, device, by_hand)
     if alone and against_3d:
         shape |= {"data.slices": (3, "for MR of slices 1 to 6 mm apart; 1 for any")}
     shape |= _network(shape, device, by_hand, alone=alone)
-    choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device)) | by_hand
+    choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device, by_hand)) | by_hand
     choices |= fitting_filters(choices, device) | by_hand
     choices |= fitting_batch(choices, device) | by_hand
     return Plan(choices | _length(choices, seen, ct, device) | _loading(choices, device) | by_hand)
@@ -113,6 +113,10 @@ def _supervised() -> Choices:
     return {
         "data.max_rotation": (0.0, "anatomy is changed when the pairs are made"),
         "data.max_scaling": (0.0, "anatomy is changed when the pairs are made"),
+        "data.focus": (0.6, "slices of much air and bone are harder"),
+        "data.morphs": (30, "few CT, each in the shape of others, are more of them"),
+        **dict.fromkeys(("randomize.bone_growth", "randomize.bone_density"), (0.4, "or few CT are learned by heart")),
+        "randomize.bone_signal": (0.3, "MR shows hardly how dense bone is"),
         "training.learning_rate": (1e-3, "known targets bear a higher one than adversaries"),
         "training.warm_up": (100, "from nothing to the high rate"),
         "training.ema_decay": (0.998, "for runs of minutes too"),
@@ -125,11 +129,7 @@ def _method_of_ct(mr: Fingerprint | None) -> Choices:
         "method.name": ("randomized", "learns from CT alone"),
         **_pairs(measured=mr is not None),
         **_supervised(),
-        "data.focus": (0.6, "slices of much air and bone are harder"),
-        "data.morphs": (30, "few CT, each in the shape of others, are more of them"),
         "training.betas": ([0.9, 0.99], "usual where there is no adversary"),
-        **dict.fromkeys(("randomize.bone_growth", "randomize.bone_density"), (0.4, "or few CT are learned by heart")),
-        "randomize.bone_signal": (0.3, "MR shows hardly how dense bone is"),
         "training.optimizer": ("muon", "learns several times faster from known targets"),
         "training.decay": ("cosine", "falls from the first steps on"),
     }
@@ -210,7 +210,7 @@ def _window(ct: Fingerprint) -> Choices:
     return {"data.hu_window": ([-1024.0, top], f"padding to bone, which reaches {ct.brightest:.0f} HU in these CT")}
 
 
-def _method(shape: Choices, device: Device) -> Choices:
+def _method(shape: Choices, device: Device, by_hand: Choices) -> Choices:
     choices: Choices = {
         "method.name": ("cyclegan", "learns from unpaired scans"),
         "method.identity_weight": (0.0, "teaches nothing that pairs don't, and takes two passes"),
@@ -224,6 +224,8 @@ def _method(shape: Choices, device: Device) -> Choices:
             "training.warm_start": (0.5, choices["training.warm_start"][1]),
             "training.betas": ([0.5, 0.99], "between those of Zhu et al. 2017 and of the pairs alone"),
         }
+        if by_hand.get("method.name", ("",))[0] == "pix2pix":
+            choices["data.morphs"] = (0, "no MR is registered with them")
     return choices
 
 

@@ -159,7 +159,7 @@ def test_steps_follow_the_slices() -> None:
 def test_larger_bodies_get_larger_pixels_without_a_gpu() -> None:
     pelvis = replace(HEADS, body=(400, 250, 300))
     spacing = plan(pelvis, pelvis, CPU).config().data.spacing
-    assert spacing[0] == pytest.approx(3.3, abs=0.05)
+    assert spacing[0] == pytest.approx(2.65, abs=0.05)
     assert plan(pelvis, pelvis, SMALL_GPU).config().data.spacing[0] == 1
 
 
@@ -218,6 +218,11 @@ def test_slices_of_all_planes_are_planned_for(device: Device) -> None:
     assert config.network.spatial_dims == 2
     # 210 and 230 mm, each with a margin, in pixels of 3 mm: the larger of what lies along either axis of the slices
     assert [size * 3 >= length for size, length in zip(config.data.patch_size, (210, 230), strict=True)] == [True, True]
+
+
+def test_what_learns_from_pairs_learns_from_more_heads() -> None:
+    assert plan(HEADS, HEADS, CPU).config().data.morphs == 30
+    assert plan(HEADS, HEADS, CPU, {"method.name": "pix2pix"}).config().data.morphs == 0  # no MR is registered with them
 
 
 def test_a_method_set_by_hand_is_planned_for() -> None:
