@@ -35,6 +35,9 @@ GENERATORS = [
     ["network.name=unet", "network.levels=3", "network.members=2", "training.batch_size=2"],
 ]
 
+TOLERANCE = 1e-3
+"""In [−1, 1]."""
+
 SWIN = ["network.name=swin-unetr", "network.filters=12", "network.checkpointing=true"]
 
 
@@ -65,42 +68,46 @@ def run(path: Path, inputs: tuple[Tensor, ...]) -> Tensor:
 
 
 @torch.no_grad()
-def require_equal(saved: SavedMethod, path: Path, *, to: str = "ct", style_input: bool = False) -> None:
+def written_differs(saved: SavedMethod, path: Path, *, to: str = "ct", style_input: bool = False) -> float:
+    """Write a network and give how far what it makes of images is from the method's, at most."""
     sizes = sizes_of(saved, to, style_input=style_input)
     model_format = "onnx" if path.suffix == ".onnx" else "torch-export"
     write_checked(translation_of(saved, to, sizes), sizes, path, model_format, "{}")
+    differences = []
     for batch in (1, 3):
         image, *style = other_images(sizes, batch)
         given = {"style": style[0]} if style else {}
-        expected = saved.method.translate(image, reverse=to == "mr", **given)
+        expected, made = saved.method.translate(image, reverse=to == "mr", **given), run(path, (image, *style))
         assert expected.std() > 0.02
-        torch.testing.assert_close(run(path, (image, *style)), expected, atol=1e-3, rtol=0)
+        assert (made.shape, made.dtype) == (expected.shape, expected.dtype)
+        differences.append((made - expected).abs().max())
+    return float(torch.stack(differences).max())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dimension", DIMENSIONS, ids=["2d", "25d", "3d"])
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_as_onnx(tmp_path: Path, name: str, dimension: list[str]) -> None:
-    require_equal(untrained(f"method.name={name}", *dimension), tmp_path / "m.onnx")
+    assert written_differs(untrained(f"method.name={name}", *dimension), tmp_path / "m.onnx") <= TOLERANCE
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dimension", DIMENSIONS, ids=["2d", "25d", "3d"])
 @pytest.mark.parametrize("generator", GENERATORS, ids=lambda items: "-".join(item.split("=")[1] for item in items))
 def test_every_generator_as_onnx(tmp_path: Path, generator: list[str], dimension: list[str]) -> None:
-    require_equal(untrained(*generator, *dimension), tmp_path / "m.onnx")
+    assert written_differs(untrained(*generator, *dimension), tmp_path / "m.onnx") <= TOLERANCE
 
 
 @pytest.mark.parametrize("extension", [".onnx", ".pt2"])
 @pytest.mark.parametrize("name", ["cyclegan", "munit"])
 def test_what_is_written_gives_the_same(tmp_path: Path, name: str, extension: str) -> None:
-    require_equal(untrained(f"method.name={name}"), tmp_path / f"m{extension}")
+    assert written_differs(untrained(f"method.name={name}"), tmp_path / f"m{extension}") <= TOLERANCE
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_as_torch_export(tmp_path: Path, name: str) -> None:
-    require_equal(untrained(f"method.name={name}"), tmp_path / "m.pt2")
+    assert written_differs(untrained(f"method.name={name}"), tmp_path / "m.pt2") <= TOLERANCE
 
 
 @pytest.mark.slow
@@ -109,7 +116,7 @@ def test_every_method_as_torch_export(tmp_path: Path, name: str) -> None:
     "generator", [[], *GENERATORS], ids=lambda items: "-".join(item.split("=")[1] for item in items)
 )
 def test_every_generator_as_torch_export(tmp_path: Path, generator: list[str], dimension: list[str]) -> None:
-    require_equal(untrained(*generator, *dimension), tmp_path / "m.pt2")
+    assert written_differs(untrained(*generator, *dimension), tmp_path / "m.pt2") <= TOLERANCE
 
 
 @pytest.mark.slow
@@ -119,14 +126,14 @@ def test_a_transformer_for_one_size(tmp_path: Path, extension: str, dimension: l
     patch = "data.patch_size=[64, 64, 64]" if "network.spatial_dims=3" in dimension else "data.patch_size=[64, 60]"
     saved = untrained(*SWIN, *dimension, patch)
     assert sizes_of(saved, "ct", style_input=False).fixed == (64,) * saved.config.network.spatial_dims
-    require_equal(saved, tmp_path / f"m{extension}")
+    assert written_differs(saved, tmp_path / f"m{extension}") <= TOLERANCE
 
 
 @pytest.mark.parametrize("extension", [".onnx", ".pt2"])
 def test_the_other_way_and_a_style(tmp_path: Path, extension: str) -> None:
     saved = untrained("method.name=munit")
     assert isinstance(saved.method, Munit)
-    require_equal(saved, tmp_path / f"m{extension}", to="mr", style_input=True)
+    assert written_differs(saved, tmp_path / f"m{extension}", to="mr", style_input=True) <= TOLERANCE
 
 
 def test_a_graph_is_of_plain_convolutions_on_no_device(tmp_path: Path) -> None:
