@@ -7,43 +7,21 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from medcycle.body import Modality
 from medcycle.config import Config
-from medcycle.data.randomize import ContrastRandomizer
-from medcycle.data.registered import registered_cases
 from medcycle.data.stacks import neighbours
-from medcycle.data.store import Store, StoredCase
-from medcycle.errors import DataError
+from medcycle.data.store import Store
 from medcycle.inference import Calibration, Pass, passes_of, probes_of, translate_array
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
+from medcycle.training.scans import Floats, Part, Scans, likenesses_of, scans_of
 from medcycle.training.unpaired import bright_voids, distribution_distance, separability, variety
 from medcycle.volume import Array
 
 __all__ = ["Validation", "Validator"]
-
-VOLUMES = 2
-"""Of each modality that are translated, where slices are translated one by one; else one."""
-
-MOST_SLICES = 20
-"""Of a volume that is translated slice by slice."""
-
-OF_ANATOMY = (
-    "rotation",
-    "scaling",
-    "bending",
-    "bone_growth",
-    "bone_density",
-    "filled_share",
-    "cut_share",
-    "inner_share",
-)
-"""Settings of `randomize` that change the CT, whose likenesses would not be those of its own any more."""
 
 AT_ONCE = 8
 """Images that are judged together."""
@@ -60,8 +38,6 @@ ALIKE = 0.3
 TOLD_APART = 0.99
 """Separability above which a discriminator has won."""
 
-Floats = npt.NDArray[np.float32]
-
 
 class Validation(NamedTuple):
     """What was found.
@@ -75,38 +51,6 @@ class Validation(NamedTuple):
     score: float
     terms: dict[str, float]
     alarms: list[str]
-
-
-class _Part(NamedTuple):
-    """A prepared volume, or some of its slices, each with its neighbours where the network sees them.
-
-    Args:
-        image: values in [−1, 1], [i, j, k], slices along k.
-        body: booleans of the same shape; false in slices that are there as neighbours alone.
-        whole: the body in these as well.
-    """
-
-    image: Floats
-    body: Array
-    whole: Array
-
-    def shown(self) -> Floats:
-        """The image's slices that show some of the body."""
-        return self.image[:, :, self.body.any(axis=(0, 1))]
-
-
-class _Scans(NamedTuple):
-    """What is translated.
-
-    Args:
-        mr: MR; none where there is none.
-        ct: CT.
-        registered: whether they are of the same patients in turn, and lie on each other.
-    """
-
-    mr: list[_Part]
-    ct: list[_Part]
-    registered: bool
 
 
 class Validator:
@@ -165,7 +109,7 @@ class Validator:
         deviations, errors = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return Calibration.fit(deviations, errors)
 
-    def _deviation_and_error(self, part: _Part, ct: _Part, method: Method) -> tuple[Floats, Floats]:
+    def _deviation_and_error(self, part: Part, ct: Part, method: Method) -> tuple[Floats, Floats]:
         own = passes_of(self.config)
         passes = [*own, *probes_of(self.config, "mr")]
         made = np.stack([self._in_body(self._translated(part, method, passes=[one]), ct) for one in passes])
@@ -202,7 +146,7 @@ class Validator:
             terms["separability"] = separability(*judged)
         return terms
 
-    def _judged(self, part: _Part, method: Method) -> Tensor:
+    def _judged(self, part: Part, method: Method) -> Tensor:
         """The discriminator's judgement of every patch of CT."""
         images = torch.from_numpy(part.image)[None, None]
         if self.config.network.spatial_dims == 2:
@@ -214,13 +158,13 @@ class Validator:
             logits = [scale for part in torch.split(images, AT_ONCE) for scale in judge(part.to(self.device))]
         return torch.cat([scale.float().flatten() for scale in logits])
 
-    def _translated(self, part: _Part, method: Method, *, reverse: bool = False, passes: Sequence[Pass] = ()) -> Floats:
+    def _translated(self, part: Part, method: Method, *, reverse: bool = False, passes: Sequence[Pass] = ()) -> Floats:
         predict = partial(method.translate, reverse=reverse)
         return translate_array(
             part.image, part.body, self.config, predict, device=self.device, network=method, passes=passes
         )
 
-    def _there_and_back(self, ct: _Part, method: Method) -> Floats:
+    def _there_and_back(self, ct: Part, method: Method) -> Floats:
         return self._translated(ct._replace(image=self._translated(ct, method, reverse=True)), method)
 
     def _mean_error(self, made: list[Floats]) -> float:
@@ -228,79 +172,27 @@ class Validator:
         both = zip(made, self._scans.ct, strict=True)
         return float(np.mean([np.abs(self._in_body(a, ct) - self._in_body(ct.image, ct)).mean() for a, ct in both]))
 
-    def _in_body(self, image: Array, part: _Part) -> Floats:
+    def _in_body(self, image: Array, part: Part) -> Floats:
         """The CT numbers that an image has in a part's body."""
         return self.intensity["ct"].inverse(image)[part.body]
 
     @cached_property
-    def _scans(self) -> _Scans:
-        for store in (self.held_out, self.train) if self.config.method.name == "pix2pix" else (self.held_out,):
-            try:
-                pairs = registered_cases(store)[: self._volumes]
-            except DataError:
-                continue
-            taken = [self._taken(ct) for _, ct in pairs]
-            mr, ct = (
-                [self._part(pair[side], numbers) for pair, numbers in zip(pairs, taken, strict=True)] for side in (0, 1)
-            )
-            return _Scans(mr, ct, registered=True)
-        return _Scans(self._parts("mr"), self._parts("ct"), registered=False)
+    def _scans(self) -> Scans:
+        return scans_of(self.config, self.train, self.held_out)
 
     @cached_property
-    def _likenesses(self) -> list[_Part]:
-        """MR-like images of the CT, the same in all validations."""
-        still = self.config.randomize.model_copy(update=dict.fromkeys(OF_ANATOMY, 0))
-        randomizer = ContrastRandomizer(
-            self.intensity["ct"], still, self.intensity["mr"], self.config.data.mr_percentile
-        )
-        random = torch.Generator().manual_seed(self.config.training.seed)
-        return [ct._replace(image=self._likeness(ct, randomizer, random)) for ct in self._scans.ct]
-
-    def _likeness(self, ct: _Part, randomizer: ContrastRandomizer, random: torch.Generator) -> Floats:
-        """One contrast for a volume, or for each slice that is translated alone."""
-        image, body = (torch.from_numpy(np.ascontiguousarray(array)) for array in (ct.image, ct.whole))
-        if self._by_slice:
-            shape = (-1, self.config.data.slices, *image.shape[:2])
-            target, inside = (array.movedim(2, 0).reshape(shape) for array in (image, body))
-            made = randomizer.slices(target, inside, random, thick=False)
-            return made.source.flatten(0, 1).movedim(0, 2).numpy()
-        return randomizer(image[None, None], body[None, None], random).source[0, 0].numpy()
-
-    @property
-    def _by_slice(self) -> bool:
-        """Whether slices are translated one by one, so that some of them will do."""
-        return self.config.network.spatial_dims == 2 and self.config.data.plane != "all"
-
-    @property
-    def _volumes(self) -> int:
-        return VOLUMES if self._by_slice else 1
-
-    def _parts(self, modality: Modality) -> list[_Part]:
-        cases = self.held_out.both()[modality] or self.train.both()[modality]
-        return [self._part(case, self._taken(case)) for case in cases[: self._volumes]]
-
-    def _taken(self, case: StoredCase) -> list[int]:
-        """The numbers of the slices that are translated: all, or some all over the body."""
-        shown = np.flatnonzero(np.asarray(case.body).any(axis=(0, 1)))
-        if not self._by_slice or len(shown) <= MOST_SLICES:
-            return list(range(case.image.shape[2]))
-        return [int(number) for number in shown[np.linspace(0, len(shown) - 1, MOST_SLICES).round().astype(int)]]
-
-    def _part(self, case: StoredCase, numbers: list[int]) -> _Part:
-        slices = self.config.data.slices if self._by_slice else 1
-        beside = [one for number in numbers for one in neighbours(number, slices, case.image.shape[2])]
-        image, whole = np.asarray(case.image[:, :, beside], dtype=np.float32), np.asarray(case.body[:, :, beside])
-        return _Part(image, whole & (np.arange(len(beside)) % slices == slices // 2), whole)
+    def _likenesses(self) -> list[Part]:
+        return likenesses_of(self._scans.ct, self.config, self.intensity)
 
 
-def _structure(made: Floats, mr: _Part) -> float:
+def _structure(made: Floats, mr: Part) -> float:
     """Mean absolute difference of the MIND descriptors of slices, in the body."""
     one, other = (mind(torch.from_numpy(image).movedim(2, 0)[:, None]) for image in (made, mr.image))
     inside = torch.from_numpy(mr.body).movedim(2, 0)[:, None].expand_as(one)
     return float((one - other).abs()[inside].mean())
 
 
-def _varieties(parts: list[_Part]) -> float:
+def _varieties(parts: list[Part]) -> float:
     return float(np.mean([variety(part.shown(), part.body[:, :, part.body.any(axis=(0, 1))]) for part in parts]))
 
 

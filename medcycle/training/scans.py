@@ -1,0 +1,140 @@
+"""The volumes that validation translates, and MR-like images of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from medcycle.body import Modality
+from medcycle.config import Config
+from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.registered import registered_cases
+from medcycle.data.stacks import neighbours
+from medcycle.data.store import Store, StoredCase
+from medcycle.errors import DataError
+from medcycle.intensity import IntensityMap
+from medcycle.volume import Array
+
+__all__ = ["Floats", "Part", "Scans", "likenesses_of", "scans_of"]
+
+VOLUMES = 2
+"""Of each modality that are translated, where slices are translated one by one; else one."""
+
+MOST_SLICES = 20
+"""Of a volume that is translated slice by slice."""
+
+OF_ANATOMY = (
+    "rotation",
+    "scaling",
+    "bending",
+    "bone_growth",
+    "bone_density",
+    "filled_share",
+    "cut_share",
+    "inner_share",
+)
+"""Settings of `randomize` that change the CT, whose likenesses would not be those of its own any more."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class Part(NamedTuple):
+    """A prepared volume, or some of its slices, each with its neighbours where the network sees them.
+
+    Args:
+        image: values in [−1, 1], [i, j, k], slices along k.
+        body: booleans of the same shape; false in slices that are there as neighbours alone.
+        whole: the body in these as well.
+    """
+
+    image: Floats
+    body: Array
+    whole: Array
+
+    def shown(self) -> Floats:
+        """The image's slices that show some of the body."""
+        return self.image[:, :, self.body.any(axis=(0, 1))]
+
+
+class Scans(NamedTuple):
+    """What is translated.
+
+    Args:
+        mr: MR; none where there is none.
+        ct: CT.
+        registered: whether they are of the same patients in turn, and lie on each other.
+    """
+
+    mr: list[Part]
+    ct: list[Part]
+    registered: bool
+
+
+def scans_of(config: Config, train: Store, held_out: Store) -> Scans:
+    """What is held out, registered pairs if there are any; where nothing is of a modality, what is trained on.
+
+    Of slices that are translated one by one, some of two volumes of each modality, and else one volume. pix2pix, which
+    has nothing but pairs, takes those it is trained on where none are held out.
+    """
+    most = VOLUMES if _by_slice(config) else 1
+    for store in (held_out, train) if config.method.name == "pix2pix" else (held_out,):
+        try:
+            pairs = registered_cases(store)[:most]
+        except DataError:
+            continue
+        taken = [_taken(ct, config) for _, ct in pairs]
+        mr, ct = (
+            [_part(pair[side], numbers, config) for pair, numbers in zip(pairs, taken, strict=True)] for side in (0, 1)
+        )
+        return Scans(mr, ct, registered=True)
+
+    def of(modality: Modality) -> list[Part]:
+        cases = held_out.both()[modality] or train.both()[modality]
+        return [_part(case, _taken(case, config), config) for case in cases[:most]]
+
+    return Scans(of("mr"), of("ct"), registered=False)
+
+
+def likenesses_of(ct: Sequence[Part], config: Config, intensity: Mapping[str, IntensityMap]) -> list[Part]:
+    """MR-like images of CT in their own anatomy, the same in all validations of a seed.
+
+    Each volume has one contrast, or each slice that is translated alone.
+    """
+    still = config.randomize.model_copy(update=dict.fromkeys(OF_ANATOMY, 0))
+    randomizer = ContrastRandomizer(intensity["ct"], still, intensity["mr"], config.data.mr_percentile)
+    random = torch.Generator().manual_seed(config.training.seed)
+    return [one._replace(image=_likeness(one, randomizer, random, config)) for one in ct]
+
+
+def _likeness(ct: Part, randomizer: ContrastRandomizer, random: torch.Generator, config: Config) -> Floats:
+    image, body = (torch.from_numpy(np.ascontiguousarray(array)) for array in (ct.image, ct.whole))
+    if _by_slice(config):
+        shape = (-1, config.data.slices, *image.shape[:2])
+        target, inside = (array.movedim(2, 0).reshape(shape) for array in (image, body))
+        made = randomizer.slices(target, inside, random, thick=False)
+        return made.source.flatten(0, 1).movedim(0, 2).numpy()
+    return randomizer(image[None, None], body[None, None], random).source[0, 0].numpy()
+
+
+def _by_slice(config: Config) -> bool:
+    """Whether slices are translated one by one, so that some of them will do."""
+    return config.network.spatial_dims == 2 and config.data.plane != "all"
+
+
+def _taken(case: StoredCase, config: Config) -> list[int]:
+    """The numbers of the slices that are translated: all, or some all over the body."""
+    shown = np.flatnonzero(np.asarray(case.body).any(axis=(0, 1)))
+    if not _by_slice(config) or len(shown) <= MOST_SLICES:
+        return list(range(case.image.shape[2]))
+    return [int(number) for number in shown[np.linspace(0, len(shown) - 1, MOST_SLICES).round().astype(int)]]
+
+
+def _part(case: StoredCase, numbers: Sequence[int], config: Config) -> Part:
+    slices = config.data.slices if _by_slice(config) else 1
+    beside = [one for number in numbers for one in neighbours(number, slices, case.image.shape[2])]
+    image, whole = np.asarray(case.image[:, :, beside], dtype=np.float32), np.asarray(case.body[:, :, beside])
+    return Part(image, whole & (np.arange(len(beside)) % slices == slices // 2), whole)
