@@ -7,9 +7,15 @@ from pathlib import Path
 
 import nibabel as nib
 import pytest
+from matplotlib import image
 
+from examples import show_windows
 from examples.from_python import main
-from medcycle.config import config_names
+from medcycle.config import config_names, load_config
+from medcycle.intensity import HounsfieldWindow, MrPercentile
+from medcycle.methods.build import build_method
+from medcycle.methods.saved import SavedMethod, save_method
+from tests.sizes import TINY
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,3 +36,15 @@ def test_the_example_runs(checkpoint: Path, cohort: Path, tmp_path: Path, capsys
     main(checkpoint, source, tmp_path / "sct.nii.gz")
     assert nib.load(tmp_path / "sct.nii.gz").shape == nib.load(source).shape
     assert "above 250 HU" in capsys.readouterr().out
+
+
+def test_the_picture_of_windows(cohort: Path, checkpoint: Path, tmp_path: Path) -> None:
+    three = ["network.spatial_dims=3", "data.spacing=[4, 4, 4]", "data.patch_size=[32, 32, 32]"]
+    config = load_config("demo", [*TINY, *three])
+    intensity = {"ct": HounsfieldWindow(-1024, 2000), "mr": MrPercentile(0, 1000)}
+    save_method(SavedMethod(build_method(config), config, intensity, 1), tmp_path / "model.pt")
+    picture, source = tmp_path / "windows.png", cohort / "mr" / "mr000.nii.gz"
+    show_windows.main(picture, tmp_path / "model.pt", source)
+    assert image.imread(picture)[..., :3].std() > 0.1
+    with pytest.raises(SystemExit, match="takes slices"):
+        show_windows.main(picture, checkpoint, source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,14 +12,19 @@ from medcycle.volume import Array
 __all__ = ["seam_score", "slice_continuity"]
 
 MOST_PLANES = 64
-"""Along each axis, that are compared with the next."""
+"""Along each axis, that are compared with the next for the continuity."""
+
+BESIDE = (2, 3, 4)
+"""How many voxels from a border, on both sides, those steps are that its own is compared with. The next ones are left
+out, since what smooths an image spreads a seam over them."""
 
 
 def seam_score(image: Array, body: Array, borders: Sequence[Sequence[int]]) -> float | None:
-    """How much steeper an image is across the borders of windows than elsewhere, 1 where they don't show.
+    """How much steeper an image is across the borders of windows than beside them, 1 where they don't show.
 
-    The mean absolute difference of neighbouring voxels of the body across borders, over that of all others along the
-    same axes.
+    The mean absolute difference of neighbouring voxels of the body across borders, over that of the voxels 2 to 4 away
+    on both sides, along the same axis. Further away the anatomy is another: where a border crosses the skull base, an
+    image is steeper there than elsewhere without any seam.
 
     Args:
         image: values of any unit.
@@ -27,19 +32,19 @@ def seam_score(image: Array, body: Array, borders: Sequence[Sequence[int]]) -> f
         borders: for each axis, the voxels that a window begins with.
 
     Returns:
-        None if no border lies in the body.
+        None if no border lies in the body, or if all that is beside one is borders as well.
     """
-    across, elsewhere = [], []
+    across = beside = 0.0
     for axis, positions in enumerate(borders):
-        steps, counted = _steps(image, body, axis, positions)
-        at_border = np.isin(np.arange(len(steps)) + 1, list(positions))
-        across.append((steps[at_border].sum(), counted[at_border].sum()))
-        if counted[at_border].any():
-            elsewhere.append((steps[~at_border].sum(), counted[~at_border].sum()))
-    (at, at_count), (off, off_count) = (np.sum(part, axis=0) if part else (0.0, 0) for part in (across, elsewhere))
-    if not (at_count and off_count and off > 0):
-        return None
-    return float((at / at_count) / (off / off_count))
+        ends = {position - 1 for position in positions}
+        near = {end: [end + side * away for away in BESIDE for side in (-1, 1)] for end in ends}
+        steps, counted = _steps(image, body, axis, ends.union(*near.values()))
+        for end, others in near.items():
+            compared = [other for other in others if counted.get(other) and other not in ends]
+            if counted.get(end) and compared:
+                across += steps[end]
+                beside += counted[end] * sum(steps[one] for one in compared) / sum(counted[one] for one in compared)
+    return across / beside if beside > 0 else None
 
 
 def slice_continuity(image: Array, source: Array, body: Array) -> float | None:
@@ -60,25 +65,23 @@ def slice_continuity(image: Array, source: Array, body: Array) -> float | None:
     for one in (image, source):
         means = []
         for axis in range(3):
-            steps, counted = _steps(one, body, axis)
-            means.append(steps.sum() / max(1, counted.sum()))
+            pairs = one.shape[axis] - 1
+            chosen = np.linspace(0, pairs - 1, min(pairs, MOST_PLANES)).round().astype(int).tolist()
+            steps, counted = _steps(one, body, axis, chosen)
+            means.append(sum(steps.values()) / max(1, sum(counted.values())))
         within = np.mean([mean for axis, mean in enumerate(means) if axis != ACROSS])
         ratios.append(means[ACROSS] / within if within > 0 else 0.0)
     made, given = ratios
     return float(made / given) if given > 0 else None
 
 
-def _steps(image: Array, body: Array, axis: int, needed: Sequence[int] = ()) -> tuple[Array, Array]:
-    """Sums of absolute differences from each plane to the next within the body, and of how many voxels.
-
-    Of many planes some evenly chosen ones, and those `needed`, that begin with a voxel; the others count nothing.
-    """
+def _steps(image: Array, body: Array, axis: int, planes: Iterable[int]) -> tuple[dict[int, float], dict[int, int]]:
+    """Sums of absolute differences within the body from planes to the next, and of how many voxels."""
     image, body = np.moveaxis(image, axis, 0), np.moveaxis(body, axis, 0)
-    sums, counts = np.zeros((2, max(0, len(image) - 1)))
-    chosen = np.linspace(0, len(sums) - 1, min(len(sums), MOST_PLANES)).round().astype(int).tolist()
-    for number in {*chosen, *(border - 1 for border in needed if 0 < border <= len(sums))}:
-        both = body[number] & body[number + 1]
-        difference = np.abs(image[number + 1].astype(np.float32) - image[number])
-        sums[number] = difference[both].sum(dtype=np.float64)
-        counts[number] = both.sum()
+    sums, counts = {}, {}
+    for plane in planes:
+        if 0 <= plane < len(image) - 1:
+            both = body[plane] & body[plane + 1]
+            difference = np.abs(image[plane + 1].astype(np.float32) - image[plane])
+            sums[plane], counts[plane] = float(difference[both].sum(dtype=np.float64)), int(both.sum())
     return sums, counts

@@ -38,10 +38,19 @@ def test_without_windows_there_is_no_score() -> None:
     assert seam_score(np.zeros(BODY.shape, np.float32), BODY, BORDERS) is None
 
 
-def test_borders_count_in_volumes_of_more_planes_than_are_looked_at() -> None:
-    image = np.cumsum(RANDOM.normal(0, 0.1, (301, 8, 8)), axis=0).astype(np.float32)
-    image[107:] += 10
-    assert seam_score(image, np.ones(image.shape, bool), [[107], [], []]) > 20
+def test_anatomy_that_changes_faster_where_a_border_lies_is_no_seam() -> None:
+    steeper = np.cumsum(np.linspace(0, 4, 40))[:, None, None]  # each step is larger than the one before
+    image = np.broadcast_to(steeper, BODY.shape).astype(np.float32)
+    assert seam_score(image, BODY, [[30], [], []]) == pytest.approx(1)
+    assert seam_score(image, BODY, [[10], [], []]) == pytest.approx(1)
+
+
+def test_a_seam_is_compared_with_what_is_no_seam() -> None:
+    image = np.broadcast_to(np.arange(40.0)[:, None, None], BODY.shape).copy()
+    for border in (17, 20, 23):  # each beside the others
+        image[border:] += 1
+    assert seam_score(image, BODY, [[17, 20, 23], [], []]) == pytest.approx(2)
+    assert seam_score(image, BODY, [list(range(40)), [], []]) is None
 
 
 def test_flicker_from_slice_to_slice() -> None:
