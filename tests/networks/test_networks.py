@@ -38,6 +38,13 @@ def test_a_u_net_takes_images_smaller_than_its_reduction() -> None:
     assert UnetGenerator(Layers(2), filters=4, levels=6)(torch.randn(1, 1, 40, 8)).shape == (1, 1, 40, 8)
 
 
+@pytest.mark.parametrize(("spatial_dims", "shuffle"), [(2, 2), (2, 4), (3, 2)])
+def test_a_u_net_makes_no_chequer_of_an_even_image(spatial_dims: int, shuffle: int) -> None:
+    net = UnetGenerator(Layers(spatial_dims, "none"), filters=4, levels=3, shuffle=shuffle)
+    made = net(torch.full((1, 1, *[32] * spatial_dims), 0.5))
+    torch.testing.assert_close(made, made.mean().expand_as(made), atol=1e-5, rtol=0)
+
+
 def test_a_u_net_sees_the_whole_image_and_keeps_edges() -> None:
     torch.manual_seed(0)
     net = UnetGenerator(Layers(2, activation=lambda: nn.LeakyReLU(0.1)), filters=4, levels=5).eval()
