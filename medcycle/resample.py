@@ -21,6 +21,9 @@ REACH: dict[Interpolation, int] = {"linear": 2, "nearest": 2, "bspline": 12}
 """How many voxels away a value still counts. The coefficients of a cubic B-spline depend on all values of the volume,
 with every voxel by √3 − 2 less (Unser 1999, "Splines: a perfect fit for signal and image processing")."""
 
+UNFIT_FOR_SPLINES = 2
+"""Voxels along an axis of which SimpleITK's B-splines read beyond the ends; one, or three, they take."""
+
 SLAB = 16
 """Slices that are worked on at once, so that memory is that of the result."""
 
@@ -32,7 +35,8 @@ def resample_to(volume: Volume, grid: Grid, *, background: float, interpolation:
         volume: what to sample; booleans become uint8.
         grid: where to sample it.
         background: value of voxels whose centre lies outside the volume's field of view (voxel edges included).
-        interpolation: how values between voxel centres are made; those of `bspline`, cubic, stay in the volume's range.
+        interpolation: how values between voxel centres are made; those of `bspline`, cubic, stay in the volume's range,
+            and are linear where an axis has two voxels.
 
     Returns:
         A volume on `grid`, of the input's data type (uint8 for booleans).
@@ -50,6 +54,8 @@ def _resampled(
     """A volume on another grid, some slices at a time, as a data type; what to index an array with, and the values."""
     if _coincide(volume.grid, grid):  # whatever comes between values
         interpolation = "nearest"
+    elif interpolation == "bspline" and UNFIT_FOR_SPLINES in volume.array.shape:
+        interpolation = "linear"
     limits = None
     if interpolation == "bspline":  # which goes beyond them beside edges
         limits = min(volume.array.min(), background), max(volume.array.max(), background)
@@ -77,12 +83,13 @@ def _coincide(source: Grid, target: Grid) -> bool:
 
 
 def _needed(to_index: Array, part: Grid, shape: Sequence[int], reach: int) -> tuple[slice, ...]:
-    """The voxels of an array between which those of a grid lie and more beyond; one at least along each axis."""
+    """The voxels of an array between which those of a grid lie and more beyond; some at least along each axis."""
     corners = np.stack(np.meshgrid(*([-1, size] for size in part.shape), indexing="ij"), axis=-1).reshape(-1, 3)
     places = corners @ to_index[:3, :3].T + to_index[:3, 3]
     first, last = np.floor(places.min(axis=0)) - reach, np.ceil(places.max(axis=0)) + reach + 1
-    ends = [(np.clip(a, 0, n - 1), np.clip(b, 1, n)) for a, b, n in zip(first, last, shape, strict=True)]
-    return tuple(slice(int(a), max(int(b), int(a) + 1)) for a, b in ends)
+    ends = [(int(np.clip(a, 0, n - 1)), int(np.clip(b, 1, n)), n) for a, b, n in zip(first, last, shape, strict=True)]
+    least = UNFIT_FOR_SPLINES + 1
+    return tuple(slice(min(a, max(0, n - least)), max(b, min(n, a + least))) for a, b, n in ends)
 
 
 def resample_mask(mask: Volume, grid: Grid) -> Volume:

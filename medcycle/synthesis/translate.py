@@ -92,7 +92,7 @@ def synthesize(
 
     Raises:
         UsageError: if a method does not translate to that modality, or the options don't fit it.
-        DataError: if no body is found in the volume.
+        DataError: if no body is found in the volume, or what is made has voxels that are not numbers.
     """
     options = options or Options()
     models = [saved] if isinstance(saved, SavedMethod) else list(saved)
@@ -110,6 +110,8 @@ def synthesize(
             findings = view.into(fusion, findings)
         made, deviation = fusion.volume(), fusion.deviation()
     assert findings is not None
+    if not all(np.isfinite(part).all() for part in (made, deviation) if part is not None):
+        raise DataError("the network makes voxels that are not numbers; try --precision 32-true, or another checkpoint")
     outside, calibration = ~findings.body.array, _calibration(models, to, options)
     if deviation is not None:
         deviation = calibration(deviation) if calibration else deviation
@@ -226,9 +228,9 @@ class _View:
             return None
         there_and_back = self.translated(self.passes[0], made, back=True)
         inverse = self.prepared.intensity.inverse
-        error = np.abs(inverse(there_and_back) - inverse(self.prepared.image.array))
-        error[~self.prepared.body.array] = 0
-        return Volume(self.on_source(error, outside=0.0), self.grid)
+        error = self.on_source(np.abs(inverse(there_and_back) - inverse(self.prepared.image.array)), outside=0.0)
+        error[~resample_mask(self.prepared.body, self.grid).array] = 0
+        return Volume(error, self.grid)
 
     def _warnings(self) -> list[str]:
         trained, found = self.model.config.data.plane, []

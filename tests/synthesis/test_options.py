@@ -111,6 +111,7 @@ def test_what_comes_back_of_a_cycle() -> None:
     assert both.cycle_error.array.max() < 1e-3 * both.intensity.inverse(np.ones(1))[0]
     lost = synthesize(MR, saved(nn.Identity(), Negative()), "ct", replace(FLOAT, uncertainty=True))
     assert lost.cycle_error.array[lost.body.array].mean() > 10
+    assert not lost.cycle_error.array[~lost.body.array].any()
     assert synthesize(MR, identity(), "ct", FLOAT).cycle_error is None
 
 

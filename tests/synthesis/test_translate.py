@@ -47,6 +47,15 @@ def test_an_identity_network_returns_the_source(orientation: str, dims: str) -> 
     assert (made.volume.array[~inside] == -1024).all()
 
 
+def test_voxels_that_are_not_numbers_are_no_result() -> None:
+    class Lost(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.where(x > 0, torch.nan, x)
+
+    with pytest.raises(DataError, match="not numbers"):
+        synthesize(HEAD.mr(head_grid(spacing=(4, 4, 4))), saved(Lost(), Lost()), "ct")
+
+
 def test_directions_are_not_mixed_up() -> None:
     grid = head_grid(spacing=(4, 4, 4))
     ct = HEAD.ct(grid, noise=0)
