@@ -75,10 +75,12 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
     """Refuse a volume that can't be used as `expected`.
 
     Raises:
-        DataError: if it is flat, constant, or has voxels that are not numbers, or is an MR of negative signal.
+        DataError: if it is flat, constant, or has voxels that are not numbers, or too small or large ones, or is an MR
+            of negative signal.
         WrongModality: if the header or the values say that it is not `expected`.
     """
     require_usable(source.path, volume)
+    require_spacing(source.path, volume.grid)
     header = source.series.modality.lower() if source.series else expected
     if header != expected:
         raise WrongModality(f"{source.path}: a DICOM series of modality {header.upper()}, not {expected.upper()}")
@@ -127,7 +129,8 @@ def require_magnitude(path: Path, values: Array) -> None:
 
 
 def require_trainable(path: Path, grid: Grid) -> None:
-    """Raise `DataError` if a grid has too few slices, too small a field of view or voxels too small or large."""
+    """Raise `DataError` if a grid has too few slices or too small a field of view, or as `require_spacing` does."""
+    require_spacing(path, grid)
     if min(grid.shape) < MIN_SLICES:
         raise DataError(
             f"{path}: {min(grid.shape)} slices only, of {MIN_SLICES} that training needs; give a whole scan"
@@ -138,6 +141,10 @@ def require_trainable(path: Path, grid: Grid) -> None:
             f"{path}: a field of view of {seen} mm; two sides of {MIN_FIELD_OF_VIEW:g} mm or more are needed. "
             "Check the spacing, or leave it out"
         )
+
+
+def require_spacing(path: Path, grid: Grid) -> None:
+    """Raise `DataError` if voxels are smaller or larger than any scanner's."""
     if not all(MIN_SPACING <= width <= MAX_SPACING for width in grid.spacing):
         widths = "×".join(f"{width:.3g}" for width in grid.spacing)
         raise DataError(

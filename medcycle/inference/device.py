@@ -33,7 +33,7 @@ def devices_of(given: str) -> tuple[torch.device, ...]:
     for name in given.split(","):
         try:
             device = torch.device(name.strip())
-            torch.empty(1, device=device)
+            torch.empty(1, device=device).cpu()  # which `meta`, a device without memory, can't
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise UsageError(f"--device {name}: no such device here; auto takes what there is") from error
         found.append(device)

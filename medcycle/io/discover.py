@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,15 +14,21 @@ from medcycle.io.dicom.frames import ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
 from medcycle.io.dicom.series import grid_of, read_series
 from medcycle.io.files import require_exists
-from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid
+from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid, voxel_files
 from medcycle.io.nifti import NIFTI_SUFFIXES, read_nifti, read_nifti_grid
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
 from medcycle.volume import Grid, Volume
 
-__all__ = ["VOLUME_SUFFIXES", "Source", "Survey", "discover", "read_grid", "read_volume", "stem", "survey"]
+__all__ = ["NOT_DICOM", "VOLUME_SUFFIXES", "Source", "Survey", "discover", "read_grid", "read_volume", "stem", "survey"]
 
 VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
+
+NOT_DICOM = "not DICOM"
+"""Why files of other kinds are skipped."""
+
+LONGEST_NAME = 120
+"""Characters of a case's name; file systems take 255 bytes, to which outputs add some."""
 
 HEADERS_TOGETHER = 250
 """Headers that a process reads at once."""
@@ -49,8 +56,8 @@ class Source:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that the volume is read from."""
-        return self.series.files if self.series else (self.path,)
+        """The files that the volume is read from, those that its header names among them."""
+        return self.series.files if self.series else (self.path, *voxel_files(self.path))
 
     @property
     def patient(self) -> str:
@@ -163,8 +170,17 @@ def _is_volume(path: Path) -> bool:
 
 
 def _files(top: Path) -> Iterator[Path]:
-    """Regular files, in order; folders that can't be opened are left out, as hidden ones are."""
-    for folder, subfolders, names in os.walk(top):
+    """Regular files, in order; folders that can't be opened are left out, as hidden ones are.
+
+    Links to folders are followed, and each folder is looked through once.
+    """
+    seen = set()
+    for folder, subfolders, names in os.walk(top, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            subfolders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         yield from (
             file for name in sorted(names) if not name.startswith(".") and (file := Path(folder, name)).is_file()
@@ -216,13 +232,22 @@ def _subject(top: Path, place: Path) -> str:
 
 
 def _clean(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "case"
+    """A name of plain characters; where none are left, or too many, a hash tells it from others."""
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")
+    if cleaned and len(cleaned) <= LONGEST_NAME:
+        return cleaned
+    ending = f"-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:8]}"
+    return (cleaned or "case")[: LONGEST_NAME - len(ending)] + ending
 
 
 def _unique(sources: Sequence[Source]) -> list[Source]:
-    seen: dict[str, int] = {}
-    unique = []
+    """The same, those of one name numbered, by numbers that no other one's name ends with."""
+    names = {source.name for source in sources}
+    unique: dict[str, Source] = {}
     for source in sources:
-        count = seen[source.name] = seen.get(source.name, 0) + 1
-        unique.append(source if count == 1 else replace(source, name=f"{source.name}-{count}"))
-    return unique
+        name, count = source.name, 1
+        while name in unique or (count > 1 and name in names):
+            count += 1
+            name = f"{source.name}-{count}"
+        unique[name] = replace(source, name=name)
+    return list(unique.values())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,15 @@ from medcycle.errors import UnreadableFile
 from medcycle.io.files import require_room
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "read_itk", "read_itk_grid", "to_itk"]
+__all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "read_itk", "read_itk_grid", "to_itk", "voxel_files"]
 
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
+
+VOXELS_IN = {"elementdatafile", "data file", "datafile"}
+"""Keys of headers that name other files, in lower case."""
+
+HEADER = 2**16
+"""Bytes in which a header ends, but for long lists of files."""
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -86,6 +94,24 @@ def _open(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
 
 def _voxels_elsewhere(path: Path) -> bool:
     """Whether a header names another file for its voxels."""
+    return path.suffix.lower() == ".mhd" or bool(_named(path))
+
+
+def voxel_files(path: Path) -> tuple[Path, ...]:
+    """The files that an NRRD or MetaImage header names for its voxels, those that are there; none where they follow."""
+    places = [path.parent / name for name in _named(path)]
+    found = [file for place in places for file in sorted(place.parent.glob(re.sub(r"%\d*d", "*", escape(place.name))))]
+    return tuple(file for file in found if file.is_file() and file != path)
+
+
+def _named(path: Path) -> list[str]:
+    """Names of files, with `%d` where numbers go."""
     with path.open("rb") as stream:
-        start = stream.read(4096).lower()
-    return path.suffix.lower() == ".mhd" or b"\ndata file:" in start or b"\ndatafile:" in start
+        lines = stream.read(HEADER).decode("latin-1").splitlines()
+    for number, line in enumerate(lines):
+        key, *values = (part.strip() for part in re.split("[:=]", line, maxsplit=1))
+        if key.lower() in VOXELS_IN and values not in ([""], ["LOCAL"]):
+            if values[0].upper().startswith("LIST"):
+                return [name for name in map(str.strip, lines[number + 1 :]) if name]
+            return [values[0].split()[0] if "%" in values[0] else values[0]]
+    return []

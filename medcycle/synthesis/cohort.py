@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medcycle.errors import DataError, EmptyFolder, UsageError
-from medcycle.io.discover import Source, discover
+from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
+from medcycle.io.dicom.series import read_headers
+from medcycle.io.discover import NOT_DICOM, VOLUME_SUFFIXES, Source, survey
 from medcycle.methods.saved import checkpoint_of, load_method
-from medcycle.synthesis.outputs import Outputs, require_absent
+from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
 from medcycle.synthesis.style import styles_for
 from medcycle.synthesis.translate import require_direction
 from medcycle.synthesis.works import Order, Task, Works, is_file
@@ -41,11 +45,10 @@ def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, ord
     """
     order = order or Order()
     checkpoints = [checkpoint_of(path, to=order.to) for path in (run_or_checkpoint, *order.ensemble)]
-    sources = discover(input_path, resample_irregular=order.resample_irregular)
-    if not sources:
-        raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
+    sources = _sources(input_path, output, order)
     targets = _targets(sources, output, order)
     _require_series(sources, input_path, order.outputs)
+    require_writable(output)
     models = [load_method(checkpoint) for checkpoint in checkpoints]
     for model in models:
         require_direction(model, order.to)
@@ -60,22 +63,45 @@ def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, ord
     return [task.target for task in tasks]
 
 
+def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
+    """The volumes of the input but those that an earlier call made, with a warning of what is no volume."""
+    found = survey(input_path, resample_irregular=order.resample_irregular)
+    reasons = Counter(item.reason for item in found.skipped if item.reason != NOT_DICOM)
+    for reason, count in reasons.items():
+        places = [str(item.path) for item in found.skipped if item.reason == reason]
+        log.warning("not translated: %s%s: %s", places[0], f" and {count - 1} more" if count > 1 else "", reason)
+    if not found.sources:
+        raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
+    sources = [source for source in found.sources if not is_output(source.path, output, input_path)]
+    if made := len(found.sources) - len(sources):
+        log.warning("%s: %d volumes that an earlier call made are not translated", output, made)
+    if not sources:
+        raise EmptyFolder(f"{input_path}: nothing but what medcycle made; give the folder of the sources")
+    if how := order.outputs.deidentify:  # folders may be called by the patient
+        return [replace(one, name=how.case_name(one.name, number)) for number, one in enumerate(sources, start=1)]
+    return sources
+
+
 def _report(works: Works, total: int) -> None:
     if works.kept:
         log.warning("%d of %d were there already, made of the same data in the same way", works.kept, total)
-    reasons = list(works.failed.values())
-    if not reasons:
+    if not works.failed:
         return
+    errors = list(works.failed.values())
     if total == 1:
-        raise DataError(reasons[0])
+        raise errors[0]
+    reasons = [f"{task.source.name}: {error}" for task, error in works.failed.items()]
     for reason in reasons:
         log.warning("not translated: %s", reason)
     done = total - len(reasons)
-    raise DataError(f"{len(reasons)} of {total} volumes not translated, {done} done; the first: {reasons[0]}")
+    message = f"{len(reasons)} of {total} volumes not translated, {done} done; the first: {reasons[0]}"
+    raise DataError(message) from errors[0]
 
 
 def _targets(sources: Sequence[Source], output: Path, order: Order) -> list[Path]:
     samples, written = order.samples, order.outputs.format
+    if output.name.endswith(VOLUME_SUFFIXES) and not is_file(output) and not output.is_dir():
+        raise UsageError(f"{output}: a file is written as .nii.gz alone; give such a name, or a folder")
     if not is_file(output):
         ends = [f"_{number + 1}" for number in range(samples)] if samples > 1 else [""]
         return [output / f"{source.name}{end}" for source in sources for end in ends]
@@ -92,8 +118,11 @@ def _targets(sources: Sequence[Source], output: Path, order: Order) -> list[Path
 
 
 def _require_series(sources: Sequence[Source], given: Path, outputs: Outputs) -> None:
-    """Raise `UsageError` unless there are DICOM series where they are needed, and one alone for a structure set."""
+    """Raise an error unless there are DICOM series where they are needed, and the one that a structure set is of."""
     if outputs.rtstruct and len(sources) > 1:
         raise UsageError(f"--rtstruct is of one volume; {given} holds {len(sources)}, give the folder of one")
-    if (outputs.rtstruct or outputs.deidentify) and not all(source.series for source in sources):
+    series = [source.series for source in sources if source.series]
+    if (outputs.rtstruct or outputs.deidentify) and len(series) < len(sources):
         raise UsageError(f"{given}: --rtstruct and --deidentify need DICOM series; for other files see `to-dicom`")
+    if outputs.rtstruct:
+        require_same_space(read_structure_set(outputs.rtstruct), read_headers(series[0])[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from medcycle.io.files import atomic_path, sha256_of
 from medcycle.io.nifti import write_nifti
 from medcycle.synthesis.translate import Synthesis
 
-__all__ = ["Outputs", "key_of", "require_absent", "write_case"]
+__all__ = ["Outputs", "is_output", "key_of", "require_absent", "require_writable", "write_case"]
 
 FILE_NAMES: dict[Modality, str] = {"ct": "sct.nii.gz", "mr": "smr.nii.gz"}
 
@@ -49,11 +50,12 @@ class Outputs:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of all that the result depends on."""
-        key = self.deidentify and hashlib.sha256(self.deidentify.key.encode()).hexdigest()
+        how = self.deidentify
+        key = hashlib.sha256(how.key.encode()).hexdigest() if how and how.lasting else "another in every call"
         return {
             "format": self.format,
             "rtstruct": self.rtstruct and sha256_of(self.rtstruct),
-            "deidentify": self.deidentify and [key, self.deidentify.with_source],
+            "deidentify": how and [key, how.with_source],
         }
 
 
@@ -61,6 +63,24 @@ def require_absent(path: Path) -> None:
     """Raise `UsageError` if there is something at `path` already."""
     if path.exists():
         raise UsageError(f"{path}: there already; delete it, or give another output")
+
+
+def require_writable(output: Path) -> None:
+    """Raise `UsageError` unless something can be written at `output`, before anything is computed for it."""
+    path = output.absolute()
+    folder = next(place for place in (path, *path.parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{output}: can't be written ({error.strerror}); give another output") from error
+
+
+def is_output(source: Path, output: Path, given: Path) -> bool:
+    """Whether a source lies, below what was given, in a case's folder that an earlier call wrote to `output`."""
+    tops, place = (output.resolve(), given.resolve()), source.resolve()
+    within = [folder for folder in (place, *place.parents) if all(top in folder.parents for top in tops)]
+    return any((folder / DESCRIPTION).is_file() for folder in within)
 
 
 def key_of(folder: Path) -> str:
@@ -112,7 +132,7 @@ def write_case(
             write_nifti(synthesis.cycle_error, temporary / "cycle_error.nii.gz")
         described = _describe(synthesis, source, to) | how
         described["files"] = sorted(path.name for path in temporary.iterdir())
-        (temporary / DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
+        (temporary / DESCRIPTION).write_text(json.dumps(described, indent=1, allow_nan=False), encoding="utf-8")
 
 
 def _describe(synthesis: Synthesis, source: Source, to: Modality) -> dict[str, Any]:

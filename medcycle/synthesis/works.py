@@ -7,8 +7,9 @@ import json
 import logging
 import math
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import torch
 
 from medcycle.body import Modality
 from medcycle.data.vetting import vet
-from medcycle.errors import DataError
+from medcycle.errors import DataError, MedcycleError, UsageError
 from medcycle.inference import best_device
 from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of
@@ -35,9 +36,6 @@ log = logging.getLogger(__name__)
 
 LARGE = 2**25
 """Voxels of a volume beside which no other is held in memory, to be read ahead or written behind."""
-
-BY_CASE = (DataError, OSError, MemoryError, torch.OutOfMemoryError)
-"""What is wrong with one case, and may not be with the next."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,8 @@ class Task:
         """Whether it should have the memory for itself."""
         try:
             return math.prod(self.source.grid().shape) > LARGE
-        except DataError:  # which is told when it is read
-            return False
+        except DataError:  # which is told when it is read; or it is rebuilt then, to nobody knows what size
+            return self.source.resample_irregular
 
 
 @dataclass
@@ -105,7 +103,7 @@ class Works:
     """Reads, computes and writes at the same time.
 
     Attributes:
-        failed: the tasks that nothing was made of, with the reasons.
+        failed: the tasks that nothing was made of, with the errors.
         kept: how many outputs were there already.
     """
 
@@ -115,9 +113,10 @@ class Works:
             {"path": path.name, "sha256": sha256_of(path), "step": model.step}
             for path, model in zip(checkpoints, models, strict=True)
         ]
-        self.failed: dict[Task, str] = {}
+        self.failed: dict[Task, MedcycleError] = {}
         self.kept = 0
         self._lock = threading.Lock()
+        self._ended = threading.Event()
 
     def through(self, tasks: Sequence[Task]) -> None:
         """Do all of the tasks."""
@@ -133,8 +132,12 @@ class Works:
                 return
             with ThreadPoolExecutor(len(devices)) as pool:
                 others = [pool.submit(self._on, device, None, given) for device in devices[1:]]
-                for done in (pool.submit(self._on, devices[0], self.models, given), *others):
-                    done.result()
+                on_each = [pool.submit(self._on, devices[0], self.models, given), *others]
+                try:
+                    for done in as_completed(on_each):
+                        done.result()
+                finally:  # of an error or Ctrl-C: what is under way is the last
+                    self._ended.set()
 
     def _read_ahead(self, tasks: Sequence[Task], ahead: int) -> Iterator[tuple[Task, Future[_Read]]]:
         waiting: list[tuple[Task, Future[_Read]]] = []
@@ -172,32 +175,42 @@ class Works:
         """Take one volume after the other, until there is none left."""
         models = models or [load_method(checkpoint) for checkpoint in self.checkpoints]
         writing: Future[None] | None = None
-        while True:
+        while not self._ended.is_set():
             with self._lock:
                 task, read = next(given, (None, None))
             if task is None or read is None:
                 break
-            try:
-                made = self._synthesized(task, read.result(), models, device)
-            except BY_CASE as error:
-                self._done(task, error)
+            made = self._attempted(task, read, models, device)
+            if not made:
                 continue
             if writing:
                 writing.result()
-            if made:
-                writing = self.writer.submit(self._write, task, made, read.result().key)
-            if writing and task.is_large:
+            writing = self.writer.submit(self._write, task, made, read.result().key)
+            if task.is_large:
                 writing.result()
             del made
         if writing:
             writing.result()
+
+    def _attempted(
+        self, task: Task, read: Future[_Read], models: Sequence[SavedMethod], device: torch.device
+    ) -> Synthesis | None:
+        """What is made of a volume; None if it is there already, or nothing can be made of it."""
+        try:
+            return self._synthesized(task, read.result(), models, device)
+        except UsageError:  # the options don't fit, and they are those of all cases
+            raise
+        except Exception as error:  # noqa: BLE001 - what is wrong with one case may not be with the next
+            self._done(task, error)
+            return None
 
     def _synthesized(
         self, task: Task, read: _Read, models: Sequence[SavedMethod], device: torch.device
     ) -> Synthesis | None:
         """What is made of a volume; None if it is there already."""
         if read.volume is None:
-            self.kept += 1
+            with self._lock:
+                self.kept += 1
             self._done(task)
             return None
         try:
@@ -215,16 +228,32 @@ class Works:
             else:
                 how = {"key": key, "checkpoints": self.described, "options": self.order.options.to_dict()}
                 write_case(made, task.source, task.target, to=self.order.to, outputs=self.order.outputs, how=how)
-        except BY_CASE as error:
+        except Exception as error:  # noqa: BLE001 - as above
             self._done(task, error)
         else:
             self._done(task)
 
-    def _done(self, task: Task, error: BaseException | None = None) -> None:
+    def _done(self, task: Task, error: Exception | None = None) -> None:
         with self._lock:
             if error:
-                self.failed[task] = str(error) or type(error).__name__
+                self.failed[task] = _told(error)
             self.progress.advance(task.source.name)
+
+
+def _told(error: Exception) -> MedcycleError:
+    """What a case failed of, without the frames, in which its volumes are."""
+    match error:
+        case MedcycleError():
+            told = error
+        case MemoryError() | torch.OutOfMemoryError():
+            told = DataError(f"out of memory ({error})")
+        case OSError():
+            told = DataError(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        case _:
+            told = DataError(f"{type(error).__name__}: {error}; a fault of medcycle, please report it with --debug")
+    told.add_note("".join(traceback.format_exception(error)))
+    told.__cause__ = told.__context__ = None
+    return told.with_traceback(None)
 
 
 def is_file(output: Path) -> bool:

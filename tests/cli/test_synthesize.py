@@ -1,12 +1,15 @@
 """`medcycle synthesize`: its options, and what it says."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
 from medcycle.cli.main import execute
+from medcycle.phantom.series import Identity
 from tests.io.support import source_series
 
 CALL_WRONG = 2
@@ -56,6 +59,30 @@ def test_calls_that_can_not_be_meant(options, said, checkpoint: Path, cohort: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_deidentified_series_go_on_without_a_key(checkpoint: Path, tmp_path: Path, capfd) -> None:
+    for number in (1, 2):
+        source_series(tmp_path / "mr" / f"Doe^Jane-{number}", patient=Identity(f"P{number}", seed=number))
+    call = [checkpoint, tmp_path / "mr", tmp_path / "out", "--format", "dicom", "--deidentify"]
+    assert synthesized(*call) == 0
+    shutil.rmtree(tmp_path / "out" / "case-2")
+    assert synthesized(*call) == 0
+    assert "1 of 2 were there already" in capfd.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["case-1", "case-2"]
+    assert not [path for path in (tmp_path / "out").rglob("*.json") if "Doe" in path.read_text()]
+
+
+def test_structure_sets_are_looked_at_first(checkpoint: Path, tmp_path: Path, capfd) -> None:
+    source_series(tmp_path / "mr")
+    call = [checkpoint, tmp_path / "mr", tmp_path / "out", "--format", "dicom", "--rtstruct"]
+    (tmp_path / "text.dcm").write_text("nothing")
+    for given, status, said in (("none.dcm", CALL_WRONG, "no such file"), ("text.dcm", 1, "not an RT Structure Set")):
+        assert synthesized(*call, tmp_path / given) == status
+        told = capfd.readouterr().err
+        assert said in told
+        assert "synthesizing" not in told
+        assert not (tmp_path / "out").exists()
+
+
 def test_a_deidentified_series_goes_on_with_the_same_key(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "mr").mkdir()
     source_series(tmp_path / "mr", "sagittal")
@@ -63,6 +90,8 @@ def test_a_deidentified_series_goes_on_with_the_same_key(checkpoint: Path, tmp_p
     for _ in range(2):
         assert synthesized(*call, "--deidentify-key", tmp_path / "key.txt") == 0
     (folder,) = (tmp_path / "out").iterdir()
+    assert re.fullmatch("case-[0-9a-f]{12}", folder.name)
+    assert json.loads((folder / "synthesis.json").read_text())["case"] == folder.name
     made = dcmread(folder / "dicom" / "0001.dcm")
     source = dcmread(next((tmp_path / "mr").iterdir()))
     assert made.PatientIdentityRemoved == "YES"

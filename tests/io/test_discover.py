@@ -1,10 +1,12 @@
 """What is found in folders."""
 
 import pytest
+import SimpleITK as sitk
 
 from medcycle.errors import DefectiveSeries, EmptyFolder, UnreadableFile, UsageError
 from medcycle.io import discover, read_volume, write_nifti
-from medcycle.io.discover import stem
+from medcycle.io.discover import LONGEST_NAME, stem
+from medcycle.io.itk import voxel_files
 from medcycle.phantom import head_grid
 from medcycle.phantom.series import Identity, write_series
 from tests.geometry import numbered
@@ -55,6 +57,52 @@ def test_a_single_dicom_file_is_taken_alone(tmp_path) -> None:
     assert source.name == "series"
     with pytest.raises(DefectiveSeries, match="one slice only"):
         read_volume(files[2])
+
+
+def test_names_that_are_numbered_are_nobody_elses(tmp_path) -> None:
+    for name in ("a-2.nii.gz", "a.nii.gz", "a.nii", "z/患者一.nii", "z/患者二.nii", f"{'x' * 200}.nii"):
+        write_nifti(numbered(GRID), tmp_path / name)
+    names = [source.name for source in discover(tmp_path)]
+    assert len(set(names)) == 6
+    assert {"a", "a-2", "a-3"} <= set(names)
+    assert max(map(len, names)) <= LONGEST_NAME
+    for number in (1, 2):
+        write_nifti(numbered(GRID), tmp_path / "only" / f"{'患' * number}.nii")
+    before = {source.name: source.path for source in discover(tmp_path / "only")}
+    write_nifti(numbered(GRID), tmp_path / "only" / "0者.nii")
+    assert before.items() <= {source.name: source.path for source in discover(tmp_path / "only")}.items()
+
+
+def test_links_to_folders_are_followed_once(tmp_path) -> None:
+    top = tmp_path / "top"
+    write_nifti(numbered(GRID), tmp_path / "elsewhere" / "a.nii")
+    write_nifti(numbered(GRID), top / "b.nii")
+    (top / "p0").symlink_to(tmp_path / "elsewhere")
+    (top / "again").symlink_to(top)
+    (tmp_path / "elsewhere" / "back").symlink_to(top)
+    assert sorted(source.path.name for source in discover(top)) == ["a.nii", "b.nii"]
+
+
+def test_headers_name_the_files_of_their_voxels(tmp_path) -> None:
+    image = sitk.GetImageFromArray(numbered(GRID).array)
+    for name in ("one.mhd", "two.mha", "three.nrrd", "four.nhdr"):
+        sitk.WriteImage(image, str(tmp_path / name))
+    (tmp_path / "four.nhdr").rename(tmp_path / "four.nrrd")
+    files = {source.name: [file.name for file in source.files] for source in discover(tmp_path)}
+    assert files == {
+        "one": ["one.mhd", "one.raw"],
+        "two": ["two.mha"],
+        "three": ["three.nrrd"],
+        "four": ["four.nrrd", "four.raw"],
+    }
+
+
+@pytest.mark.parametrize("line", ["ElementDataFile = s%02d.raw 1 3 1", "ElementDataFile = LIST\ns01.raw\ns02.raw"])
+def test_voxels_in_a_file_a_slice(line: str, tmp_path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"s{number:02d}.raw").write_bytes(b"0")
+    (tmp_path / "a.mhd").write_text(f"ObjectType = Image\n{line}\n")
+    assert [file.name for file in voxel_files(tmp_path / "a.mhd")] == ["s01.raw", "s02.raw"]
 
 
 def test_stems(tmp_path) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from scipy.ndimage import map_coordinates
 
 from medcycle.body import Modality
@@ -341,6 +343,46 @@ def test_an_age_that_is_none_is_not_handed_on(tmp_path: Path) -> None:
     files = write_ct(volume, tmp_path / "ct", reference=read, software_version="1")
     assert complaints("dciodvfy", files[:1]) == []
     assert "PatientAge" not in pydicom.dcmread(files[0])
+
+
+UNSOUND = {
+    "PatientWeight": ("DS", b"70,5"),
+    "PatientSize": ("DS", b"1,75m "),
+    "SeriesNumber": ("IS", b"A1"),
+    "PatientBirthDate": ("DA", b"01.02.1970"),
+    "StudyDate": ("DA", b"2020-01-01"),
+    "PatientSex": ("CS", b"unknown "),
+    "StudyDescription": ("LO", b"x" * 100),
+    "LossyImageCompressionRatio": ("DS", b"1:10"),
+}
+
+
+@pytest.mark.parametrize("keyword", UNSOUND)
+def test_values_that_are_none_of_their_kind_are_not_handed_on(keyword: str, tmp_path: Path) -> None:
+    volume, reference = case("axial")
+    kind, value = UNSOUND[keyword]
+    tag = Tag(keyword)
+    for dataset in reference:
+        dataset._dict[tag] = RawDataElement(tag, kind, len(value), value, 0, False, True)
+    files = write_ct(volume, tmp_path / "ct", reference=reference, software_version="1")
+    assert complaints("dciodvfy", files[:1]) == []
+    written = pydicom.dcmread(files[0])
+    assert written.SeriesNumber == 9000 if keyword == "SeriesNumber" else not written.get(keyword)
+
+
+def test_letters_that_the_character_set_lacks(tmp_path: Path) -> None:
+    volume, reference = case("axial")
+    for name, declared, written_in in (
+        ("Müller^Jörg", "ISO_IR 6", "ISO_IR 100"),
+        ("Łukasz^Żak", "ISO_IR 100", "ISO_IR 192"),
+        ("Łukasz^Żak", "ISO_IR 101", "ISO_IR 101"),
+    ):
+        for dataset in reference:
+            dataset.SpecificCharacterSet, dataset.PatientName = declared, name
+        files = write_ct(volume, tmp_path / f"{declared}-{written_in}", reference=reference, software_version="1")
+        written = pydicom.dcmread(files[0])
+        assert (written.SpecificCharacterSet, written.PatientName) == (written_in, name)
+        assert complaints("dciodvfy", files[:1]) == []
 
 
 @pytest.mark.parametrize("part", ["KNEE", "THORAX", "brain tumour", "HEADANDNECK"])

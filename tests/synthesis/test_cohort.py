@@ -2,22 +2,28 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
+import SimpleITK as sitk
 import torch
 
 from medcycle.errors import DataError, UsageError
 from medcycle.inference import devices_of
-from medcycle.io.nifti import read_nifti
+from medcycle.io.nifti import read_nifti, write_nifti
 from medcycle.methods.saved import load_method, save_method
+from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.phantom.series import write_series
 from medcycle.synthesis import works as module
 from medcycle.synthesis.cohort import synthesize_path
 from medcycle.synthesis.options import Options
 from medcycle.synthesis.outputs import Outputs
 from medcycle.synthesis.works import Order
+from medcycle.volume import Grid, Volume
 
 
 @pytest.fixture
@@ -96,6 +102,94 @@ def test_the_rest_is_made_when_one_is_bad(folder: Path, checkpoint: Path, caplog
     assert "not translated: " in caplog.text
 
 
+def test_a_fault_in_one_case_is_no_end_of_the_others(folder: Path, checkpoint: Path, monkeypatch) -> None:
+    own = module.write_case
+
+    def faulty(synthesis, source, *given, **named):
+        if source.name == "case1":
+            raise ValueError("could not convert string to float: '70,5'")
+        own(synthesis, source, *given, **named)
+
+    monkeypatch.setattr(module, "write_case", faulty)
+    with pytest.raises(DataError, match=r"1 of 4 .* case1: ValueError: could not .* a fault of medcycle") as caught:
+        synthesize_path(checkpoint, folder, folder.parent / "out")
+    assert "in faulty" in "".join(caught.value.__cause__.__notes__)  # which --debug shows
+    assert sorted(path.name for path in (folder.parent / "out").iterdir()) == ["case0", "case2", "case3"]
+
+
+def test_after_an_error_no_device_begins_another_case(folder: Path, checkpoint: Path, monkeypatch) -> None:
+    begun = []
+
+    def stopped(*given, **named):
+        begun.append(named["device"])
+        if len(begun) == 1:
+            raise KeyboardInterrupt
+        time.sleep(0.2)
+        raise DataError("slow")
+
+    monkeypatch.setattr(module, "synthesize", stopped)
+    for number in range(4, 12):
+        shutil.copy(folder / "case0.nii.gz", folder / f"case{number}.nii.gz")
+    with pytest.raises(KeyboardInterrupt):
+        synthesize_path(checkpoint, folder, folder.parent / "out", Order(devices=(torch.device("cpu"),) * 2))
+    assert len(begun) < 6
+
+
+def test_what_was_made_is_no_input(folder: Path, checkpoint: Path, caplog) -> None:
+    order = Order(options=Options(uncertainty=True))
+    first = synthesize_path(checkpoint, folder, folder, order)
+    again = synthesize_path(checkpoint, folder, folder, order)
+    assert again == first
+    assert "4 of 4 were there already" in caplog.text
+    assert "12 volumes that an earlier call made are not translated" in caplog.text
+    back = synthesize_path(checkpoint, first[0] / "sct.nii.gz", folder / "back", Order(to="mr"))
+    assert [path.name for path in back] == ["sct"]
+
+
+def test_what_is_no_volume_is_told(cohort: Path, checkpoint: Path, tmp_path: Path, caplog) -> None:
+    shutil.copy(cohort / "mr" / "mr000.nii.gz", tmp_path / "a.nii.gz")
+    grid = head_grid((40, 40, 6), (4, 4, 4))
+    (torn,) = write_series(HeadPhantom.random(1).mr(grid), tmp_path / "p1", modality="MR")[:1]
+    for path in (tmp_path / "p1").iterdir():
+        dataset = pydicom.dcmread(path)
+        del dataset.PixelData
+        dataset.save_as(path)
+    (tmp_path / "notes.txt").write_text("nothing")
+    synthesize_path(checkpoint, tmp_path, tmp_path / "out")
+    assert f"not translated: {torn.parent}" in caplog.text
+    assert "notes" not in caplog.text
+
+
+def test_voxels_in_another_file_are_of_the_data(cohort: Path, checkpoint: Path, tmp_path: Path) -> None:
+    source = tmp_path / "a.mhd"
+    for patient in ("mr000", "mr001"):
+        image = sitk.ReadImage(str(cohort / "mr" / f"{patient}.nii.gz"))
+        image.CopyInformation(sitk.ReadImage(str(cohort / "mr" / "mr000.nii.gz")))
+        sitk.WriteImage(image, str(source))
+        if patient == "mr000":
+            synthesize_path(checkpoint, source, tmp_path / "out")
+    with pytest.raises(DataError, match="made of other data"):
+        synthesize_path(checkpoint, source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("spacing", [0.003, 200])
+def test_voxels_of_no_scanner(spacing: float, checkpoint: Path, tmp_path: Path) -> None:
+    head = HeadPhantom.random(1).mr(head_grid((40, 40, 12), (5, 5, 5)))
+    write_nifti(Volume(head.array, Grid(head.grid.shape, np.diag([spacing] * 3 + [1]))), tmp_path / "a.nii.gz")
+    with pytest.raises(DataError, match=r"voxels of .* mm, not of 0\.1 to 20 mm; correct the header"):
+        synthesize_path(checkpoint, tmp_path / "a.nii.gz", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "out.nii", "out.mha"])
+def test_outputs_that_can_not_be_are_told_before_anything_is_made(
+    name: str, cohort: Path, checkpoint: Path, tmp_path: Path, counted: list[str]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"can't be written|a file is written as .nii.gz alone"):
+        synthesize_path(checkpoint, cohort / "mr", tmp_path / name)
+    assert not counted
+
+
 def test_a_full_disk_is_a_bad_case(folder: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = module.write_case
 
@@ -168,6 +262,6 @@ def test_devices_are_named() -> None:
     assert devices_of("cpu") == (torch.device("cpu"),)
     assert devices_of("cpu, cpu") == (torch.device("cpu"), torch.device("cpu"))
     assert devices_of("auto")
-    for wrong in ("gpu", "cuda:77", ""):
+    for wrong in ("gpu", "cuda:77", "meta", ""):
         with pytest.raises(UsageError, match="no such device"):
             devices_of(wrong)

@@ -93,10 +93,25 @@ class Deidentify:
     Args:
         key: a secret; the same key gives the same new identifiers for the same patient. A new one by default.
         with_source: whether the source series is written too, de-identified alike.
+
+    Attributes:
+        lasting: whether the key was given, so that another call can have it.
     """
 
-    key: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    key: str = field(default="", repr=False)
     with_source: bool = False
+    lasting: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lasting", bool(self.key))
+        if not self.key:
+            object.__setattr__(self, "key", secrets.token_hex(32))
+
+    def case_name(self, name: str, number: int) -> str:
+        """What a case is called instead: by the key, or if that is not kept by its number among all."""
+        if not self.lasting:
+            return f"case-{number}"
+        return f"case-{hmac.new(self.key.encode(), f'case {name}'.encode(), hashlib.sha256).hexdigest()[:12]}"
 
 
 def read_key(path: Path) -> str:

@@ -7,6 +7,7 @@ from PS3.16.
 from __future__ import annotations
 
 import datetime
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from pydicom.uid import CTImageStorage, MRImageStorage
 
 from medcycle.body import Modality
 from medcycle.io.dicom.axial import AxialStack
-from medcycle.io.dicom.inherited import anonymous_study, decimal_string, inherited, require_one_study
+from medcycle.io.dicom.inherited import anonymous_study, decimal_string, inherited, number_of, require_one_study
 
 __all__ = [
     "RESEARCH_ONLY",
@@ -30,6 +31,8 @@ __all__ = [
     "plain",
     "series_header",
 ]
+
+log = logging.getLogger(__name__)
 
 RESEARCH_ONLY = "SYNTHETIC - RESEARCH USE ONLY"
 
@@ -88,7 +91,10 @@ def series_header(
     source = anonymous_study(origin.created) if reference is None else require_one_study(reference)
     result = inherited(source)
     result.BodyPartExamined = _body_part(origin.body_part or str(source.get("BodyPartExamined") or ""))
-    result.update(_description(modality, origin, int(source.get("SeriesNumber") or 0)))
+    if origin.body_part and result.BodyPartExamined == "WHOLEBODY" != origin.body_part:
+        terms = ", ".join(sorted(_BODY_PARTS))
+        log.warning("body part %s: written as WHOLEBODY; DICOM's unpaired terms are %s", origin.body_part, terms)
+    result.update(_description(modality, origin, number_of(source, "SeriesNumber")))
     result.update(_derivation(reference or (), stack, modality, origin))
     result.update(_pixel_description(stack))
     result.update(_ct_image(stack) if modality == "ct" else _mr_image(stack))

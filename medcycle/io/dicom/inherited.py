@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import re
+import logging
 import uuid
 from collections.abc import Sequence
+from typing import cast
 
 from highdicom import UID
 from pydicom import DataElement, Dataset
+from pydicom.config import RAISE
 from pydicom.datadict import dictionary_VR
-from pydicom.valuerep import format_number_as_ds
+from pydicom.multival import MultiValue
+from pydicom.valuerep import format_number_as_ds, validate_value
 
 from medcycle.errors import DataError
+from medcycle.io.dicom.frames import quiet_pydicom
 
-__all__ = ["anonymous_study", "decimal_string", "inherited", "patient_and_study", "require_one_study"]
+__all__ = ["anonymous_study", "decimal_string", "inherited", "number_of", "patient_and_study", "require_one_study"]
 
 _REQUIRED = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -38,6 +42,18 @@ _OF_IMAGES = (
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
 )
 """Likewise, into images alone; the first is present though empty."""
+
+
+_IDENTIFIERS = ("PatientName", "PatientID", "IssuerOfPatientID", "AccessionNumber")
+
+SEXES = ("M", "F", "O")
+
+TEXTS = ("PN", "LO", "SH", "LT", "ST", "UT", "UC")
+"""Kinds of values that the character set is of."""
+
+LATIN_1 = 0x100
+
+log = logging.getLogger(__name__)
 
 
 def require_one_study(reference: Sequence[Dataset]) -> Dataset:
@@ -69,13 +85,15 @@ def anonymous_study(now: datetime.datetime) -> Dataset:
 def inherited(source: Dataset) -> Dataset:
     """What a series has in common with its source: patient, study, frame of reference, and where it lay."""
     result = Dataset()
-    result.SpecificCharacterSet = source.get("SpecificCharacterSet") or "ISO_IR 100"
     for keyword in (*_REQUIRED, "PatientPosition"):
         setattr(result, keyword, "")
     for keyword in (*_REQUIRED, *_OPTIONAL, *_OF_IMAGES):
-        if keyword in source and not source[keyword].is_empty and _valid(source[keyword]):
-            result[keyword] = _copied(source[keyword])
-    result.FrameOfReferenceUID = result.get("FrameOfReferenceUID") or UID()
+        if element := _sound(source, keyword):
+            result[keyword] = element
+    result.SpecificCharacterSet = _character_set(source, result)
+    if not result.get("FrameOfReferenceUID"):
+        log.warning("the source has no FrameOfReferenceUID; a planning system won't take its images to lie on these")
+        result.FrameOfReferenceUID = UID()
     methods = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
     if result.get("PatientIdentityRemoved") == "YES" and not methods & set(result.dir()):
         result.DeidentificationMethod = "not told by the source"  # one is required then
@@ -93,20 +111,45 @@ def patient_and_study(header: Dataset) -> Dataset:
     return result
 
 
-def _valid(element: DataElement) -> bool:
-    """Whether a value is one of its kind: what the source has wrong is left out, not handed on."""
-    if element.VR != "AS":
-        return True
-    return re.fullmatch(r"\d{3}[DWMY]", str(element.value)) is not None
+def number_of(source: Dataset, keyword: str) -> int:
+    """A whole number; 0 where the source has none, or something else."""
+    element = _sound(source, keyword)
+    return int(element.value) if element and element.VM == 1 else 0
+
+
+def _sound(source: Dataset, keyword: str) -> DataElement | None:
+    """A copy of an element; None if it is absent, empty, or not of its kind, which is left out and not handed on.
+
+    UIDs and what names the patient are kept whatever they are: other objects of the study are found by them.
+    """
+    try:
+        with quiet_pydicom():
+            copied = None if source[keyword].is_empty else _copied(source[keyword])
+        if copied and copied.VR not in ("SQ", "UI") and keyword not in _IDENTIFIERS:
+            for value in copied.value if copied.VM > 1 else [copied.value]:
+                validate_value(copied.VR, str(value), RAISE)
+    except (KeyError, ValueError, TypeError, OverflowError, AttributeError):  # as pydicom has it, of foreign values
+        return None
+    return None if copied and keyword == "PatientSex" and copied.value not in SEXES else copied
+
+
+def _character_set(source: Dataset, result: Dataset) -> str | MultiValue[str]:
+    """The source's where it holds all of the text, and else Latin 1 or UTF-8."""
+    declared = source.get("SpecificCharacterSet") or ""
+    if str(declared) not in ("", "ISO_IR 6", "ISO_IR 100"):
+        return cast("str | MultiValue[str]", declared)
+    text = "".join(str(element.value) for element in result.iterall() if element.VR in TEXTS)
+    return "ISO_IR 100" if all(ord(letter) < LATIN_1 for letter in text) else "ISO_IR 192"
 
 
 def _copied(element: DataElement) -> DataElement:
-    value = element.value
-    if element.VR == "DS":
+    """The same for a header, in the forms that validators take. Raises `ValueError` of numbers that are none."""
+    value, kind = element.value, dictionary_VR(element.tag)
+    if kind == "DS":
         value = [decimal_string(float(v)) for v in value] if element.VM > 1 else decimal_string(float(value))
-    elif element.VR == "PN":
+    elif kind == "PN":
         value = [_delimited(str(v)) for v in value] if element.VM > 1 else _delimited(str(value))
-    return DataElement(element.tag, dictionary_VR(element.tag), value)
+    return DataElement(element.tag, kind, value)
 
 
 def _delimited(name: str) -> str:

@@ -115,7 +115,7 @@ def require_same_space(structures: Dataset, source: Dataset) -> None:
     wrong = {
         "frame of reference": frames != {frame} or not frame,
         "study": study not in studies,
-        "patient": (structures.get("PatientID") or "") != (source.get("PatientID") or ""),
+        "patient": str(structures.get("PatientID") or "").strip() != str(source.get("PatientID") or "").strip(),
     }
     if found := next((what for what, holds in wrong.items() if holds), ""):
         raise DataError(
