@@ -100,8 +100,23 @@ def _explain(error: BaseException) -> tuple[str, int]:
             return f"{type(error).__name__}: {error}; a fault of medcycle, please report it with --debug", 1
 
 
+class _Once(logging.Filter):
+    """Lets each message through once: a file's header may be read several times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        known = message in self.seen
+        self.seen.add(message)
+        return not known
+
+
 def _configure_logging() -> None:
     handler = logging.StreamHandler()
+    handler.addFilter(_Once())
     handler.setFormatter(logging.Formatter("warning: %(message)s"))
     logger = logging.getLogger("medcycle")
     logger.handlers = [handler]

@@ -34,6 +34,9 @@ __all__ = ["Order", "Task", "Works", "is_file"]
 
 log = logging.getLogger(__name__)
 
+VERSION = 1
+"""Of what is computed: a change that gives other results raises it, or older outputs would be taken for the same."""
+
 LARGE = 2**25
 """Voxels of a volume beside which no other is held in memory, to be read ahead or written behind."""
 
@@ -164,9 +167,11 @@ class Works:
 
     def _key(self, task: Task) -> str:
         """What the output depends on."""
-        order = self.order
-        given = [[sha256_of(file) for file in task.source.files], order.resample_irregular, self.described]
-        wanted = [order.to, order.outputs.to_dict(), order.options.to_dict(), task.style]
+        order, options = self.order, self.order.options.to_dict()
+        if all(model.config.network.spatial_dims == 2 for model in self.models):
+            del options["windows"]
+        given = [VERSION, [sha256_of(file) for file in task.source.files], order.resample_irregular, self.described]
+        wanted = [order.to, order.outputs.to_dict(), options, task.style]
         return hashlib.sha256(json.dumps([*given, *wanted]).encode()).hexdigest()
 
     def _on(

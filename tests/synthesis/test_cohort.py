@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import torch
 
 from medcycle.errors import DataError, UsageError
-from medcycle.inference import devices_of
+from medcycle.inference import Windows, devices_of
 from medcycle.io.nifti import read_nifti, write_nifti
 from medcycle.methods.saved import load_method, save_method
 from medcycle.phantom import HeadPhantom, head_grid
@@ -92,6 +92,13 @@ def test_what_was_made_otherwise_is_refused_and_kept(
     with pytest.raises(DataError, match="made of other data or in another way; delete it"):
         synthesize_path(model, source, tmp_path / "out", order)
     assert contents(tmp_path / "out") == before
+
+
+def test_options_that_do_nothing_make_no_difference(folder: Path, checkpoint: Path, caplog) -> None:
+    synthesize_path(checkpoint, folder, folder.parent / "out")
+    other = Order(options=Options(windows=Windows(overlap=0.3)))  # of 3D networks alone
+    synthesize_path(checkpoint, folder, folder.parent / "out", other)
+    assert "4 of 4 were there already" in caplog.text
 
 
 def test_the_rest_is_made_when_one_is_bad(folder: Path, checkpoint: Path, caplog) -> None:
