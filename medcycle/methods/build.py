@@ -61,7 +61,7 @@ def _cyclegan(config: Config) -> Method:
         structure=_structure(given),
         outside=given.outside_weight,
     )
-    to_target, to_source = _generator(network, slices), _generator(network, slices)
+    to_target, to_source = _generator(network, slices), _generator(network, slices, block_means=True)
     judge_target = _discriminator(network, slices) if given.judges_ct else None
     judge_source = _discriminator(network, slices)
     if given.name != "regcyclegan":
@@ -149,19 +149,27 @@ def _adversary(given: MethodConfig) -> Adversary:
     return Adversary(given.adversarial_loss, given.adversarial, given.gradient_penalty)
 
 
-def _generator(config: NetworkConfig, slices: int) -> nn.Module:
-    members = [_member(config, slices) for _ in range(config.members)]
+def _generator(config: NetworkConfig, slices: int, *, block_means: bool = False) -> nn.Module:
+    members = [_member(config, slices, block_means=block_means) for _ in range(config.members)]
     return Ensemble(members) if len(members) > 1 else members[0]
 
 
-def _member(config: NetworkConfig, slices: int) -> nn.Module:
+def _member(config: NetworkConfig, slices: int, *, block_means: bool) -> nn.Module:
     again, ends = config.checkpointing, (slices, slices)
     if config.name == "resnet":
         layers = Layers(config.spatial_dims, config.norm, padding=config.padding)
         return ResnetGenerator(layers, config.filters, config.blocks, config.upsampling, *ends, checkpointing=again)
     layers = Layers(config.spatial_dims, config.norm, affine=True, padding=config.padding, activation=_leaky)
     if config.name == "unet":
-        return UnetGenerator(layers, config.filters, config.levels, config.shuffle, *ends, checkpointing=again)
+        return UnetGenerator(
+            layers,
+            config.filters,
+            config.levels,
+            config.shuffle,
+            *ends,
+            block_means=block_means,
+            checkpointing=again,
+        )
     return LibraryGenerator(config.name, layers, config.filters, config.levels, *ends, checkpointing=again)
 
 

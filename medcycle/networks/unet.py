@@ -23,13 +23,17 @@ class UnetGenerator(nn.Module):
     Two 3-wide convolutions a level, strided ones down, nearest neighbour and convolution up. Links carry edges past the
     bottleneck, and the lowest level sees the whole image. With `shuffle`, blocks of pixels become channels at the door
     and channels pixels at the exit (Shi et al. 2016, "Real-time single image and video super-resolution"), so that no
-    convolution runs at full resolution: about three times faster in 2D at 2. Means over blocks keep a chequer out.
+    convolution runs at full resolution: about three times faster in 2D at 2.
 
     Args:
         layers: makes its layers.
         filters: channels of the first level; they double from level to level, up to `LARGEST`.
         levels: number of resolutions.
         shuffle: side of the blocks of pixels; 1 for none.
+        block_means: make each pixel the mean of the block that ends with it: pixels that other channels made can't form
+            a chequer then, as they do where a discriminator teaches them (Sugawara, Shiota and Kiya 2018,
+            "Super-resolution using convolutional neural networks without any checkerboard artifacts"). Where the target
+            is known there is none, and edges get a little softer.
         in_channels: channels of the input.
         out_channels: channels of the output.
         checkpointing: compute every level again for the gradient, which saves memory.
@@ -44,9 +48,11 @@ class UnetGenerator(nn.Module):
         in_channels: int = 1,
         out_channels: int = 1,
         *,
+        block_means: bool = False,
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
+        self.block_means = block_means
         self.checkpointing = checkpointing
         self.spatial_dims = layers.spatial_dims
         self.shuffle = shuffle
@@ -74,7 +80,8 @@ class UnetGenerator(nn.Module):
         for up, link in zip(reversed(self.up), reversed(links), strict=True):
             x = self._level(up, torch.cat([link, functional.interpolate(x, scale_factor=2, mode="nearest")], dim=1))
         x = self.exit(x)
-        x = self._block_means(pixelshuffle(x, self.spatial_dims, self.shuffle)) if self.shuffle > 1 else x
+        x = pixelshuffle(x, self.spatial_dims, self.shuffle) if self.shuffle > 1 else x
+        x = self._means(x) if self.block_means else x
         return torch.tanh(cut_to(x, sizes))
 
     @property
@@ -94,12 +101,7 @@ class UnetGenerator(nn.Module):
             links.append(self._level(down, links[-1]))
         return links
 
-    def _block_means(self, x: Tensor) -> Tensor:
-        """The mean of the block that ends with each pixel: pixels that other channels made can't form a chequer.
-
-        Sugawara, Shiota and Kiya 2018, "Super-resolution using convolutional neural networks without any checkerboard
-        artifacts".
-        """
+    def _means(self, x: Tensor) -> Tensor:
         for axis in range(2, x.ndim):  # the first blocks once more, so that border pixels have means of whole ones
             x = torch.cat([x.narrow(axis, 1, self.shuffle - 1), x], dim=axis)
         mean = functional.avg_pool2d if self.spatial_dims == 2 else functional.avg_pool3d

@@ -39,10 +39,20 @@ def test_a_u_net_takes_images_smaller_than_its_reduction() -> None:
 
 
 @pytest.mark.parametrize(("spatial_dims", "shuffle"), [(2, 2), (2, 4), (3, 2)])
-def test_a_u_net_makes_no_chequer_of_an_even_image(spatial_dims: int, shuffle: int) -> None:
-    net = UnetGenerator(Layers(spatial_dims, "none"), filters=4, levels=3, shuffle=shuffle)
+def test_means_of_blocks_make_no_chequer_of_an_even_image(spatial_dims: int, shuffle: int) -> None:
+    net = UnetGenerator(Layers(spatial_dims, "none"), filters=4, levels=3, shuffle=shuffle, block_means=True)
     made = net(torch.full((1, 1, *[32] * spatial_dims), 0.5))
     torch.testing.assert_close(made, made.mean().expand_as(made), atol=1e-5, rtol=0)
+
+
+def test_synthetic_mr_has_no_chequer() -> None:
+    method = build_method(load_config("head_mr_ct_2d_cpu", ["network.filters=4", "network.norm=none"]))
+    for module in method.modules():
+        if isinstance(module, nn.Conv2d):
+            module.reset_parameters()  # training begins with weights that make next to nothing of anything
+    even = torch.full((1, 1, 64, 64), 0.5)
+    assert method.translate(even, reverse=True).std() < 1e-5
+    assert method.translate(even).std() > 1e-3
 
 
 def test_a_u_net_sees_the_whole_image_and_keeps_edges() -> None:
