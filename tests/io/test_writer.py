@@ -333,6 +333,17 @@ def test_sources_with_gaps_still_give_a_valid_series(missing: str, tmp_path: Pat
     assert pydicom.dcmread(files[0]).PatientName.family_name == "anonymized"
 
 
+def test_a_lost_frame_of_reference_is_told(tmp_path: Path, caplog) -> None:
+    volume, reference = case("axial")
+    for dataset in reference:
+        del dataset.FrameOfReferenceUID
+    write_ct(volume, tmp_path / "ct", reference=reference, software_version="1")
+    assert "no FrameOfReferenceUID" in caplog.text
+    caplog.clear()
+    write_ct(volume, tmp_path / "alone", reference=None, software_version="1")
+    assert not caplog.text
+
+
 def test_an_age_that_is_none_is_not_handed_on(tmp_path: Path) -> None:
     volume, reference = case("axial")
     folder = tmp_path / "mr"

@@ -45,13 +45,16 @@ _OF_IMAGES = (
 
 
 _IDENTIFIERS = ("PatientName", "PatientID", "IssuerOfPatientID", "AccessionNumber")
+"""By which people and archives know whose images they are."""
 
 SEXES = ("M", "F", "O")
+"""The terms of PatientSex."""
 
 TEXTS = ("PN", "LO", "SH", "LT", "ST", "UT", "UC")
 """Kinds of values that the character set is of."""
 
 LATIN_1 = 0x100
+"""Letters below this are in ISO_IR 100."""
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +79,7 @@ def anonymous_study(now: datetime.datetime) -> Dataset:
     result = Dataset()
     result.PatientName = "Anonymous^medcycle"
     result.PatientID = f"MEDCYCLE-{uuid.uuid4().hex[:12].upper()}"
-    result.StudyInstanceUID = UID()
+    result.StudyInstanceUID, result.FrameOfReferenceUID = UID(), UID()
     result.StudyDate, result.StudyTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     result.PatientPosition = "HFS"
     return result
@@ -92,7 +95,7 @@ def inherited(source: Dataset) -> Dataset:
             result[keyword] = element
     result.SpecificCharacterSet = _character_set(source, result)
     if not result.get("FrameOfReferenceUID"):
-        log.warning("the source has no FrameOfReferenceUID; a planning system won't take its images to lie on these")
+        log.warning("the source has no FrameOfReferenceUID: planning systems can't tell that its images lie on these")
         result.FrameOfReferenceUID = UID()
     methods = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
     if result.get("PatientIdentityRemoved") == "YES" and not methods & set(result.dir()):
