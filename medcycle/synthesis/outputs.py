@@ -131,6 +131,8 @@ def write_case(
         if synthesis.cycle_error:
             write_nifti(synthesis.cycle_error, temporary / "cycle_error.nii.gz")
         described = _describe(synthesis, source, to) | how
+        if not outputs.deidentify:
+            described["source"] = source.path.name
         described["files"] = sorted(path.name for path in temporary.iterdir())
         (temporary / DESCRIPTION).write_text(json.dumps(described, indent=1, allow_nan=False), encoding="utf-8")
 

@@ -242,6 +242,7 @@ def test_uncertainty_and_what_is_said_of_it(cohort: Path, checkpoint: Path, tmp_
         "uncertainty.nii.gz",
     ]
     said = json.loads((made / "synthesis.json").read_text())
+    assert said["source"] == "mr000.nii.gz"
     assert said["files"] == ["cycle_error.nii.gz", "sct.nii.gz", "uncertainty.nii.gz"]
     assert said["uncertainty"]["meaning"] == "standard deviation over passes"
     assert said["uncertainty"]["mean_in_body"] > 0
