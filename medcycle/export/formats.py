@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,10 +64,7 @@ def write_checked(network: nn.Module, sizes: Sizes, path: Path, model_format: Mo
 
     Raises:
         ExportFailed: if the network can't be traced, written or run, or gives other values then.
-        OSError: if the folder can't be written.
     """
-    with tempfile.TemporaryFile(dir=path.parent):  # exporters tell of it as of anything else
-        pass
     inputs = sizes.example(batch=1)
     with _quietly(), torch.no_grad():
         expected = network(*inputs)

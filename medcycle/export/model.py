@@ -13,7 +13,7 @@ from medcycle.export.network import sizes_of, translation_of
 from medcycle.io.files import atomic_path, sha256_of
 from medcycle.methods.munit import Munit
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
-from medcycle.synthesis.outputs import require_absent
+from medcycle.synthesis.outputs import require_absent, require_writable
 from medcycle.synthesis.translate import require_direction
 
 __all__ = ["description_of", "export_model"]
@@ -45,8 +45,8 @@ def export_model(
         The largest difference from the trained network in [−1, 1], on random images.
 
     Raises:
-        UsageError: if a file is there already or named wrongly, the method lacks the direction or styles, or a
-            package is missing.
+        UsageError: if a file is there already, named wrongly or can't be written, the method lacks the direction or
+            styles, or a package is missing.
         BadCheckpoint: if the checkpoint can't be used.
         ExportFailed: if the network can't be exported, or gives other values then.
     """
@@ -55,6 +55,7 @@ def export_model(
         raise UsageError(f"{output}: --format {model_format} writes {EXTENSIONS[model_format]}; name it so")
     for path in (output, description_path):
         require_absent(path)
+    require_writable(output)
     require_packages(model_format)
     checkpoint = checkpoint_of(run_or_checkpoint, to=to)
     saved = load_method(checkpoint)

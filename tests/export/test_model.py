@@ -97,6 +97,7 @@ def test_wrong_calls(tmp_path: Path, checkpoint: Path, capfd) -> None:
         ([str(checkpoint), str(tmp_path / "a.onnx"), "--format", "torch-export"], "writes .pt2"),
         ([str(checkpoint), str(tmp_path / "a.onnx"), "--style-input"], "no styles"),
         ([str(tmp_path / "none.pt"), str(tmp_path / "a.onnx")], "no such checkpoint"),
+        ([str(checkpoint), "/proc/a.onnx"], "can't be written"),
     ]:
         assert execute(["export", *arguments]) == 2
         assert reason in capfd.readouterr().err
