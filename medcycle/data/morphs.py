@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +19,7 @@ import SimpleITK as sitk
 from medcycle.data.prepare import Prepared
 from medcycle.data.store import Store, StoredCase, read_case, write_case
 from medcycle.errors import DataError, RegistrationFailed
-from medcycle.io.files import write_text
+from medcycle.io.files import remove_torn, write_text
 from medcycle.io.itk import from_itk, to_itk
 from medcycle.progress import ProgressLine, is_first_process
 from medcycle.resample import coarsen
@@ -51,9 +50,6 @@ AFFINE_ITERATIONS, DEMONS_ITERATIONS = 100, 60
 SMOOTHNESS = 1.5
 """Standard deviation, voxels, of the Gaussian that smooths the displacements after every iteration."""
 
-TORN_AFTER = 3600.0
-"""Seconds after which a part that is not yet a morph is of a run that ended while it wrote it."""
-
 MOST_STRETCHED = 1.5
 """times that the affine part may stretch or compress along any direction."""
 
@@ -78,7 +74,7 @@ def with_morphs(store: Store, count: int, run: Path) -> Store:
     """
     roots = store.root / FOLDER, run / FOLDER
     if is_first_process():
-        _remove_torn(roots[0] / "ct")
+        remove_torn(roots[0] / "ct")
     couples = list(islice(_couples(store.ct), count))
     made, failed = [], []
     with ProgressLine("morphing", len(couples), quiet=not couples) as progress:
@@ -92,14 +88,6 @@ def with_morphs(store: Store, count: int, run: Path) -> Store:
     if count and is_first_process():
         _tell(len(store.ct), made, failed)
     return replace(store, ct=(*store.ct, *made)) if made else store
-
-
-def _remove_torn(folder: Path) -> None:
-    """Remove what runs that were killed have left; another run may be writing what is younger."""
-    for torn in folder.glob(".partial-*"):
-        with suppress(OSError):
-            if time.time() - torn.stat().st_mtime > TORN_AFTER:
-                shutil.rmtree(torn)
 
 
 def _couples(cases: Sequence[StoredCase]) -> Iterator[tuple[StoredCase, StoredCase]]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medcycle.errors import UnreadableFile, UsageError
 
-__all__ = ["atomic_path", "require_exists", "require_room", "sha256_of", "write_text"]
+__all__ = ["atomic_path", "remove_torn", "require_exists", "require_room", "sha256_of", "write_text"]
 
 PACKED = (".gz", ".nrrd", ".mha")
 """Files whose voxels may be compressed."""
+
+TORN_AFTER = 3600.0
+"""Seconds after which what is not yet under its final name is of a process that was killed."""
 
 LARGEST_RATIO = 1032
 """of deflate, which all of them use (zlib's technical notes)."""
@@ -38,6 +42,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
         else:
             temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove what killed processes had begun in a folder with `atomic_path`; what is younger, others may be writing."""
+    for torn in folder.glob(f".partial-{'[0-9a-f]' * 12}-*"):
+        with suppress(OSError):
+            if time.time() - torn.stat().st_mtime < TORN_AFTER:
+                continue
+            if torn.is_dir():
+                shutil.rmtree(torn)
+            else:
+                torn.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ from medcycle.errors import DataError, EmptyFolder, UsageError
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
 from medcycle.io.dicom.series import read_headers
 from medcycle.io.discover import NOT_DICOM, VOLUME_SUFFIXES, Source, survey
+from medcycle.io.files import remove_torn
 from medcycle.methods.saved import checkpoint_of, load_method
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
 from medcycle.synthesis.style import styles_for
@@ -49,6 +50,7 @@ def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, ord
     targets = _targets(sources, output, order)
     _require_series(sources, input_path, order.outputs)
     require_writable(output)
+    remove_torn(output)
     models = [load_method(checkpoint) for checkpoint in checkpoints]
     for model in models:
         require_direction(model, order.to)

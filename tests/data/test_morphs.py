@@ -170,7 +170,7 @@ def test_a_torn_morph_is_made_again(store: Store, tmp_path: Path, file: str) -> 
 
 
 def test_what_killed_runs_left_is_removed_and_what_others_write_is_not(store: Store, tmp_path: Path) -> None:
-    left, written = (tmp_path / "morphs" / "ct" / f".partial-{name}" for name in ("left", "written"))
+    left, written = (tmp_path / "morphs" / "ct" / f".partial-{digit * 12}-morph" for digit in "0a")
     for folder in (left, written):
         folder.mkdir(parents=True)
     os.utime(left, (0, 0))
