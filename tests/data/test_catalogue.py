@@ -169,11 +169,20 @@ def test_volumes_that_training_cannot_use(cohort: Path, tmp_path, caplog) -> Non
     mr, ct = tmp_path / "data" / "mr", tmp_path / "data" / "ct"
     whole = read_volume(mr / "mr000.nii.gz")
     few = Volume(whole.array[:, :, :3], Grid((*whole.grid.shape[:2], 3), whole.grid.affine))
-    in_metres = Volume(whole.array, Grid(whole.grid.shape, whole.grid.affine @ np.diag([0.01, 0.01, 0.01, 1])))
-    for name, volume in (("few", few), ("metres", in_metres), ("mask", whole.with_array(whole.array > 300))):
+    tiny, small = (
+        Volume(whole.array, Grid(whole.grid.shape, whole.grid.affine @ np.diag([part, part, part, 1])))
+        for part in (0.01, 0.05)
+    )
+    mask = whole.with_array(whole.array > 300)
+    for name, volume in (("few", few), ("tiny", tiny), ("small", small), ("mask", mask)):
         write_nifti(volume, mr / f"{name}.nii.gz")
     assert len(prepare_cohort(find_cohort(mr, ct), tmp_path / "store", CONFIG).mr) == 2
-    for words in ("3 slices only", "a field of view of 2×2×2 mm", "2 different values only, a mask"):
+    for words in (
+        "few.nii.gz: 3 slices only",
+        "tiny.nii.gz: voxels of 0.04×0.04×0.05 mm",
+        "small.nii.gz: a field of view of",
+        "mask.nii.gz: 2 different values only, a mask",
+    ):
         assert words in caplog.text
 
 
