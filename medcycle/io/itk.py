@@ -21,7 +21,7 @@ ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 VOXELS_IN = {"elementdatafile", "data file", "datafile"}
 """Keys of headers that name other files, in lower case."""
 
-HEADER = 2**16
+LONGEST_HEADER = 2**16
 """Bytes in which a header ends, but for long lists of files."""
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
@@ -107,7 +107,7 @@ def voxel_files(path: Path) -> tuple[Path, ...]:
 def _named(path: Path) -> list[str]:
     """Names of files, with `%d` where numbers go."""
     with path.open("rb") as stream:
-        lines = stream.read(HEADER).decode("latin-1").splitlines()
+        lines = stream.read(LONGEST_HEADER).decode("latin-1").splitlines()
     for number, line in enumerate(lines):
         key, *values = (part.strip() for part in re.split("[:=]", line, maxsplit=1))
         if key.lower() in VOXELS_IN and values not in ([""], ["LOCAL"]):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from medcycle.errors import DataError, EmptyFolder, UsageError
+from medcycle.io.dicom.deidentify import Deidentify
+from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
-from medcycle.io.dicom.series import read_headers
 from medcycle.io.discover import NOT_DICOM, VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
 from medcycle.methods.saved import checkpoint_of, load_method
@@ -68,10 +70,12 @@ def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, ord
 def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     """The volumes of the input but those that an earlier call made, with a warning of what is no volume."""
     found = survey(input_path, resample_irregular=order.resample_irregular)
-    reasons = Counter(item.reason for item in found.skipped if item.reason != NOT_DICOM)
-    for reason, count in reasons.items():
-        places = [str(item.path) for item in found.skipped if item.reason == reason]
-        log.warning("not translated: %s%s: %s", places[0], f" and {count - 1} more" if count > 1 else "", reason)
+    skipped: dict[str, list[Path]] = {}
+    for item in found.skipped:
+        if item.reason != NOT_DICOM:
+            skipped.setdefault(item.reason, []).append(item.path)
+    for reason, (first, *more) in skipped.items():
+        log.warning("not translated: %s%s: %s", first, f" and {len(more)} more" if more else "", reason)
     if not found.sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     sources = [source for source in found.sources if not is_output(source.path, output, input_path)]
@@ -80,8 +84,15 @@ def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     if not sources:
         raise EmptyFolder(f"{input_path}: nothing but what medcycle made; give the folder of the sources")
     if how := order.outputs.deidentify:  # folders may be called by the patient
-        return [replace(one, name=how.case_name(one.name, number)) for number, one in enumerate(sources, start=1)]
+        return [replace(one, name=_pseudonym(one.name, number, how)) for number, one in enumerate(sources, start=1)]
     return sources
+
+
+def _pseudonym(name: str, number: int, how: Deidentify) -> str:
+    """What a case is called instead: by the key, or if that is not kept by its number among all."""
+    if not how.lasting:
+        return f"case-{number}"
+    return f"case-{hmac.new(how.key.encode(), f'case {name}'.encode(), hashlib.sha256).hexdigest()[:12]}"
 
 
 def _report(works: Works, total: int) -> None:
@@ -127,4 +138,4 @@ def _require_series(sources: Sequence[Source], given: Path, outputs: Outputs) ->
     if (outputs.rtstruct or outputs.deidentify) and len(series) < len(sources):
         raise UsageError(f"{given}: --rtstruct and --deidentify need DICOM series; for other files see `to-dicom`")
     if outputs.rtstruct:
-        require_same_space(read_structure_set(outputs.rtstruct), read_headers(series[0])[0])
+        require_same_space(read_structure_set(outputs.rtstruct), read_dataset(series[0].files[0], pixels=False))

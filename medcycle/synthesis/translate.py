@@ -110,12 +110,14 @@ def synthesize(
             findings = view.into(fusion, findings)
         made, deviation = fusion.volume(), fusion.deviation()
     assert findings is not None
-    if not all(np.isfinite(part).all() for part in (made, deviation) if part is not None):
+    if not all(np.isfinite([part.min(), part.max()]).all() for part in (made, deviation) if part is not None):
         raise DataError("the network makes voxels that are not numbers; try --precision 32-true, or another checkpoint")
     outside, calibration = ~findings.body.array, _calibration(models, to, options)
     if deviation is not None:
         deviation = calibration(deviation) if calibration else deviation
         deviation[outside] = 0
+    if findings.cycle_error:
+        findings.cycle_error.array[outside] = 0
     made[outside] = OUTSIDE[to]
     return Synthesis(
         volume=Volume(made, grid),
@@ -228,9 +230,8 @@ class _View:
             return None
         there_and_back = self.translated(self.passes[0], made, back=True)
         inverse = self.prepared.intensity.inverse
-        error = self.on_source(np.abs(inverse(there_and_back) - inverse(self.prepared.image.array)), outside=0.0)
-        error[~resample_mask(self.prepared.body, self.grid).array] = 0
-        return Volume(error, self.grid)
+        error = np.abs(inverse(there_and_back) - inverse(self.prepared.image.array))
+        return Volume(self.on_source(error, outside=0.0), self.grid)
 
     def _warnings(self) -> list[str]:
         trained, found = self.model.config.data.plane, []

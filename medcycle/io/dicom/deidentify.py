@@ -107,12 +107,6 @@ class Deidentify:
         if not self.key:
             object.__setattr__(self, "key", secrets.token_hex(32))
 
-    def case_name(self, name: str, number: int) -> str:
-        """What a case is called instead: by the key, or if that is not kept by its number among all."""
-        if not self.lasting:
-            return f"case-{number}"
-        return f"case-{hmac.new(self.key.encode(), f'case {name}'.encode(), hashlib.sha256).hexdigest()[:12]}"
-
 
 def read_key(path: Path) -> str:
     """The key in a file, which is made, readable by its owner alone, where it isn't there.
