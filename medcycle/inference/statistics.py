@@ -66,7 +66,7 @@ class Statistics:
         weights = self.weights[images, : len(known.mean)].to(known.mean)
         each = x.shape[1] // own.mean.shape[1]
         with torch.autocast(x.device.type, enabled=False):  # it would round them
-            mean, variance = ((weights @ part).repeat_interleave(each, 1).flatten() for part in known)
+            mean, variance = ((weights @ part)[:, :, None].expand(-1, -1, each).flatten() for part in known)
         apart = x.reshape(1, -1, *x.shape[2:])  # as if all images' channels were those of one
         return functional.batch_norm(apart, mean, variance, *_repeated(layer, len(x)), eps=layer.eps).reshape(x.shape)
 
@@ -89,7 +89,8 @@ def _repeated(layer: _Normalising, images: int) -> tuple[Tensor | None, Tensor |
     """A layer's scale and offset of every channel of so many images, if it has any."""
     if layer.weight is None:
         return None, None
-    return layer.weight.repeat(images), layer.bias.repeat(images)
+    weight, bias = (part.expand(images, -1).flatten() for part in (layer.weight, layer.bias))  # of one, no copies
+    return weight, bias
 
 
 def _normalises(module: nn.Module) -> bool:
