@@ -107,6 +107,8 @@ def pair_key(fixed: Source, moving: Source) -> str:
 
 
 def _identity(source: Source) -> list[object]:
+    if source.problem:
+        return [source.name, source.problem]
     files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
     return [source.name, source.resample_irregular, files]
 

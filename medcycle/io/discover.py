@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medcycle.errors import EmptyFolder, UnreadableFile
-from medcycle.io.dicom.frames import ImageFile, Skipped, read_image_file
+from medcycle.io.dicom.frames import NOT_DICOM, ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
 from medcycle.io.dicom.series import grid_of, read_series
 from medcycle.io.files import require_exists
 from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid, voxel_files
 from medcycle.io.nifti import NIFTI_SUFFIXES, read_nifti, read_nifti_grid
+from medcycle.io.places import Place, places_below
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
 from medcycle.volume import Grid, Volume
 
-__all__ = ["NOT_DICOM", "VOLUME_SUFFIXES", "Source", "Survey", "discover", "read_grid", "read_volume", "stem", "survey"]
+__all__ = [
+    "NOT_DICOM",
+    "VOLUME_SUFFIXES",
+    "Source",
+    "Survey",
+    "case_name",
+    "discover",
+    "read_grid",
+    "read_volume",
+    "stem",
+    "survey",
+]
+
+log = logging.getLogger(__name__)
 
 VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
-
-NOT_DICOM = "not DICOM"
-"""Why files of other kinds are skipped."""
 
 LONGEST_NAME = 120
 """Characters of a case's name; file systems take 255 bytes, to which outputs add some."""
@@ -46,6 +59,7 @@ class Source:
         series: the series' files, or None for an image file.
         resample_irregular: whether a series with gaps or varying distances is rebuilt instead of refused.
         subject: of a BIDS name below the folder that was searched, as `sub-01`.
+        problem: why a file or folder can't be opened, or an empty string.
     """
 
     name: str
@@ -53,10 +67,13 @@ class Source:
     series: DicomSeries | None = None
     resample_irregular: bool = False
     subject: str = ""
+    problem: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that the volume is read from, those that its header names among them."""
+        """The files that the volume is read from, with those that its header names; none if it can't be opened."""
+        if self.problem:
+            return ()
         return self.series.files if self.series else (self.path, *voxel_files(self.path))
 
     @property
@@ -71,13 +88,19 @@ class Source:
 
     def grid(self) -> Grid:
         """Where the voxels are, from the headers. Raises `UnreadableFile` or `DefectiveSeries`."""
+        self._require_opened()
         return grid_of(self.series) if self.series else read_grid(self.path)
 
     def read(self) -> Volume:
         """Read the volume. Raises `UnreadableFile` or `DefectiveSeries`."""
+        self._require_opened()
         if self.series:
             return read_series(self.series, resample_irregular=self.resample_irregular)
         return _read_file(self.path)
+
+    def _require_opened(self) -> None:
+        if self.problem:
+            raise UnreadableFile(f"{self.path}: {self.problem}")
 
 
 @dataclass(frozen=True)
@@ -92,10 +115,21 @@ class Survey:
     sources: tuple[Source, ...]
     skipped: tuple[Skipped, ...]
 
+    def warn_of_skipped(self) -> None:
+        """Log a warning for every reason to skip DICOM files, and what looks like them but can't be read."""
+        by_reason: dict[str, list[Path]] = {}
+        for item in self.skipped:
+            if item.reason != NOT_DICOM:
+                by_reason.setdefault(item.reason, []).append(item.path)
+        for reason, (first, *more) in by_reason.items():
+            log.warning("skipped: %s%s: %s", first, f" and {len(more)} more" if more else "", reason)
+
 
 def discover(path: Path, *, workers: int = 1, resample_irregular: bool = False) -> list[Source]:
-    """The volumes of `survey`."""
-    return list(survey(path, workers=workers, resample_irregular=resample_irregular).sources)
+    """The volumes of `survey`, with a warning of files that were left out though they are no foreign ones."""
+    found = survey(path, workers=workers, resample_irregular=resample_irregular)
+    found.warn_of_skipped()
+    return list(found.sources)
 
 
 def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False) -> Survey:
@@ -114,15 +148,22 @@ def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False) ->
         UnreadableFile: if `path` is a file of an unknown kind.
     """
     require_exists(path, "an image file, a DICOM series folder or a folder of cases")
-    files = [path] if path.is_file() else list(_files(path))
+    places = [Place(path)] if path.is_file() else list(places_below(path))
+    locked = [one for one in places if one.problem and (one.is_folder or _is_volume(one.path))]
+    files = [one.path for one in places if not one.problem]
     volumes = [Source(_label(path, file), file, subject=_subject(path, file)) for file in files if _is_volume(file)]
+    volumes += [
+        Source(_label(path, one.path), one.path, subject=_subject(path, one.path), problem=one.problem)
+        for one in locked
+    ]
     images, skipped = _headers([file for file in files if not _is_volume(file)], workers)
+    skipped += [Skipped(one.path, one.problem, damaged=True) for one in places if one.problem and one not in locked]
     if path.is_file() and not volumes and not images:
         raise UnreadableFile(
             f"{path}: not an image file ({skipped[0].reason}); known are {', '.join(VOLUME_SUFFIXES)} and DICOM"
         )
     series = []
-    for item in gate(images):
+    for item in gate(images, skipped):
         if item.verdict == "skipped":
             skipped.append(Skipped(_folder(item), f"{item.description} {item.problem}".strip()))
         else:
@@ -169,24 +210,6 @@ def _is_volume(path: Path) -> bool:
     return path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
-def _files(top: Path) -> Iterator[Path]:
-    """Regular files, in order; folders that can't be opened are left out, as hidden ones are.
-
-    Links to folders are followed, and each folder is looked through once.
-    """
-    seen = set()
-    for folder, subfolders, names in os.walk(top, followlinks=True):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            subfolders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield from (
-            file for name in sorted(names) if not name.startswith(".") and (file := Path(folder, name)).is_file()
-        )
-
-
 def _headers(files: Sequence[Path], workers: int) -> tuple[list[ImageFile], list[Skipped]]:
     images: list[ImageFile] = []
     skipped: list[Skipped] = []
@@ -209,7 +232,7 @@ def _named(top: Path, series: Sequence[DicomSeries]) -> list[Source]:
         if folders.count(folder) > 1:
             parts += [item.description or item.uid.rsplit(".", 1)[-1]]
             parts += [part.rsplit("\\", 1)[-1] for part in item.label.split(", ") if part]
-        sources.append(Source(_clean("_".join(parts)), folder, item, subject=_subject(top, folder)))
+        sources.append(Source(case_name("_".join(parts)), folder, item, subject=_subject(top, folder)))
     return sources
 
 
@@ -221,7 +244,7 @@ def _folder(series: DicomSeries) -> Path:
 def _label(top: Path, place: Path) -> str:
     relative = place.relative_to(top) if place != top else Path()
     parts = [*relative.parts[:-1], stem(place)] if _is_volume(place) else relative.parts
-    return _clean("_".join(parts) or top.resolve().name)
+    return case_name("_".join(parts) or top.resolve().name)
 
 
 def _subject(top: Path, place: Path) -> str:
@@ -231,9 +254,16 @@ def _subject(top: Path, place: Path) -> str:
     return next((match.group() for match in found if match), "")
 
 
-def _clean(name: str) -> str:
-    """A name of plain characters; where none are left, or too many, a hash tells it from others."""
-    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")
+def case_name(name: str) -> str:
+    """A name of plain characters, letters without their accents; where none are left, or too many, with a hash.
+
+    A case is written, and looked for, under this name.
+
+    >>> case_name("Müller Anna (1)")
+    'Muller-Anna-1'
+    """
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip(".-")
     if cleaned and len(cleaned) <= LONGEST_NAME:
         return cleaned
     ending = f"-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:8]}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from medcycle.errors import UnreadableFile, UsageError
 
-__all__ = ["atomic_path", "remove_torn", "require_exists", "require_room", "sha256_of", "write_text"]
+__all__ = ["atomic_path", "remove_torn", "require_exists", "require_room", "sha256_of", "unopened", "write_text"]
 
 PACKED = (".gz", ".nrrd", ".mha")
 """Files whose voxels may be compressed."""
@@ -68,6 +68,17 @@ def require_room(path: Path, needed: int) -> None:
     packed = path.name.lower().endswith(PACKED)
     if needed > size * (LARGEST_RATIO if packed else 1):
         raise UnreadableFile(f"{path}: {size} bytes can't hold the {needed} bytes of voxels it tells of; copy it again")
+
+
+def unopened(path: Path, error: OSError) -> str:
+    """Why a file or folder can't be opened, and what to do."""
+    if path.is_symlink() and not path.exists():
+        target = str(path.readlink())
+        fetch = "fetch its content with `git annex get` or `datalad get`" if "annex" in target else "mend or remove it"
+        return f"a link to {target}, which is not there; {fetch}"
+    if isinstance(error, PermissionError):
+        return "permission denied; ask for the right to read it"
+    return f"{(error.strerror or str(error)).lower()}; check the disk, or copy it again"
 
 
 def sha256_of(path: Path) -> str:

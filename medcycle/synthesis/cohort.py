@@ -13,7 +13,7 @@ from medcycle.errors import DataError, EmptyFolder, UsageError
 from medcycle.io.dicom.deidentify import Deidentify
 from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
-from medcycle.io.discover import NOT_DICOM, VOLUME_SUFFIXES, Source, survey
+from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
 from medcycle.methods.saved import checkpoint_of, load_method
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
@@ -70,12 +70,7 @@ def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, ord
 def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     """The volumes of the input but those that an earlier call made, with a warning of what is no volume."""
     found = survey(input_path, resample_irregular=order.resample_irregular)
-    skipped: dict[str, list[Path]] = {}
-    for item in found.skipped:
-        if item.reason != NOT_DICOM:
-            skipped.setdefault(item.reason, []).append(item.path)
-    for reason, (first, *more) in skipped.items():
-        log.warning("not translated: %s%s: %s", first, f" and {len(more)} more" if more else "", reason)
+    found.warn_of_skipped()
     if not found.sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     sources = [source for source in found.sources if not is_output(source.path, output, input_path)]

@@ -211,7 +211,7 @@ def test_junk_is_skipped_with_its_reason(tmp_path: Path) -> None:
     reasons = {item.path.name: item.reason for item in items if isinstance(item, Skipped)}
     assert reasons == {
         "DICOMDIR": "a DICOMDIR: the files it names are found without it",
-        "VERSION": "not DICOM",
+        "VERSION": "empty",
         "capture.dcm": "a secondary capture, not a scan",
         "raw.dcm": "of modality OT, neither MR nor CT",
         "readme.txt": "not DICOM",

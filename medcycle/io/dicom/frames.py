@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +16,25 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
+    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
+    EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
+    EnhancedPETImageStorage,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLSNearLossless,
+    LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
     MediaStorageDirectoryStorage,
+    MRImageStorage,
+    PositronEmissionTomographyImageStorage,
+    RLELossless,
 )
 
 from medcycle.io.dicom.plane import (
+    GE_IMAGE_TYPE,
     TELLING,
     Misfit,
     dimensions_of,
@@ -32,14 +43,28 @@ from medcycle.io.dicom.plane import (
     merged_groups,
     texts_of,
 )
+from medcycle.io.files import unopened
 
-__all__ = ["Frame", "ImageFile", "Skipped", "quiet_pydicom", "read_image_file"]
+__all__ = ["NOT_DICOM", "Frame", "ImageFile", "Skipped", "quiet_pydicom", "read_image_file"]
 
 LOSSY_SYNTAXES = {
     *(JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless),
     *("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"),
 }
 """Always lossy; JPEG 2000 (.91) may be, which LossyImageCompression says."""
+
+NOT_DICOM = "not DICOM"
+"""Why files of other kinds are skipped."""
+
+NO_SERIES = "not an image of a series: no SeriesInstanceUID"
+NO_PIXELS = "no pixels"
+
+IMAGE_CLASSES = {
+    *(MRImageStorage, CTImageStorage, PositronEmissionTomographyImageStorage),
+    *(EnhancedMRImageStorage, EnhancedCTImageStorage, EnhancedPETImageStorage),
+    *(LegacyConvertedEnhancedMRImageStorage, LegacyConvertedEnhancedCTImageStorage),
+}
+"""Of these, a file without pixels is one that was cut short."""
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -49,11 +74,17 @@ MODALITIES = {"MR", "CT", "PT"}
 LARGEST_SIDE = 8192
 """pixels"""
 
+MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+
+RESCALE = ("RescaleSlope", "RescaleIntercept")
+
 HEADER_TAGS = [
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "PatientID", "SeriesDescription"),
-    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "BitsStored", "LossyImageCompression"),
+    *("PatientName", "PatientBirthDate", "StudyInstanceUID", "FrameOfReferenceUID"),
+    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "LossyImageCompression"),
+    *("BitsAllocated", "BitsStored", "HighBit", *RESCALE, "RescaleType"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
-    *TELLING,
+    *(*TELLING, "ComplexImageComponent", GE_IMAGE_TYPE),
     *("DiffusionGradientOrientation", "AcquisitionNumber", "TriggerTime"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence"),
 ]
@@ -73,6 +104,7 @@ class Frame:
         size: rows, columns.
         labels: attributes that tell volumes apart, as text.
         extras: attributes that do so only if several planes share a place otherwise, as text.
+        rescale: which of RescaleSlope and RescaleIntercept it has, and its RescaleType if it has one.
     """
 
     file: Path
@@ -84,6 +116,7 @@ class Frame:
     size: tuple[int, int]
     labels: tuple[tuple[str, str], ...] = ()
     extras: tuple[tuple[str, str], ...] = ()
+    rescale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +126,7 @@ class ImageFile:
     Args:
         path: the file.
         series, modality, description, patient_id: attributes of the series, empty where it has none.
+        owner: what else tells whose series it is, by name: patient, study and frame of reference.
         frames: its planes; empty if their geometry is not known.
         problem: what keeps the frames from being used, or an empty string.
         remarks: what is to be said of the file though it can be used.
@@ -103,6 +137,7 @@ class ImageFile:
     modality: str
     description: str
     patient_id: str
+    owner: tuple[tuple[str, str], ...] = ()
     frames: tuple[Frame, ...] = ()
     problem: str = ""
     remarks: tuple[str, ...] = ()
@@ -115,10 +150,17 @@ class Skipped:
     Args:
         path: the file.
         reason: why not.
+        damaged: whether it can't be opened, is empty, or is DICOM that can't be parsed.
     """
 
     path: Path
     reason: str
+    damaged: bool = False
+
+    @property
+    def looks_damaged(self) -> bool:
+        """Whether it may have been an image: it is damaged, or named like one and of no kind that is known."""
+        return self.damaged or self.reason == NOT_DICOM
 
 
 @contextmanager
@@ -143,21 +185,26 @@ class _Rest(NamedTuple):
 
 def read_image_file(path: Path) -> ImageFile | Skipped:
     """Read a file's header, or say why it is none of an image. Never raises for what is in the file."""
+    start = b""
     try:
         with path.open("rb") as stream, quiet_pydicom():
-            force = _bare(stream.read(132))
+            start = stream.read(132)
+            force = _bare(start)
             stream.seek(0)
             header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=force)
             return _image_file(path, header, _rest(stream, header))
     except InvalidDicomError:
-        return Skipped(path, "not DICOM")
+        return Skipped(path, NOT_DICOM if start else "empty", damaged=not start)
+    except OSError as error:
+        return Skipped(path, f"can't be opened: {unopened(path, error)}", damaged=True)
     except Exception as error:  # noqa: BLE001 - on foreign bytes the parser raises what it likes
-        return Skipped(path, f"can't be read as DICOM ({_short(error)})")
+        return Skipped(path, f"can't be read as DICOM ({_short(error)})", damaged=True)
 
 
 def _image_file(path: Path, header: Dataset, rest: _Rest) -> ImageFile | Skipped:
     if reason := _no_volume(header, rest):
-        return Skipped(path, reason)
+        cut_short = _class_of(header) in IMAGE_CLASSES and reason in (NO_PIXELS, NO_SERIES)
+        return Skipped(path, f"{reason}, cut short" if cut_short else reason, damaged=cut_short)
     try:
         _require_signal(header, rest)
         frames, problem = tuple(_frames(path, header)), ""
@@ -169,24 +216,38 @@ def _image_file(path: Path, header: Dataset, rest: _Rest) -> ImageFile | Skipped
         modality=_text_of(header, "Modality"),
         description=_text_of(header, "SeriesDescription"),
         patient_id=_text_of(header, "PatientID"),
+        owner=tuple(_owner(header)),
         frames=frames,
         problem=problem,
         remarks=tuple(_remarks(header)),
     )
 
 
+def _owner(header: Dataset) -> Iterator[tuple[str, str]]:
+    """Patient, study and frame of reference; names in one spelling."""
+    name = re.sub(r"[\s^=]+", "^", _text_of(header, "PatientName").upper()).strip("^")
+    patient = (_text_of(header, "PatientID").strip(), name, _text_of(header, "PatientBirthDate").strip())
+    yield "patient", "\\".join(patient)
+    yield "study", _text_of(header, "StudyInstanceUID")
+    yield "frame of reference", _text_of(header, "FrameOfReferenceUID")
+
+
 def _no_volume(header: Dataset, rest: _Rest) -> str:
     """Why a file holds nothing of a volume, or an empty string."""
-    kind = _text_of(header, "SOPClassUID") or _text_of(header.file_meta, "MediaStorageSOPClassUID")
+    kind = _class_of(header)
     modality = _text_of(header, "Modality")
     reasons = {
         "a DICOMDIR: the files it names are found without it": kind == MediaStorageDirectoryStorage,
         "a secondary capture, not a scan": f"{kind}.".startswith(f"{SECONDARY_CAPTURE}."),
         f"of modality {modality}, neither MR nor CT": modality not in ("", *MODALITIES),
-        "not an image of a series: no SeriesInstanceUID": not header.get("SeriesInstanceUID"),
-        "no pixels": not rest.pixels or not header.get("Rows") or not header.get("Columns"),
+        NO_SERIES: not header.get("SeriesInstanceUID"),
+        NO_PIXELS: not rest.pixels or not header.get("Rows") or not header.get("Columns"),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _class_of(header: Dataset) -> str:
+    return _text_of(header, "SOPClassUID") or _text_of(header.file_meta, "MediaStorageSOPClassUID")
 
 
 def _text_of(header: Dataset, name: str) -> str:
@@ -208,7 +269,9 @@ def _rest(stream: BinaryIO, header: Dataset) -> _Rest:
     group = tag[:4] if syntax.is_little_endian else tag[1::-1] + tag[3:1:-1]
     if group not in (b"\xe0\x7f\x10\x00", b"\xe0\x7f\x08\x00", b"\xe0\x7f\x09\x00"):
         return _Rest(False, 0)
-    length = stream.seek(0, 2) - start - (8 if syntax.is_implicit_VR else 12)
+    # the data set may be encoded otherwise than the transfer syntax says
+    explicit = tag[4:6] in (b"OW", b"OB", b"OF", b"OD", b"UN")
+    length = stream.seek(0, 2) - start - (12 if explicit else 8)
     return _Rest(True, None if syntax.is_compressed else length)
 
 
@@ -220,8 +283,10 @@ def _syntax(header: Dataset) -> UID:
 def _require_signal(header: Dataset, rest: _Rest) -> None:
     if "MOSAIC" in (header.get("ImageType") or ()):
         raise Misfit("a mosaic, many slices tiled in one image; export it as single slices or enhanced multi-frame")
-    if int(header.get("SamplesPerPixel", 1) or 1) != 1:
-        raise Misfit("colour pixels, not signal or HU")
+    colours = _text_of(header, "PhotometricInterpretation") or "MONOCHROME2"
+    if int(header.get("SamplesPerPixel", 1) or 1) != 1 or colours not in MONOCHROME:
+        raise Misfit(f"colour pixels ({colours}), not signal or HU; export the grey-scale images")
+    _require_bits(header)
     frames = int(header.get("NumberOfFrames", 1) or 1)
     if max(header.Rows, header.Columns) > LARGEST_SIDE:
         raise Misfit(f"{header.Rows}×{header.Columns} pixels, more than a scan has")
@@ -230,11 +295,24 @@ def _require_signal(header: Dataset, rest: _Rest) -> None:
         raise Misfit(f"torn: {rest.length} of {expected} bytes of pixels are there; export it again")
 
 
+def _require_bits(header: Dataset) -> None:
+    """Raise `Misfit` unless BitsStored and HighBit name bits that BitsAllocated has."""
+    allocated = int(header.get("BitsAllocated", 16) or 16)
+    stored = int(header.get("BitsStored", allocated) or allocated)
+    high = int(stored - 1 if header.get("HighBit") is None else header.HighBit)
+    if not (0 < stored <= high + 1 <= allocated):
+        raise Misfit(f"BitsStored {stored} and HighBit {high} don't fit BitsAllocated {allocated}; correct the header")
+    if high != stored - 1 and _syntax(header).is_compressed and _syntax(header) != RLELossless:
+        raise Misfit(f"HighBit {high} of {stored} bits in compressed pixels; export it again uncompressed")
+
+
 def _remarks(header: Dataset) -> Iterator[str]:
     if _syntax(header) in LOSSY_SYNTAXES or header.get("LossyImageCompression") == "01":
         yield "lossy compressed: the values are not the scanner's"
     if int(header.get("BitsStored", 16) or 16) <= 8:
         yield "8 bits a pixel: finer values were lost"
+    if header.get("PhotometricInterpretation") == "MONOCHROME1":
+        yield "MONOCHROME1: stored values inverted, so that bright is high"
 
 
 def _frames(path: Path, header: Dataset) -> Iterator[Frame]:
@@ -244,14 +322,20 @@ def _frames(path: Path, header: Dataset) -> Iterator[Frame]:
         pointers = [int(item.DimensionIndexPointer) for item in header.get("DimensionIndexSequence") or []]
         for index in range(len(header.PerFrameFunctionalGroupsSequence)):
             plane = merged_groups(header, index)
-            yield Frame(
-                path, index, instance, *geometry_of(plane), size, labels_of(plane), dimensions_of(plane, pointers)
-            )
+            extras, rescale = dimensions_of(plane, pointers), _rescale_of(plane) or _rescale_of(header)
+            yield Frame(path, index, instance, *geometry_of(plane), size, labels_of(plane), extras, rescale)
     elif int(header.get("NumberOfFrames", 1) or 1) > 1:
         raise Misfit("several frames without a position for each")
     else:
         extras = texts_of(header, ("AcquisitionNumber", "TriggerTime"))
-        yield Frame(path, 0, instance, *geometry_of(header), size, labels_of(header), extras)
+        yield Frame(path, 0, instance, *geometry_of(header), size, labels_of(header), extras, _rescale_of(header))
+
+
+def _rescale_of(plane: Dataset) -> tuple[str, ...]:
+    """The names of the rescaling's attributes that are there, and the unit if one is given."""
+    names = tuple(name for name in RESCALE if plane.get(name) not in (None, ""))
+    unit = _text_of(plane, "RescaleType").strip()
+    return (*names, unit) if unit else names
 
 
 def _short(error: BaseException) -> str:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import filecmp
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
-from medcycle.errors import UnreadableFile
+from medcycle.io.dicom.copies import without_copies, without_equal_slices
+from medcycle.io.dicom.faults import damage_beside, grouped, shared_uid, stray_slices, uneven_rescale
 from medcycle.io.dicom.frames import Frame, ImageFile, Skipped, read_image_file
-from medcycle.io.dicom.pixels import same_pixels
-from medcycle.io.dicom.stack import DIRECTION_TOLERANCE, axes_of, stack_of
+from medcycle.io.dicom.labels import differing_kinds, with_common_values
+from medcycle.io.dicom.stack import DIRECTION_TOLERANCE, Stack, axes_of, stack_of
 
 __all__ = ["DicomSeries", "find_series", "gate"]
 
@@ -25,8 +25,8 @@ STEEPEST = 45.0
 LOCALIZER_SLICES = 15
 """A series of several orientations, none of them with more slices than this, is a localizer."""
 
-T = TypeVar("T")
-K = TypeVar("K", bound=Hashable)
+SPACING_TOLERANCE = 1e-3
+"""Relative difference at which pixel spacings count as one: headers round them."""
 
 
 @dataclass(frozen=True)
@@ -65,92 +65,91 @@ class DicomSeries:
 
 def find_series(files: Iterable[Path]) -> list[DicomSeries]:
     """The volumes among `files`, by their headers; what is not a DICOM image is left out."""
-    return gate(item for item in map(read_image_file, sorted(files)) if not isinstance(item, Skipped))
+    read = [read_image_file(path) for path in sorted(files)]
+    skipped = [item for item in read if isinstance(item, Skipped)]
+    return gate((item for item in read if not isinstance(item, Skipped)), skipped)
 
 
-def gate(files: Iterable[ImageFile]) -> list[DicomSeries]:
+def gate(files: Iterable[ImageFile], skipped: Sequence[Skipped] = ()) -> list[DicomSeries]:
     """Sort images into volumes, and say of each whether it is sound.
 
-    Images are grouped by SeriesInstanceUID, then by orientation, size, spacing and the attributes that tell volumes
-    apart (`frames.TELLING`). Exact copies are dropped. Nothing but headers is read, except where two files claim to be
-    the same image or lie at the same place.
+    Images are grouped by patient, study, frame of reference and SeriesInstanceUID, then by orientation, size, spacing
+    and the attributes that tell volumes apart (`plane.labels_of`). Exact copies are dropped. Nothing but headers is
+    read, except where two files claim to be the same image or lie at the same place.
+
+    Args:
+        files: with images.
+        skipped: files without; a damaged one beside a sound series, and named like its files, makes it irregular.
     """
-    by_uid = _grouped(files, lambda item: item.series)
-    return [volume for group in by_uid.values() for volume in _volumes_of(group)]
+    volumes = []
+    for group in grouped(files, lambda item: item.series).values():
+        owners = grouped(group, lambda item: item.owner)
+        notes = (shared_uid(list(owners)),) if len(owners) > 1 else ()
+        volumes += [volume for own in owners.values() for volume in _volumes_of(own, notes)]
+    return [_with_damage(volume, skipped) for volume in volumes]
 
 
-def _volumes_of(files: Sequence[ImageFile]) -> list[DicomSeries]:
-    """All volumes of one SeriesInstanceUID."""
+def _with_damage(series: DicomSeries, skipped: Sequence[Skipped]) -> DicomSeries:
+    """A sound series is irregular if damaged files lie beside its own."""
+    problem = damage_beside(series.files, skipped) if series.verdict == "sound" else ""
+    return replace(series, verdict="irregular", problem=problem) if problem else series
+
+
+def _volumes_of(files: Sequence[ImageFile], notes: tuple[str, ...]) -> list[DicomSeries]:
+    """All volumes of one series of one patient."""
     first = files[0]
     series = DicomSeries(first.series, first.modality, first.description, first.patient_id, ())
-    kept, copies, clash = _without_copies(files)
-    notes = tuple(dict.fromkeys([copies] * bool(copies) + [remark for item in kept for remark in item.remarks]))
-    frames = tuple(frame for item in kept for frame in item.frames)
-    series = replace(series, notes=notes, frames=frames)
+    kept, copies, clash = without_copies(files)
+    remarks = [copies] * bool(copies) + [remark for item in kept for remark in item.remarks]
+    frames = with_common_values([frame for item in kept for frame in item.frames])
+    series = replace(series, notes=tuple(dict.fromkeys((*notes, *remarks))), frames=frames)
     damaged = [item for item in kept if item.problem]
     if clash or damaged:
         problem = clash or f"{damaged[0].path.name}: {damaged[0].problem}"
         more = f" ({len(damaged)} such files of {len(kept)})" if len(damaged) > 1 else ""
         return [_refused(series, problem + more, damaged=tuple(item.path for item in damaged))]
-    planes = list(_grouped(frames, _plane_key()).values())
+    planes = list(grouped(frames, _plane_key()).values())
     if len(planes) > 1 and max(map(len, planes)) <= LOCALIZER_SLICES and _across(frames):
         sizes = " + ".join(str(len(plane)) for plane in planes)
         return [replace(series, verdict="skipped", problem=f"a localizer: {sizes} slices of different planes")]
-    return [volume for plane in planes for volume in _split_by_labels(replace(series, frames=tuple(plane)))]
+    return [volume for plane in planes for volume in _split_by_labels(_of_plane(series, plane, planes))]
 
 
-def _without_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], str, str]:
-    """The files without exact copies, what was dropped, and which two differ but claim to be the same image.
-
-    Where two do, all files are kept: the series is refused as a whole.
-    """
-    kept: list[ImageFile] = []
-    copies: list[str] = []
-    for group in _grouped(files, lambda item: item.frames[0].instance if item.frames else str(item.path)).values():
-        original, *others = sorted(group, key=lambda item: item.path)
-        for other in others:
-            if not _same(original, other):
-                return list(files), "", f"{original.path.name} and {other.path.name} differ but have one SOPInstanceUID"
-            copies.append(f"{other.path.name} of {original.path.name}")
-        kept.append(original)
-    return kept, _dropped(copies), ""
-
-
-def _dropped(copies: Sequence[str]) -> str:
-    """What is said of copies, or an empty string."""
-    if not copies:
-        return ""
-    more = ", ..." if len(copies) > 1 else ""
-    return f"{len(copies)} {'copy' if len(copies) == 1 else 'copies'} dropped: {copies[0]}{more}"
-
-
-def _same(first: ImageFile, second: ImageFile) -> bool:
-    """Whether two files are copies, be it in other compressions."""
-    if filecmp.cmp(first.path, second.path, shallow=False):
-        return True
-    pairs = zip(first.frames, second.frames, strict=False)
-    return len(first.frames) == len(second.frames) and all(_equal_images(*pair) for pair in pairs)
-
-
-def _equal_images(first: Frame, second: Frame) -> bool:
-    try:
-        return first.position == second.position and same_pixels(first, second)
-    except UnreadableFile:
-        return False
+def _of_plane(series: DicomSeries, plane: Sequence[Frame], planes: Sequence[Sequence[Frame]]) -> DicomSeries:
+    """The part of a series in one of its planes, with a note if there are others."""
+    if len(planes) == 1:
+        return series
+    firsts = [one[0] for one in planes]
+    differs = {
+        "orientation": len({one.orientation for one in firsts}) > 1,
+        "matrix": len({one.size for one in firsts}) > 1,
+        "pixel spacing": len({one.spacing for one in firsts}) > 1,
+    }
+    what = " and ".join(name for name, holds in differs.items() if holds)
+    note = f"one of {len(planes)} stacks in this series, of different {what}"
+    return replace(series, frames=tuple(plane), notes=(*series.notes, note))
 
 
 def _plane_key() -> Callable[[Frame], Hashable]:
-    """Orientation within the tolerance, size, and pixel spacing."""
-    known: list[tuple[float, ...]] = []
+    """Orientation and pixel spacing within their tolerances, and size."""
+    known: list[tuple[Frame, int]] = []
 
     def key(frame: Frame) -> Hashable:
-        near = (n for n, other in enumerate(known) if np.allclose(frame.orientation, other, atol=DIRECTION_TOLERANCE))
-        number = next(near, len(known))
-        if number == len(known):
-            known.append(frame.orientation)
-        return number, frame.size, tuple(round(width, 3) for width in frame.spacing)
+        for first, number in known:
+            if _in_plane(frame, first):
+                return number
+        known.append((frame, len(known)))
+        return len(known) - 1
 
     return key
+
+
+def _in_plane(frame: Frame, other: Frame) -> bool:
+    return (
+        frame.size == other.size
+        and np.allclose(frame.orientation, other.orientation, rtol=0, atol=DIRECTION_TOLERANCE)
+        and np.allclose(frame.spacing, other.spacing, rtol=SPACING_TOLERANCE, atol=0)
+    )
 
 
 def _across(frames: Sequence[Frame]) -> bool:
@@ -166,12 +165,15 @@ def _split_by_labels(series: DicomSeries) -> list[DicomSeries]:
     volumes = [volume for part in parts for volume in _split_by_extras(part)]
     whole = _judged(series)
     unsound = whole.verdict == "sound" and any(volume.verdict != "sound" for volume in volumes)
-    if unsound or _one_after_the_other(parts):
-        # an attribute that changes along one stack, not several stacks of one place
-        pairs = {pair for part in parts for pair in part.frames[0].labels}
-        names = sorted({name for name, value in pairs if any((name, value) not in f.labels for f in series.frames)})
-        return [replace(whole, notes=(*whole.notes, f"slices differ in {', '.join(names)}"))]
-    return volumes
+    if not unsound and not _one_after_the_other(parts):
+        return volumes
+    # an attribute that changes along one stack, not several stacks of one place
+    labels = [part.frames[0].labels for part in parts]
+    if kinds := differing_kinds(labels):
+        return [_refused(whole, stray_slices(whole.frames, kinds))]
+    pairs = set().union(*labels)
+    names = sorted({name for name, value in pairs if any((name, value) not in f.labels for f in series.frames)})
+    return [replace(whole, notes=(*whole.notes, f"slices differ in {', '.join(names)}"))]
 
 
 def _one_after_the_other(parts: Sequence[DicomSeries]) -> bool:
@@ -188,6 +190,7 @@ def _split_by_extras(series: DicomSeries) -> list[DicomSeries]:
     """Where images share a place, look for what tells them apart; else they are copies, or refused."""
     if len(series.frames) < 2 or not stack_of(series.frames).same_place:
         return [_judged(series)]
+    series = replace(series, frames=tuple(_with_folder(frame) for frame in series.frames))
     names = list(dict.fromkeys(name for frame in series.frames for name, _ in frame.extras))
     for chosen in [*([name] for name in names), names] if names else []:
         parts = _split(series, partial(_chosen_extras, chosen))
@@ -196,13 +199,18 @@ def _split_by_extras(series: DicomSeries) -> list[DicomSeries]:
     return [_judged(_without_equal_images(series))]
 
 
+def _with_folder(frame: Frame) -> Frame:
+    """The folder, last, tells apart what an anonymisation has given one patient and one UID."""
+    return replace(frame, extras=(*frame.extras, ("folder", frame.file.parent.name)))
+
+
 def _chosen_extras(names: Sequence[str], frame: Frame) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in frame.extras if name in names)
 
 
 def _split(series: DicomSeries, key: Callable[[Frame], tuple[tuple[str, str], ...]]) -> list[DicomSeries]:
     """One series a value of the key, labelled by what differs."""
-    groups = _grouped(series.frames, key)
+    groups = grouped(series.frames, key)
     common = set.intersection(*(set(pairs) for pairs in groups))
     parts = []
     for pairs, frames in groups.items():
@@ -214,13 +222,8 @@ def _split(series: DicomSeries, key: Callable[[Frame], tuple[tuple[str, str], ..
 
 
 def _without_equal_images(series: DicomSeries) -> DicomSeries:
-    copies = []
-    frames = list(series.frames)
-    for first, second in stack_of(frames).same_place:
-        if _equal_images(first, second):
-            frames.remove(second)
-            copies.append(f"{second.file.name} of {first.file.name}")
-    return replace(series, frames=tuple(frames), notes=(*series.notes, *([_dropped(copies)] * bool(copies))))
+    frames, dropped = without_equal_slices(series.frames)
+    return replace(series, frames=frames, notes=(*series.notes, *([dropped] * bool(dropped))))
 
 
 def _judged(series: DicomSeries) -> DicomSeries:
@@ -229,13 +232,8 @@ def _judged(series: DicomSeries) -> DicomSeries:
         return _refused(series, "one slice only, so that its thickness is not known; give a whole series")
     stack = stack_of(series.frames)
     series = replace(series, frames=stack.frames)
-    if stack.same_place:
-        first, second = stack.same_place[0]
-        return _refused(
-            series,
-            f"{len(stack.same_place) + 1} slices share a position with another, {first.file.name} and "
-            f"{second.file.name} among them, with different pixels; leave one acquisition out",
-        )
+    if problem := uneven_rescale(stack.frames) or _same_place(stack):
+        return _refused(series, problem)
     if not stack.regular:
         problem = f"{stack.irregularity()}; export it again, or rebuild it with --resample-irregular"
         return replace(series, verdict="irregular", problem=problem)
@@ -249,12 +247,16 @@ def _judged(series: DicomSeries) -> DicomSeries:
     return series
 
 
+def _same_place(stack: Stack) -> str:
+    """What is said of slices at one position, or an empty string."""
+    if not stack.same_place:
+        return ""
+    first, second = stack.same_place[0]
+    return (
+        f"{len(stack.same_place) + 1} slices share a position with another, {first.file.name} and "
+        f"{second.file.name} among them, with different pixels; leave one acquisition out"
+    )
+
+
 def _refused(series: DicomSeries, problem: str, damaged: tuple[Path, ...] = ()) -> DicomSeries:
     return replace(series, verdict="refused", problem=problem, damaged=damaged)
-
-
-def _grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    groups: dict[K, list[T]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups

@@ -29,7 +29,8 @@ def real_units(frames: Sequence[Frame]) -> Iterator[Array]:
     """The images of the frames, one after the other, each rescaled by its own slope and intercept.
 
     Yields:
-        float32, shape (columns, rows); HU for CT.
+        float32, shape (columns, rows); HU for CT. Padding, which PixelPaddingValue and PixelPaddingRangeLimit name, is
+        NaN.
 
     Raises:
         UnreadableFile: if a file is torn, or no decoder knows its compression.
@@ -55,21 +56,64 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
 
 def same_pixels(first: Frame, second: Frame) -> bool:
     """Whether two frames show the same values."""
-    return all(np.array_equal(a, b) for a, b in zip(real_units([first]), real_units([second]), strict=True))
+    both = zip(real_units([first]), real_units([second]), strict=True)
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in both)
 
 
 def _decoded(dataset: Dataset, frame: Frame) -> Array:
     try:
         with quiet_pydicom():
-            stored = pixel_array(dataset, index=frame.index)
+            words = pixel_array(dataset, index=frame.index, correct_unused_bits=False)
     except Exception as error:  # noqa: BLE001 - every decoder has exceptions of its own
         return _by_itk(dataset, frame, error)
-    if stored.shape != frame.size:
+    if words.shape != frame.size:
         raise UnreadableFile(
-            f"{frame.file}: pixels of shape {stored.shape}, the header says {frame.size}; export it again"
+            f"{frame.file}: pixels of shape {words.shape}, the header says {frame.size}; export it again"
         )
     slope, intercept = _rescale(dataset, frame)
-    return (stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)).T
+    try:
+        stored, padding = _stored(dataset, words), _padding(dataset, words)
+    except (TypeError, ValueError) as error:
+        raise UnreadableFile(
+            f"{frame.file}: bits or padding that are no numbers ({error}); correct the header"
+        ) from error
+    values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    values[padding] = np.nan
+    return values.T
+
+
+def _stored(dataset: Dataset, words: Array) -> Array:
+    """The values in the bits that BitsStored and HighBit name (PS3.5, 8.1.1); of MONOCHROME1 with their range inverted.
+
+    Other bits may hold overlays, or anything.
+    """
+    if words.dtype.kind not in "iu":
+        return words
+    allocated = 8 * words.dtype.itemsize
+    bits = int(dataset.get("BitsStored") or allocated)
+    high = bits - 1 if dataset.get("HighBit") is None else int(dataset.HighBit)
+    # to the upper end and back, by which a signed type keeps the sign
+    stored = words if bits == allocated else (words << (allocated - 1 - high)) >> (allocated - bits)
+    if dataset.get("PhotometricInterpretation") != "MONOCHROME1":
+        return stored
+    lowest = -(2 ** (bits - 1)) if words.dtype.kind == "i" else 0
+    return (2 * lowest + 2**bits - 1) - stored.astype(np.int64)
+
+
+def _padding(dataset: Dataset, words: Array) -> Array:
+    """Where whole stored words are padding (PS3.3, C.7.5.1.1.2), whatever sign the header gives them."""
+    ends = [dataset.get(name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    if not isinstance(ends[0], int) or words.dtype.kind not in "iu":
+        return np.zeros(words.shape, dtype=bool)
+    whole, signed = 2 ** (8 * words.dtype.itemsize), words.dtype.kind == "i"
+    places = [_as_word(end, whole, signed=signed) for end in ends if isinstance(end, int)]
+    return (words >= min(places)) & (words <= max(places))
+
+
+def _as_word(value: int, whole: int, *, signed: bool) -> int:
+    """A value as a word of the pixels' own sign: headers write -2000 as 63536 and the reverse."""
+    value %= whole
+    return value - whole if signed and value >= whole // 2 else value
 
 
 def _by_itk(dataset: Dataset, frame: Frame, reason: Exception) -> Array:

@@ -19,7 +19,16 @@ LARGEST_COORDINATE = 1e5
 """mm; what lies further out is not a place in a scanner."""
 
 TELLING = ("ImageType", "EchoTime", "InversionTime", "TemporalPositionIdentifier", "DiffusionBValue")
-"""Attributes that tell the volumes in one series apart."""
+"""Attributes that tell the volumes in one series apart, beside what the pixels show of the complex signal."""
+
+GE_IMAGE_TYPE = (0x0043, 0x102F)
+"""GE's private element of magnitude (0), phase, real and imaginary images."""
+
+COMPONENTS = {
+    **{"M": "magnitude", "MAGNITUDE": "magnitude", "P": "phase", "PHASE": "phase", "PHASE MAP": "phase"},
+    **{"R": "real", "REAL": "real", "I": "imaginary", "IMAGINARY": "imaginary"},
+}
+"""What terms of ImageType and ComplexImageComponent say of the pixels; Philips adds the sequence, as in `M_FFE`."""
 
 
 class Misfit(Exception):
@@ -29,6 +38,7 @@ class Misfit(Exception):
 MACROS = (
     *("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence", "FrameContentSequence"),
     *("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "MREchoSequence", "MRDiffusionSequence"),
+    *("MRModifierSequence", "PixelValueTransformationSequence"),
 )
 """Functional groups that say where a frame is and what it shows."""
 
@@ -36,6 +46,7 @@ RENAMED = {
     "FrameType": "ImageType",
     "EffectiveEchoTime": "EchoTime",
     "TemporalPositionIndex": "TemporalPositionIdentifier",
+    "InversionTimes": "InversionTime",
 }
 """Enhanced images' names of attributes in `TELLING`."""
 
@@ -82,17 +93,33 @@ def geometry_of(plane: Dataset) -> tuple[tuple[float, ...], tuple[float, ...], t
 def _numbers(plane: Dataset, name: str, count: int) -> tuple[float, ...]:
     value = plane.get(name)
     try:
-        numbers = tuple(float(item) for item in value)
+        # a wrong value representation leaves several values as one text
+        numbers = tuple(float(item) for item in (value.split("\\") if isinstance(value, str) else value))
     except (TypeError, ValueError):
-        raise Misfit(f"{name} {value!r} is not {count} numbers") from None
+        commas = ", but has decimal commas; correct the header" if "," in str(value) else ""
+        raise Misfit(f"{name} {value!r} is not {count} numbers{commas}") from None
     if len(numbers) != count or not all(abs(item) < LARGEST_COORDINATE for item in numbers):
         raise Misfit(f"{name} {list(numbers)} is not {count} sensible numbers")
     return numbers
 
 
 def labels_of(plane: Dataset) -> tuple[tuple[str, str], ...]:
-    """The attributes that tell the volumes of one series apart."""
-    return texts_of(plane, (*TELLING, "DiffusionGradientOrientation", "StackID"))
+    """The attributes that tell the volumes of one series apart, and `ImageComponent`, which `component_of` finds."""
+    component = component_of(plane)
+    found = (("ImageComponent", component),) if component else ()
+    return (*found, *texts_of(plane, (*TELLING, "DiffusionGradientOrientation", "StackID")))
+
+
+def component_of(plane: Dataset) -> str:
+    """Magnitude, phase, real or imaginary, as far as the header says; else an empty string."""
+    terms = plane.get("ImageType")
+    given = [plane.get("ComplexImageComponent"), *(list(terms)[2:] if isinstance(terms, Sequence) else [])]
+    for term in (str(term or "").upper().strip() for term in given):
+        if known := COMPONENTS.get(term) or COMPONENTS.get(term.split("_")[0] if "_" in term else ""):
+            return known
+    private = plane.get(GE_IMAGE_TYPE)
+    number = str(private.value) if private is not None else ""
+    return dict(zip("0123", ("magnitude", "phase", "real", "imaginary"), strict=True)).get(number, "")
 
 
 def dimensions_of(plane: Dataset, pointers: Sequence[int]) -> tuple[tuple[str, str], ...]:
@@ -105,13 +132,13 @@ def dimensions_of(plane: Dataset, pointers: Sequence[int]) -> tuple[tuple[str, s
 
 
 def texts_of(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Those of the attributes that are there, as text: numbers to two decimals, several values by backslashes."""
+    """Those of the attributes that are there, as text, several values by backslashes."""
     return tuple((name, _text(dataset[name].value)) for name in names if dataset.get(name) not in (None, "", []))
 
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.2f}".rstrip("0").rstrip(".")
+        return f"{value:.7g}"
     if isinstance(value, str) or not isinstance(value, Sequence):
         return str(value)
     return "\\".join(_text(item) for item in value)

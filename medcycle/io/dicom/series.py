@@ -30,7 +30,8 @@ def read_headers(series: DicomSeries) -> list[Dataset]:
 def read_series(series: DicomSeries, *, resample_irregular: bool = False) -> Volume:
     """Read the voxels.
 
-    A tilted stack is resampled, in its planes only, to an upright grid. CT below −1024 HU, padding, becomes −1024.
+    A tilted stack is resampled, in its planes only, to an upright grid. Padding becomes air, −1024 HU, or no signal; CT
+    below −1024 HU is taken for padding. What the series' notes say is logged as a warning.
 
     Args:
         series: from `gate`.
@@ -51,6 +52,13 @@ def read_series(series: DicomSeries, *, resample_irregular: bool = False) -> Vol
     array = np.empty((columns, rows, len(stack.frames)), dtype=np.float32)
     for number, image in enumerate(real_units(stack.frames)):
         array[:, :, number] = image
+    for note in series.notes:
+        log.warning("%s: %s", _where(series), note)
+    background = LOWEST_HU if series.modality == "CT" else 0.0
+    padding = np.isnan(array)
+    if padding.any():
+        log.warning("%s: %.2g%% of it is padding, set to %g", _where(series), 100 * padding.mean(), background)
+        array[padding] = background
     if series.modality == "CT" and array.min() < LOWEST_HU:
         log.warning("%s: padding down to %g HU set to %g", _where(series), array.min(), LOWEST_HU)
         np.maximum(array, LOWEST_HU, out=array)
