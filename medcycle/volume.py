@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import nibabel as nib
@@ -20,8 +21,8 @@ __all__ = ["GRID_TOLERANCE", "Array", "Grid", "Volume"]
 
 Array = npt.NDArray[Any]
 
-GRID_TOLERANCE = 1e-4
-"""Largest difference between two affine entries (mm) at which two grids count as one."""
+GRID_TOLERANCE = 0.01
+"""of the smallest side of a voxel, that voxels of two grids that count as one may be apart: files round affines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +75,33 @@ class Grid:
         x, y, z = (n * s for n, s in zip(self.shape, self.spacing, strict=True))
         return x, y, z
 
-    def is_close(self, other: Grid, tolerance: float = GRID_TOLERANCE) -> bool:
-        """Whether shape is equal and no affine entry differs by more than `tolerance`."""
-        return self.shape == other.shape and bool(np.allclose(self.affine, other.affine, rtol=0, atol=tolerance))
+    def distance(self, other: Grid) -> float:
+        """How far apart (mm) voxels of the same index are at most; infinite for grids of other shapes."""
+        if self.shape != other.shape:
+            return float("inf")
+        corners = np.array(list(product(*((0, n - 1) for n in self.shape))))  # the largest distance is at one of them
+        difference = self.affine - other.affine
+        return float(np.linalg.norm(corners @ difference[:3, :3].T + difference[:3, 3], axis=1).max())
 
-    def require_close(self, other: Grid, what: str, tolerance: float = GRID_TOLERANCE) -> None:
-        """Raise `GridMismatch`, naming `what` is compared, unless the grids are close."""
+    def is_close(self, other: Grid, tolerance: float | None = None) -> bool:
+        """Whether shapes are equal and voxels of the same index lie within `tolerance`.
+
+        Args:
+            other: the other grid.
+            tolerance: mm; None for a hundredth of the smallest side of a voxel.
+        """
+        return self.distance(other) <= (GRID_TOLERANCE * min(self.spacing) if tolerance is None else tolerance)
+
+    def require_close(self, other: Grid, what: str, tolerance: float | None = None) -> None:
+        """Raise `GridMismatch`, naming `what` is compared and how it differs, unless the grids are close."""
         if not self.is_close(other, tolerance):
-            raise GridMismatch(
-                f"{what}: the grids differ ({_describe(self)} against {_describe(other)}); resample one onto the other"
-            )
+            raise GridMismatch(f"{what}: the grids differ ({self._difference(other)}); resample one onto the other")
+
+    def _difference(self, other: Grid) -> str:
+        both = _describe(self), _describe(other)
+        apart = self.distance(other)
+        distance = "" if np.isinf(apart) else f"the same voxels are up to {apart:.3g} mm apart"
+        return distance if both[0] == both[1] else "; ".join(filter(None, (f"{both[0]} against {both[1]}", distance)))
 
 
 def _describe(grid: Grid) -> str:
@@ -118,6 +136,16 @@ class Volume:
 
     def to_ras(self) -> Volume:
         """The same voxels with axes flipped and permuted to the nearest RAS; nothing is interpolated."""
-        image = nib.as_closest_canonical(nib.Nifti1Image(self.array, self.grid.affine))
-        array = np.asarray(image.dataobj)
-        return Volume(array, Grid(array.shape, image.affine))
+        return self.with_axes("RAS")
+
+    def with_axes(self, orientation: str) -> Volume:
+        """The same voxels with axes flipped and permuted to another orientation; nothing is interpolated.
+
+        Args:
+            orientation: as `Grid.orientation` has it, such as `LPS`.
+        """
+        now = nib.orientations.io_orientation(self.grid.affine)
+        turn = nib.orientations.ornt_transform(now, nib.orientations.axcodes2ornt(orientation))
+        array = nib.orientations.apply_orientation(self.array, turn)
+        affine = self.grid.affine @ nib.orientations.inv_ornt_aff(turn, self.grid.shape)
+        return Volume(array, Grid(array.shape, affine))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medcycle.cli.options import Irregular, Overrides
+from medcycle.cli.options import CtOffset, Irregular, Overrides
 from medcycle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ GO_ON = 75
 def inspect(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders to look through.")],
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the findings there.")] = None,
+    ct_offset: CtOffset = 0.0,
     headers: Annotated[bool, typer.Option("--headers", help="Read headers only, no voxels: fast, but less.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
 ) -> None:
@@ -33,7 +34,7 @@ def inspect(
     from medcycle.cli.tables import print_findings
     from medcycle.data.findings import inspect_paths, write_findings
 
-    findings = inspect_paths(paths, workers=workers, voxels=not headers)
+    findings = inspect_paths(paths, workers=workers, voxels=not headers, ct_offset=ct_offset)
     if json_file:
         write_findings(findings, json_file)
     print_findings(findings)
@@ -49,6 +50,7 @@ def prepare(
         int | None, typer.Option(min=1, help="Processes; by default as many as there are processors, if it pays.")
     ] = None,
     resample_irregular: Irregular = False,
+    ct_offset: CtOffset = 0.0,
 ) -> None:
     """Vet folders of scans, plan a configuration for them, and prepare them for training."""
     from medcycle.data.automatic import keep_plan, settings_for
@@ -56,7 +58,7 @@ def prepare(
     from medcycle.data.cohort import find_cohort
 
     require_place(store)
-    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
+    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     settings, plan = settings_for(config, overrides or (), cohort, known=store)
     made = prepare_cohort(cohort, store, settings.data, workers=workers)
     if plan:
@@ -86,6 +88,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
     resample_irregular: Irregular = False,
+    ct_offset: CtOffset = 0.0,
 ) -> None:
     """Train on two folders of scans, on one of CT alone, or on a prepared store."""
     from medcycle.data.automatic import keep_plan, settings_for
@@ -106,7 +109,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
         given = [f"{key}={json.dumps(value)}" for key, value in settings_shared(begin_with).items()] + given
     if resume and store is None:
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
-    scans = open_scans(store, mr, ct, resample_irregular=resample_irregular)
+    scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     settings, plan = settings_for(config, given, scans, known=output)
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
     require_trackers(settings)
@@ -172,11 +175,13 @@ def register(
     ct: Annotated[Path, typer.Option(help="A CT volume, or a folder of them, of the same patients.")],
     onto: Annotated[Literal["mr", "ct"], typer.Option(help="Whose grid is kept.")] = "mr",
     resample_irregular: Irregular = False,
+    ct_offset: CtOffset = 0.0,
 ) -> None:
     """Bring MR and CT of the same patients onto one grid, and refuse what can't be trusted."""
     from medcycle.data.pairs import register_cohort
 
-    for path in register_cohort(mr, ct, output, onto=onto, resample_irregular=resample_irregular):
+    how = {"resample_irregular": resample_irregular, "ct_offset": ct_offset}
+    for path in register_cohort(mr, ct, output, onto=onto, **how):
         typer.echo(f"wrote {path}")
     typer.echo(f"quality in {output / 'registration.json'}, a picture of each beside it: look at them")
 

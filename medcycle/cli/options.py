@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Irregular", "Overrides"]
+__all__ = ["CtOffset", "Irregular", "Overrides"]
 
 Irregular = Annotated[
     bool,
@@ -14,6 +14,11 @@ Irregular = Annotated[
         "--resample-irregular",
         help="Rebuild DICOM series with gaps or varying slice distances instead of refusing them.",
     ),
+]
+
+CtOffset = Annotated[
+    float,
+    typer.Option("--ct-offset", metavar="HU", help="Take this off CT that have it added to their Hounsfield units."),
 ]
 
 Overrides = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medcycle.cli.options import Irregular
+from medcycle.cli.options import CtOffset, Irregular
 
 __all__ = ["synthesize"]
 
@@ -64,6 +64,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         typer.Option(metavar="FILE", help="With --deidentify: a secret key, made if absent; see `to-dicom`."),
     ] = None,
     resample_irregular: Irregular = False,
+    ct_offset: CtOffset = 0.0,
 ) -> None:
     """Make synthetic CT from MR, or MR from CT, on the input's grid. What is done already is not done again."""
     from medcycle.cli.inputs import deidentification
@@ -92,6 +93,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         ensemble=tuple(ensemble or ()),
         devices=devices_of(device),
         resample_irregular=resample_irregular,
+        ct_offset=ct_offset,
     )
     typer.echo(f"translating with {checkpoint_of(run_or_checkpoint, to=to)}")
     for path in synthesize_path(run_or_checkpoint, input_path, output, order):

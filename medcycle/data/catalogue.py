@@ -168,7 +168,9 @@ def require_settings(root: Path, prepared_with: Mapping[str, object], config: Da
         raise UsageError(f"{root}: a store of other settings ({'; '.join(differing)}); prepare another one")
 
 
-def open_scans(store: Path | None, mr: Path | None, ct: Path | None, *, resample_irregular: bool) -> Store | Cohort:
+def open_scans(
+    store: Path | None, mr: Path | None, ct: Path | None, *, resample_irregular: bool, ct_offset: float = 0.0
+) -> Store | Cohort:
     """What is to be trained on: a store, or the scans of two folders, or of one of CT.
 
     Raises:
@@ -181,7 +183,7 @@ def open_scans(store: Path | None, mr: Path | None, ct: Path | None, *, resample
         return Store.open(store)
     if ct is None:
         raise UsageError("no data to train on; give --mr and --ct, or --ct alone, or --store")
-    return find_cohort(mr, ct, resample_irregular=resample_irregular)
+    return find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
 
 
 def store_for_training(config: DataConfig, scans: Store | Cohort, run: Path) -> Store:

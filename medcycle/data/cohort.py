@@ -58,28 +58,29 @@ class Cohort:
         return len(self.mr) + len(self.ct)
 
 
-def find_cohort(mr: Path | None, ct: Path, *, resample_irregular: bool = False) -> Cohort:
+def find_cohort(mr: Path | None, ct: Path, *, resample_irregular: bool = False, ct_offset: float = 0.0) -> Cohort:
     """The volumes of both folders.
 
     Args:
         mr: a folder of MR; None to do without.
         ct: a folder of CT.
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
+        ct_offset: what to take off CT that have something added to their HU.
 
     Raises:
         UsageError: if a folder is not there, or both are the same.
         EmptyFolder: if one holds no volume.
     """
-    if mr is None:
-        return Cohort((), _volumes(ct, "CT", resample_irregular), (ct,))
-    if mr.resolve() == ct.resolve():
+    if mr is not None and mr.resolve() == ct.resolve():
         raise UsageError(f"{mr}: given as both MR and CT; give a folder for each")
-    return Cohort(_volumes(mr, "MR", resample_irregular), _volumes(ct, "CT", resample_irregular), (mr, ct))
+    of_mr = () if mr is None else _volumes(mr, "MR", resample_irregular)
+    of_ct = _volumes(ct, "CT", resample_irregular, ct_offset)
+    return Cohort(of_mr, of_ct, (ct,) if mr is None else (mr, ct))
 
 
-def _volumes(folder: Path, kind: str, resample_irregular: bool) -> tuple[Source, ...]:
+def _volumes(folder: Path, kind: str, resample_irregular: bool, ct_offset: float = 0.0) -> tuple[Source, ...]:
     require_exists(folder, f"a folder of {kind} volumes")
-    found = discover(folder, resample_irregular=resample_irregular)
+    found = discover(folder, resample_irregular=resample_irregular, ct_offset=ct_offset)
     if not found:
         raise EmptyFolder(f"{folder}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series) for {kind}")
     return tuple(found)
@@ -110,14 +111,15 @@ def _identity(source: Source) -> list[object]:
     if source.problem:
         return [source.name, source.problem]
     files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
-    return [source.name, source.resample_irregular, files]
+    return [source.name, source.resample_irregular, source.ct_offset, files]
 
 
 def place_key(cohort: Cohort, config: DataConfig) -> str:
     """A digest of the folders, whatever is in them, of the settings, and of the store's format."""
     irregular = any(source.resample_irregular for source in (*cohort.mr, *cohort.ct))
+    offsets = sorted({source.ct_offset for source in cohort.ct})
     folders = [str(folder.resolve()) for folder in cohort.folders]
-    return _digest([STORE_VERSION, *folders, irregular, preparation_of(config)])
+    return _digest([STORE_VERSION, *folders, irregular, offsets, preparation_of(config)])
 
 
 def _digest(values: object) -> str:

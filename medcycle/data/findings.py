@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-from medcycle.data.vetting import modality_of, require_magnitude, require_trainable, require_usable, say_extremes
+from medcycle.body import Modality
+from medcycle.data.vetting import modality_of, require_trainable, require_usable, vet
 from medcycle.errors import DataError, EmptyFolder
 from medcycle.io.discover import Source, survey
 from medcycle.io.files import write_text
@@ -55,19 +57,22 @@ class Finding:
     notes: tuple[str, ...] = ()
 
 
-def inspect_paths(paths: Sequence[Path], *, workers: int = 1, voxels: bool = True) -> list[Finding]:
+def inspect_paths(
+    paths: Sequence[Path], *, workers: int = 1, voxels: bool = True, ct_offset: float = 0.0
+) -> list[Finding]:
     """Look at everything under the paths: headers first, then voxels.
 
     Args:
         paths: files or folders.
         workers: processes.
         voxels: whether to read the volumes too; without, a modality that no header names stays unknown.
+        ct_offset: what to take off CT that have something added to their HU.
 
     Raises:
         UsageError: if there is nothing at a path.
         EmptyFolder: if there is no volume at all.
     """
-    surveys = [survey(path, workers=workers) for path in paths]
+    surveys = [survey(path, workers=workers, ct_offset=ct_offset) for path in paths]
     sources = [source for found in surveys for source in found.sources]
     if not sources:
         places = ", ".join(str(path) for path in paths)
@@ -100,16 +105,16 @@ def _inspect(source: Source, *, voxels: bool) -> Finding:
             grid = volume.grid if volume else source.grid()
             found = _with_grid(found, grid)
             if volume:
-                found = replace(found, modality=modality_of(source, volume))
                 require_usable(source.path, volume)
-                if found.modality == "mr":
-                    require_magnitude(source.path, volume.array)
-                if found.modality == "ct":
-                    say_extremes(source.path, volume.array)
+                modality = modality_of(source, volume)
+                found = replace(found, modality=modality)
+                if modality in ("mr", "ct"):
+                    vet(source, volume, cast(Modality, modality))
             require_trainable(source.path, grid)
         except DataError as error:
             found = replace(found, verdict="refused", reason=_without(str(source.path), str(error)))
-    return replace(found, notes=(*found.notes, *(_without(str(source.path), text) for text in said)))
+    notes = dict.fromkeys((*found.notes, *(_without(str(source.path), text) for text in said)))
+    return replace(found, notes=tuple(notes))
 
 
 def _with_grid(found: Finding, grid: Grid) -> Finding:
@@ -123,7 +128,8 @@ def _with_grid(found: Finding, grid: Grid) -> Finding:
 
 
 def _without(path: str, text: str) -> str:
-    return text.removeprefix(f"{path}: ")
+    """A text without the place that it begins with."""
+    return re.sub(rf"^{re.escape(path)}( \([^)]*\))?: ", "", text)
 
 
 @contextmanager

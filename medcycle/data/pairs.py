@@ -33,7 +33,13 @@ REPORT = "registration.json"
 
 
 def register_cohort(
-    mr: Path, ct: Path, output: Path, *, onto: Literal["mr", "ct"] = "mr", resample_irregular: bool = False
+    mr: Path,
+    ct: Path,
+    output: Path,
+    *,
+    onto: Literal["mr", "ct"] = "mr",
+    resample_irregular: bool = False,
+    ct_offset: float = 0.0,
 ) -> list[Path]:
     """Bring each patient's CT onto the grid of the MR, or the reverse, and write what can be trusted.
 
@@ -47,6 +53,7 @@ def register_cohort(
         output: a new or empty folder, or that of an earlier call.
         onto: whose grid is kept.
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
+        ct_offset: what to take off CT that have something added to their HU.
 
     Returns:
         The volumes written.
@@ -56,7 +63,7 @@ def register_cohort(
         DataError: if some could not be registered; the others are written all the same.
     """
     found = _told_before(output)
-    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular)
+    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     pairs, refused = match_patients(cohort.mr, cohort.ct, onto=onto)
     with ProgressLine("registering", len(pairs)) as progress:
         for fixed, moving in pairs:
@@ -139,7 +146,7 @@ def _register(fixed: Source, moving: Source, output: Path, onto: Modality) -> di
     placed = resample_to(result.place(moved), still.grid, background=OUTSIDE[other])
     _draw(still, placed, other, result, output / f"{fixed.name}.png")
     if not result.problem:
-        write_nifti(placed, output / f"{fixed.name}.nii.gz")
+        write_nifti(placed, output / f"{fixed.name}.nii.gz", like=fixed.path)
     return told | {
         "refused": result.problem,
         "moving_to_fixed_ras_mm": result.matrix.tolist(),

@@ -11,11 +11,11 @@ from medcycle.body import Modality
 from medcycle.data.store import CaseRecord, Store
 from medcycle.errors import DataError, WrongModality
 from medcycle.io.discover import Source
+from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
 from medcycle.volume import Array, Grid, Volume
 
 __all__ = [
     "compare_regions",
-    "looks_like_ct",
     "modality_of",
     "read_trainable",
     "require_magnitude",
@@ -29,14 +29,6 @@ log = logging.getLogger(__name__)
 
 PADDING_HU, METAL_HU = -1500.0, 3100.0
 """Noise takes air to below −1024, but not to the first; 12 bits end at 3071, which resampling exceeds a little."""
-
-AIR_HU = -500.0
-"""Below this is air: only CT has it, MR signal is not that negative."""
-
-SOFT_TISSUE_HU = (-250.0, 250.0)
-
-MIN_AIR, MIN_SOFT_TISSUE = 0.005, 0.02
-"""The least fractions of a CT that are air and soft tissue (lung bases and tight crops included)."""
 
 MIN_VOXELS = 2
 
@@ -77,7 +69,8 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
     Raises:
         DataError: if it is flat, constant, or has voxels that are not numbers, or too small or large ones, or is an MR
             of negative signal.
-        WrongModality: if the header or the values say that it is not `expected`.
+        WrongModality: if the header or the values say that it is not `expected`, or that it is a CT with something
+            added to its HU.
     """
     require_usable(source.path, volume)
     require_spacing(source.path, volume.grid)
@@ -86,6 +79,12 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
         raise WrongModality(f"{source.path}: a DICOM series of modality {header.upper()}, not {expected.upper()}")
     if expected == "mr" and source.series:
         require_magnitude(source.path, volume.array)  # where the header says MR, negative values are no air
+    if offset := ct_offset_of(volume.array):
+        raise WrongModality(
+            f"{source.path}: a CT with about {offset:g} added to its Hounsfield units (values from "
+            f"{volume.array.min():g} to {volume.array.max():g}); pass --ct-offset {offset:g} to take it off"
+            + ("" if expected == "ct" else ", and give it as CT")
+        )
     if looks_like_ct(volume.array) != (expected == "ct"):
         raise WrongModality(_mismatch(source, volume.array, expected))
     if expected == "mr":
@@ -156,15 +155,7 @@ def modality_of(source: Source, volume: Volume) -> str:
     """`mr`, `ct` or another DICOM modality in lower case: from the header of a series, from the values of a file."""
     if source.series:
         return source.series.modality.lower()
-    return "ct" if looks_like_ct(volume.array) else "mr"
-
-
-def looks_like_ct(values: Array) -> bool:
-    """Whether values have the two landmarks of the Hounsfield scale: air near −1000 and soft tissue near 0."""
-    low, high = SOFT_TISSUE_HU
-    air = float(np.mean(values < AIR_HU))
-    soft = float(np.mean((values > low) & (values < high)))
-    return air > MIN_AIR and soft > MIN_SOFT_TISSUE
+    return modality_of_values(volume.array)
 
 
 def compare_regions(store: Store) -> str:

@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from medcycle.errors import EmptyFolder, UnreadableFile
 from medcycle.io.dicom.frames import NOT_DICOM, ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
 from medcycle.io.dicom.series import grid_of, read_series
 from medcycle.io.files import require_exists
 from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid, voxel_files
-from medcycle.io.nifti import NIFTI_SUFFIXES, read_nifti, read_nifti_grid
+from medcycle.io.nifti import NIFTI_SUFFIXES, pair_files, read_nifti, read_nifti_grid
 from medcycle.io.places import Place, places_below
+from medcycle.modality import ct_offset_of
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
 from medcycle.volume import Grid, Volume
@@ -58,6 +61,7 @@ class Source:
         path: the file, or the folder of the DICOM series.
         series: the series' files, or None for an image file.
         resample_irregular: whether a series with gaps or varying distances is rebuilt instead of refused.
+        ct_offset: what is taken off a CT that has something added to its HU; nothing is taken off others.
         subject: of a BIDS name below the folder that was searched, as `sub-01`.
         problem: why a file or folder can't be opened, or an empty string.
     """
@@ -68,13 +72,14 @@ class Source:
     resample_irregular: bool = False
     subject: str = ""
     problem: str = ""
+    ct_offset: float = 0.0
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that the volume is read from, with those that its header names; none if it can't be opened."""
         if self.problem:
             return ()
-        return self.series.files if self.series else (self.path, *voxel_files(self.path))
+        return self.series.files if self.series else (self.path, *pair_files(self.path), *voxel_files(self.path))
 
     @property
     def patient(self) -> str:
@@ -95,8 +100,13 @@ class Source:
         """Read the volume. Raises `UnreadableFile` or `DefectiveSeries`."""
         self._require_opened()
         if self.series:
-            return read_series(self.series, resample_irregular=self.resample_irregular)
-        return _read_file(self.path)
+            volume = read_series(self.series, resample_irregular=self.resample_irregular)
+        else:
+            volume = _read_file(self.path)
+        if self.ct_offset and ct_offset_of(volume.array):
+            log.warning("%s: %g taken off its values", self.path, self.ct_offset)
+            volume = volume.with_array(volume.array - np.float32(self.ct_offset))
+        return volume
 
     def _require_opened(self) -> None:
         if self.problem:
@@ -125,14 +135,14 @@ class Survey:
             log.warning("skipped: %s%s: %s", first, f" and {len(more)} more" if more else "", reason)
 
 
-def discover(path: Path, *, workers: int = 1, resample_irregular: bool = False) -> list[Source]:
+def discover(path: Path, *, workers: int = 1, resample_irregular: bool = False, ct_offset: float = 0.0) -> list[Source]:
     """The volumes of `survey`, with a warning of files that were left out though they are no foreign ones."""
-    found = survey(path, workers=workers, resample_irregular=resample_irregular)
+    found = survey(path, workers=workers, resample_irregular=resample_irregular, ct_offset=ct_offset)
     found.warn_of_skipped()
     return list(found.sources)
 
 
-def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False) -> Survey:
+def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False, ct_offset: float = 0.0) -> Survey:
     """Look through `path`: an image file, a DICOM file or folder, or a folder of cases, searched to any depth.
 
     Hidden files and folders are left out. Headers of DICOM files are read, image files are not opened. The images of
@@ -141,7 +151,7 @@ def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False) ->
     Args:
         path: where to look.
         workers: processes that read headers.
-        resample_irregular: goes into the sources.
+        resample_irregular, ct_offset: go into the sources.
 
     Raises:
         UsageError: if there is nothing at `path`.
@@ -149,15 +159,14 @@ def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False) ->
     """
     require_exists(path, "an image file, a DICOM series folder or a folder of cases")
     places = [Place(path)] if path.is_file() else list(places_below(path))
-    locked = [one for one in places if one.problem and (one.is_folder or _is_volume(one.path))]
-    files = [one.path for one in places if not one.problem]
-    volumes = [Source(_label(path, file), file, subject=_subject(path, file)) for file in files if _is_volume(file)]
-    volumes += [
-        Source(_label(path, one.path), one.path, subject=_subject(path, one.path), problem=one.problem)
-        for one in locked
+    whole = [one for one in places if _is_volume(one.path) or one.is_folder]  # of a folder that can't be opened, one
+    volumes = [
+        Source(_label(path, one.path), one.path, subject=_subject(path, one.path), problem=one.problem) for one in whole
     ]
-    images, skipped = _headers([file for file in files if not _is_volume(file)], workers)
-    skipped += [Skipped(one.path, one.problem, damaged=True) for one in places if one.problem and one not in locked]
+    voxels = {file for one in whole if not one.problem for file in pair_files(one.path)}
+    others = [one for one in places if one not in whole and one.path not in voxels]
+    images, skipped = _headers([one.path for one in others if not one.problem], workers)
+    skipped += [Skipped(one.path, one.problem, damaged=True) for one in others if one.problem]
     if path.is_file() and not volumes and not images:
         raise UnreadableFile(
             f"{path}: not an image file ({skipped[0].reason}); known are {', '.join(VOLUME_SUFFIXES)} and DICOM"
@@ -170,7 +179,8 @@ def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False) ->
             series.append(item)
     top = path if path.is_dir() else path.parent  # of a single file, the folder it lies in
     sources = sorted([*volumes, *_named(top, series)], key=lambda source: (source.path, source.name))
-    return Survey(tuple(replace(s, resample_irregular=resample_irregular) for s in _unique(sources)), tuple(skipped))
+    how = {"resample_irregular": resample_irregular, "ct_offset": ct_offset}
+    return Survey(tuple(replace(source, **how) for source in _unique(sources)), tuple(skipped))
 
 
 def read_volume(path: Path) -> Volume:

@@ -12,7 +12,20 @@ from pathlib import Path
 
 from medcycle.errors import UnreadableFile, UsageError
 
-__all__ = ["atomic_path", "remove_torn", "require_exists", "require_room", "sha256_of", "unopened", "write_text"]
+__all__ = [
+    "GZIP",
+    "atomic_path",
+    "first_bytes",
+    "remove_torn",
+    "require_exists",
+    "require_room",
+    "sha256_of",
+    "unopened",
+    "write_text",
+]
+
+GZIP = b"\x1f\x8b"
+"""How gzip files begin."""
 
 PACKED = (".gz", ".nrrd", ".mha")
 """Files whose voxels may be compressed."""
@@ -65,7 +78,7 @@ def write_text(path: Path, text: str) -> None:
 def require_room(path: Path, needed: int) -> None:
     """Raise `UnreadableFile` if a file can't hold `needed` bytes of voxels, before memory is asked for them."""
     size = path.stat().st_size
-    packed = path.name.lower().endswith(PACKED)
+    packed = path.name.lower().endswith(PACKED) or first_bytes(path, 2) == GZIP
     if needed > size * (LARGEST_RATIO if packed else 1):
         raise UnreadableFile(f"{path}: {size} bytes can't hold the {needed} bytes of voxels it tells of; copy it again")
 
@@ -79,6 +92,30 @@ def unopened(path: Path, error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "permission denied; ask for the right to read it"
     return f"{(error.strerror or str(error)).lower()}; check the disk, or copy it again"
+
+
+def first_bytes(path: Path, count: int = 540) -> bytes:
+    """The beginning of a file with an image.
+
+    Raises:
+        UnreadableFile: if it can't be opened, is empty, or only names its content, as git-annex and Git LFS leave it.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(count)
+    except OSError as error:
+        raise UnreadableFile(f"{path}: can't be opened: {unopened(path, error)}") from error
+    if what := "empty; copy it again" if not start else _pointer(start):
+        raise UnreadableFile(f"{path}: {what}")
+    return start
+
+
+def _pointer(start: bytes) -> str:
+    if start.startswith((b"/annex/objects/", b"../.git/annex/")) or b".git/annex/objects/" in start[:200]:
+        return "a git-annex pointer, not the image itself; fetch it with `git annex get` or `datalad get`"
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the image itself; fetch it with `git lfs pull`"
+    return ""
 
 
 def sha256_of(path: Path) -> str:

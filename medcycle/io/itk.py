@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from medcycle.errors import UnreadableFile
-from medcycle.io.files import require_room
+from medcycle.io.files import first_bytes, require_room
 from medcycle.volume import Array, Grid, Volume
 
 __all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "read_itk", "read_itk_grid", "to_itk", "voxel_files"]
@@ -38,7 +38,7 @@ def read_itk(path: Path) -> Volume:
         image = reader.Execute()
     except RuntimeError as error:
         raise UnreadableFile(f"{path}: the voxels can't be read; copy the file again") from error
-    return Volume(_array(image).astype(np.float32), grid)
+    return Volume(_array(image).astype(np.float32).reshape(grid.shape), grid)
 
 
 def read_itk_grid(path: Path) -> Grid:
@@ -63,12 +63,13 @@ def from_itk(image: sitk.Image) -> Volume:
 
 
 def grid_of_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
-    """The grid, RAS+, of a three-dimensional SimpleITK image or of a reader that has read its header."""
+    """The grid, RAS+, of a SimpleITK image, or of a reader that has read its header; further axes are left out."""
     affine = np.eye(4)
-    direction = np.reshape(image.GetDirection(), (3, 3))
-    affine[:3, :3] = RAS_FROM_LPS @ direction * np.array(image.GetSpacing())
-    affine[:3, 3] = RAS_FROM_LPS @ np.array(image.GetOrigin())
-    return Grid(tuple(image.GetSize()), affine)
+    dimensions = image.GetDimension()
+    direction = np.reshape(image.GetDirection(), (dimensions, dimensions))[:3, :3]
+    affine[:3, :3] = RAS_FROM_LPS @ direction * np.array(image.GetSpacing()[:3])
+    affine[:3, 3] = RAS_FROM_LPS @ np.array(image.GetOrigin()[:3])
+    return Grid(tuple(image.GetSize()[:3]), affine)
 
 
 def _array(image: sitk.Image) -> Array:
@@ -76,13 +77,15 @@ def _array(image: sitk.Image) -> Array:
 
 
 def _open(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
+    first_bytes(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
         raise UnreadableFile(f"{path}: not an NRRD or MetaImage file, or cut short; copy it again") from error
-    if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
+    several = any(size != 1 for size in reader.GetSize()[3:])
+    if reader.GetDimension() < 3 or several or reader.GetNumberOfComponents() != 1:
         raise UnreadableFile(
             f"{path}: {reader.GetDimension()} dimensions of {reader.GetNumberOfComponents()} components; "
             "give one three-dimensional volume of single numbers a file"

@@ -69,7 +69,7 @@ def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, ord
 
 def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     """The volumes of the input but those that an earlier call made, with a warning of what is no volume."""
-    found = survey(input_path, resample_irregular=order.resample_irregular)
+    found = survey(input_path, resample_irregular=order.resample_irregular, ct_offset=order.ct_offset)
     found.warn_of_skipped()
     if not found.sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")

@@ -114,7 +114,7 @@ def write_case(
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)
         if outputs.format in ("nifti", "both"):
-            write_nifti(synthesis.volume, temporary / FILE_NAMES[to])
+            write_nifti(synthesis.volume, temporary / FILE_NAMES[to], like=source.path)
         if outputs.format in ("dicom", "both"):
             made_by = ", ".join(checkpoint["sha256"] for checkpoint in how["checkpoints"])
             write_dicom(
@@ -127,9 +127,9 @@ def write_case(
                 deidentify=outputs.deidentify,
             )
         if synthesis.uncertainty:
-            write_nifti(synthesis.uncertainty, temporary / "uncertainty.nii.gz")
+            write_nifti(synthesis.uncertainty, temporary / "uncertainty.nii.gz", like=source.path)
         if synthesis.cycle_error:
-            write_nifti(synthesis.cycle_error, temporary / "cycle_error.nii.gz")
+            write_nifti(synthesis.cycle_error, temporary / "cycle_error.nii.gz", like=source.path)
         described = _describe(synthesis, source, to) | how
         if not outputs.deidentify:
             described["source"] = source.path.name

@@ -54,6 +54,7 @@ class Order:
         ensemble: more runs or checkpoints, whose results are fused with those of the first.
         devices: what to compute on, a case on each at a time; none for the best there is.
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
+        ct_offset: what to take off CT that have something added to their HU.
     """
 
     to: Modality = "ct"
@@ -64,6 +65,7 @@ class Order:
     ensemble: tuple[Path, ...] = ()
     devices: tuple[torch.device, ...] = ()
     resample_irregular: bool = False
+    ct_offset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,7 @@ class Works:
     def _write(self, task: Task, made: Synthesis, key: str) -> None:
         try:
             if task.is_file:
-                write_nifti(made.volume, task.target)
+                write_nifti(made.volume, task.target, like=task.source.path)
             else:
                 how = {"key": key, "checkpoints": self.described, "options": self.order.options.to_dict()}
                 write_case(made, task.source, task.target, to=self.order.to, outputs=self.order.outputs, how=how)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -78,7 +78,7 @@ MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 
 RESCALE = ("RescaleSlope", "RescaleIntercept")
 
-HEADER_TAGS = [
+HEADER_TAGS: list[Any] = [
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "PatientID", "SeriesDescription"),
     *("PatientName", "PatientBirthDate", "StudyInstanceUID", "FrameOfReferenceUID"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "LossyImageCompression"),

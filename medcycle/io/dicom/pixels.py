@@ -93,11 +93,12 @@ def _stored(dataset: Dataset, words: Array) -> Array:
     bits = int(dataset.get("BitsStored") or allocated)
     high = bits - 1 if dataset.get("HighBit") is None else int(dataset.HighBit)
     # to the upper end and back, by which a signed type keeps the sign
-    stored = words if bits == allocated else (words << (allocated - 1 - high)) >> (allocated - bits)
+    stored: Array = words if bits == allocated else (words << (allocated - 1 - high)) >> (allocated - bits)
     if dataset.get("PhotometricInterpretation") != "MONOCHROME1":
         return stored
     lowest = -(2 ** (bits - 1)) if words.dtype.kind == "i" else 0
-    return (2 * lowest + 2**bits - 1) - stored.astype(np.int64)
+    inverted: Array = (2 * lowest + 2**bits - 1) - stored.astype(np.int64)
+    return inverted
 
 
 def _padding(dataset: Dataset, words: Array) -> Array:
@@ -107,7 +108,8 @@ def _padding(dataset: Dataset, words: Array) -> Array:
         return np.zeros(words.shape, dtype=bool)
     whole, signed = 2 ** (8 * words.dtype.itemsize), words.dtype.kind == "i"
     places = [_as_word(end, whole, signed=signed) for end in ends if isinstance(end, int)]
-    return (words >= min(places)) & (words <= max(places))
+    inside: Array = (words >= min(places)) & (words <= max(places))
+    return inside
 
 
 def _as_word(value: int, whole: int, *, signed: bool) -> int:

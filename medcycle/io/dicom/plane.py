@@ -21,7 +21,7 @@ LARGEST_COORDINATE = 1e5
 TELLING = ("ImageType", "EchoTime", "InversionTime", "TemporalPositionIdentifier", "DiffusionBValue")
 """Attributes that tell the volumes in one series apart, beside what the pixels show of the complex signal."""
 
-GE_IMAGE_TYPE = (0x0043, 0x102F)
+GE_IMAGE_TYPE = 0x0043102F
 """GE's private element of magnitude (0), phase, real and imaginary images."""
 
 COMPONENTS = {
