@@ -15,6 +15,7 @@ LAYERS = [
     {"volume"},
     {"intensity", "resample"},
     {"body"},
+    {"modality"},
     {"io"},
     {"registration"},
     {"config", "phantom"},
@@ -62,7 +63,9 @@ def test_every_layer_is_there() -> None:
     assert {"errors", "volume", "io", "config", "networks", "methods", "data", "training", "cli"} <= rooms
 
 
-@pytest.mark.parametrize("module", ["evaluation.tables", "evaluation.cases", "io", "io.dicom.export", "volume", "body"])
+@pytest.mark.parametrize(
+    "module", ["evaluation.tables", "evaluation.cases", "io", "io.dicom.export", "volume", "body", "modality"]
+)
 def test_torch_is_not_imported(module: str) -> None:
     code = f"import sys, medcycle.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -64,6 +64,8 @@ def test_values_are_frozen() -> None:
 def test_grids_that_differ_are_named() -> None:
     grid = Grid((2, 3, 4), np.eye(4))
     grid.require_close(Grid((2, 3, 4), np.eye(4) + np.eye(4, k=3) * 5e-5), "a and b")
-    moved = Grid((2, 3, 4), np.diag([1, 1, 1.001, 1]))
-    with pytest.raises(GridMismatch, match="a and b"):
-        grid.require_close(moved, "a and b")
+    grid.require_close(Grid((2, 3, 4), np.diag([1, 1, 1.003, 1])), "a and b")  # 0.009 mm at the last voxel
+    with pytest.raises(GridMismatch, match=r"a and b: .*the same voxels are up to 0\.012 mm apart"):
+        grid.require_close(Grid((2, 3, 4), np.diag([1, 1, 1.004, 1])), "a and b")
+    with pytest.raises(GridMismatch, match=r"2×3×4 voxels .* against 2×3×5 voxels"):
+        grid.require_close(Grid((2, 3, 5), np.eye(4)), "a and b")

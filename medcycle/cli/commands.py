@@ -180,8 +180,8 @@ def register(
     """Bring MR and CT of the same patients onto one grid, and refuse what can't be trusted."""
     from medcycle.data.pairs import register_cohort
 
-    how = {"resample_irregular": resample_irregular, "ct_offset": ct_offset}
-    for path in register_cohort(mr, ct, output, onto=onto, **how):
+    written = register_cohort(mr, ct, output, onto=onto, resample_irregular=resample_irregular, ct_offset=ct_offset)
+    for path in written:
         typer.echo(f"wrote {path}")
     typer.echo(f"quality in {output / 'registration.json'}, a picture of each beside it: look at them")
 
@@ -190,14 +190,23 @@ def evaluate(
     real: Annotated[Path, typer.Option(help="The true volume, or a folder of cases.")],
     synthetic: Annotated[Path, typer.Option(help="The synthetic volume, or the folder that synthesize wrote.")],
     output: Annotated[Path, typer.Option(help="Folder for cases.csv and summary.json.")],
-    mask: Annotated[Path | None, typer.Option(help="Mask or folder of masks; the real CT's body if not given.")] = None,
-    protocol: Annotated[str, typer.Option(help="How to score.")] = "medcycle",
+    mask: Annotated[Path | None, typer.Option(help="Mask or folder of masks; by default the real body.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="How to score: medcycle, synthrad2023, synthrad2025, synthrad2025_container; of MR, mr."),
+    ] = None,
+    modality: Annotated[
+        Literal["auto", "ct", "mr"], typer.Option(help="What the volumes are; auto goes by the first real one.")
+    ] = "auto",
+    ct_offset: CtOffset = 0.0,
 ) -> None:
     """Score synthetic volumes against the true ones."""
     from medcycle.cli.tables import print_summary
     from medcycle.evaluation import cases, tables
 
-    summary = tables.evaluate(cases.match_cases(real, synthetic, mask), protocol)
+    known = None if modality == "auto" else modality
+    matched = cases.match_cases(real, synthetic, mask)
+    summary = tables.evaluate(matched, protocol, modality=known, ct_offset=ct_offset)
     tables.write_tables(summary, output)
     print_summary(summary)
     typer.echo(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")

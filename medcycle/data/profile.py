@@ -121,8 +121,9 @@ class Profiles:
     def _contrast(self, scan: Profile) -> list[str]:
         known = np.array([one.deciles for one in self.seen])
         nearest = float(_apart(known, scan.deciles).min())
-        among = [_apart(np.delete(known, number, axis=0), one).min() for number, one in enumerate(known)]
-        usual = max(among) if len(known) > 1 else 0.0
+        others = [np.delete(known, number, axis=0) for number in range(len(known)) if len(known) > 1]
+        among = [float(_apart(rest, one).min()) for rest, one in zip(others, known, strict=False)]
+        usual = max(among, default=0.0)
         if nearest <= max(LEAST_APART, FARTHER * usual):
             return []
         return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +21,20 @@ log = logging.getLogger(__name__)
 
 PARTS = ("train", "validation")
 
+ENOUGH = 3
+"""Patients with a modality of whom one is held out."""
+
 
 def split_store(store: Store, config: DataConfig) -> tuple[Store, Store]:
     """The cases to train on and those to validate on; a patient's MR and CT are on the same side.
 
     Patients are put in an order by a hash of their names, so that the same patients always split the same way. With
-    `config.folds`, every `folds`-th of them from the `fold`-th on is held out; else the first `validation_fraction`,
-    one at least unless it is 0. `config.split_file`, YAML or JSON of patient or case to `train` or `validation`, goes
-    before either; who is not in it is trained on. Where all MR or all CT have one patient's name, as an anonymisation
-    may give it, each counts as a patient of its own, and a warning says so.
+    `config.folds`, every `folds`-th of them from the `fold`-th on is held out; else `validation_fraction`, one at least
+    unless it is 0. Both are shared out among those with MR, with CT and with both. A modality with three patients or
+    more has one held out; the last one is never taken from training, which a warning says. `config.split_file`, YAML or
+    JSON of patient or case to `train` or `validation`, goes before either; who is not in it is trained on. Where all MR
+    or all CT have one patient's name, as an anonymisation may give it, each counts as a patient of its own, and a
+    warning says so.
 
     Raises:
         UsageError: if the split file can't be used.
@@ -76,13 +81,43 @@ def _told_apart(store: Store) -> Store:
 
 
 def _of_hash(store: Store, config: DataConfig) -> set[Path]:
-    patients = sorted({case.record.patient for case in (*store.mr, *store.ct)}, key=_order)
+    having = {kind: {case.record.patient for case in cases} for kind, cases in store.both().items()}
+    strata = [having["mr"] & having["ct"], having["mr"] - having["ct"], having["ct"] - having["mr"]]
+    ordered = [sorted(stratum, key=_order) for stratum in strata]
     if config.folds:
-        chosen = set(patients[config.fold :: config.folds])
+        chosen = [patient for stratum in ordered for patient in stratum][config.fold :: config.folds]
+    elif config.validation_fraction:
+        chosen = _fraction_of(ordered, config.validation_fraction)
+        for patients in having.values():
+            if len(patients) >= ENOUGH and not patients & set(chosen):
+                chosen.append(min(patients, key=_order))
     else:
-        chosen = set(patients[: max(1, round(config.validation_fraction * len(patients)))])
-        chosen = chosen if config.validation_fraction else set()
-    return {case.folder for case in (*store.mr, *store.ct) if case.record.patient in chosen}
+        chosen = []
+    kept = _without_the_last(chosen, having)
+    return {case.folder for case in (*store.mr, *store.ct) if case.record.patient in kept}
+
+
+def _fraction_of(strata: Sequence[Sequence[str]], fraction: float) -> list[str]:
+    """The first of each stratum, by largest remainders as many in all as the fraction gives, one at least."""
+    wanted = [fraction * len(stratum) for stratum in strata]
+    counts = [int(number) for number in wanted]
+    by_remainder = sorted(range(len(strata)), key=lambda n: counts[n] - wanted[n])
+    for number in by_remainder[: max(1, round(sum(wanted))) - sum(counts)]:
+        counts[number] += 1
+    return [patient for stratum, count in zip(strata, counts, strict=True) for patient in stratum[:count]]
+
+
+def _without_the_last(chosen: Sequence[str], having: Mapping[Modality, set[str]]) -> set[str]:
+    """Those of the chosen patients who leave another one to train on in each of their modalities."""
+    kept: set[str] = set()
+    for patient in chosen:
+        last_of = [kind for kind, all_ in having.items() if patient in all_ and all_ <= kept | {patient}]
+        if last_of:
+            kinds = " and ".join(kind.upper() for kind in last_of)
+            log.warning("too few patients with %s to hold one out: validation is of %s trained on", kinds, kinds)
+        else:
+            kept.add(patient)
+    return kept
 
 
 def read_split_file(path: Path) -> dict[str, str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from medcycle.errors import EmptyFolder, UsageError
-from medcycle.io.discover import VOLUME_SUFFIXES, stem
+from medcycle.io.discover import VOLUME_SUFFIXES, case_name, stem
 from medcycle.io.files import require_exists
 
 __all__ = ["SYNTHETIC_STEMS", "Case", "match_cases"]
+
+log = logging.getLogger(__name__)
 
 SYNTHETIC_STEMS = ("sct", "smr")
 """What `medcycle synthesize` calls its volumes, one to a case's folder."""
@@ -37,8 +41,8 @@ def match_cases(real: Path, synthetic: Path, mask: Path | None = None) -> list[C
 
     Each path is one volume (a file, or a folder of DICOM files) or a folder of cases. In a folder of cases, a case NAME
     is a file `NAME.nii.gz` (or another volume format) or a folder `NAME` with one volume in it; among the synthetic
-    ones also what `medcycle synthesize` writes, `NAME/sct.nii.gz` or `NAME/smr.nii.gz`. Two single volumes are a pair
-    whatever their names.
+    ones also what `medcycle synthesize` writes, `NAME/sct.nii.gz` or `NAME/smr.nii.gz`, with NAME as `case_name` makes
+    it. One volume and one are a pair whatever their names.
 
     Args:
         real: what was measured.
@@ -53,16 +57,40 @@ def match_cases(real: Path, synthetic: Path, mask: Path | None = None) -> list[C
         EmptyFolder: if a folder holds no case.
     """
     reals, synthetics = _volumes(real), _volumes(synthetic, SYNTHETIC_STEMS)
-    if _is_single(real) and _is_single(synthetic):
+    if len(reals) == len(synthetics) == 1:
+        if not _is_single(real) or not _is_single(synthetic):
+            _say_pair(*reals.values(), *synthetics.values())
         synthetics = dict(zip(reals, synthetics.values(), strict=True))
+    synthetics = _named_alike(synthetics, reals)
     _require_same(reals, synthetics, real, synthetic)
-    masks = {} if mask is None else _volumes(mask)
-    if mask is not None and _is_single(mask) and len(reals) == 1:
+    masks = {} if mask is None else _named_alike(_volumes(mask), reals)
+    if len(masks) == len(reals) == 1:
         masks = dict(zip(reals, masks.values(), strict=True))
     missing = sorted(set(reals) - set(masks))
     if mask is not None and missing:
         raise UsageError(f"{mask} has no mask for {_listed(missing)}; give one a case, of the case's name")
     return [Case(name, reals[name], synthetics[name], masks.get(name)) for name in sorted(reals)]
+
+
+def _say_pair(real: Path, synthetic: Path) -> None:
+    """Say that two volumes are compared whose names differ."""
+    names = [place.name if place.is_dir() else stem(place) for place in (real, synthetic)]
+    own = synthetic.parent.name if names[1] in SYNTHETIC_STEMS else names[1]
+    if case_name(own) != case_name(names[0]):
+        log.warning("%s and %s are taken for a pair, the only ones there are", real, synthetic)
+
+
+def _named_alike(found: dict[str, Path], names: Mapping[str, Path]) -> dict[str, Path]:
+    """The volumes by those of the names that are theirs as they are, or as `synthesize` writes them."""
+    written: dict[str, list[str]] = {}
+    for name in names:
+        written.setdefault(case_name(name), []).append(name)
+
+    def own(name: str) -> str:
+        alike = [] if name in names else written.get(case_name(name), [])
+        return alike[0] if len(alike) == 1 and alike[0] not in found else name
+
+    return {own(name): path for name, path in found.items()}
 
 
 def _require_same(reals: dict[str, Path], synthetics: dict[str, Path], real: Path, synthetic: Path) -> None:
@@ -73,6 +101,12 @@ def _require_same(reals: dict[str, Path], synthetics: dict[str, Path], real: Pat
     if without_real:
         problems.append(f"{real} lacks {_listed(without_real)}")
     if problems:
+        if len(reals) == 1 or len(synthetics) == 1:
+            of_several, several = (synthetic, synthetics) if len(reals) == 1 else (real, reals)
+            one = next(iter(several.values()))
+            raise UsageError(
+                f"{of_several} holds {len(several)} cases for one; give the one that is meant, such as {one}"
+            )
         raise UsageError(f"cases do not match by name: {'; '.join(problems)}; give folders with the same case names")
 
 
@@ -83,12 +117,12 @@ def _volumes(path: Path, stems: tuple[str, ...] = ()) -> dict[str, Path]:
         return {stem(path) if path.is_file() else path.resolve().name: path}
     found: dict[str, Path] = {}
     for entry in _entries(path):
-        if entry.is_file() and not _is_volume(entry):
+        if not entry.is_dir() and not _is_volume(entry):
             continue
-        name = stem(entry) if entry.is_file() else entry.name
+        name = entry.name if entry.is_dir() else stem(entry)  # a link to nowhere is told when it is read
         if name in found:
             raise UsageError(f"{path} holds {name} twice: {found[name].name} and {entry.name}; remove one")
-        found[name] = entry if entry.is_file() else _inside(entry, stems)
+        found[name] = _inside(entry, stems) if entry.is_dir() else entry
     if not found:
         raise EmptyFolder(f"{path} holds no case; a case is a file ({', '.join(VOLUME_SUFFIXES)}) or a folder with one")
     return found
@@ -96,7 +130,10 @@ def _volumes(path: Path, stems: tuple[str, ...] = ()) -> dict[str, Path]:
 
 def _inside(folder: Path, stems: tuple[str, ...]) -> Path:
     """The volume of a case's folder: the one of a known stem, else the only one, else the folder (DICOM)."""
-    volumes = [entry for entry in _entries(folder) if entry.is_file() and _is_volume(entry)]
+    try:
+        volumes = [entry for entry in _entries(folder) if not entry.is_dir() and _is_volume(entry)]
+    except OSError:
+        return folder  # which is told when it is read
     candidates = [volume for volume in volumes if stem(volume) in stems] or volumes
     if len(candidates) > 1:
         names = ", ".join(volume.name for volume in candidates)

@@ -49,6 +49,18 @@ def me(real: Array, synthetic: Array, mask: Array) -> float:
     return float(_differences(real, synthetic, mask).mean())
 
 
+def ncc(real: Array, synthetic: Array, mask: Array) -> float:
+    """Normalised cross-correlation over the mask: Pearson's coefficient of the two volumes' values.
+
+    Returns:
+        −1 to 1; NaN if one of them has a single value.
+    """
+    first, second = (image[mask].astype(np.float64) for image in (real, synthetic))
+    first, second = first - first.mean(), second - second.mean()
+    scale = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / scale if scale else float("nan")
+
+
 def psnr(real: Array, synthetic: Array, mask: Array, window: Window) -> float:
     """Peak signal-to-noise ratio of the clipped volumes over the mask, `10 log10(L² / mean square error)`.
 

@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from medcycle.body import body_mask
+from medcycle.body import Modality, body_mask
 from medcycle.errors import ConfigError, DataError
 from medcycle.evaluation import metrics
 from medcycle.evaluation.metrics import Window
 from medcycle.volume import Array, Volume
 
-__all__ = ["DEFAULT_PROTOCOL", "PROTOCOLS", "Protocol", "score"]
+__all__ = ["DEFAULT_PROTOCOL", "PROTOCOLS", "Protocol", "require_protocol", "score"]
 
 Scores = dict[str, float]
 
@@ -25,12 +25,14 @@ class Protocol:
 
     Args:
         name: as `--protocol` takes it.
+        modality: of the volumes that it is for.
         description: one line for a list.
         compute: `(real, synthetic, mask)` to the metrics by name; finite arrays of one shape, the mask boolean and not
             empty.
     """
 
     name: str
+    modality: Modality
     description: str
     compute: Callable[[Array, Array, Array], Scores]
 
@@ -70,67 +72,100 @@ def _synthrad2025(window: Window) -> Callable[[Array, Array, Array], Scores]:
     return compute
 
 
-DEFAULT_PROTOCOL = "medcycle"
+def _mr(real: Array, synthetic: Array, mask: Array) -> Scores:
+    real, synthetic = real.astype(np.float64), synthetic.astype(np.float64)
+    low, high = (float(value) for value in np.percentile(real[mask], MR_PERCENTILES))
+    if high <= low:
+        raise DataError("the real MR has one value in the mask; give another mask")
+    return {
+        "nmae": metrics.mae(real, synthetic, mask) / (high - low),
+        "psnr": metrics.psnr(real, synthetic, mask, (low, high)),
+        "ssim": metrics.ssim(real, synthetic, mask, (low, high)),
+        "ncc": metrics.ncc(real, synthetic, mask),
+    }
+
+
+MR_PERCENTILES = (1.0, 99.0)
+"""Of the real MR in the mask, between which its signal lies: the unit of its errors, for MR has none of its own."""
+
+DEFAULT_PROTOCOL: Mapping[Modality, str] = MappingProxyType({"ct": "medcycle", "mr": "mr"})
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     {
         protocol.name: protocol
         for protocol in (
-            Protocol("medcycle", "mae, me, psnr, ssim in the mask, all of HU clipped to [-1024, 3000]", _medcycle),
+            Protocol("medcycle", "ct", "mae, me, psnr, ssim in the mask, of HU clipped to [-1024, 3000]", _medcycle),
             Protocol(
                 "synthrad2023",
+                "ct",
                 "mae (not clipped), psnr and ssim in [-1024, 3000] HU, as github.com/SynthRAD2023/metrics",
                 _synthrad2023,
             ),
             Protocol(
                 "synthrad2025",
+                "ct",
                 "mae (not clipped), psnr and ms_ssim in [-1024, 3000] HU, as github.com/SynthRAD2025/metrics",
                 _synthrad2025((-1024.0, 3000.0)),
             ),
             Protocol(
                 "synthrad2025_container",
+                "ct",
                 "mae (not clipped), psnr and ms_ssim in [-1024, 3071] HU, as the challenge's scoring container "
                 "(github.com/SynthRAD2025/evaluation)",
                 _synthrad2025((-1024.0, 3071.0)),
+            ),
+            Protocol(
+                "mr",
+                "mr",
+                "nmae, psnr and ssim in the range from the 1st to the 99th percentile of the real MR in the mask; ncc",
+                _mr,
             ),
         )
     }
 )
 
 
-def score(real: Volume, synthetic: Volume, mask: Volume | None, protocol: str = DEFAULT_PROTOCOL) -> Scores:
+def score(real: Volume, synthetic: Volume, mask: Volume | None, protocol: str = "medcycle") -> Scores:
     """Metrics of one case.
 
     Args:
-        real: what was measured, HU.
-        synthetic: what was synthesised, HU, on the real volume's grid.
-        mask: on that grid too, the region above zero counts; `None` takes the body outline of the real CT
+        real: what was measured; HU, or MR signal for the protocol of MR.
+        synthetic: what was synthesised, in the same units, on the real volume's grid, be it with other axes.
+        mask: on that grid too, the region above zero counts; `None` takes the body outline of the real volume
             (`medcycle.body.body_mask`).
         protocol: a key of `PROTOCOLS`.
 
     Returns:
-        Values by metric name: `mae` and `me` in HU, `psnr` in dB, `ssim` and `ms_ssim` without unit.
+        Values by metric name: `mae` and `me` in HU, `psnr` in dB, the others without unit.
 
     Raises:
         ConfigError: if there is no such protocol.
         GridMismatch: if the grids differ.
         DataError: if the mask is empty, or a voxel is NaN or infinite.
     """
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"no evaluation protocol is named {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    require_protocol(protocol)
+    modality = PROTOCOLS[protocol].modality
+    synthetic = synthetic.with_axes(real.grid.orientation)
     real.grid.require_close(synthetic.grid, "real and synthetic volume")
     if mask is not None:
+        mask = mask.with_axes(real.grid.orientation)
         real.grid.require_close(mask.grid, "real volume and mask")
     _require_finite(real, "real")
     _require_finite(synthetic, "synthetic")
-    region = body_mask(real, "ct").array if mask is None else mask.array > 0
+    region = body_mask(real, modality).array if mask is None else mask.array > 0
     if not region.any():
         found = "the real volume has no voxel of a body" if mask is None else "the mask is empty"
         raise DataError(f"{found}, so that there is nothing to score; give a mask that covers the patient")
     return PROTOCOLS[protocol].compute(real.array, synthetic.array, region)
 
 
+def require_protocol(protocol: str) -> None:
+    """Raise `ConfigError` if there is no protocol of that name."""
+    if protocol not in PROTOCOLS:
+        raise ConfigError(f"no evaluation protocol is named {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+
+
 def _require_finite(volume: Volume, what: str) -> None:
     bad = volume.array.size - int(np.isfinite(volume.array).sum())
     if bad:
-        raise DataError(f"{bad} voxels of the {what} volume are NaN or infinite; replace them by air before scoring")
+        raise DataError(f"{bad} voxels of the {what} volume are NaN or infinite; replace them before scoring")

@@ -6,17 +6,22 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple, cast
 
-from medcycle.errors import ConfigError, DataError
+from medcycle.body import Modality
+from medcycle.errors import ConfigError, DataError, WrongModality
 from medcycle.evaluation.cases import Case
-from medcycle.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, score
+from medcycle.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, require_protocol, score
 from medcycle.io import read_volume
+from medcycle.io.discover import one_source
 from medcycle.io.files import write_text
+from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
+from medcycle.volume import Volume
 
 __all__ = ["Summary", "evaluate", "write_tables"]
 
@@ -54,37 +59,93 @@ class Summary:
 
 def evaluate(
     cases: Sequence[Case],
-    protocol: str = DEFAULT_PROTOCOL,
+    protocol: str | None = None,
     on_case: Callable[[str, dict[str, float]], None] | None = None,
+    *,
+    modality: Modality | None = None,
+    ct_offset: float = 0.0,
 ) -> Summary:
     """Read and score the cases, one in memory at a time.
 
     Args:
-        cases: of different names.
-        protocol: a key of `PROTOCOLS`.
+        cases: of different names, all CT or all MR.
+        protocol: a key of `PROTOCOLS`; None for the one of `DEFAULT_PROTOCOL` that is for the volumes' modality.
         on_case: called with each case's name and scores, as they are known.
+        modality: of the volumes; None to find it from the first real one.
+        ct_offset: what to take off CT that have something added to their HU.
 
     Raises:
-        ConfigError: if there is no such protocol.
+        ConfigError: if there is no such protocol, or it is for another modality.
         DataError: if a case can't be read or scored; the message begins with its name, and the class is that of the
             cause (`GridMismatch`, `UnreadableFile`, ...).
     """
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"no evaluation protocol is named {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+    if protocol is not None:
+        require_protocol(protocol)
+        if modality and PROTOCOLS[protocol].modality != modality:
+            raise ConfigError(_other_protocol(protocol, modality))
     scores = {}
     for case in cases:
-        scores[case.name] = _score_case(case, protocol)
+        with _named(case):
+            real = _read(case.real, modality, ct_offset)
+            modality = modality or real.modality
+            protocol = protocol or DEFAULT_PROTOCOL[modality]
+            scores[case.name] = _score_case(case, real, protocol, ct_offset)
         if on_case is not None:
             on_case(case.name, scores[case.name])
-    return Summary(protocol, scores)
+    return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores)
 
 
-def _score_case(case: Case, protocol: str) -> dict[str, float]:
+class _Scan(NamedTuple):
+    """A volume and what it shows."""
+
+    volume: Volume
+    modality: Modality
+
+
+@contextmanager
+def _named(case: Case) -> Iterator[None]:
+    """Puts a case's name before what is wrong with it."""
     try:
-        mask = None if case.mask is None else read_volume(case.mask)
-        return score(read_volume(case.real), read_volume(case.synthetic), mask, protocol)
+        yield
     except DataError as error:
         raise type(error)(f"case {case.name}: {error}") from error
+
+
+def _read(path: Path, modality: Modality | None, ct_offset: float) -> _Scan:
+    """A volume; its modality, unless that is given, from the header of a series, or else from its values."""
+    source = one_source(path, ct_offset=ct_offset)
+    volume = source.read()
+    if offset := ct_offset_of(volume.array):
+        raise WrongModality(
+            f"{path}: a CT with about {offset:g} added to its Hounsfield units; pass --ct-offset {offset:g} to take it "
+            "off"
+        )
+    told = source.series.modality.lower() if source.series else ""
+    found: Modality = cast(Modality, told) if told in ("mr", "ct") else modality_of_values(volume.array)
+    return _Scan(volume, modality or found)
+
+
+def _score_case(case: Case, real: _Scan, protocol: str, ct_offset: float) -> dict[str, float]:
+    if PROTOCOLS[protocol].modality != real.modality:
+        raise WrongModality(f"{case.real}: {_other_protocol(protocol, real.modality)}")
+    synthetic = _read(case.synthetic, None, ct_offset).volume
+    if real.modality == "mr" and looks_like_ct(synthetic.array):
+        raise WrongModality(
+            f"{case.synthetic}: a CT in Hounsfield units, but {case.real} is an MR; give volumes of one"
+        )
+    if real.modality == "ct" and synthetic.array.min() >= 0:
+        raise WrongModality(f"{case.synthetic}: has no negative values, but {case.real} is a CT in Hounsfield units")
+    mask = None if case.mask is None else read_volume(case.mask)
+    return score(real.volume, synthetic, mask, protocol)
+
+
+def _other_protocol(protocol: str, modality: Modality) -> str:
+    fitting = [name for name, one in PROTOCOLS.items() if one.modality == modality]
+    own = PROTOCOLS[protocol].modality.upper()
+    return (
+        f"protocol {protocol} scores {own}, and these are {modality.upper()}; choose {' or '.join(fitting)}, or pass "
+        f"--modality {own.lower()} if they are {own}"
+    )
 
 
 def write_tables(summary: Summary, folder: Path) -> None:

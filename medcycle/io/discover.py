@@ -33,6 +33,7 @@ __all__ = [
     "Survey",
     "case_name",
     "discover",
+    "one_source",
     "read_grid",
     "read_volume",
     "stem",
@@ -151,7 +152,8 @@ def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False, ct
     Args:
         path: where to look.
         workers: processes that read headers.
-        resample_irregular, ct_offset: go into the sources.
+        resample_irregular: goes into the sources.
+        ct_offset: likewise.
 
     Raises:
         UsageError: if there is nothing at `path`.
@@ -179,8 +181,8 @@ def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False, ct
             series.append(item)
     top = path if path.is_dir() else path.parent  # of a single file, the folder it lies in
     sources = sorted([*volumes, *_named(top, series)], key=lambda source: (source.path, source.name))
-    how = {"resample_irregular": resample_irregular, "ct_offset": ct_offset}
-    return Survey(tuple(replace(source, **how) for source in _unique(sources)), tuple(skipped))
+    named = (replace(one, resample_irregular=resample_irregular, ct_offset=ct_offset) for one in _unique(sources))
+    return Survey(tuple(named), tuple(skipped))
 
 
 def read_volume(path: Path) -> Volume:
@@ -191,11 +193,16 @@ def read_volume(path: Path) -> Volume:
         EmptyFolder: if the folder holds no volume, or more than one.
         UnreadableFile, DefectiveSeries: if the volume can't be used.
     """
-    sources = discover(path)
+    return one_source(path).read()
+
+
+def one_source(path: Path, *, ct_offset: float = 0.0) -> Source:
+    """The one volume at `path`. Raises `UsageError` and `EmptyFolder` as `read_volume` does."""
+    sources = discover(path, ct_offset=ct_offset)
     if len(sources) != 1:
         found = ", ".join(source.name for source in sources[:5]) or "none"
         raise EmptyFolder(f"{path}: one volume was expected, {len(sources)} found ({found}); give the path of one")
-    return sources[0].read()
+    return sources[0]
 
 
 def read_grid(path: Path) -> Grid:

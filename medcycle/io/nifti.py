@@ -18,6 +18,7 @@ import numpy.typing as npt
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, ImageDataError
+from nibabel.wrapstruct import WrapStructError
 
 from medcycle.errors import DataError, UnreadableFile
 from medcycle.io.files import GZIP, atomic_path, first_bytes, require_room
@@ -34,7 +35,7 @@ PAIRS = {".hdr": (".img", ".img.gz"), ".hdr.gz": (".img.gz", ".img")}
 
 MILLIMETRES = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
-TORN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, ImageDataError)
+TORN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, ImageDataError, WrapStructError)
 """What nibabel, gzip and NumPy raise on files that are empty, cut short or of another kind."""
 
 NIFTI_2_SIZE = 540

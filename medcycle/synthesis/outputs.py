@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,11 +21,23 @@ from medcycle.io.files import atomic_path, sha256_of
 from medcycle.io.nifti import write_nifti
 from medcycle.synthesis.translate import Synthesis
 
-__all__ = ["Outputs", "is_output", "key_of", "require_absent", "require_writable", "write_case"]
+__all__ = [
+    "Outputs",
+    "differences",
+    "digest",
+    "is_output",
+    "key_of",
+    "require_absent",
+    "require_writable",
+    "write_case",
+]
 
 FILE_NAMES: dict[Modality, str] = {"ct": "sct.nii.gz", "mr": "smr.nii.gz"}
 
 DESCRIPTION = "synthesis.json"
+
+LONGEST_VALUE = 60
+"""Characters of a value in a message."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +64,13 @@ class Outputs:
     def to_dict(self) -> dict[str, Any]:
         """Plain values of all that the result depends on."""
         how = self.deidentify
-        key = hashlib.sha256(how.key.encode()).hexdigest() if how and how.lasting else "another in every call"
+        key = digest(how.key)[:16] if how and how.lasting else "another in every call"
         return {
             "format": self.format,
             "rtstruct": self.rtstruct and sha256_of(self.rtstruct),
-            "deidentify": how and [key, how.with_source],
+            "deidentify": bool(how),
+            "deidentify-key": how and key,
+            "with-source": bool(how and how.with_source),
         }
 
 
@@ -91,6 +106,36 @@ def key_of(folder: Path) -> str:
         return str(values["key"]) if whole else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+def digest(values: object) -> str:
+    """A hash of plain values, in hexadecimal digits."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def differences(folder: Path, wanted: Mapping[str, Any]) -> str:
+    """In words, by what a case's folder was made otherwise than is wanted now.
+
+    Args:
+        folder: of a case.
+        wanted: by name, as `synthesis.json` holds it under `made_with`.
+    """
+    try:
+        made = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["made_with"]
+        changed = [name for name in wanted if json.dumps(made.get(name)) != json.dumps(wanted[name])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "it is not known what it was made with"
+    files = {"input": "of another input", "checkpoint": "with another checkpoint"}
+    told = [files[name] for name in changed if name in files]
+    told += [
+        f"with {name} {_short(made.get(name))}, not {_short(wanted[name])}" for name in changed if name not in files
+    ]
+    return f"made {', '.join(told)}" if told else "some of its files are missing"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def write_case(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import math
 import threading
@@ -12,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,7 +24,7 @@ from medcycle.io.nifti import write_nifti
 from medcycle.methods.saved import SavedMethod, load_method
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.options import Options
-from medcycle.synthesis.outputs import Outputs, key_of, write_case
+from medcycle.synthesis.outputs import Outputs, differences, digest, key_of, write_case
 from medcycle.synthesis.style import Style
 from medcycle.synthesis.translate import SOURCE_OF, Synthesis, synthesize
 from medcycle.volume import Volume
@@ -158,23 +157,34 @@ class Works:
         yield from waiting
 
     def _read(self, task: Task) -> _Read:
-        key = self._key(task)
+        key = digest(self._made_with(task))
         if task.target.exists():
             if key_of(task.target) == key:
                 return _Read(key, None)
-            raise DataError(f"{task.target}: made of other data or in another way; delete it, or give another output")
+            raise DataError(
+                f"{task.target}: there already, but {differences(task.target, self._made_with(task))}; delete it, or "
+                "give another output"
+            )
         volume = task.source.read()
         vet(task.source, volume, SOURCE_OF[self.order.to])
         return _Read(key, volume)
 
-    def _key(self, task: Task) -> str:
-        """What the output depends on."""
+    def _made_with(self, task: Task) -> dict[str, Any]:
+        """All that the output depends on, by name; plain values, files by their hashes."""
         order, options = self.order, self.order.options.to_dict()
         if all(model.config.network.spatial_dims == 2 for model in self.models):
             del options["windows"]
-        given = [VERSION, [sha256_of(file) for file in task.source.files], order.resample_irregular, self.described]
-        wanted = [order.to, order.outputs.to_dict(), options, task.style]
-        return hashlib.sha256(json.dumps([*given, *wanted]).encode()).hexdigest()
+        return {
+            "version of results": VERSION,
+            "input": digest([sha256_of(file) for file in task.source.files]),
+            "checkpoint": [model["sha256"] for model in self.described],
+            "--to": order.to,
+            "--resample-irregular": order.resample_irregular,
+            "--ct-offset": order.ct_offset,
+            "style": task.style,
+            **{f"--{name}": value for name, value in order.outputs.to_dict().items()},
+            **{f"--{name}": value for name, value in options.items()},
+        }
 
     def _on(
         self, device: torch.device, models: Sequence[SavedMethod] | None, given: Iterator[tuple[Task, Future[_Read]]]
@@ -233,7 +243,12 @@ class Works:
             if task.is_file:
                 write_nifti(made.volume, task.target, like=task.source.path)
             else:
-                how = {"key": key, "checkpoints": self.described, "options": self.order.options.to_dict()}
+                how = {
+                    "key": key,
+                    "made_with": self._made_with(task),
+                    "checkpoints": self.described,
+                    "options": self.order.options.to_dict(),
+                }
                 write_case(made, task.source, task.target, to=self.order.to, outputs=self.order.outputs, how=how)
         except Exception as error:  # noqa: BLE001 - as above
             self._done(task, error)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from medcycle.data.findings import inspect_paths
-from medcycle.data.vetting import looks_like_ct, vet
+from medcycle.data.vetting import vet
 from medcycle.errors import DataError, WrongModality
 from medcycle.io import Source, discover, write_nifti
 from medcycle.io.dicom.gate import DicomSeries
+from medcycle.modality import looks_like_ct
 from medcycle.phantom import T2_SPIN_ECHO, HeadPhantom, head_grid
 from medcycle.volume import Volume
 

@@ -89,7 +89,12 @@ def test_what_was_made_otherwise_is_refused_and_kept(
     else:
         (made / "sct.nii.gz").unlink()
     before = contents(tmp_path / "out")
-    with pytest.raises(DataError, match="made of other data or in another way; delete it"):
+    words = {
+        "voxels": "of another input",
+        "checkpoint": "with another checkpoint",
+        "options": "--flips false, not true",
+    }
+    with pytest.raises(DataError, match=f"there already, but .*{words.get(change, 'files are missing')}; delete it"):
         synthesize_path(model, source, tmp_path / "out", order)
     assert contents(tmp_path / "out") == before
 

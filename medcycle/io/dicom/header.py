@@ -21,7 +21,8 @@ from pydicom.uid import CTImageStorage, MRImageStorage
 
 from medcycle.body import Modality
 from medcycle.io.dicom.axial import AxialStack
-from medcycle.io.dicom.inherited import anonymous_study, decimal_string, inherited, number_of, require_one_study
+from medcycle.io.dicom.inherited import anonymous_study, inherited, number_of, require_one_study
+from medcycle.io.dicom.values import decimal_string
 
 __all__ = [
     "RESEARCH_ONLY",

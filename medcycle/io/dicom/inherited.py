@@ -13,12 +13,13 @@ from pydicom import DataElement, Dataset
 from pydicom.config import RAISE
 from pydicom.datadict import dictionary_VR
 from pydicom.multival import MultiValue
-from pydicom.valuerep import format_number_as_ds, validate_value
+from pydicom.valuerep import validate_value
 
 from medcycle.errors import DataError
 from medcycle.io.dicom.frames import quiet_pydicom
+from medcycle.io.dicom.values import decimal_string
 
-__all__ = ["anonymous_study", "decimal_string", "inherited", "number_of", "patient_and_study", "require_one_study"]
+__all__ = ["anonymous_study", "inherited", "number_of", "patient_and_study", "require_one_study"]
 
 _REQUIRED = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -161,8 +162,3 @@ def _delimited(name: str) -> str:
     Empty trailing components and their delimiters may be left out or written: `Doe` and `Doe^` are one name.
     """
     return name if "^" in name else f"{name}^"
-
-
-def decimal_string(value: float) -> str:
-    """A decimal string of at most 16 characters, as its type demands."""
-    return str(format_number_as_ds(float(value) + 0.0))

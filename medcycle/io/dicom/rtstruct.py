@@ -5,7 +5,6 @@ Attributes are those of DICOM PS3.3, RT Structure Set IOD (A.19) and its modules
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -16,12 +15,13 @@ import pydicom
 from highdicom import UID
 from pydicom import Dataset, FileMetaDataset
 from pydicom.dataelem import RawDataElement
-from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStructureSetStorage
 
 from medcycle.body import Modality
 from medcycle.errors import DataError, UnreadableFile, UsageError
 from medcycle.io.dicom.header import RESEARCH_ONLY, Origin, contributing_equipment, plain
 from medcycle.io.dicom.inherited import patient_and_study
+from medcycle.io.dicom.values import give_known_kinds, valid_copy
 from medcycle.io.dicom.writer import WrittenSeries
 from medcycle.volume import Array
 
@@ -36,6 +36,9 @@ ENDS_TOO_SOON = "(?i).*(end of file|EOF)"
 """What pydicom warns of, and reads on."""
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
+
+LONGEST_EXPLICIT = 0xFFFE
+"""Bytes of a decimal string in Explicit VR, which gives its length 16 bits (PS3.5, 7.1.2)."""
 
 PLANAR = 0.05
 """mm; a contour of more extent along z doesn't lie in an axial plane."""
@@ -57,7 +60,10 @@ def read_structure_set(path: Path) -> Dataset:
             warnings.filterwarnings("error", ENDS_TOO_SOON)
             dataset = pydicom.dcmread(path, force=True)  # some systems write no preamble
             is_one = dataset.get("SOPClassUID") == RTStructureSetStorage
-            whole = is_one and not _cut_short(dataset) and _whole(dataset)
+            cut_short = not is_one or _cut_short(dataset)
+            if is_one:
+                give_known_kinds(dataset)
+            whole = not cut_short and _whole(dataset)
     except Exception as error:  # on foreign bytes the parser raises what it likes
         kind = type(error).__name__  # what it says may quote the patient's name
         raise UnreadableFile(f"{path}: not a readable DICOM file ({kind}); export it again") from error
@@ -127,6 +133,7 @@ def require_same_space(structures: Dataset, source: Dataset) -> None:
 def retarget(structures: Dataset, written: WrittenSeries, *, modality: Modality, origin: Origin) -> Dataset:
     """A structure set with the same contours, of the same frame of reference, that refers to the written series.
 
+    Coordinates are written in decimal strings of 16 characters, and values that are none of their kind are left out.
     A contour that lies within half a slice distance of a slice refers to that slice. One that does not, as one drawn in
     a sagittal plane, is kept without a reference to an image, with a warning: no axial slice holds it. What a planning
     system keeps in private attributes, and an approval, are left out.
@@ -159,10 +166,7 @@ def retarget(structures: Dataset, written: WrittenSeries, *, modality: Modality,
     result.PredecessorStructureSetSequence = [_reference(structures.SOPClassUID, structures.SOPInstanceUID)]
     result.ReferencedFrameOfReferenceSequence = [_referenced_frame(written)]
     for keyword in CONTENT:
-        content = copy.deepcopy(structures[keyword])
-        for item in content.value:
-            item.remove_private_tags()
-        result[keyword] = content
+        result[keyword] = valid_copy(structures[keyword])
     _refer_to_slices(result, written)
     return result
 
@@ -212,13 +216,15 @@ def _refer_to_slices(structures: Dataset, written: WrittenSeries) -> None:
 
 
 def write_structure_set(structures: Dataset, path: Path) -> Path:
-    """Write a structure set, Explicit VR Little Endian, and read it back.
+    """Write a structure set and read it back; in Explicit VR, but Implicit where a contour is too long for that.
 
     Raises:
         UnreadableFile: if that fails.
     """
     structures.file_meta = FileMetaDataset()
-    structures.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    longest = max((len("\\".join(map(str, item.ContourData))) for item in _contours(structures)), default=0)
+    too_long = longest > LONGEST_EXPLICIT
+    structures.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if too_long else ExplicitVRLittleEndian
     structures.save_as(path, enforce_file_format=True)
     read_structure_set(path)
     return path

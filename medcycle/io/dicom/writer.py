@@ -18,8 +18,8 @@ from medcycle.errors import DataError, UsageError
 from medcycle.io.dicom.axial import AxialStack, axial_stack
 from medcycle.io.dicom.encoding import hounsfield_encoding, signal_encoding
 from medcycle.io.dicom.header import Origin, series_header
-from medcycle.io.dicom.inherited import decimal_string
 from medcycle.io.dicom.readback import require_readable
+from medcycle.io.dicom.values import decimal_string
 from medcycle.io.files import atomic_path
 from medcycle.volume import Volume
 
