@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
@@ -10,10 +11,11 @@ import SimpleITK as sitk
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
+from medcycle.gaps import bridged
 from medcycle.resample import coarsen, resample_mask
 from medcycle.volume import Volume
 
-__all__ = ["OUTSIDE", "Modality", "body_mask"]
+__all__ = ["OUTSIDE", "Body", "Modality", "body_mask", "find_body"]
 
 Modality = Literal["mr", "ct"]
 
@@ -75,26 +77,61 @@ APPENDAGE_REACH = 30.0
 SUPPORT_MARGIN = 4.0
 """How far (mm) a long straight thing may be from straight, and how much around it goes with it."""
 
+BRIGHT_LEVEL = 0.2
+"""The fraction of an MR's 90th percentile that most tissue exceeds, and air does not."""
+
+AS_LARGE = 0.4
+"""Components of this fraction of the largest belong to the body too, as a second leg does."""
+
+BODY_SIZED = 0.1
+"""The fraction of the body from which on it is said that something apart from it is left out."""
+
 CLOSING_RADIUS = 6.0
 """Gaps narrower than twice this (mm), as ear canals and nostrils are, belong to the body."""
 
 
-def body_mask(volume: Volume, modality: Modality) -> Volume:
-    """The patient without the air around and the couch below; air inside the body belongs to it.
-
-    A threshold, closed cavities filled, an opening that detaches thin structures, and the largest component. The small
-    ones of what was detached are put back, as ears and nose are among them. After each step gaps are closed, and holes
-    filled in the slices of all three axes. In MR a rim that the threshold left out is added, as skull and scalp without
-    the signal of fat are.
+@dataclass(frozen=True)
+class Body:
+    """Where a patient is.
 
     Args:
-        volume: HU for CT, signal for MR; any orientation.
-        modality: which threshold to use.
-
-    Returns:
-        Booleans on the volume's grid; all false where nothing was found.
+        mask: booleans on the volume's grid; all false where nothing was found.
+        left_out: the largest part that is not taken for body, as a fraction of the body, if it is of body size; else 0.
     """
-    coarse = coarsen(volume, WORKING_SPACING, BLUR)
+
+    mask: Volume
+    left_out: float = 0.0
+
+    @property
+    def remark(self) -> str:
+        """What is to be said of it, or an empty string."""
+        if not self.left_out:
+            return ""
+        return (
+            f"something {self.left_out:.0%} as large as the body lies apart from it and is taken for air; check that "
+            "it is no part of the patient"
+        )
+
+
+def body_mask(volume: Volume, modality: Modality) -> Volume:
+    """The mask of `find_body`."""
+    return find_body(volume, modality).mask
+
+
+def find_body(volume: Volume, modality: Modality) -> Body:
+    """The patient without the air around and the couch below; air inside the body belongs to it.
+
+    A threshold, closed cavities filled, an opening that detaches thin structures, and the largest components, as both
+    legs are. The small ones of what was detached are put back, as ears and nose are among them. After each step gaps
+    are closed, and holes filled in the slices of all three axes. In MR a rim that the threshold left out is added, as
+    skull and scalp without the signal of fat are; a field of view inside the body is body as a whole. Empty slices
+    inside the body belong to it, see `bridged`.
+
+    Args:
+        volume: HU for CT, signal for MR; any orientation and spacing.
+        modality: which threshold to use.
+    """
+    coarse = coarsen(bridged(volume), WORKING_SPACING, BLUR)
     spacing = coarse.grid.spacing
     tissue = coarse.array > (CT_THRESHOLD if modality == "ct" else _mr_threshold(coarse))
     # closed cavities first: the opening would eat thin walls around them from both sides
@@ -103,7 +140,28 @@ def body_mask(volume: Volume, modality: Modality) -> Volume:
     body = _without_gaps(body | _appendages(tissue, body, spacing), spacing)
     if modality == "mr":
         body = _with_faint_rim(coarse, body)
-    return resample_mask(coarse.with_array(body), volume.grid)
+        if _is_inside(np.maximum(coarse.array, 0), body):
+            body = np.ones_like(body)
+    found = resample_mask(coarse.with_array(body), volume.grid)
+    return Body(found, _left_out(_opened(tissue, OPENING_RADIUS[modality], spacing) & ~body, body))
+
+
+def _is_inside(signal: Signal, body: Mask) -> bool:
+    """Whether there is no air about: all sides of the field of view are bright, and much that is bright is no body."""
+    if np.ptp(signal) == 0:
+        return False
+    bright = signal > BRIGHT_LEVEL * np.percentile(signal, 90)
+    sides = [bright.take(end, axis=axis).mean() for axis in range(3) for end in (0, -1)]
+    return bool(min(sides) > 0.5 and np.count_nonzero(bright & ~body) > 0.5 * np.count_nonzero(bright))
+
+
+def _left_out(rest: Mask, body: Mask) -> float:
+    """The largest component of the rest as a fraction of the body, if it is of body size; else 0."""
+    labels, count = ndimage.label(rest)
+    if not count or not body.any():
+        return 0.0
+    part = float(np.bincount(labels.ravel())[1:].max() / np.count_nonzero(body))
+    return part if part >= BODY_SIZED else 0.0
 
 
 def _mr_threshold(volume: Volume) -> Signal | float:
@@ -227,7 +285,10 @@ def _without_gaps(mask: Mask, spacing: Spacing) -> Mask:
 
 
 def _largest(mask: Mask) -> Mask:
+    """The largest component, and others that are not much smaller."""
     labels, count = ndimage.label(mask)
     if count < 2:
         return mask
-    return cast(Mask, labels == np.bincount(labels.ravel())[1:].argmax() + 1)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return cast(Mask, (sizes >= AS_LARGE * sizes.max())[labels])

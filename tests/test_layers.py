@@ -13,7 +13,7 @@ LAYERS = [
     {"allocation", "errors", "progress"},
     {"parallel"},
     {"volume"},
-    {"intensity", "resample"},
+    {"gaps", "intensity", "resample"},
     {"body"},
     {"modality"},
     {"io"},

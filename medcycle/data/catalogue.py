@@ -234,6 +234,8 @@ def _prepare_one(task: _Task) -> CaseRecord | DataError:
         prepared = prepare_volume(volume, modality, task.config, task.standard)
         if not prepared.body.array.any():
             raise DataError(f"{source.path}: no body found; check that it shows a patient")
+        if prepared.remark:
+            log.warning("%s: %s", source.path, prepared.remark)
     except DataError as error:
         return error
     identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}

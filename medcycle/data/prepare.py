@@ -10,10 +10,11 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Orientation
 
-from medcycle.body import Modality, body_mask
+from medcycle.body import Body, Modality, find_body
 from medcycle.config import DataConfig
 from medcycle.data.bias import correct_bias
 from medcycle.errors import DataError
+from medcycle.gaps import bridged
 from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrLandmarks, MrPercentile, MrZScore
 from medcycle.resample import respace, slabs
 from medcycle.volume import Grid, Volume
@@ -33,11 +34,13 @@ class Prepared:
         image: float32 in [−1, 1], −1 outside the body; axes as `AXES` has them.
         body: booleans on the image's grid.
         intensity: the map that made it, and that takes it back.
+        remark: what is to be said of the body, or an empty string.
     """
 
     image: Volume
     body: Volume
     intensity: IntensityMap
+    remark: str = ""
 
 
 def prepare_volume(
@@ -54,29 +57,30 @@ def prepare_volume(
     Raises:
         DataError: if no body is found in an MR, or its signal is constant.
     """
-    spaced, body = _spaced(volume, modality, config)
+    spaced, found = _spaced(volume, modality, config)
+    body = found.mask
     intensity = _intensity_map(spaced, body, modality, config, standard)
     image = np.full(spaced.grid.shape, -1, dtype=np.float32)
     for slab, _ in slabs(spaced.grid):  # maps compute in float64
         np.copyto(image[slab], intensity.forward(spaced.array[slab]), where=body.array[slab])
-    return Prepared(spaced.with_array(image), body, intensity)
+    return Prepared(spaced.with_array(image), body, intensity, found.remark)
 
 
 def mr_landmarks(volume: Volume, config: DataConfig) -> tuple[float, ...]:
     """The landmarks of an MR's signal in the body, as `MrLandmarks.standard_of` takes them; errors as above."""
     spaced, body = _spaced(volume, "mr", config)
-    return MrLandmarks.landmarks_of(spaced.array, body.array, config.mr_percentile)
+    return MrLandmarks.landmarks_of(spaced.array, body.mask.array, config.mr_percentile)
 
 
-def _spaced(volume: Volume, modality: Modality, config: DataConfig) -> tuple[Volume, Volume]:
-    """The volume of the wanted axes and spacing and without a receive field if that is wanted; and its body."""
+def _spaced(volume: Volume, modality: Modality, config: DataConfig) -> tuple[Volume, Body]:
+    """The volume of the wanted axes and spacing, empty slices filled, without a receive field if that is wanted."""
     axes = AXES[config.plane]
     width_of = dict(zip("RAS", config.spacing, strict=True))
-    oriented = Orientation(axcodes=axes, labels=None)(to_metatensor(volume))
+    oriented = Orientation(axcodes=axes, labels=None)(to_metatensor(bridged(volume)))
     spaced = respace(from_metatensor(oriented), [width_of[axis] for axis in axes])
-    body = body_mask(spaced, modality)
-    if modality == "mr" and config.bias_correction and body.array.any():
-        spaced = correct_bias(spaced, body)
+    body = find_body(spaced, modality)
+    if modality == "mr" and config.bias_correction and body.mask.array.any():
+        spaced = correct_bias(spaced, body.mask)
     return spaced, body
 
 

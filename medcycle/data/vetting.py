@@ -10,6 +10,7 @@ import numpy as np
 from medcycle.body import Modality
 from medcycle.data.store import CaseRecord, Store
 from medcycle.errors import DataError, WrongModality
+from medcycle.gaps import gaps_in
 from medcycle.io.discover import Source
 from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
 from medcycle.volume import Array, Grid, Volume
@@ -74,6 +75,8 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
     """
     require_usable(source.path, volume)
     require_spacing(source.path, volume.grid)
+    for gap in gaps_in(volume.array):
+        log.warning("%s: %s", source.path, gap)
     header = source.series.modality.lower() if source.series else expected
     if header != expected:
         raise WrongModality(f"{source.path}: a DICOM series of modality {header.upper()}, not {expected.upper()}")

@@ -55,7 +55,7 @@ class Synthesis:
         passes: how many went into the volume.
         seams: see `seam_score`; None without windows.
         continuity: see `slice_continuity`.
-        warnings: in words, what the source has that the scans trained on had not.
+        warnings: in words, what is odd about the source, or what it has that the scans trained on had not.
     """
 
     volume: Volume
@@ -234,7 +234,7 @@ class _View:
         return Volume(self.on_source(error, outside=0.0), self.grid)
 
     def _warnings(self) -> list[str]:
-        trained, found = self.model.config.data.plane, []
+        trained, found = self.model.config.data.plane, [self.prepared.remark] * bool(self.prepared.remark)
         if self.config.data.plane != trained:
             found.append(f"slices of all planes are translated by a network that was trained on {trained} ones")
         seen = self.model.profiles.get(self.source)
