@@ -49,13 +49,13 @@ def with_common_values(frames: Sequence[Frame]) -> tuple[Frame, ...]:
 def differing_kinds(labels: Sequence[tuple[tuple[str, str], ...]]) -> list[str]:
     """The attributes by which stacks are clearly another kind of image.
 
-    These are: magnitude, phase, real or imaginary; a contrast or map named in ImageType; and echo times, inversion
+    These are: magnitude, which images without a word are, phase, real or imaginary; a contrast or map named in ImageType; and echo times, inversion
     times or b values that differ by more than a tenth.
 
     Args:
         labels: of each stack.
     """
-    values = [dict(pairs) for pairs in labels]
+    values = [{"ImageComponent": "magnitude"} | dict(pairs) for pairs in labels]
     names = dict.fromkeys(name for one in values for name in one)
     return [name for name in names if _clearly_other(name, [one[name] for one in values if name in one])]
 
