@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from medcycle.body import body_mask
+from medcycle.body import Body, body_mask, find_body
+from medcycle.gaps import bridged, gaps_in
 from medcycle.phantom import HeadPhantom, Tissue, head_grid
 from medcycle.volume import Grid, Volume
 
@@ -172,3 +173,71 @@ def test_nothing_there_is_an_empty_mask() -> None:
     assert not found(np.zeros(shape), "mr").any()
     assert not found(np.full(shape, -3.0), "mr").any()
     assert not found(np.full(shape, 7.0), "mr").any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("modality", ["mr", "ct"])
+@pytest.mark.parametrize("millimetres", [(40, 40, 30), (60, 60, 60), (90, 60, 45)])
+def test_a_field_of_view_inside_the_body_is_all_body(modality: str, millimetres, seed: int) -> None:
+    """As a crop of brain is."""
+    shape = tuple(round(length / 2) for length in millimetres)
+    grid = Grid(shape, np.diag([2.0, 2, 2, 1]) + np.eye(4, k=3) * 0)
+    centred = Grid(shape, grid.affine - np.array([[0, 0, 0, n - 1.0] for n in shape] + [[0, 0, 0, 0]]))
+    head = HeadPhantom.random(seed)
+    volume = head.mr(centred) if modality == "mr" else head.ct(centred)
+    assert body_mask(volume, modality).array.mean() > 0.97
+
+
+@pytest.mark.parametrize("lost", [[9], [9, 10], [4, 15], [10, 11, 12]])
+@pytest.mark.parametrize("thickness", [3, 5])
+@pytest.mark.parametrize("modality", ["mr", "ct"])
+def test_empty_slices_do_not_end_the_body(modality: str, thickness: float, lost: list[int]) -> None:
+    grid = head_grid(spacing=(3, 3, thickness))
+    head = HeadPhantom.random(3)
+    whole = head.mr(grid) if modality == "mr" else head.ct(grid)
+    array = whole.array.copy()
+    array[:, :, lost] = 0 if modality == "mr" else -1024
+    torn = whole.with_array(array)
+    assert dice(body_mask(torn, modality).array, body_mask(whole, modality).array) > 0.99
+    numbers = {gap.first + n for gap in gaps_in(array) for n in range(gap.count)}
+    assert numbers == set(lost)
+    filled = bridged(torn).array[:, :, lost[0]]
+    assert np.abs(filled - whole.array[:, :, lost[0]]).mean() < 0.35 * np.abs(whole.array[:, :, lost[0]]).mean()
+
+
+def test_a_sound_volume_has_no_gaps_and_is_not_copied() -> None:
+    volume = HeadPhantom.random(3).ct(head_grid(spacing=(4, 4, 5)))
+    assert gaps_in(volume.array) == []
+    assert bridged(volume) is volume
+
+
+def test_space_between_two_things_is_not_filled() -> None:
+    array = np.zeros((40, 40, 20), np.float32)
+    array[5:15, 5:15], array[26:36, 24:34] = 100, 100
+    array += np.random.default_rng(0).random(array.shape).astype(np.float32)
+    (gap,) = (gap for gap in gaps_in(array) if gap.axis == 0)
+    assert (gap.first, gap.count, gap.is_bridged) == (15, 11, False)
+    assert bridged(Volume(array, Grid(array.shape, np.eye(4)))).array is array
+
+
+def test_both_legs_are_body() -> None:
+    shape = (100, 50, 40)
+    across, along = np.indices(shape)[:2] * 4.0
+    legs = [np.hypot(across - centre, along - 100) < radius for centre, radius in ((110, 70), (290, 65))]
+    assert dice(found(np.where(legs[0] | legs[1], 40.0, -1000.0), "ct", (4, 4, 4)), legs[0] | legs[1]) > 0.98
+
+
+def test_what_is_left_out_is_told_if_it_is_of_body_size() -> None:
+    shape = (90, 90, 60)
+    body, other, small = ball(shape, 60), np.zeros(shape, bool), np.zeros(shape, bool)
+    other[:24, :24, :30] = True
+    small[-5:, -5:, -5:] = True
+
+    def left_out(mask: np.ndarray) -> Body:
+        hounsfield = np.where(mask, 40.0, -1000.0).astype(np.float32)
+        return find_body(Volume(hounsfield, Grid(shape, np.diag([2.0, 2, 2, 1]))), "ct")
+
+    told = left_out(body | other)
+    assert told.left_out == pytest.approx(other.sum() / body.sum(), rel=0.15)
+    assert "is taken for air" in told.remark
+    assert not left_out(body | small).remark

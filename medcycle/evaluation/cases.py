@@ -102,11 +102,10 @@ def _require_same(reals: dict[str, Path], synthetics: dict[str, Path], real: Pat
         problems.append(f"{real} lacks {_listed(without_real)}")
     if problems:
         if len(reals) == 1 or len(synthetics) == 1:
-            of_several, several = (synthetic, synthetics) if len(reals) == 1 else (real, reals)
-            one = next(iter(several.values()))
-            raise UsageError(
-                f"{of_several} holds {len(several)} cases for one; give the one that is meant, such as {one}"
-            )
+            place, several = (synthetic, synthetics) if len(reals) == 1 else (real, reals)
+            (alone,) = reals if len(reals) == 1 else synthetics
+            one = several.get(alone, next(iter(several.values())))
+            raise UsageError(f"{place} holds {len(several)} cases for one; give the one you mean, such as {one}")
         raise UsageError(f"cases do not match by name: {'; '.join(problems)}; give folders with the same case names")
 
 

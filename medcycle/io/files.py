@@ -125,7 +125,9 @@ def sha256_of(path: Path) -> str:
 
 
 def require_exists(path: Path, what: str) -> Path:
-    """Return `path`, or raise `UsageError` naming `what` it should have been."""
+    """Return `path`, or raise `UsageError` naming `what` it should have been; `UnreadableFile` of a link to nowhere."""
+    if path.is_symlink() and not path.exists():
+        raise UnreadableFile(f"{path}: {unopened(path, FileNotFoundError())}")
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; give {what}")
     return path

@@ -217,7 +217,7 @@ def _affine(path: Path, image: Any) -> npt.NDArray[np.float64]:
         log.warning("%s: its %s is not a valid affine; the %s is taken", path, name, *valid)
     if len(valid) == 2:
         _compare(path, valid["sform"], valid["qform"], image.shape[:3])
-    return np.diag([scale, scale, scale, 1.0]) @ next(iter(valid.values()), image.affine)
+    return np.diag([scale, scale, scale, 1.0]) @ next(iter(valid.values()), header.get_base_affine())
 
 
 def _forms(header: Header) -> dict[str, npt.NDArray[np.float64]]:

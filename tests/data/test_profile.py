@@ -59,3 +59,10 @@ def test_a_store_keeps_the_profiles(store: Store) -> None:
         profile = Profile(**case.record.profile)
         assert list(profile.spacing) == [4.0, 4.0, 5.0]
         assert 120 < profile.body[0] < 200
+
+
+def test_one_scan_that_was_trained_on_is_enough_to_compare_with() -> None:
+    alone = Profiles("mr", [PLAIN.to_dict()])
+    assert alone.unlike(PLAIN) == []
+    (found,) = alone.unlike(replace(PLAIN, deciles=tuple(np.linspace(0.8, -0.8, 9))))
+    assert "grey values are unlike" in found

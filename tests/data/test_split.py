@@ -126,3 +126,39 @@ def test_a_modality_of_one_placeholder_is_told_apart(many: Store, caplog) -> Non
     one_scanned_often = tuple(replace(case, record=replace(case.record, patient="p4")) for case in many.mr)
     split_store(replace(many, mr=one_scanned_often), DataConfig())  # known among the CT: a name, no placeholder
     assert not caplog.text
+
+
+def of(store: Store, mr: int, ct: int) -> Store:
+    """So many MR and CT, each of a patient of its own."""
+
+    def cases(kind: str, count: int) -> tuple[StoredCase, ...]:
+        template = getattr(store, kind)[0].record
+        names = [f"{kind}{n}" for n in range(count)]
+        return tuple(StoredCase(Path(kind, n), replace(template, name=n, patient=n, modality=kind)) for n in names)
+
+    return replace(store, mr=cases("mr", mr), ct=cases("ct", ct))
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5])
+@pytest.mark.parametrize("counts", [(4, 1), (1, 4), (40, 3), (3, 3), (12, 8), (2, 1)])
+def test_every_modality_is_held_out_and_none_is_emptied(store: Store, counts, fraction: float) -> None:
+    train, validation = split_store(of(store, *counts), DataConfig(validation_fraction=fraction))
+    for kind, count in zip(("mr", "ct"), counts, strict=True):
+        left, out = len(train.both()[kind]), len(validation.both()[kind])
+        assert left + out == count
+        assert left >= 1
+        assert out >= (1 if count >= 3 else 0)
+        assert out <= max(1, round(fraction * count) + 1)
+
+
+def test_a_cohort_too_small_to_hold_out_says_so_and_trains(store: Store, caplog) -> None:
+    train, validation = split_store(of(store, 1, 1), DataConfig(validation_fraction=0.2))
+    assert (len(train.mr), len(train.ct), len(validation.mr), len(validation.ct)) == (1, 1, 0, 0)
+    assert "too few patients with MR to hold one out" in caplog.text
+
+
+def test_folds_leave_something_of_each_modality(store: Store, caplog) -> None:
+    for fold in range(3):
+        train, _ = split_store(of(store, 5, 1), DataConfig(folds=3, fold=fold))
+        assert train.ct
+    assert "too few patients with CT to hold one out" in caplog.text

@@ -8,8 +8,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medcycle.errors import ConfigError, DataError, EmptyFolder, GridMismatch, UsageError
+from medcycle.body import body_mask
+from medcycle.errors import ConfigError, DataError, EmptyFolder, GridMismatch, UsageError, WrongModality
 from medcycle.evaluation import Case, evaluate, match_cases, write_tables
+from medcycle.io import discover, read_volume, write_nifti
+from medcycle.io.discover import case_name
+from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.volume import Grid, Volume
 
 
 def touch(*paths: Path) -> None:
@@ -112,3 +117,113 @@ def test_errors_name_the_case(tmp_path: Path) -> None:
         evaluate([Case("p8", real, torn)], "medcycle")
     with pytest.raises(ConfigError, match="synthrad2023"):
         evaluate([], "nonsense")
+
+
+@pytest.mark.parametrize("name", ["case 02", "Müller Anna (1)", "v1.2.", "Ångström", "李明"])
+def test_any_name_is_found_again(tmp_path: Path, name: str) -> None:
+    """As the README has it: what `synthesize` writes of a folder is scored against another of the same names."""
+    touch(tmp_path / "mr" / f"{name}.nii.gz", tmp_path / "ct" / f"{name}.nii.gz", tmp_path / "ct" / "other.nii.gz")
+    touch(tmp_path / "mr" / "other.nii.gz", tmp_path / "mask" / f"{name}.nii.gz", tmp_path / "mask" / "other.nii")
+    for source in discover(tmp_path / "mr"):
+        touch(tmp_path / "out" / source.name / "sct.nii.gz")
+    cases = {case.name: case for case in match_cases(tmp_path / "ct", tmp_path / "out", tmp_path / "mask")}
+    assert set(cases) == {name, "other"}
+    assert cases[name].synthetic.parent.name == case_name(name)
+    assert cases[name].mask == tmp_path / "mask" / f"{name}.nii.gz"
+
+
+def test_a_name_in_another_normal_form_is_the_same(tmp_path: Path) -> None:
+    touch(tmp_path / "ct" / "M\u00fcller.nii", tmp_path / "ct" / "b.nii")
+    touch(tmp_path / "out" / "Mu\u0308ller.nii", tmp_path / "out" / "b.nii")
+    assert len(match_cases(tmp_path / "ct", tmp_path / "out")) == 2
+
+
+def test_names_that_become_one_are_not_mixed_up(tmp_path: Path) -> None:
+    touch(*(tmp_path / "ct" / f"{name}.nii" for name in ("a b", "a-b")))
+    touch(*(tmp_path / "out" / f"{name}.nii" for name in ("a b", "a-b")))
+    assert {case.name: case.synthetic.stem for case in match_cases(tmp_path / "ct", tmp_path / "out")} == {
+        "a b": "a b",
+        "a-b": "a-b",
+    }
+
+
+def test_one_and_one_are_a_pair_and_that_is_said(tmp_path: Path, caplog) -> None:
+    real, made = tmp_path / "patient7.nii.gz", tmp_path / "out" / "mr007" / "sct.nii.gz"
+    touch(real, made, tmp_path / "mask" / "m.nii")
+    assert match_cases(real, tmp_path / "out", tmp_path / "mask") == [
+        Case("patient7", real, made, tmp_path / "mask" / "m.nii")
+    ]
+    assert "taken for a pair" in caplog.text
+    touch(tmp_path / "out" / "mr008" / "sct.nii.gz")
+    with pytest.raises(UsageError, match=r"holds 2 cases for one; give the one you mean, such as .*mr007.sct\.nii\.gz"):
+        match_cases(real, tmp_path / "out")
+
+
+def test_a_link_to_nowhere_is_a_case_that_fails(tmp_path: Path) -> None:
+    save(tmp_path / "ct" / "a.nii.gz", 40)
+    save(tmp_path / "out" / "a.nii.gz", 40)
+    (tmp_path / "ct" / "b.nii.gz").symlink_to(tmp_path / "nowhere")
+    save(tmp_path / "out" / "b.nii.gz", 40)
+    with pytest.raises(DataError, match=r"case b: .*which is not there"):
+        evaluate(match_cases(tmp_path / "ct", tmp_path / "out"))
+
+
+def pair(tmp_path: Path, real: Volume, made: Volume) -> list[Case]:
+    write_nifti(real, tmp_path / "real.nii.gz")
+    write_nifti(made, tmp_path / "made.nii.gz")
+    return match_cases(tmp_path / "real.nii.gz", tmp_path / "made.nii.gz")
+
+
+def test_axes_turned_and_places_rounded_score_the_same(tmp_path: Path) -> None:
+    made = CT.with_array(CT.array + 10)
+    expected = evaluate(pair(tmp_path, CT, made)).mean
+    assert expected["mae"] > 9
+    for other in (made.to_ras(), made.with_axes("PIR"), Volume(made.array, shifted(0.05))):
+        assert evaluate(pair(tmp_path, CT, other)).mean == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(GridMismatch, match=r"the same voxels are up to 0\.2 mm apart"):
+        evaluate(pair(tmp_path, CT, Volume(made.array, shifted(0.2))))
+
+
+def shifted(distance: float) -> Grid:
+    return Grid(CT.grid.shape, CT.grid.affine + np.eye(4, k=3) * distance)
+
+
+def test_mr_is_scored_as_mr(tmp_path: Path) -> None:
+    """In its own range: its half is far off, whatever its units, and no Hounsfield limit touches it."""
+    for factor in (1.0, 1000.0):
+        real = MR.with_array(MR.array * factor)
+        summary = evaluate(pair(tmp_path, real, real.with_array(real.array / 2)))
+        assert summary.protocol == "mr"
+        body = body_mask(real, "mr").array
+        low, high = np.percentile(read_volume(tmp_path / "real.nii.gz").array[body], (1, 99))
+        error = real.array[body].mean() / 2 / (high - low)
+        assert summary.mean["nmae"] == pytest.approx(error, rel=1e-4)
+        assert summary.mean["ncc"] == pytest.approx(1)
+    same = evaluate(pair(tmp_path, MR, MR)).mean
+    assert (same["nmae"], same["ssim"]) == (0, 1)
+
+
+def test_modalities_are_not_mixed(tmp_path: Path) -> None:
+    with pytest.raises(WrongModality, match="synthrad2023 scores CT, and these are MR; choose mr"):
+        evaluate(pair(tmp_path, MR, MR), "synthrad2023")
+    with pytest.raises(WrongModality, match="mr scores MR"):
+        evaluate(pair(tmp_path, CT, CT), "mr")
+    with pytest.raises(WrongModality, match=r"a CT in Hounsfield units, but .* is an MR"):
+        evaluate(pair(tmp_path, MR, CT))
+    with pytest.raises(WrongModality, match=r"no negative values, but .* is a CT"):
+        evaluate(pair(tmp_path, CT, MR))
+    with pytest.raises(ConfigError, match="pass --modality"):
+        evaluate([], "mr", modality="ct")
+    assert evaluate(pair(tmp_path, CT, CT), modality="ct").mean["mae"] == 0
+
+
+def test_a_ct_with_an_offset_is_corrected_when_asked(tmp_path: Path) -> None:
+    stored = CT.with_array(np.round(CT.array + 1024).clip(0))
+    with pytest.raises(WrongModality, match=r"about 1024 added .* pass --ct-offset 1024"):
+        evaluate(pair(tmp_path, stored, CT))
+    assert evaluate(pair(tmp_path, stored, CT), ct_offset=1024).mean["mae"] < 0.5
+
+
+GRID = head_grid((24, 28, 24), (8, 8, 8))
+CT = HeadPhantom.random(4).ct(GRID)
+MR = HeadPhantom.random(4).mr(GRID)

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 
 from medcycle.errors import UnreadableFile
+from medcycle.io import discover
 from medcycle.io.itk import from_itk, read_itk, to_itk
 from medcycle.io.nifti import read_nifti, read_nifti_grid, write_nifti
 from medcycle.volume import Grid, Volume
@@ -144,3 +145,158 @@ def test_a_failed_write_leaves_nothing(tmp_path) -> None:
     with pytest.raises(nib.filebasedimages.ImageFileError):
         write_nifti(volume, tmp_path / "folder" / "v.unknown")
     assert list((tmp_path / "folder").iterdir()) == []
+
+
+def headed(path, *, sform=None, sform_code: int = 1, qform=None, qform_code: int = 1) -> Volume:
+    """A file whose two forms are set apart."""
+    volume = numbered(GRID)
+    image = nib.Nifti1Image(volume.array, GRID.affine)
+    image.set_qform(GRID.affine if qform is None else qform, qform_code)
+    image.set_sform(GRID.affine if sform is None else sform, sform_code)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, path)
+    return volume
+
+
+GRID = Grid((5, 6, 4), np.array([[-3.0, 0, 0, 20], [0, 3, 0, -30], [0, 0, 6, 5], [0, 0, 0, 1]]))
+MOVED = GRID.affine + np.array([[0, 0, 0, 0], [0, 0, 0, 20], [0, 0, 0, -15], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("codes", [(2, 1), (1, 1), (1, 4)])
+def test_forms_that_disagree_are_told_and_kept(tmp_path, caplog, codes: tuple[int, int]) -> None:
+    headed(tmp_path / "mr.nii.gz", sform=MOVED, sform_code=codes[0], qform_code=codes[1])
+    volume = read_nifti(tmp_path / "mr.nii.gz")
+    np.testing.assert_allclose(volume.grid.affine, MOVED, atol=1e-4)
+    assert "sform and qform place it up to 25 apart" in caplog.text
+    assert "(14.0, -2.5, -1.0) or at (14.0, -22.5, 14.0)" in caplog.text
+    write_nifti(volume, tmp_path / "sct.nii.gz", like=tmp_path / "mr.nii.gz")
+    source, made = (nib.load(tmp_path / name) for name in ("mr.nii.gz", "sct.nii.gz"))
+    for form in ("get_sform", "get_qform"):
+        (before, code), (after, other) = (getattr(one, form)(coded=True) for one in (source, made))
+        np.testing.assert_allclose(before, after, atol=1e-5)
+        assert code == other
+    by_itk = [sitk.ReadImage(tmp_path / name) for name in ("mr.nii.gz", "sct.nii.gz")]
+    assert by_itk[0].GetOrigin() == by_itk[1].GetOrigin()
+    np.testing.assert_array_equal(np.asarray(made.dataobj), np.asarray(source.dataobj))
+
+
+def test_a_form_rounded_by_its_file_is_no_disagreement(tmp_path, caplog) -> None:
+    headed(tmp_path / "a.nii.gz", sform=GRID.affine + np.eye(4, k=3) * 0.1)
+    read_nifti(tmp_path / "a.nii.gz")
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("bad", ["zero sform", "flat sform", "nan sform", "bad qform"])
+def test_the_valid_form_is_taken(tmp_path, bad: str, caplog) -> None:
+    path = tmp_path / "a.nii"
+    headed(path)
+    content = bytearray(path.read_bytes())
+    if bad == "bad qform":
+        content[76:92] = np.array([1, 0, -3, 6], "<f4").tobytes()  # pixdim
+        content[256:268] = np.array([9, 9, 9], "<f4").tobytes()  # quaternion
+    else:
+        rows = {"zero sform": [0] * 12, "flat sform": [1, 0, 0, 0] * 3, "nan sform": [np.nan] * 12}[bad]
+        content[280:328] = np.array(rows, "<f4").tobytes()
+    path.write_bytes(content)
+    volume = read_nifti(path)
+    np.testing.assert_allclose(volume.grid.affine, GRID.affine, atol=1e-4)
+    assert f"its {bad.split()[1]} is not a valid affine" in caplog.text
+    write_nifti(volume, tmp_path / "b.nii.gz", like=path)
+    made = nib.load(tmp_path / "b.nii.gz")
+    np.testing.assert_allclose(made.get_sform(), GRID.affine, atol=1e-4)
+    np.testing.assert_allclose(made.get_qform(), GRID.affine, atol=1e-4)
+
+
+def test_without_a_valid_form_it_is_refused(tmp_path) -> None:
+    path = tmp_path / "a.nii"
+    headed(path, qform_code=0)
+    content = bytearray(path.read_bytes())
+    content[280:328] = bytes(48)
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile, match="neither sform nor qform"):
+        read_nifti(path)
+
+
+def test_no_orientation_stays_none(tmp_path, caplog) -> None:
+    headed(tmp_path / "a.nii.gz", sform_code=0, qform_code=0)
+    volume = read_nifti(tmp_path / "a.nii.gz")
+    assert "gives no orientation" in caplog.text
+    write_nifti(volume, tmp_path / "b.nii.gz", like=tmp_path / "a.nii.gz")
+    images = [nib.load(tmp_path / name) for name in ("a.nii.gz", "b.nii.gz")]
+    np.testing.assert_array_equal(images[0].affine, images[1].affine)
+    assert images[1].header["sform_code"] == images[1].header["qform_code"] == 0
+
+
+def test_lengths_in_metres_keep_their_place(tmp_path) -> None:
+    headed(tmp_path / "a.nii.gz", sform=MOVED)
+    image = nib.load(tmp_path / "a.nii.gz")
+    image.header.set_xyzt_units("meter")
+    nib.save(nib.Nifti1Image(image.dataobj, None, image.header), tmp_path / "m.nii.gz")
+    volume = read_nifti(tmp_path / "m.nii.gz")
+    write_nifti(volume, tmp_path / "b.nii.gz", like=tmp_path / "m.nii.gz")
+    made = nib.load(tmp_path / "b.nii.gz")
+    np.testing.assert_allclose(made.get_sform(), volume.grid.affine, rtol=1e-5)
+    np.testing.assert_allclose(made.get_qform()[:3, 3], 1000 * GRID.affine[:3, 3], rtol=1e-5)
+
+
+def test_compression_is_told_by_content(tmp_path) -> None:
+    volume = headed(tmp_path / "a.nii.gz")
+    packed = (tmp_path / "a.nii.gz").read_bytes()
+    whole = gzip.decompress(packed)
+    (tmp_path / "packed.nii").write_bytes(packed)
+    (tmp_path / "whole.nii.gz").write_bytes(whole)
+    (tmp_path / "two.nii.gz").write_bytes(gzip.compress(whole[:400]) + gzip.compress(whole[400:]))
+    for name in ("packed.nii", "whole.nii.gz", "two.nii.gz"):
+        again = read_nifti(tmp_path / name)
+        np.testing.assert_array_equal(again.array, volume.array)
+        assert again.grid.is_close(GRID)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.nii.gz", b"/annex/objects/MD5E-s123--0.nii.gz\n", "git-annex pointer"),
+        ("a.nii", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("a.nii", b"", "empty"),
+        ("a.nii", bytes(128) + b"DICM" + bytes(400), r"a DICOM file, not NIfTI; name it \.dcm"),
+        ("a.nii.gz", b"NRRD0004\ntype: float\n" + bytes(600), r"an NRRD file, not NIfTI; name it \.nrrd"),
+        ("a.nii", b"PK\x03\x04" + bytes(600), "a zip archive"),
+    ],
+)
+def test_each_kind_of_wrong_file_has_its_message(tmp_path, name: str, content: bytes, words: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableFile, match=words):
+        read_nifti(tmp_path / name)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_pairs_of_header_and_voxels(tmp_path, packed: bool) -> None:
+    volume = numbered(GRID)
+    suffix = ".gz" if packed else ""
+    nib.save(nib.Nifti1Pair(volume.array, GRID.affine), tmp_path / f"a.img{suffix}")
+    (source,) = discover(tmp_path)
+    assert {file.name for file in source.files} == {f"a.hdr{suffix}", f"a.img{suffix}"}
+    np.testing.assert_array_equal(source.read().array, volume.array)
+    assert source.read().grid.is_close(GRID)
+    (tmp_path / f"a.img{suffix}").unlink()
+    with pytest.raises(UnreadableFile, match=r"\(\.img\) is missing"):
+        discover(tmp_path)[0].read()
+
+
+def test_analyze_has_no_orientation(tmp_path, caplog) -> None:
+    nib.save(nib.AnalyzeImage(numbered(GRID).array.astype(np.int16), np.diag([3.0, 3, 6, 1])), tmp_path / "a.img")
+    assert read_nifti(tmp_path / "a.hdr").grid.spacing == (3, 3, 6)
+    assert "Analyze header gives no orientation" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_four_dimensions_of_one_frame(tmp_path, suffix: str) -> None:
+    volume = numbered(GRID)
+    joined = sitk.JoinSeries([to_itk(volume)])
+    sitk.WriteImage(joined, tmp_path / f"a{suffix}")
+    again = discover(tmp_path)[0].read()
+    np.testing.assert_array_equal(again.array, volume.array)
+    assert again.grid.is_close(GRID, 1e-3)
+    sitk.WriteImage(sitk.JoinSeries([to_itk(volume)] * 2), tmp_path / f"a{suffix}")
+    with pytest.raises(UnreadableFile, match="dimension"):
+        discover(tmp_path)[0].read()

@@ -293,3 +293,61 @@ def test_plastimatch_draws_the_contours_on_the_synthetic_slices(name: str, tmp_p
         assert (np.abs(found - centres.mean(axis=0)) <= np.abs(np.diag(mask.grid.affine)[:3])).all()
         heights = {round(float(mask.grid.affine[2] @ [0, 0, k, 1]), 1) for k in np.unique(np.nonzero(mask.array)[2])}
         assert heights == {round(float(height), 1) for height in centres[:, 2]}
+
+
+def outline(points: int, height: float) -> list[str]:
+    """An ellipse in an axial plane, coordinates as Python prints them."""
+    turns = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    places = np.stack([62 * np.cos(turns) + 1e-9 / 3, 74 * np.sin(turns), np.full(points, height)], axis=-1)
+    return [repr(float(value)) for value in places.ravel()]
+
+
+def with_outline(series: DicomSeries, points: int) -> tuple[pydicom.Dataset, list[str]]:
+    """A structure set whose first contour is the ellipse, as a maker without a look at lengths writes it."""
+    structures = drawn_on(series)
+    contour = structures.ROIContourSequence[0].ContourSequence[0]
+    texts = outline(points, float(contour.ContourData[2]))
+    contour["ContourData"] = pydicom.DataElement("ContourData", "DS", texts, validation_mode=0)
+    contour.NumberOfContourPoints = points
+    return structures, texts
+
+
+@pytest.mark.filterwarnings("ignore:The value for the data element .* exceeds the size of 64 kByte:UserWarning")
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("points", [40, 3000])
+def test_coordinates_of_any_length_come_out_valid(tmp_path: Path, points: int, syntax: UID) -> None:
+    """More than 64 KiB of text, which explicit encodings keep as of an unknown kind."""
+    made, series = source_series(tmp_path / "source")
+    structures, texts = with_outline(series, points)
+    assert max(map(len, texts)) > 16
+    structures.file_meta = pydicom.dataset.FileMetaDataset()
+    structures.file_meta.TransferSyntaxUID = syntax
+    structures.save_as(tmp_path / "drawn.dcm", enforce_file_format=True)
+    _, moved = export(made, tmp_path / "made", series, tmp_path / "drawn.dcm")
+    assert complaints("dciodvfy", [tmp_path / "made" / "rtstruct.dcm"]) == []
+    written = moved.ROIContourSequence[0].ContourSequence[0].ContourData
+    assert max(len(str(value)) for value in written) <= 16
+    np.testing.assert_allclose([float(v) for v in written], [float(t) for t in texts], atol=1e-3)
+    implicit = moved.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    assert implicit == (points == 3000)
+
+
+def test_values_that_are_none_of_their_kind_are_not_handed_on(tmp_path: Path) -> None:
+    made, series = source_series(tmp_path / "source")
+    structures = drawn_on(series)
+    roi, contours = structures.StructureSetROISequence[0], structures.ROIContourSequence[0]
+
+    def put(dataset: pydicom.Dataset, keyword: str, kind: str, value: object) -> None:
+        dataset[keyword] = pydicom.DataElement(keyword, kind, value, validation_mode=0)
+
+    put(roi, "ROIName", "LO", "Brain" * 20)
+    put(roi, "ROIGenerationAlgorithm", "CS", "automatic")
+    put(roi, "ROIVolume", "DS", "12.3456789012345678901")
+    put(contours, "ROIDisplayColor", "IS", ["255", "128", "0"])
+    put(structures.RTROIObservationsSequence[0], "ROIObservationLabel", "SH", "a label of more than 16 characters")
+    path = store(structures, tmp_path / "drawn.dcm")
+    assert complaints("dciodvfy", [path]) != []
+    _, moved = export(made, tmp_path / "made", series, path)
+    assert complaints("dciodvfy", [tmp_path / "made" / "rtstruct.dcm"]) == []
+    assert moved.StructureSetROISequence[0].ROIGenerationAlgorithm == "AUTOMATIC"
+    assert float(moved.StructureSetROISequence[0].ROIVolume) == pytest.approx(12.3456789, abs=1e-6)

@@ -49,8 +49,8 @@ def with_common_values(frames: Sequence[Frame]) -> tuple[Frame, ...]:
 def differing_kinds(labels: Sequence[tuple[tuple[str, str], ...]]) -> list[str]:
     """The attributes by which stacks are clearly another kind of image.
 
-    These are: magnitude, which images without a word are, phase, real or imaginary; a contrast or map named in ImageType; and echo times, inversion
-    times or b values that differ by more than a tenth.
+    These are: magnitude, phase, real or imaginary, of which images that don't say are taken for magnitude; a contrast
+    or map named in ImageType; and echo times, inversion times or b values that differ by more than a tenth.
 
     Args:
         labels: of each stack.

@@ -90,7 +90,8 @@ def _valid_value(kind: str, value: Any) -> Any:
     if kind in (*TEXTS, "CS", "UI"):
         text = str(value)[: LONGEST.get(kind)]
         text = text.upper().strip() if kind == "CS" else text
-        validate_value(kind, text, RAISE)
+        if kind != "UI":  # by which objects find each other, valid or not
+            validate_value(kind, text, RAISE)
         return text
     return copy.deepcopy(value)
 
