@@ -219,9 +219,7 @@ def test_nobody_in_a_cohort_is_absent_without_a_word(tmp_path: Path, checkpoint:
         (tmp_path / "in").mkdir(exist_ok=True)
         write_nifti(HEADS["mr"], tmp_path / "in" / f"{name}.nii.gz")
     (tmp_path / "in" / "c.nii.gz").symlink_to("nowhere")
-    with pytest.raises(
-        MedcycleError, match=r"1 of 3 volumes not translated, 2 done; .* c: .*a link to nowhere"
-    ):
+    with pytest.raises(MedcycleError, match=r"1 of 3 volumes not translated, 2 done; .* c: .*a link to nowhere"):
         synthesize_path(checkpoint, tmp_path / "in", tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "b"]
     assert "not translated: c" in caplog.text

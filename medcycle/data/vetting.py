@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medcycle.body import Modality
+from medcycle.body import Modality, body_mask
 from medcycle.data.store import CaseRecord, Store
 from medcycle.errors import DataError, WrongModality
 from medcycle.gaps import gaps_in
@@ -46,7 +46,10 @@ SAMPLE = 100_000
 
 MIN_SLICES = 4
 MIN_FIELD_OF_VIEW = 80.0
-"""mm, of the second longest side: less is a slab or a small part, or a wrong spacing."""
+"""mm, of the second longest side: less is a wrong spacing, or a part that was cut out of a body."""
+
+WHOLE = 0.97
+"""The fraction of a field of view inside a body that is body."""
 
 MIN_SPACING, MAX_SPACING = 0.1, 20.0
 """mm; what lies beyond is a header in other units."""
@@ -69,7 +72,7 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
 
     Raises:
         DataError: if it is flat, constant, or has voxels that are not numbers, or too small or large ones, or is an MR
-            of negative signal.
+            of negative signal, or a whole body in a field of view that is too small for one.
         WrongModality: if the header or the values say that it is not `expected`, or that it is a CT with something
             added to its HU.
     """
@@ -94,6 +97,20 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
         require_magnitude(source.path, volume.array)
     else:
         say_extremes(source.path, volume.array)
+    require_size(source.path, volume, expected)
+
+
+def require_size(path: Path, volume: Volume, modality: Modality) -> None:
+    """Raise `DataError` if a small field of view shows air about a body, which then is too small; warn of a crop."""
+    if sorted(volume.grid.field_of_view)[1] >= MIN_FIELD_OF_VIEW:
+        return
+    seen = "×".join(f"{length:.0f}" for length in volume.grid.field_of_view)
+    if body_mask(volume, modality).array.mean() < WHOLE:
+        raise DataError(
+            f"{path}: a whole body in a field of view of {seen} mm, where two sides have {MIN_FIELD_OF_VIEW:g} mm or "
+            "more; check the spacing, or leave it out"
+        )
+    log.warning("%s: a field of view of %s mm, all of it taken for body: a part that was cut out?", path, seen)
 
 
 def require_usable(path: Path, volume: Volume) -> None:
@@ -131,17 +148,11 @@ def require_magnitude(path: Path, values: Array) -> None:
 
 
 def require_trainable(path: Path, grid: Grid) -> None:
-    """Raise `DataError` if a grid has too few slices or too small a field of view, or as `require_spacing` does."""
+    """Raise `DataError` if a grid has too few slices to train on, or as `require_spacing` does."""
     require_spacing(path, grid)
     if min(grid.shape) < MIN_SLICES:
         raise DataError(
             f"{path}: {min(grid.shape)} slices only, of {MIN_SLICES} that training needs; give a whole scan"
-        )
-    if sorted(grid.field_of_view)[1] < MIN_FIELD_OF_VIEW:
-        seen = "×".join(f"{length:.0f}" for length in grid.field_of_view)
-        raise DataError(
-            f"{path}: a field of view of {seen} mm; two sides of {MIN_FIELD_OF_VIEW:g} mm or more are needed. "
-            "Check the spacing, or leave it out"
         )
 
 

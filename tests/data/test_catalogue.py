@@ -180,7 +180,7 @@ def test_volumes_that_training_cannot_use(cohort: Path, tmp_path, caplog) -> Non
     for words in (
         "few.nii.gz: 3 slices only",
         "tiny.nii.gz: voxels of 0.04×0.04×0.05 mm",
-        "small.nii.gz: a field of view of",
+        "small.nii.gz: a whole body in a field of view of",
         "mask.nii.gz: 2 different values only, a mask",
     ):
         assert words in caplog.text
@@ -342,7 +342,9 @@ def test_a_wrong_split_is_said_before_or_without_stopping(cohort: Path, tmp_path
     with pytest.raises(UsageError, match="split file"):
         prepare_cohort(sources, tmp_path / "store", CONFIG.model_copy(update={"split_file": str(tmp_path / "none")}))
     assert not (tmp_path / "store").exists()
-    made = prepare_cohort(sources, tmp_path / "store", CONFIG.model_copy(update={"validation_fraction": 0.99}))
+    (tmp_path / "all.yaml").write_text("mr000: validation\nmr001: validation\n")
+    held_out = CONFIG.model_copy(update={"split_file": str(tmp_path / "all.yaml")})
+    made = prepare_cohort(sources, tmp_path / "store", held_out)
     assert len(made.mr) == 2
     assert "no split yet" in caplog.text
 

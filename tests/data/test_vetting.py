@@ -6,11 +6,11 @@ import pytest
 from medcycle.data.findings import inspect_paths
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, WrongModality
-from medcycle.io import Source, discover, write_nifti
+from medcycle.io import Source, discover, read_volume, write_nifti
 from medcycle.io.dicom.gate import DicomSeries
-from medcycle.modality import looks_like_ct
+from medcycle.modality import ct_offset_of, looks_like_ct
 from medcycle.phantom import T2_SPIN_ECHO, HeadPhantom, head_grid
-from medcycle.volume import Volume
+from medcycle.volume import Grid, Volume
 
 GRID = head_grid(spacing=(5, 5, 5))
 
@@ -71,3 +71,60 @@ def test_padding_and_metal_are_said(tmp_path, caplog) -> None:
     (finding,) = inspect_paths([tmp_path])
     assert finding.verdict == "sound"
     assert [note.split(",")[0] for note in finding.notes] == ["values down to -3024 HU", "values up to 9000 HU"]
+
+
+def test_a_small_field_of_view_is_a_crop_or_a_wrong_spacing(tmp_path, caplog) -> None:
+    head = HeadPhantom.random(0)
+    source = Source("a", tmp_path / "a.nii")
+    shrunk = Volume(head.mr(GRID).array, Grid(GRID.shape, np.diag([0.2, 0.2, 0.2, 1]) @ GRID.affine))
+    with pytest.raises(DataError, match=r"a whole body in a field of view of \d+×\d+×\d+ mm"):
+        vet(source, shrunk, "mr")
+    crop = Grid((20, 20, 15), np.diag([2.0, 2, 2, 1]) - np.eye(4, k=3) * 19)
+    vet(source, head.mr(crop), "mr")
+    assert "40×40×30 mm, all of it taken for body" in caplog.text
+
+
+def test_a_ct_with_an_offset_is_named_and_corrected_when_asked(tmp_path, caplog) -> None:
+    ct = HeadPhantom.random(0).ct(GRID)
+    for offset in (1000, 1024, 32768):
+        (tmp_path / f"{offset}").mkdir()
+        write_nifti(ct.with_array(np.round(ct.array + offset).clip(0)), tmp_path / f"{offset}" / "a.nii.gz")
+        (source,) = discover(tmp_path / f"{offset}")
+        for kind in ("ct", "mr"):
+            with pytest.raises(WrongModality, match=f"a CT with about {offset} added .* pass --ct-offset {offset}"):
+                vet(source, source.read(), kind)
+        (finding,) = inspect_paths([tmp_path / f"{offset}"])
+        assert (finding.modality, finding.verdict) == ("ct", "refused")
+        (corrected,) = discover(tmp_path / f"{offset}", ct_offset=offset)
+        vet(corrected, corrected.read(), "ct")
+        np.testing.assert_allclose(corrected.read().array, ct.array.clip(-offset), atol=0.51)
+        assert f"{offset} taken off" in caplog.text
+        (wrong,) = discover(tmp_path / f"{offset}", ct_offset=300)
+        with pytest.raises(WrongModality):
+            vet(wrong, wrong.read(), "ct")
+
+
+def test_nothing_is_taken_off_a_ct_in_hounsfield_units(tmp_path) -> None:
+    ct = HeadPhantom.random(0).ct(GRID)
+    write_nifti(ct, tmp_path / "a.nii.gz")
+    (source,) = discover(tmp_path, ct_offset=1024)
+    np.testing.assert_allclose(source.read().array, ct.array, atol=1e-3)
+
+
+@pytest.mark.parametrize("middle", [600, 900, 1000, 1050, 1100, 1500])
+@pytest.mark.parametrize("seed", range(3))
+def test_mr_of_any_brightness_is_no_ct_with_an_offset(seed: int, middle: float) -> None:
+    mr = HeadPhantom.random(seed).mr(GRID).array
+    scaled = mr * (middle / np.median(mr[mr > 0.1 * np.percentile(mr, 99)]))
+    assert ct_offset_of(scaled) is None
+
+
+def test_real_mr_is_no_ct_with_an_offset_and_real_ct_with_one_is(shared) -> None:
+    for path in ("head/mr/mr01_t1", "head/mr/mr07_t1c", "head/pair/mr_t2", "body/mr/tcia_TCGA-BC-4073_liver_haste_cor"):
+        mr = read_volume(shared / "data" / f"{path}.nii.gz").array
+        middle = np.median(mr[mr > 0.1 * np.percentile(mr, 99)])
+        assert [ct_offset_of(mr * (wanted / middle)) for wanted in (800, 1000, 1050, 1200)] == [None] * 4, path
+    for path in ("head/ct/ct02", "body/ct/tcia_C3L-00189_pancreas_upperabd_2mm"):
+        ct = read_volume(shared / "data" / f"{path}.nii.gz").array
+        assert ct_offset_of(ct) is None
+        assert [ct_offset_of(np.round(ct + offset).clip(0)) for offset in (1024, 32768)] == [1024, 32768]
