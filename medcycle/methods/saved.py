@@ -13,7 +13,7 @@ import torch
 
 from medcycle import __version__
 from medcycle.body import Modality
-from medcycle.config import Config, parse_config
+from medcycle.config import Config, parse_stored
 from medcycle.errors import BadCheckpoint, MedcycleError, UsageError
 from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.io.files import atomic_path
@@ -129,7 +129,7 @@ def load_method(path: Path) -> SavedMethod:
     """
     state = read_checkpoint(path)
     try:
-        config = parse_config(state["config"], where=str(path))
+        config = parse_stored(state["config"], where=str(path))
         method = build_method(config)
         method.load_state_dict(state["method"])
         intensity = {modality: map_from_dict(values) for modality, values in state["intensity"].items()}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from medcycle.config import load_config
+from medcycle.config import NETWORKS, load_config
 from medcycle.errors import ConfigError
 from medcycle.methods.build import build_method
 from medcycle.networks.init import initialise
@@ -13,6 +13,7 @@ from medcycle.networks.library import LibraryGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.unet import UnetGenerator
+from tests.sizes import fitting
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -215,9 +216,12 @@ def test_spectral_normalisation_holds_the_largest_singular_value(layers: int) ->
 @pytest.mark.parametrize("dims", [2, 3])
 def test_configurations_give_every_network(name: str, dims: int) -> None:
     sizes = [f"network.name={name}", f"network.spatial_dims={dims}", f"data.patch_size={[32] * dims}"]
-    small = ["network.filters=12", "network.blocks=1", "network.levels=3", "network.discriminator_filters=4"]
+    levels = "network.levels=3" if "levels" in NETWORKS[name].model_fields else "network.members=1"
+    small = fitting(
+        [f"network.name={name}", "network.filters=12", "network.blocks=1", "network.discriminator_filters=4"]
+    )
     rest = ["network.spectral_norm=true", "network.discriminator_scales=2", "network.discriminator_layers=1"]
-    method = build_method(load_config("demo", [*sizes, *small, *rest, "network.norm=group"]))
+    method = build_method(load_config("demo", [*sizes, *small, levels, *rest, "network.norm=group"]))
     images = torch.randn(1, 1, *[32] * dims)
     assert method.translate(images).shape == images.shape
     assert len(method.discriminators["source"](images)) == 2

@@ -32,7 +32,7 @@ from medcycle.training.journal import Journal
 from medcycle.training.loop import train
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.signals import SIGNALS
-from tests.sizes import TINY
+from tests.sizes import TINY, fitting
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
 
@@ -41,9 +41,8 @@ def config(*overrides: str) -> Config:
     small = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
     every = ["training.log_every=2", "training.preview_every=100", "training.checkpoint_every=100"]
     plain = ["method.anchor_weight=0", "training.warm_start=0"]
-    return load_config(
-        "demo", [*small, *every, *plain, "training.max_minutes=null", "training.max_steps=6", *overrides]
-    )
+    ends = ["training.max_minutes=null", "training.max_steps=6"]
+    return load_config("demo", fitting([*small, *every, *plain, *ends, *overrides]))
 
 
 def rows(run: Path, name: str = "metrics.csv") -> list[dict[str, str]]:

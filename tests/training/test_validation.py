@@ -21,7 +21,7 @@ from medcycle.training.loop import TrainingResult, train
 from medcycle.training.runs import find_runs
 from medcycle.training.selection import Selection
 from medcycle.training.validation import Validation, Validator
-from tests.sizes import TINY
+from tests.sizes import TINY, fitting
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
 
@@ -32,7 +32,7 @@ def config(*overrides: str) -> Config:
     small = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
     short = ["training.max_minutes=null", "training.max_steps=6", "training.log_every=2", "data.validation_fraction=0"]
     plain = ["method.anchor_weight=0", "training.warm_start=0", "training.validations=3"]
-    return load_config("demo", [*small, *short, *plain, *overrides])
+    return load_config("demo", fitting([*small, *short, *plain, *overrides]))
 
 
 def validator(store: Store, *overrides: str, held_out: Store | None = None) -> Validator:
