@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from monai.networks.nets import DynUNet
 from torch import nn
 
 from medcycle.config import NETWORKS, load_config
@@ -99,6 +100,22 @@ def test_generators_of_the_library_keep_size_and_range(name: str, sizes: tuple[i
     assert output.abs().max() <= 1
     output.mean().backward()
     assert all(weight.grad is not None for weight in net.parameters())
+
+
+def test_filters_are_the_width_of_a_dynunet() -> None:
+    """With 32, it is as wide as MONAI's and nnU-Net's."""
+    for dims in (2, 3):
+        ours, usual = (
+            LibraryGenerator("dynunet", Layers(dims), 32, 5).net,
+            DynUNet(dims, 1, 1, [3] * 5, [1, *[2] * 4], [2] * 4),
+        )
+        shapes = [
+            {name: tensor.shape for name, tensor in net.state_dict().items() if tensor.ndim > 1}
+            for net in (ours, usual)
+        ]
+        assert shapes[0] == shapes[1]
+    narrow = LibraryGenerator("dynunet", Layers(2), 4, 3).net.state_dict()
+    assert {tensor.shape[0] for name, tensor in narrow.items() if tensor.ndim == 4 and "downsamples" in name} == {8}
 
 
 @pytest.mark.parametrize("name", NAMES)

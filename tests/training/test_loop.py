@@ -199,6 +199,19 @@ def test_a_method_that_needs_mr_says_so(store: Store, tmp_path: Path) -> None:
         train(config(), replace(store, mr=()), tmp_path / "run")
 
 
+def test_a_run_of_an_older_version_goes_on(store: Store, tmp_path: Path) -> None:
+    """Whose checkpoint has the keys of all methods and networks."""
+    train(config("training.max_minutes=1e-9"), store, tmp_path)
+    state = read_checkpoint(tmp_path / LAST)
+    old = yaml.safe_load(Path(__file__).parents[1].joinpath("old_config.yaml").read_text(encoding="utf-8"))
+    for section in ("network", "method"):
+        state["config"][section] = old[section] | state["config"][section]
+    torch.save(state, tmp_path / LAST)
+    with pytest.raises(UsageError, match=r"method\.name.*can't change"):
+        train(config("method.name=cut"), store, tmp_path, resume=True)
+    assert train(config(), store, tmp_path, resume=True).step == 6
+
+
 def test_a_run_can_begin_with_the_networks_of_another(store: Store, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     unet = FROM_CT[1:]
