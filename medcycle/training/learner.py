@@ -173,7 +173,7 @@ class Learner:
             self.fabric.strategy.precision.load_state_dict(state["precision"])
             mine = state["by_rank"][self.fabric.global_rank % len(state["by_rank"])]
             self.pairs.load_state_dict(mine["pairs"])
-            self.selection.standing = Standing(**state["validation"])
+            self.selection.go_on(Standing(**state["validation"]), self.progress)
             for name, pool in self.pools.items():
                 pool.load_state_dict(mine["pools"][name], self.fabric.device)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

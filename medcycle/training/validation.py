@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -13,11 +14,11 @@ from torch import Tensor
 from medcycle.config import Config
 from medcycle.data.stacks import neighbours
 from medcycle.data.store import Store
-from medcycle.inference import Calibration, Pass, passes_of, probes_of, translate_array
+from medcycle.inference import Calibration, Pass, passes_of, probes_of, translate_array, voxels_through
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
-from medcycle.training.scans import Floats, Part, Scans, likenesses_of, scans_of
+from medcycle.training.scans import Floats, Part, Scans, likenesses_of, piece_of, scans_of
 from medcycle.training.unpaired import bright_voids, distribution_distance, separability, variety
 from medcycle.volume import Array
 
@@ -37,6 +38,11 @@ ALIKE = 0.3
 
 TOLD_APART = 0.99
 """Separability above which a discriminator has won."""
+
+BESIDE_TRANSLATION = 1.3
+"""times the translations' time is that of a validation: descriptors, judgements and likenesses come on top."""
+
+Ways = list[tuple[Part, list[Pass]]]
 
 
 class Validation(NamedTuple):
@@ -75,6 +81,9 @@ class Validator:
         held_out: what is not; where it has nothing of a modality, cases that are trained on are taken.
         intensity: the maps that made the values of CT and MR.
         device: what networks are on.
+
+    Attributes:
+        told: is given how many translations of a validation and its calibration are done, and of how many.
     """
 
     def __init__(
@@ -85,11 +94,51 @@ class Validator:
         self.held_out = held_out
         self.intensity = intensity
         self.device = device
+        self.told: Callable[[int, int], None] = lambda _done, _total: None
+        self._share = 1.0
+        self._pace = 0.0
+        self._done = 0
+
+    def take(self, share: float) -> None:
+        """Take so large a part of the slices or volumes from now on, 0 to 1, but never nothing of one."""
+        if share != self._share:
+            self._share = share
+            for name in ("_scans", "_likenesses"):
+                self.__dict__.pop(name, None)
+
+    def find_pace(self, method: Method) -> None:
+        """Find out how long translations take, from a small part of a volume.
+
+        It is translated twice, the first time to have what is made once, as a compiled network.
+        """
+        piece, training, taken = piece_of(self._scans.ct[0], self.config), method.training, 0.0
+        method.eval()
+        try:
+            for _ in range(2):
+                begun = time.monotonic()
+                self._translated(piece, method)
+                taken = time.monotonic() - begun
+        finally:
+            method.train(training)
+        self._pace = BESIDE_TRANSLATION * taken / voxels_through(piece.body, self.config)
+
+    def seconds(self, method: Method) -> float:
+        """How long a validation with its calibration is going to take, once `find_pace` has been called; 0 before."""
+        return self._pace * sum(voxels_through(part.body, self.config, passes) for part, passes in self._ways(method))
+
+    def _ways(self, method: Method) -> Ways:
+        """What a validation and its calibration translate, and by which passes."""
+        mr, ct, registered = self._scans
+        usual = passes_of(self.config)
+        judged = [*mr, *ct, *(2 * ct if method.two_way else ())]  # with the likenesses, which are as large as the CT
+        calibrated = [*usual, *probes_of(self.config, "mr")]
+        return [(part, usual) for part in judged] + [(part, calibrated) for part in (mr if registered else ct)]
 
     def __call__(self, method: Method) -> Validation:
         """Translate, and compare. The method is left in the mode it was in."""
         training = method.training
         method.eval()
+        self._done = 0
         try:
             terms = self._terms(method)
         finally:
@@ -160,9 +209,12 @@ class Validator:
 
     def _translated(self, part: Part, method: Method, *, reverse: bool = False, passes: Sequence[Pass] = ()) -> Floats:
         predict = partial(method.translate, reverse=reverse)
-        return translate_array(
+        made = translate_array(
             part.image, part.body, self.config, predict, device=self.device, network=method, passes=passes
         )
+        self._done += len(passes) or len(passes_of(self.config))
+        self.told(self._done, sum(len(ways) for _, ways in self._ways(method)))
+        return made
 
     def _there_and_back(self, ct: Part, method: Method) -> Floats:
         return self._translated(ct._replace(image=self._translated(ct, method, reverse=True)), method)
@@ -178,7 +230,7 @@ class Validator:
 
     @cached_property
     def _scans(self) -> Scans:
-        return scans_of(self.config, self.train, self.held_out)
+        return scans_of(self.config, self.train, self.held_out, self._share)
 
     @cached_property
     def _likenesses(self) -> list[Part]:
