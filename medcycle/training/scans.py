@@ -16,6 +16,7 @@ from medcycle.data.registered import registered_cases
 from medcycle.data.stacks import neighbours
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
+from medcycle.inference.passes import SHIFTS
 from medcycle.intensity import IntensityMap
 from medcycle.volume import Array
 
@@ -88,6 +89,8 @@ def scans_of(config: Config, train: Store, held_out: Store, share: float = 1.0) 
         share: the part of these slices, or of the volume, that is taken where time is short; above 0.
     """
     most = VOLUMES if _by_slice(config) else 1
+    if _by_slice(config) and share < 1 / VOLUMES:
+        most, share = 1, share * VOLUMES
     for store in (held_out, train) if config.method.name == "pix2pix" else (held_out,):
         try:
             pairs = registered_cases(store)[:most]
@@ -153,13 +156,13 @@ def _cut(part: Part, place: Slices) -> Part:
 
 
 def _block(body: Array, config: Config, share: float) -> Slices:
-    """A box that is so large a part of the body's, a patch at least, with a voxel of the body in its middle."""
-    least = [*config.data.patch_size, config.data.patch_size[-1]][:3]
+    """A box that is so large a part of the body's, one window at least, with a voxel of the body in its middle."""
+    least = [size - 2 * max(SHIFTS) for size in (*config.data.patch_size, config.data.patch_size[-1])][:3]
     inside = np.argwhere(body)
     middle = inside[np.abs(inside - inside.mean(axis=0)).sum(axis=1).argmin()]
     place = []
-    for size, patch, center, extent in zip(body.shape, least, middle, np.ptp(inside, axis=0) + 1, strict=True):
-        length = min(size, max(patch, round(extent * share ** (1 / 3))))
+    for size, window, center, extent in zip(body.shape, least, middle, np.ptp(inside, axis=0) + 1, strict=True):
+        length = min(size, max(window, round(extent * share ** (1 / 3))))
         start = min(max(int(center) - length // 2, 0), size - length)
         place.append(slice(start, start + length))
     return tuple(place)
