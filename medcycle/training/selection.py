@@ -43,6 +43,8 @@ class Standing:
         seconds: that all of them took.
         calibration: as `Calibration.to_dict` has it, of the best.
         share: the part of the slices or volumes that the scores are of, 0 to 1.
+        kind: what they are, as `Validation` has it.
+        constant: the score of one CT number for all of the body, HU.
     """
 
     done: int = 0
@@ -53,6 +55,8 @@ class Standing:
     seconds: float = 0.0
     calibration: dict[str, list[float]] | None = None
     share: float = 1.0
+    kind: str | None = None
+    constant: float | None = None
 
 
 class Selection:
@@ -135,6 +139,7 @@ class Selection:
         now.in_vain += 1
         if best:
             now.score, now.step, now.in_vain = found.score, step, 0
+            now.kind, now.constant = found.kind, found.constant
             now.calibration = calibrate().to_dict()
         seconds = time.monotonic() - begun
         now.seconds += seconds

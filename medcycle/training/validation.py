@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -52,11 +52,19 @@ class Validation(NamedTuple):
         score: of the terms, HU; lower is better. Scores of one run can be compared.
         terms: by name, see `Validator`.
         alarms: what has gone wrong, in words.
+        constant: the score of one CT number for all of the body, the mean of each, HU; None if that is not known. All
+            of its voxels being soft tissue, it has no bright voids.
     """
 
     score: float
     terms: dict[str, float]
     alarms: list[str]
+    constant: float | None = None
+
+    @property
+    def kind(self) -> Literal["mae", "unpaired"]:
+        """Which of the terms is the score."""
+        return "mae" if "mae" in self.terms else "unpaired"
 
 
 class Validator:
@@ -144,7 +152,7 @@ class Validator:
         finally:
             method.train(training)
         terms["unpaired"] = terms["likeness"] + BRIGHT_WEIGHT * terms.get("bright_voids", 0.0)
-        return Validation(terms.get("mae", terms["unpaired"]), terms, _alarms(terms))
+        return Validation(terms.get("mae", terms["unpaired"]), terms, _alarms(terms), self._constant())
 
     def calibration(self, method: Method) -> Calibration:
         """What errors go with how far passes through the generator are apart, where the truth is known.
@@ -223,6 +231,11 @@ class Validator:
         """The mean absolute error of synthetic CT, one for each of the real ones, HU."""
         both = zip(made, self._scans.ct, strict=True)
         return float(np.mean([np.abs(self._in_body(a, ct) - self._in_body(ct.image, ct)).mean() for a, ct in both]))
+
+    def _constant(self) -> float:
+        """The mean absolute error of the mean CT number in each body, HU."""
+        real = [self._in_body(ct.image, ct) for ct in self._scans.ct]
+        return float(np.mean([np.abs(one - one.mean()).mean() for one in real]))
 
     def _in_body(self, image: Array, part: Part) -> Floats:
         """The CT numbers that an image has in a part's body."""

@@ -16,7 +16,7 @@ from medcycle.data.store import Store
 from medcycle.inference import Calibration, voxels_through
 from medcycle.methods.base import Batch, Method
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import BEST, LAST, checkpoint_of, load_method, read_checkpoint
+from medcycle.methods.saved import BEST, LAST, Facts, checkpoint_of, facts_of, load_method, read_checkpoint
 from medcycle.training import judge, loop, validation
 from medcycle.training.feed import typical_intensity
 from medcycle.training.learner import Learner
@@ -170,6 +170,35 @@ def test_a_run_is_validated_at_even_distances_and_keeps_its_best(finished: Path)
     assert "optimizers" not in read_checkpoint(finished / BEST)
     (listed,) = find_runs(finished)
     assert listed.best == (kept.step, pytest.approx(float(best["score"])))
+
+
+def test_checkpoints_say_how_much_was_learned_and_from_what(finished: Path, store: Store) -> None:
+    found = rows(finished)
+    for name in (BEST, LAST):
+        saved = load_method(finished / name)
+        facts = facts_of(saved)
+        assert (facts.step, facts.mr, facts.ct, facts.kind) == (saved.step, len(store.mr), len(store.ct), "unpaired")
+        assert facts.score == pytest.approx(min(float(row["score"]) for row in found), rel=1e-4)
+        assert facts.beats_a_constant == (facts.score < facts.constant)
+    last, state = load_method(finished / LAST), read_checkpoint(finished / LAST)
+    assert facts_of(replace(last, learned={})) == Facts(6)
+    assert facts_of(replace(last, learned={})).beats_a_constant is None
+    assert state["validation"]["constant"] == facts.constant
+
+
+def test_a_constant_is_the_mean_of_each_body(store: Store, paired: Store) -> None:
+    """By hand, and as the score of a method that makes it of everything, of the one CT that there is."""
+    one = replace(
+        paired, mr=paired.mr[:1], ct=tuple(ct for ct in paired.ct if ct.record.patient == paired.mr[0].record.patient)
+    )
+    judged = validator(store, held_out=one)
+    (part,) = judged._scans.ct
+    units = one.ct[0].intensity.inverse(part.image)[part.body]
+    mean = float(one.ct[0].intensity.forward(np.array([units.mean()]))[0])
+    found = judged(method_that(lambda x: torch.full_like(x, mean)))
+    assert found.kind == "mae"
+    assert found.score == pytest.approx(found.constant, rel=1e-4)
+    assert found.constant == pytest.approx(np.abs(units - units.mean()).mean(), rel=1e-4)
 
 
 def test_a_resumed_run_is_validated_as_one_in_one_go(finished: Path, store: Store, tmp_path: Path) -> None:
