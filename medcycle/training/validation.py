@@ -124,7 +124,7 @@ class Validator:
         try:
             for _ in range(2):
                 begun = time.monotonic()
-                self._translated(piece, method)
+                self._made(piece, method.translate, method)
                 taken = time.monotonic() - begun
         finally:
             method.train(training)
@@ -216,13 +216,17 @@ class Validator:
         return torch.cat([scale.float().flatten() for scale in logits])
 
     def _translated(self, part: Part, method: Method, *, reverse: bool = False, passes: Sequence[Pass] = ()) -> Floats:
-        predict = partial(method.translate, reverse=reverse)
-        made = translate_array(
-            part.image, part.body, self.config, predict, device=self.device, network=method, passes=passes
-        )
+        made = self._made(part, partial(method.translate, reverse=reverse), method, passes)
         self._done += len(passes) or len(passes_of(self.config))
         self.told(self._done, sum(len(ways) for _, ways in self._ways(method)))
         return made
+
+    def _made(
+        self, part: Part, predict: Callable[[Tensor], Tensor], method: Method, passes: Sequence[Pass] = ()
+    ) -> Floats:
+        return translate_array(
+            part.image, part.body, self.config, predict, device=self.device, network=method, passes=passes
+        )
 
     def _there_and_back(self, ct: Part, method: Method) -> Floats:
         return self._translated(ct._replace(image=self._translated(ct, method, reverse=True)), method)
