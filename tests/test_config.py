@@ -230,7 +230,7 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
         ("pix2pix_2d_cpu", ["data.morphs=9", "training.warm_start=0"], "data.morphs does nothing where no pairs"),
         ("head_mr_ct_25d", ["randomize.thickness=[2, 3]"], "where data.slices is 3"),
         ("head_mr_ct_3d", ["data.focus=0.5"], "data.focus does nothing where network.spatial_dims is 3"),
-        ("demo", ["data.fold=2"], "data.fold does nothing while data.folds is null"),
+        ("demo", ["data.fold=2"], "data.fold does nothing while data.folds is null; set data.folds too, or leave it"),
         ("demo", ["data.folds=3", "data.validation_fraction=0.2"], "beside data.folds"),
         ("demo", ["data.mr_normalisation=z-score", "data.mr_percentile=98"], "data.mr_percentile does nothing"),
         ("demo", ["training.patience=2", "training.validations=0"], "while training.validations is 0"),
@@ -242,6 +242,18 @@ def test_keys_that_other_keys_leave_without_effect_are_errors(name: str, overrid
         load_config(name, overrides)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Path) -> None:
+    shown = load_config("head_mr_ct_2d_cpu").model_dump(mode="json")
+    shown["training"]["warm_start"] = shown["method"]["anchor_weight"] = 0
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(shown))
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    keys = "randomize.bone_growth, randomize.bone_density, randomize.measured_share"
+    assert f"{keys} do nothing where no pairs are made" in str(caught.value)
+    assert str(caught.value).endswith("; leave them out")
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,13 @@ class Layered:
         """Whether a dotted key is from a lower layer than the highest of some others."""
         return self._layer(key) < max(DEFAULTS, *map(self._layer, others))
 
-    def of_other_kinds(self) -> Iterator[str]:
-        """The dotted keys that the method or the network doesn't have, but another one has."""
+    def drop_other_kinds(self) -> None:
+        """Leave out what the method or the network doesn't have but another one has, if it is from below its name."""
+        for key in [*self._of_other_kinds()]:
+            if self.is_below(key, [f"{key.partition('.')[0]}.name"]):
+                self.drop(key)
+
+    def _of_other_kinds(self) -> Iterator[str]:
         for section, kinds in KINDS.items():
             values = self.values.get(section)
             if not isinstance(values, dict):

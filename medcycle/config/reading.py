@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from medcycle.config.explaining import explain, unknown_key
 from medcycle.config.layers import GENERATED, Layered
 from medcycle.config.sections import KINDS, Config
+from medcycle.config.unused import Unused, tell_unused
 from medcycle.errors import ConfigError
 
 __all__ = [
@@ -139,18 +140,19 @@ def _stored(values: Mapping[str, Any]) -> Layered:
 def _checked(given: Layered, where: str, overrides: Sequence[str] = (), layer: int = 0) -> Config:
     for override in overrides:
         _set(given, override, layer)
-    for key in given.of_other_kinds():
-        if given.is_below(key, [f"{key.partition('.')[0]}.name"]):
-            given.drop(key)
+    given.drop_other_kinds()
     while True:
         try:
             return Config.model_validate(given.values)
         except ValidationError as error:
             first = error.errors()[0]
-            unused = first["ctx"] if first["type"] == "unused" else None
-            if not unused or not given.is_below(unused["key"], unused["causes"]):
+            if first["type"] != "unused":
                 raise ConfigError(f"{where}: {explain(error)}") from None
-            given.drop(unused["key"])
+            unused: list[Unused] = first["ctx"]["unused"]
+            if by_hand := [one for one in unused if not given.is_below(one.key, one.causes)]:
+                raise ConfigError(f"{where}: {tell_unused(by_hand)}") from None
+            for key in {one.key for one in unused}:
+                given.drop(key)
 
 
 def parse_override(override: str) -> tuple[str, Any]:

@@ -12,7 +12,7 @@ from medcycle.config.fields import Positive, Range, Section, Share, Spacing, Wei
 from medcycle.config.method import METHODS, AnyMethod, CycleGanConfig
 from medcycle.config.network import NETWORKS, AnyNetwork, ResnetConfig
 from medcycle.config.training import TrainingConfig
-from medcycle.config.unused import unused_keys
+from medcycle.config.unused import tell_unused, unused_keys
 
 __all__ = [
     "KINDS",
@@ -240,8 +240,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _all_does_something(self) -> Self:
-        for unused in unused_keys(self):
-            raise PydanticCustomError("unused", "{key} does nothing {why}; leave it out", unused._asdict())
+        if unused := list(unused_keys(self)):
+            raise PydanticCustomError("unused", "{told}", {"told": tell_unused(unused), "unused": unused})
         return self
 
     def _members_fit(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medcycle.config.method import CutConfig, MunitConfig, Pix2PixConfig, RandomizedConfig, UnitConfig, UnpairedConfig
@@ -10,7 +10,7 @@ from medcycle.config.method import CutConfig, MunitConfig, Pix2PixConfig, Random
 if TYPE_CHECKING:
     from medcycle.config.sections import Config
 
-__all__ = ["Unused", "unused_keys"]
+__all__ = ["Unused", "tell_unused", "unused_keys"]
 
 SWITCHES = {
     "data.soft_tissue_share": "data.soft_tissue",
@@ -30,6 +30,7 @@ SWITCHES = {
     "randomize.ghosts": "randomize.ghost_share",
     "randomize.ghost_share": "randomize.ghosts",
     "training.patience": "training.validations",
+    "training.prefetch": "training.workers",
 }
 """Keys that do nothing while another one is 0 or null."""
 
@@ -69,11 +70,13 @@ class Unused(NamedTuple):
         key: its dotted name.
         why: in words that go on after "does nothing".
         causes: the dotted keys that make it so.
+        instead: what to do instead of leaving it out, if there is something.
     """
 
     key: str
     why: str
     causes: tuple[str, ...]
+    instead: str = ""
 
 
 def unused_keys(config: Config) -> Iterator[Unused]:
@@ -86,12 +89,20 @@ def unused_keys(config: Config) -> Iterator[Unused]:
             yield unused
 
 
+def tell_unused(found: Sequence[Unused]) -> str:
+    """Why the first does nothing, with all others that do nothing for the same reason."""
+    first = found[0]
+    keys = list(dict.fromkeys(one.key for one in found if one.why == first.why))
+    verb, pronoun = ("does", "it") if len(keys) == 1 else ("do", "them")
+    return f"{', '.join(keys)} {verb} nothing {first.why}; {first.instead}leave {pronoun} out"
+
+
 def _without_effect(config: Config) -> Iterator[Unused]:
     for key, switch in SWITCHES.items():
         section, _, name = switch.partition(".")
         value = getattr(getattr(config, section), name, True)
         if not value:
-            yield Unused(key, f"while {switch} is {_shown(value)}", (switch,))
+            yield Unused(key, f"while {switch} is {_shown(value)}", (switch,), f"set {switch} too, or ")
     yield from _of_data(config)
     yield from _of_dimensions(config)
     yield from _of_losses(config)

@@ -71,6 +71,7 @@ class Judge:
         if not selection.is_due(learner.progress):
             return False
         (share,) = largest(learner.fabric, [self._share() if learner.has_a_part else 0.0])
+        self.validator.take(share or 1.0)
         if share and learner.has_a_part:
             self._validate(journal, share)
         elif not share and learner.progress >= 1 and selection.best is None and learner.fabric.is_global_zero:
@@ -89,12 +90,11 @@ class Judge:
     def _share(self) -> float:
         """The part of the slices or volumes that there is time for."""
         learner, selection = self.learner, self.learner.selection
-        share = selection.share(learner.progress, self.clock())
+        share = selection.share(learner.progress, learner.elapsed)
         if share == selection.standing.share or not share:
-            self.validator.take(share or 1.0)
             return share
         self.validator.take(share)
-        most = TOLERANCE * selection.allowed(learner.progress, self.clock())
+        most = TOLERANCE * selection.allowed(learner.progress, learner.elapsed)
         return share if self.validator.seconds(learner.method) <= most else 0.0
 
     def _validate(self, journal: Journal, share: float) -> None:
