@@ -234,6 +234,7 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
         ("demo", ["data.folds=3", "data.validation_fraction=0.2"], "beside data.folds"),
         ("demo", ["data.mr_normalisation=z-score", "data.mr_percentile=98"], "data.mr_percentile does nothing"),
         ("demo", ["training.patience=2", "training.validations=0"], "while training.validations is 0"),
+        ("head_ct_only", ["data.mr_gamma=0.3"], "in randomized while randomize.measured_share is 0"),
         ("demo", ["randomize.ghosts=0.3"], "while randomize.ghost_share is 0"),
     ],
 )
@@ -251,8 +252,9 @@ def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Pat
     path.write_text(yaml.safe_dump(shown))
     with pytest.raises(ConfigError) as caught:
         load_config(str(path))
-    keys = "randomize.bone_growth, randomize.bone_density, randomize.measured_share"
-    assert f"{keys} do nothing where no pairs are made" in str(caught.value)
+    keys = ("bone_growth", "bone_density", "measured_share", "air_weight", "bone_weight")
+    told = ", ".join(f"randomize.{key}" for key in keys)
+    assert f"{told} do nothing where no pairs are made" in str(caught.value)
     assert str(caught.value).endswith("; leave them out")
 
 
@@ -266,6 +268,7 @@ def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Pat
         ("head_mr_ct_2d_cpu", ["method.anchor_weight=0", "training.warm_start=0"]),
         ("body_mr_ct_2d", ["data.slices=3"]),
         ("pix2pix_2d_cpu", ["training.warm_start=0"]),
+        ("pix2pix_2d_cpu", ["training.warm_start=0", "randomize.bone_weight=5"]),  # which weights errors of pairs
         ("demo", ["data.folds=3", "data.fold=2"]),
     ],
 )

@@ -154,6 +154,10 @@ def _of_one_method(config: Config) -> Iterator[Unused]:
         contrasts = ("method.nce_weight", "method.nce_identity_weight")
         for key in ("method.nce_patches", "method.nce_width"):
             yield Unused(key, f"while {' and '.join(contrasts)} are 0", contrasts)
+    if isinstance(method, RandomizedConfig) and not config.randomize.measured_share:
+        why, causes = "in randomized while randomize.measured_share is 0", ("method.name", "randomize.measured_share")
+        for key in ("data.mr_gamma", "data.mr_bias", "data.match_height"):
+            yield Unused(key, why, causes)
     if isinstance(method, UnitConfig | MunitConfig):
         yield Unused("network.checkpointing", f"in {method.name}", ("method.name",))
 
@@ -167,7 +171,8 @@ def _of_pairs(config: Config) -> Iterator[Unused]:
     if isinstance(config.method, UnpairedConfig):
         switches = f"method.anchor_weight and {switches.replace(' is', ' are')}"
     why = f"where no pairs are made from CT, as while {switches}"
-    for key in (*OF_CHANGED_ANATOMY, "measured_share"):
+    of_errors = () if config.method.needs_registered else ("air_weight", "bone_weight", "outside_weight")
+    for key in (*OF_CHANGED_ANATOMY, "measured_share", *of_errors):
         yield Unused(f"randomize.{key}", why, causes)
     of_single = (*OF_SLICES, "data.morphs") if isinstance(config.method, Pix2PixConfig) else ()
     for key in (*OF_THICKNESS, *of_single):

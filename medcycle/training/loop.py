@@ -43,6 +43,7 @@ __all__ = ["TrainingResult", "train"]
 log = logging.getLogger(__name__)
 
 ALL_BUT = 0.99
+"""What is shown as done at most while a validation goes on."""
 
 MOST_IN_VAIN = 100
 """Steps on end that may go without being taken."""
