@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from medcycle.config import METHODS as SECTIONS
 from medcycle.config import Config, load_config
 from medcycle.data.catalogue import prepare_cohort
 from medcycle.data.cohort import find_cohort
@@ -53,7 +54,9 @@ def settings(method: str, dimensions: str, minutes: float, *, anchored: bool = F
     chosen = [f"method.name={method}", *METHODS[method], *DIMENSIONS[dimensions], f"training.max_minutes={minutes}"]
     if anchored and method == "cyclegan":
         chosen.append("method.identity_weight=0")  # the pairs do it better
-    return load_config("demo", [*SHORT, *([] if anchored else ALONE), *chosen])
+    keys = {f"method.{key}" for key in SECTIONS[method].model_fields}
+    alone = [one for one in ALONE if not one.startswith("method.") or one.partition("=")[0] in keys]
+    return load_config("demo", [*SHORT, *([] if anchored else alone), *chosen])
 
 
 def scores(cases: Sequence[Case], model: SavedMethod | None) -> tuple[float, float]:

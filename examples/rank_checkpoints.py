@@ -25,13 +25,13 @@ from medcycle.training.runs import VALIDATION
 
 TERMS = ("unpaired", "likeness", "bright_voids", "distribution", "cycle", "structure")
 
-ALONE = ["method.anchor_weight=0", "method.adversaries=both", "randomize.measured_share=0"]
+ALONE = ["method.anchor_weight=0", "randomize.measured_share=0"]
 """Without pairs made from CT."""
 
 RUNS = {
-    "cyclegan": [*ALONE, "training.warm_start=0", "method.identity_weight=5"],
+    "cyclegan": [*ALONE, "method.adversaries=both", "training.warm_start=0", "method.identity_weight=5"],
     "cut": [*ALONE, "training.warm_start=0", "method.name=cut"],
-    "warm start, then cyclegan": [*ALONE, "training.warm_start=0.3"],
+    "warm start, then cyclegan": [*ALONE, "method.adversaries=both", "training.warm_start=0.3"],
     "anchored cyclegan": [],
     "randomized": ["method.name=randomized"],
 }

@@ -69,6 +69,13 @@ class ProgressLine:
         if self._bar:
             self._bar.stop()
 
+    def say(self, text: str) -> None:
+        """Say something besides, in a line of its own."""
+        if self._bar:
+            self._bar.console.print(text, highlight=False)
+        elif not self._quiet:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
     def advance(self, note: str = "", steps: int = 1) -> None:
         """Say that `steps` more are done, with a short note on the latest."""
         self.done += steps

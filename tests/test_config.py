@@ -1,13 +1,30 @@
 """Configurations: the shipped ones, and wrong ones."""
 
-from typing import get_args
+import json
+from itertools import permutations
+from pathlib import Path
 
 import pytest
 import yaml
 
-from medcycle.config import Config, MethodConfig, check_override, config_names, load_config
+from medcycle.config import (
+    METHODS,
+    NETWORKS,
+    Config,
+    check_override,
+    config_names,
+    load_config,
+    load_stored,
+    parse_config,
+    parse_stored,
+)
 from medcycle.errors import ConfigError
 from tests.sizes import recipe_of
+
+KINDS = {"method": METHODS, "network": NETWORKS}
+
+OLD = Path(__file__).with_name("old_config.yaml")
+"""What a run of `cut_2d_cpu` stored before each method and each network had keys of its own."""
 
 
 @pytest.mark.parametrize("name", sorted(config_names()))
@@ -22,7 +39,7 @@ def test_the_documented_names_are_shipped() -> None:
     assert (gpu.data.patch_size, gpu.network.blocks, gpu.network.filters) == ((256, 256), 9, 64)
 
 
-@pytest.mark.parametrize("method", get_args(MethodConfig.model_fields["name"].annotation))
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_a_configuration_in_every_dimension(method: str) -> None:
     for dimension, (dims, slices) in {"2d": (2, 1), "25d": (2, 3), "3d": (3, 1)}.items():
         names = [recipe_of(method, dimension, on_cpu=on_cpu) for on_cpu in (False, True)]
@@ -75,6 +92,10 @@ def test_overrides_are_yaml() -> None:
         ("data.hu_window=[100, -100]", "hu_window"),
         ("data.soft_tissue=[-2000, 200]", "soft tissue inside"),
         ("method.name=magic", "cyclegan"),
+        ("method.name=ganlike", "there are cyclegan"),
+        ("method.name=cyclgan", "did you mean cyclegan?"),
+        ("method.cycle_wieght=3", "did you mean method.cycle_weight"),
+        ("method=3", "method"),
         ("method={adversaries: mr, anchor_weight: 0}", "method.adversaries mr"),
         ("randomize.thickness=[6, 1]", "randomize.thickness"),
         ("randomize.gain=[1.1, 0.6]", "smaller one first"),
@@ -147,3 +168,175 @@ def test_faults_of_a_section_are_said_without_all_of_it() -> None:
 def test_unknown_names_lead_to_the_known() -> None:
     with pytest.raises(ConfigError, match=r"head: no such configuration.*medcycle config list"):
         load_config("head")
+
+
+def of_others() -> list[tuple[str, str, str]]:
+    """Every section, kind of it, and key that it doesn't have, though another kind has."""
+    return sorted(
+        {
+            (section, kind, key)
+            for section, kinds in KINDS.items()
+            for kind, other in permutations(kinds, 2)
+            for key in kinds[other].model_fields.keys() - kinds[kind].model_fields.keys()
+        }
+    )
+
+
+@pytest.mark.parametrize(("section", "kind", "key"), of_others())
+def test_keys_of_another_method_or_network_are_errors(section: str, kind: str, key: str) -> None:
+    kinds = KINDS[section]
+    value = next(other.model_fields[key].default for other in kinds.values() if key in other.model_fields)
+    with pytest.raises(ConfigError) as caught:
+        parse_config({section: {"name": kind, key: value}}, "mine")
+    said, _, listed = str(caught.value).partition("; it has ")
+    assert said == f"mine: {section}.{key}: {kind} has no such key"
+    assert set(listed.split(", ")) == kinds[kind].model_fields.keys() - {"name"}
+
+
+def test_an_ablation_that_would_measure_nothing_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"^cut_2d_cpu: method\.cycle_weight: cut has no such key; it has nce_weight"):
+        load_config("cut_2d_cpu", ["method.cycle_weight=99"])
+    with pytest.raises(ConfigError, match=r"cycle_weight: cut has no such key"):
+        load_config("demo", ["method.cycle_weight=99", "method.name=cut"])
+
+
+def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
+    cut = load_config("demo", ["method.name=cut"]).method
+    assert cut == METHODS["cut"](name="cut", anchor_weight=10)  # which the demo's cyclegan has as well
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: demo\nnetwork: {name: unet}\nmethod: {name: cut, nce_weight: 2}\n")
+    mine = load_config(str(path))
+    assert (mine.method.name, mine.network.filters, mine.network.name) == ("cut", 24, "unet")
+    assert (
+        load_config(str(path), ["method.name=cyclegan"]).method
+        == load_config("demo", ["method.identity_weight=0"]).method
+    )
+    path.write_text("base: demo\nmethod: {name: cut, identity_weight: 2}\n")
+    with pytest.raises(ConfigError, match=r"method\.identity_weight: cut has no such key"):
+        load_config(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "words"),
+    [
+        ("demo", ["method.gradient_penalty=3"], "method.gradient_penalty does nothing where"),
+        ("demo", ["method.identity_until=0.5"], "does nothing while method.identity_weight is 0"),
+        ("demo", ["method.l1_weight=3", "training.warm_start=0"], "while training.warm_start is 0"),
+        ("cut_2d", ["method.nce_weight=0", "method.nce_identity_weight=0", "method.nce_width=8"], "nce_width does"),
+        ("unit_3d", ["network.checkpointing=true"], "network.checkpointing does nothing in unit"),
+        ("head_ct_only", ["network.discriminator_filters=8"], "without a discriminator, which randomized has where"),
+        ("head_ct_only", ["training.warm_start=0.5"], "training.warm_start does nothing"),
+        ("demo", ["randomize.rotation=3", "method.anchor_weight=0", "training.warm_start=0"], "no pairs are made"),
+        ("pix2pix_2d_cpu", ["data.morphs=9", "training.warm_start=0"], "data.morphs does nothing where no pairs"),
+        ("head_mr_ct_25d", ["randomize.thickness=[2, 3]"], "where data.slices is 3"),
+        ("head_mr_ct_3d", ["data.focus=0.5"], "data.focus does nothing where network.spatial_dims is 3"),
+        ("demo", ["data.fold=2"], "data.fold does nothing while data.folds is null; set data.folds too, or leave it"),
+        ("demo", ["data.folds=3", "data.validation_fraction=0.2"], "beside data.folds"),
+        ("demo", ["data.mr_normalisation=z-score", "data.mr_percentile=98"], "data.mr_percentile does nothing"),
+        ("demo", ["training.patience=2", "training.validations=0"], "while training.validations is 0"),
+        ("head_ct_only", ["data.mr_gamma=0.3"], "in randomized while randomize.measured_share is 0"),
+        ("demo", ["randomize.ghosts=0.3"], "while randomize.ghost_share is 0"),
+    ],
+)
+def test_keys_that_other_keys_leave_without_effect_are_errors(name: str, overrides: list[str], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(name, overrides)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Path) -> None:
+    shown = load_config("head_mr_ct_2d_cpu").model_dump(mode="json")
+    shown["training"]["warm_start"] = shown["method"]["anchor_weight"] = 0
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(shown))
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    keys = ("bone_growth", "bone_density", "measured_share", "air_weight", "bone_weight")
+    told = ", ".join(f"randomize.{key}" for key in keys)
+    assert f"{told} do nothing where no pairs are made" in str(caught.value)
+    assert str(caught.value).endswith("; leave them out")
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("demo", ["method.adversarial_loss=wgan-gp", "method.gradient_penalty=3"]),
+        ("demo", ["method.gradient_penalty=10"]),  # as it is anyway
+        ("demo", ["method.name=randomized"]),  # the demo's discriminators are not the user's
+        ("head_ct_only", ["method.adversarial_weight=1", "network.discriminator_filters=8"]),
+        ("head_mr_ct_2d_cpu", ["method.anchor_weight=0", "training.warm_start=0"]),
+        ("body_mr_ct_2d", ["data.slices=3"]),
+        ("pix2pix_2d_cpu", ["training.warm_start=0"]),
+        ("pix2pix_2d_cpu", ["training.warm_start=0", "randomize.bone_weight=5"]),  # which weights errors of pairs
+        ("demo", ["data.folds=3", "data.fold=2"]),
+    ],
+)
+def test_ablations_of_shipped_configurations_work(name: str, overrides: list[str]) -> None:
+    config = load_config(name, overrides)
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_what_older_versions_stored_is_read(tmp_path: Path) -> None:
+    old = yaml.safe_load(OLD.read_text(encoding="utf-8"))
+    assert {"cycle_weight", "styles", "nce_weight"} <= old["method"].keys()
+    now = load_config("cut_2d_cpu")
+    assert parse_stored(old, "old") == load_stored(OLD) == now
+    assert load_stored(OLD, ["training.max_steps=9"]).training.max_steps == 9
+    with pytest.raises(ConfigError, match="cut has no such key"):
+        load_stored(OLD, ["method.cycle_weight=9"])
+    with pytest.raises(ConfigError, match="unet has no such key"):
+        load_config(str(OLD))
+    old["method"] |= {"gradient_penalty": 3.0}
+    assert parse_stored(old, "old") == now
+    with pytest.raises(ConfigError, match=r"unknown key data\.colour"):
+        parse_stored(old | {"data": old["data"] | {"colour": "red"}}, "old")
+
+
+def test_dynunets_of_older_versions_had_as_many_filters_whatever_was_set() -> None:
+    old = yaml.safe_load(OLD.read_text(encoding="utf-8")) | {"method": {"name": "cyclegan"}}
+    old["network"] |= {"name": "dynunet", "filters": 8}
+    assert parse_stored(old, "old").network.filters == 32
+    now = load_config("demo", ["network.name=dynunet", "network.filters=8"])
+    assert parse_stored(now.model_dump(mode="json"), "new") == now
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("method.cycle_weight=-1", "greater than or equal to 0"),
+        ("network.levels=99", "network.levels"),
+        ("method.cycl_weight=1", "did you mean method.cycle_weight"),
+        ("method.name=magic", "there are cyclegan"),
+        ("nothing.at_all=1", "unknown key nothing"),
+    ],
+)
+def test_overrides_of_any_method_and_network_are_checked_alone(override: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_override(override)
+    for known in ("method.nce_weight=3", "method.styles=3", "network.levels=4", "network.shuffle=1", "method.name=cut"):
+        assert check_override(known)[0] == known.partition("=")[0]
+
+
+def test_the_schema_tells_methods_and_networks_apart_by_name() -> None:
+    schema = json.loads(json.dumps(Config.model_json_schema()))
+    assert schema["properties"].keys() == {*Config.model_fields, "base"}
+    for section, kinds in KINDS.items():
+        told = schema["properties"][section]
+        assert told["discriminator"]["propertyName"] == "name"
+        assert told["discriminator"]["mapping"].keys() == kinds.keys()
+        assert len(told["oneOf"]) == len(kinds)
+        for name, reference in told["discriminator"]["mapping"].items():
+            kind = schema["$defs"][reference.removeprefix("#/$defs/")]
+            assert kind["properties"].keys() == kinds[name].model_fields.keys()
+            assert kind["properties"]["name"]["const"] == name
+            assert kind["additionalProperties"] is False
+            # what has no name is of the usual kind, and of no other
+            assert ("name" in kind.get("required", [])) == (name not in {"cyclegan", "resnet"})
+
+
+def test_what_is_shown_are_keys_in_use() -> None:
+    shown = load_config("cut_2d_cpu").model_dump(mode="json")
+    assert shown["method"].keys() == METHODS["cut"].model_fields.keys()
+    assert "cycle_weight" not in shown["method"]
+    assert "blocks" not in shown["network"]

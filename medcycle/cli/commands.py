@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -104,13 +103,11 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     require_run_folder(output, resume=resume)
     if resume and begin_with:
         raise UsageError("--resume goes on with the networks of the run itself; leave out --begin-with")
-    given = list(overrides or ())
-    if begin_with and config == "auto":
-        given = [f"{key}={json.dumps(value)}" for key, value in settings_shared(begin_with).items()] + given
+    begun_with = settings_shared(begin_with) if begin_with and config == "auto" else None
     if resume and store is None:
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
-    settings, plan = settings_for(config, given, scans, known=output)
+    settings, plan = settings_for(config, overrides or (), scans, known=output, begun_with=begun_with)
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
     require_trackers(settings)
     if begin_with:

@@ -1,37 +1,36 @@
-"""The method and its losses: pure data."""
+"""The methods and their losses, a section each: pure data."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from medcycle.config.fields import AboveZero, Positive, Section, Share, Weight
 
-__all__ = ["MethodConfig"]
+__all__ = [
+    "METHODS",
+    "AnyMethod",
+    "CutConfig",
+    "CycleGanBaseConfig",
+    "CycleGanConfig",
+    "HybridConfig",
+    "MethodConfig",
+    "MunitConfig",
+    "PartlyRegisteredConfig",
+    "Pix2PixConfig",
+    "RandomizedConfig",
+    "RegCycleGanConfig",
+    "SupervisedConfig",
+    "UnitConfig",
+    "UnpairedConfig",
+]
 
 
 class MethodConfig(Section):
-    """The method and the weights of its losses."""
+    """What all methods have, and what can be asked of any."""
 
-    name: Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit", "regcyclegan"] = Field(
-        "cyclegan",
-        description="cyclegan: both directions, from MR and CT; randomized: MR to CT, from CT alone; pix2pix: MR to "
-        "CT, from registered pairs; hybrid: both directions, from MR and CT of which some are registered pairs; "
-        "cut: MR to CT, from MR and CT, held by contrasting patches; unit: both directions, by a code that both share; "
-        "munit: both directions, by contents that both share and styles of their own; regcyclegan: both directions, "
-        "from MR and CT of which some are pairs that lie on each other roughly",
-    )
-    cycle_weight: Weight = Field(10.0, description="weight of the cycle loss; not in randomized, pix2pix, cut")
-    cycle_ssim_share: Share = Field(
-        0.0,
-        description="cyclegan, hybrid, regcyclegan: part of that weight for one minus the structural similarity, "
-        "instead of L1",
-    )
-    identity_weight: Weight = Field(5.0, description="cyclegan, hybrid, regcyclegan: weight of the identity loss")
-    identity_until: Share = Field(
-        0.0, description="part of the run in which that weight falls to nothing; 0 to keep it"
-    )
+    name: str
     adversarial_weight: Weight | None = Field(
         None, description="weight of the adversarial losses; null for none in randomized and 1 elsewhere"
     )
@@ -39,49 +38,104 @@ class MethodConfig(Section):
         "least-squares", description="how judgements become losses; vanilla is the cross-entropy"
     )
     gradient_penalty: Weight = Field(10.0, description="wgan-gp: weight of the penalty on the discriminators' slopes")
-    adversaries: Literal["auto", "both", "mr"] = Field(
-        "auto",
-        description="cyclegan, hybrid, regcyclegan: which synthetic images are judged; mr: those alone, while "
-        "synthetic CT is learned from pairs and from synthetic MR; auto: mr where pairs anchor "
-        "synthetic CT (anchor_weight), else both",
+
+    @property
+    def needs_mr(self) -> bool:
+        """Whether there is nothing to learn without MR."""
+        return True
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether pairs made from CT are learned from in every step."""
+        return False
+
+    @property
+    def registered_part(self) -> float:
+        """The part of the steps, 0 to 1, that learn from registered MR and CT of one patient."""
+        return 0.0
+
+    @property
+    def needs_registered(self) -> bool:
+        """Whether there is nothing to learn without registered MR and CT of the same patients."""
+        return False
+
+    @property
+    def adversarial(self) -> float:
+        """The weight of the adversarial losses."""
+        return 1.0 if self.adversarial_weight is None else self.adversarial_weight
+
+    @property
+    def has_discriminators(self) -> bool:
+        """Whether anything judges synthetic images."""
+        return True
+
+
+class SupervisedConfig(MethodConfig):
+    """MR to CT, from images that show the same."""
+
+    l1_weight: Weight = Field(
+        10.0,
+        description="weight of the L1 loss: on MR-like images in randomized and in a warm start, and on registered "
+        "pairs in pix2pix, where 100 is usual",
     )
+    gradient_weight: Weight = Field(0.0, description="weight of the loss on slopes; 0 for none")
+
+
+class RandomizedConfig(SupervisedConfig):
+    """MR to CT, from CT alone."""
+
+    name: Literal["randomized"] = Field(description="MR to CT, from CT alone")
+
+    @property
+    def needs_mr(self) -> bool:
+        """CT is enough."""
+        return False
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Nothing else is learned from."""
+        return True
+
+    @property
+    def adversarial(self) -> float:
+        """The weight of the adversarial loss, usually none."""
+        return self.adversarial_weight or 0.0
+
+    @property
+    def has_discriminators(self) -> bool:
+        """Whether there is an adversarial loss."""
+        return self.adversarial > 0
+
+
+class Pix2PixConfig(SupervisedConfig):
+    """MR to CT, from registered pairs (Isola et al. 2017)."""
+
+    name: Literal["pix2pix"] = Field(description="MR to CT, from registered pairs")
+
+    @property
+    def registered_part(self) -> float:
+        """All steps."""
+        return 1.0
+
+    @property
+    def needs_registered(self) -> bool:
+        """Nothing else is learned from but in a warm start."""
+        return True
+
+
+class UnpairedConfig(MethodConfig):
+    """Methods that learn from unpaired scans, and that pairs made from CT can start and anchor."""
+
     anchor_weight: Weight = Field(
         0.0,
         description="weight of the L1 loss on MR-like images made from the CT by random contrast, beside unpaired "
         "scans; 0 for none",
     )
-    l1_weight: Weight = Field(
-        10.0,
-        description="weight of the L1 loss on MR-like images in a warm start and in randomized, and of that on "
-        "registered pairs in pix2pix, where 100 is usual",
-    )
-    reconstruction_weight: Weight = Field(
-        10.0, description="unit, munit: weight of the L1 loss of images decoded as they were"
-    )
-    content_weight: Weight = Field(1.0, description="munit: weight of the L1 loss of contents found again")
-    style_weight: Weight = Field(1.0, description="munit: weight of the L1 loss of styles found again")
-    styles: Positive = Field(8, description="munit: numbers in a style")
-    latent_weight: Weight = Field(0.01, description="unit: weight of the codes' distance from a unit Gaussian")
-    nce_weight: Weight = Field(1.0, description="cut: weight of the contrastive loss; 10 in FastCUT")
-    nce_identity_weight: Weight = Field(
-        1.0, description="cut: weight of that loss on CT that MR to CT is to leave alone; 0 in FastCUT"
-    )
-    nce_patches: Positive = Field(256, description="cut: places in each level of features")
-    nce_width: Positive = Field(256, description="cut: width of what describes a patch")
-    nce_flip: bool = Field(False, description="cut: mirror the input in half of the steps, as FastCUT does")
-    registered_weight: Weight = Field(
-        10.0,
-        description="hybrid, regcyclegan: weight of the L1 losses on registered pairs, in hybrid of both directions; "
-        "20 is usual in regcyclegan",
-    )
-    registered_share: Share = Field(0.5, description="hybrid, regcyclegan: part of the steps with a pair as well")
-    smoothness_weight: Weight = Field(10.0, description="regcyclegan: weight of the roughness of displacements")
-    largest_displacement: AboveZero = Field(8.0, description="regcyclegan: voxels that pairs may be apart, at most")
-    gradient_weight: Weight = Field(0.0, description="randomized, pix2pix: weight of the loss on slopes; 0 for none")
+    l1_weight: Weight = Field(10.0, description="weight of the L1 loss on MR-like images in a warm start")
     mind_weight: Weight = Field(
         0.0,
-        description="weight of the difference of MIND descriptors between a synthetic image and its input (methods "
-        "that learn from unpaired scans); of CT to MR alone where synthetic CT has no adversary",
+        description="weight of the difference of MIND descriptors between a synthetic image and its input; of CT to MR "
+        "alone where synthetic CT has no adversary",
     )
     gradient_consistency_weight: Weight = Field(
         0.0, description="weight of one minus the correlation of their slopes, in the same way"
@@ -92,15 +146,42 @@ class MethodConfig(Section):
     shape_weight: Weight = Field(
         0.0, description="weight of one minus the Dice coefficient of their bodies' outlines, in the same way"
     )
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether they anchor it."""
+        return self.anchor_weight > 0
+
+
+class CyclicConfig(UnpairedConfig):
+    """Methods of both directions, whose images come back."""
+
+    cycle_weight: Weight = Field(10.0, description="weight of the cycle loss")
     outside_weight: Weight = Field(
-        1.0,
-        description="how much what lies outside the body counts in cycle, identity and reconstruction losses of "
-        "unpaired scans",
+        1.0, description="how much what lies outside the body counts in cycle, identity and reconstruction losses"
+    )
+
+
+class CycleGanBaseConfig(CyclicConfig):
+    """CycleGAN and its relatives."""
+
+    cycle_ssim_share: Share = Field(
+        0.0,
+        description="part of the cycle's weight for one minus the structural similarity, instead of L1",
+    )
+    identity_weight: Weight = Field(5.0, description="weight of the identity loss")
+    identity_until: Share = Field(
+        0.0, description="part of the run in which that weight falls to nothing; 0 to keep it"
+    )
+    adversaries: Literal["auto", "both", "mr"] = Field(
+        "auto",
+        description="which synthetic images are judged; mr: those alone, while synthetic CT is learned from pairs and "
+        "from synthetic MR; auto: mr where pairs anchor synthetic CT (anchor_weight), else both",
     )
 
     @model_validator(mode="after")
     def _all_is_learned(self) -> Self:
-        if self.name in {"cyclegan", "hybrid", "regcyclegan"} and self.adversaries == "mr" and not self.anchor_weight:
+        if self.adversaries == "mr" and not self.anchor_weight:
             raise ValueError(
                 "method.adversaries mr leaves synthetic CT nothing to learn from; set method.anchor_weight above 0, or "
                 "take both"
@@ -108,27 +189,98 @@ class MethodConfig(Section):
         return self
 
     @property
-    def needs_mr(self) -> bool:
-        """Whether there is nothing to learn without MR."""
-        return self.name != "randomized"
+    def judges_ct(self) -> bool:
+        """Whether synthetic CT have an adversary."""
+        return self.adversaries == "both" or (self.adversaries == "auto" and not self.anchor_weight)
+
+
+class CycleGanConfig(CycleGanBaseConfig):
+    """Both directions, from MR and CT (Zhu et al. 2017)."""
+
+    name: Literal["cyclegan"] = Field("cyclegan", description="both directions, from MR and CT")
+
+
+class PartlyRegisteredConfig(CycleGanBaseConfig):
+    """Relatives of CycleGAN that learn from registered pairs as well."""
+
+    registered_weight: Weight = Field(
+        10.0,
+        description="weight of the L1 losses on registered pairs, in hybrid of both directions; 20 is usual in "
+        "regcyclegan",
+    )
+    registered_share: Share = Field(0.5, description="part of the steps with a pair as well")
+
+    @property
+    def registered_part(self) -> float:
+        """As it is set."""
+        return self.registered_share
 
     @property
     def needs_registered(self) -> bool:
-        """Whether registered MR and CT of the same patients are learned from."""
-        return self.name in ("pix2pix", "hybrid", "regcyclegan")
+        """Some have to be there."""
+        return True
 
-    @property
-    def adversarial(self) -> float:
-        """The weight of the adversarial losses."""
-        usual = 0.0 if self.name == "randomized" else 1.0
-        return usual if self.adversarial_weight is None else self.adversarial_weight
 
-    @property
-    def needs_pairs(self) -> bool:
-        """Whether pairs made from CT are learned from in every step."""
-        return self.name == "randomized" or self.anchor_weight > 0
+class HybridConfig(PartlyRegisteredConfig):
+    """Both directions, from paired and unpaired scans (Jin et al. 2019)."""
 
-    @property
-    def judges_ct(self) -> bool:
-        """Whether a CycleGAN's synthetic CT have an adversary."""
-        return self.adversaries == "both" or (self.adversaries == "auto" and not self.anchor_weight)
+    name: Literal["hybrid"] = Field(description="both directions, from MR and CT of which some are registered pairs")
+
+
+class RegCycleGanConfig(PartlyRegisteredConfig):
+    """A CycleGAN for pairs that lie on each other roughly (Kong et al. 2021)."""
+
+    name: Literal["regcyclegan"] = Field(
+        description="both directions, from MR and CT of which some are pairs that lie on each other roughly"
+    )
+    smoothness_weight: Weight = Field(10.0, description="weight of the roughness of displacements")
+    largest_displacement: AboveZero = Field(8.0, description="voxels that pairs may be apart, at most")
+
+
+class CutConfig(UnpairedConfig):
+    """MR to CT, held by contrasting patches (Park et al. 2020)."""
+
+    name: Literal["cut"] = Field(description="MR to CT, from MR and CT, held by contrasting patches")
+    nce_weight: Weight = Field(1.0, description="weight of the contrastive loss; 10 in FastCUT")
+    nce_identity_weight: Weight = Field(
+        1.0, description="weight of that loss on CT that MR to CT is to leave alone; 0 in FastCUT"
+    )
+    nce_patches: Positive = Field(256, description="places in each level of features")
+    nce_width: Positive = Field(256, description="width of what describes a patch")
+    nce_flip: bool = Field(False, description="mirror the input in half of the steps, as FastCUT does")
+
+
+class UnitConfig(CyclicConfig):
+    """Both directions, by a code that both share (Liu et al. 2017)."""
+
+    name: Literal["unit"] = Field(description="both directions, by a code that both share")
+    reconstruction_weight: Weight = Field(10.0, description="weight of the L1 loss of images decoded as they were")
+    latent_weight: Weight = Field(0.01, description="weight of the codes' distance from a unit Gaussian")
+
+
+class MunitConfig(CyclicConfig):
+    """Both directions, by contents that both share and styles of their own (Huang et al. 2018)."""
+
+    name: Literal["munit"] = Field(description="both directions, by contents that both share and styles of their own")
+    reconstruction_weight: Weight = Field(10.0, description="weight of the L1 loss of images decoded as they were")
+    content_weight: Weight = Field(1.0, description="weight of the L1 loss of contents found again")
+    style_weight: Weight = Field(1.0, description="weight of the L1 loss of styles found again")
+    styles: Positive = Field(8, description="numbers in a style")
+
+
+AnyMethod = Annotated[
+    CycleGanConfig
+    | RandomizedConfig
+    | Pix2PixConfig
+    | HybridConfig
+    | CutConfig
+    | UnitConfig
+    | MunitConfig
+    | RegCycleGanConfig,
+    Field(discriminator="name"),
+]
+
+METHODS: dict[str, type[MethodConfig]] = {
+    get_args(kind.model_fields["name"].annotation)[0]: kind for kind in get_args(get_args(AnyMethod)[0])
+}
+"""The section of each method, by its name."""

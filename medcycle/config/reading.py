@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from medcycle.config.sections import Config
+from medcycle.config.explaining import explain, unknown_key
+from medcycle.config.layers import GENERATED, Layered
+from medcycle.config.sections import KINDS, Config
+from medcycle.config.unused import Unused, tell_unused
 from medcycle.errors import ConfigError
 
-__all__ = ["check_override", "config_names", "load_config", "parse_config", "parse_override"]
+__all__ = [
+    "check_override",
+    "config_names",
+    "load_config",
+    "load_stored",
+    "parse_config",
+    "parse_override",
+    "parse_planned",
+    "parse_stored",
+]
 
 
 def config_names() -> dict[str, Path]:
@@ -28,16 +40,39 @@ def config_names() -> dict[str, Path]:
 def load_config(name_or_file: str, overrides: Sequence[str] = ()) -> Config:
     """Read a shipped configuration by name, or a YAML file, and set `key=value` overrides with dotted keys.
 
-    A file whose `base` names another configuration has its keys, but for those that it gives itself.
+    A file whose `base` names another configuration has its keys, but for those that it gives itself. Where it or an
+    override changes the method or the network, keys from below that the new one doesn't have are left out.
 
     Raises:
-        ConfigError: if there is no such configuration, or a key or value is wrong.
+        ConfigError: if there is no such configuration, or a key or value is wrong, or a key does nothing.
     """
-    return parse_config(_values(name_or_file, ()), name_or_file, overrides)
+    given = Layered()
+    layers = _layers(name_or_file, ())
+    for number, values in enumerate(layers):
+        given.lay(values, number)
+    return _checked(given, name_or_file, overrides, layer=len(layers))
 
 
-def _values(name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
-    """The values of a configuration and of what it is based on; `above` are those that are based on it."""
+def load_stored(path: Path, overrides: Sequence[str] = (), below: Mapping[str, Any] | None = None) -> Config:
+    """Read the `config.yaml` of a run or a store, which may be older than this version: see `parse_stored`.
+
+    Args:
+        path: the file.
+        overrides: `key=value`.
+        below: dotted keys and values that lie between the two.
+
+    Raises:
+        ConfigError: as `load_config` does.
+    """
+    given = _stored(_layers(str(path), ())[-1])
+    for key, value in (below or {}).items():
+        section, _, name = key.partition(".")
+        given.lay({section: {name: value}}, 0)
+    return _checked(given, str(path), overrides, layer=1)
+
+
+def _layers(name_or_file: str, above: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The values of what a configuration is based on, and above them its own; `above` are those based on it."""
     if name_or_file in above:
         raise ConfigError(
             f"{above[0]}: based on itself, by way of {' and '.join(above[1:] or above)}; break the circle"
@@ -58,29 +93,66 @@ def _values(name_or_file: str, above: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a configuration is a mapping of sections, not {type(values).__name__}")
     base = values.pop("base", None)
-    return _merged(_values(str(base), (*above, name_or_file)), values) if base else values
+    return [*_layers(str(base), (*above, name_or_file)), values] if base else [values]
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    result = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = _merged(result[key], value) if both else value
-    return result
-
-
-def parse_config(values: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Config:
-    """Set overrides in plain values and check them.
+def parse_config(values: Mapping[str, Any], where: str) -> Config:
+    """Check plain values.
 
     Raises:
         ConfigError: naming the first wrong key, `where` it stands and what is allowed.
     """
+    given = Layered()
+    given.lay(values, 0)
+    return _checked(given, where)
+
+
+def parse_stored(values: Mapping[str, Any], where: str) -> Config:
+    """Check what a checkpoint holds. Keys that do nothing, of which older versions stored many, are left out.
+
+    Raises:
+        ConfigError: as `parse_config` does.
+    """
+    return _checked(_stored(values), where)
+
+
+def parse_planned(planned: Mapping[str, Any], by_hand: Mapping[str, Any], where: str) -> Config:
+    """Check plain values and those that are set by hand. Of the others, keys that do nothing are left out.
+
+    Raises:
+        ConfigError: as `parse_config` does.
+    """
+    given = Layered()
+    given.lay(planned, GENERATED)
+    given.lay(by_hand, 0)
+    return _checked(given, where)
+
+
+def _stored(values: Mapping[str, Any]) -> Layered:
+    given = Layered()
+    given.lay(values, GENERATED)
+    network = given.values.get("network")
+    if isinstance(network, dict) and network.get("name") == "dynunet" and "blocks" in network:
+        network["filters"] = 32  # whatever was set, before each network had keys of its own
+    return given
+
+
+def _checked(given: Layered, where: str, overrides: Sequence[str] = (), layer: int = 0) -> Config:
     for override in overrides:
-        _set(values, override)
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(error)}") from None
+        _set(given, override, layer)
+    given.drop_other_kinds()
+    while True:
+        try:
+            return Config.model_validate(given.values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            if first["type"] != "unused":
+                raise ConfigError(f"{where}: {explain(error)}") from None
+            unused: list[Unused] = first["ctx"]["unused"]
+            if by_hand := [one for one in unused if not given.is_below(one.key, one.causes)]:
+                raise ConfigError(f"{where}: {tell_unused(by_hand)}") from None
+            for key in {one.key for one in unused}:
+                given.drop(key)
 
 
 def parse_override(override: str) -> tuple[str, Any]:
@@ -104,44 +176,33 @@ def check_override(override: str) -> tuple[str, Any]:
     section, dot, name = key.partition(".")
     if not dot or "." in name:
         raise ConfigError(f"--set {override}: give section.key=value, as in training.max_steps=1000")
-    field = Config.model_fields.get(section)
-    kind: Any = field.annotation if field else Config
-    try:
-        kind.model_validate({name: value} if field else {section: value})
-    except ValidationError as error:
-        wrong_alone = any(fault["loc"] for fault in error.errors())  # else it only doesn't fit others' defaults
-        if wrong_alone:
-            raise ConfigError(f"--set {override}: {_explain(error)}") from None
+    trials = [{section: {name: value}}]
+    if section in KINDS and name != "name":  # it is enough that any method or network has the key
+        kinds = [kind for kind, fields in KINDS[section].items() if name in fields.model_fields]
+        trials = [{section: {"name": kind, name: value}} for kind in kinds]
+    faults = [fault for trial in trials if (fault := _fault(trial))]
+    if len(faults) == len(trials):
+        raise ConfigError(f"--set {override}: {faults[0] if faults else unknown_key(key)}")
     return key, value
 
 
-def _set(values: dict[str, Any], override: str) -> None:
+def _fault(values: dict[str, Any]) -> str:
+    """What is wrong with values; not that others' defaults don't fit them."""
+    try:
+        Config.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        if not (fault["type"] in {"value_error", "unused"} and isinstance(fault["input"], dict)):
+            return explain(error)
+    return ""
+
+
+def _set(given: Layered, override: str, layer: int) -> None:
     key, value = parse_override(override)
-    *parents, last = key.split(".")
-    section: Any = values
-    for parent in parents:
-        section = section.setdefault(parent, {}) if isinstance(section, dict) else None
-    if not isinstance(section, dict):
+    section, dot, name = key.partition(".")
+    if not dot:
+        given.set(section, value, layer)
+    elif "." in name or not isinstance(given.values.get(section, {}), dict):
         raise ConfigError(f"--set {override}: {key} is not a key; see `medcycle config show`")
-    section[last] = value
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, list(_keys()), n=1, cutoff=0.5)
-        suggestion = f"did you mean {near[0]}?" if near else f"the sections are {', '.join(Config.model_fields)}"
-        return f"unknown key {key}; {suggestion}"
-    message = first["msg"].removeprefix("Value error, ")
-    if isinstance(first["input"], dict):  # of a section whose keys don't fit each other
-        return message
-    return f"{key}: {message}, not {first['input']!r}" if key else message
-
-
-def _keys() -> Iterator[str]:
-    for section, field in Config.model_fields.items():
-        yield section
-        annotation: Any = field.annotation
-        for key in annotation.model_fields:
-            yield f"{section}.{key}"
+    else:
+        given.lay({section: {name: value}}, layer)

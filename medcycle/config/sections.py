@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from medcycle.config.fields import Positive, Range, Section, Share, Spacing, Weight
-from medcycle.config.method import MethodConfig
+from medcycle.config.method import METHODS, AnyMethod, CycleGanConfig
+from medcycle.config.network import NETWORKS, AnyNetwork, ResnetConfig
 from medcycle.config.training import TrainingConfig
+from medcycle.config.unused import tell_unused, unused_keys
 
 __all__ = [
+    "KINDS",
     "Config",
     "DataConfig",
-    "NetworkConfig",
     "RandomizeConfig",
 ]
 
@@ -180,63 +184,33 @@ class RandomizeConfig(Section):
     outside_weight: Weight = Field(0.2, description="how much an error outside the body counts")
 
 
-class NetworkConfig(Section):
-    """The generators and discriminators."""
+KINDS: Mapping[str, Mapping[str, type[Section]]] = {"network": NETWORKS, "method": METHODS}
+"""Sections whose keys depend on their `name`, and what they are for each."""
 
-    name: Literal["resnet", "unet", "attention-unet", "dynunet", "swin-unetr"] = Field(
-        "resnet",
-        description="the generator: CycleGAN's residual one, a U-Net, which learns faster, or MONAI's U-Net with "
-        "attention gates, that of nnU-Net, or one with a transformer",
-    )
-    spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
-    members: Positive = Field(
-        1,
-        description="networks that a generator is the mean of; each learns from its own part of every batch; "
-        "not with cut, unit and munit",
-    )
-    filters: Positive = Field(64, description="channels of the generator's first layer")
-    blocks: Positive = Field(
-        9,
-        description="resnet: residual blocks, 6 or 9; unit, munit: those of each encoder and decoder, 4 there",
-    )
-    levels: int = Field(5, ge=2, le=8, description="unet, attention-unet, dynunet: number of resolutions")
-    shuffle: Literal[1, 2, 4] = Field(
-        2, description="unet: side of the blocks of pixels that become channels; 2 is three times faster than 1"
-    )
-    upsampling: Literal["transposed", "resize"] = Field(
-        "resize", description="resnet: transposed convolution, or interpolation and convolution (no checkerboards)"
-    )
-    norm: Literal["instance", "group", "layer", "none"] = Field("instance", description="how layers are normalised")
-    padding: Literal["reflect", "replicate", "zeros"] = Field(
-        "reflect", description="resnet, unet: what lies beyond the borders"
-    )
-    checkpointing: bool = Field(
-        False, description="resnet, unet, swin-unetr: less memory for a third more time; for 3D"
-    )
-    discriminator_filters: Positive = Field(64, description="channels of the discriminator's first layer")
-    discriminator_layers: int = Field(
-        3, ge=0, le=6, description="strided layers of the PatchGAN; 3 see 70 pixels each, 0 sees one"
-    )
-    discriminator_scales: int = Field(
-        1, ge=1, le=4, description="how many discriminators, each on images half as large as the one before"
-    )
-    spectral_norm: bool = Field(False, description="hold the largest singular value of discriminator layers at 1")
 
-    @model_validator(mode="after")
-    def _widths_fit(self) -> Self:
-        if self.name == "swin-unetr" and self.filters % 12:
-            raise ValueError(f"network.filters {self.filters} of swin-unetr has to be a multiple of 12, as 24")
-        return self
+def _with_base(schema: dict[str, Any]) -> None:
+    schema["properties"]["base"] = {"type": "string", "description": "a configuration that this one changes"}
 
 
 class Config(Section):
     """A whole configuration."""
 
+    model_config = ConfigDict(json_schema_extra=_with_base)
+
     data: DataConfig = DataConfig()
     randomize: RandomizeConfig = RandomizeConfig()
-    network: NetworkConfig = NetworkConfig()
-    method: MethodConfig = MethodConfig()
+    network: AnyNetwork = ResnetConfig()
+    method: AnyMethod = CycleGanConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_usual_names(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        usual = {section: {"name": cls.model_fields[section].default.name} for section in KINDS}
+        given = {section: values[section] for section in KINDS if isinstance(values.get(section), Mapping)}
+        return dict(values) | {section: usual[section] | dict(keys) for section, keys in given.items()}
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -262,6 +236,12 @@ class Config(Section):
             raise ValueError("training.sharded doesn't go with training.optimizer muon, which needs whole weights")
         if self.training.sharded and self.training.compile:
             raise ValueError("training.sharded doesn't go with training.compile; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _all_does_something(self) -> Self:
+        if unused := list(unused_keys(self)):
+            raise PydanticCustomError("unused", "{told}", {"told": tell_unused(unused), "unused": unused})
         return self
 
     def _members_fit(self) -> None:

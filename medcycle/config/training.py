@@ -15,7 +15,12 @@ class TrainingConfig(Section):
     """The optimisation and what is recorded of it."""
 
     max_steps: Positive = Field(100_000, description="optimiser steps")
-    max_minutes: float | None = Field(None, gt=0, description="stop after this many minutes; null for no limit")
+    max_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="stop after this many minutes, validations included but for the last one, which takes 15 % more at "
+        "most; what is prepared before doesn't count; null for no limit",
+    )
     batch_size: Positive = Field(1, description="slices or patches of each modality that are computed together")
     accumulate: Positive = Field(
         1, description="batches of a step, whose gradients are averaged: a larger batch in the memory of one"
@@ -81,7 +86,7 @@ class TrainingConfig(Section):
         10,
         ge=0,
         description="how often in a run whole volumes are translated and scored, at even distances, to keep the best "
-        "checkpoint; 0 for never",
+        "checkpoint; less often where minutes are limited, of which they take a tenth; 0 for never",
     )
     patience: int | None = Field(
         None, ge=1, description="end the run after so many validations on end without a better score; null to go on"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from medcycle.config import Config, check_override, load_config
+from medcycle.config import Config, check_override, load_config, load_stored
 from medcycle.data.cohort import Cohort
 from medcycle.data.fingerprint import fingerprint
 from medcycle.data.plan import Device, Plan
@@ -24,7 +25,11 @@ PLAN = "config.yaml"
 
 
 def settings_for(
-    name: str, overrides: Sequence[str], scans: Store | Cohort, known: Path | None = None
+    name: str,
+    overrides: Sequence[str],
+    scans: Store | Cohort,
+    known: Path | None = None,
+    begun_with: Mapping[str, Any] | None = None,
 ) -> tuple[Config, Plan | None]:
     """The configuration of a name or file; or for `auto` one that is planned now, and the plan.
 
@@ -33,13 +38,14 @@ def settings_for(
         overrides: `key=value`.
         scans: what is planned for. A prepared store has its plan already.
         known: for `auto`, a folder whose `config.yaml` is used if there is one: a store to go on with, or a run.
+        begun_with: for `auto`, dotted keys and values that the networks of another run ask for; `overrides` go before.
 
     Raises:
         ConfigError: if there is no such configuration, or an override is wrong.
         UsageError: for `auto` on a store that was prepared without, and for scans without MR if it takes some.
         DataError: if there is nothing to plan for.
     """
-    settings, made = _settings(name, overrides, scans, known)
+    settings, made = _settings(name, overrides, scans, known, begun_with or {})
     if settings.method.needs_mr and not scans.mr:
         more = "prepare a store with MR" if isinstance(scans, Store) else "give --mr"
         raise UsageError(f"method.name {settings.method.name} learns from MR; {more}, or train head_ct_only")
@@ -47,19 +53,19 @@ def settings_for(
 
 
 def _settings(
-    name: str, overrides: Sequence[str], scans: Store | Cohort, known: Path | None
+    name: str, overrides: Sequence[str], scans: Store | Cohort, known: Path | None, begun_with: Mapping[str, Any]
 ) -> tuple[Config, Plan | None]:
     if name != AUTO:
         return load_config(name, overrides), None
     if known and (known / PLAN).is_file():
-        return load_config(str(known / PLAN), overrides), None
+        return load_stored(known / PLAN, overrides, begun_with), None
     if isinstance(scans, Store):
         if not (scans.root / PLAN).is_file():
             raise UsageError(f"{scans.root}: prepared without a plan; name the configuration it was prepared with")
-        return load_config(str(scans.root / PLAN), overrides), None
+        return load_stored(scans.root / PLAN, overrides, begun_with), None
     given = dict(check_override(override) for override in overrides)
     mr = fingerprint(scans.mr, "mr") if scans.mr else None
-    made = plan(mr, fingerprint(scans.ct, "ct"), Device.here(), given)
+    made = plan(mr, fingerprint(scans.ct, "ct"), Device.here(), given, begun_with)
     return made.config(), made
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -34,6 +35,8 @@ FOLDER = "morphs"
 
 FAILED = "failed"
 """In that one: why a CT can't take the shape of another, a file each."""
+
+PREFIX = "morph-"
 
 VERSION = 1
 """Of how they are made; kept ones of another are made again."""
@@ -65,7 +68,7 @@ def with_morphs(store: Store, count: int, run: Path) -> Store:
 
     Each is a CT of the store in the shape of another: its tissues, with the other's size and outline. Of n CT there are
     n (n − 1) at most, and every CT gives and takes as equally often as the count allows. They are kept for other runs,
-    and so is which ones can't be made.
+    and so is which ones can't be made. How long the new ones will take is said after the first.
 
     Args:
         store: the cases to train on, and none that are held out.
@@ -77,14 +80,18 @@ def with_morphs(store: Store, count: int, run: Path) -> Store:
         remove_torn(roots[0] / "ct")
     couples = list(islice(_couples(store.ct), count))
     made, failed = [], []
-    with ProgressLine("morphing", len(couples), quiet=not couples) as progress:
-        for moving, fixed in couples:
-            told = f"{moving.record.name} as {fixed.record.name}"
+    new = [name for name in (_name(*couple) for couple in couples) if not _is_known(roots, name)]
+    with ProgressLine("deforming CT", len(new), quiet=not new) as progress:
+        for couple in couples:
+            told, begun = " as ".join(case.record.name for case in couple), time.monotonic()
             try:
-                made.append(_kept(roots, moving, fixed, told))
+                made.append(_kept(roots, *couple, told))
             except RegistrationFailed as error:
                 failed.append(f"{told}: {error}")
-            progress.advance(told)
+            if _name(*couple) in new:
+                if not progress.done and len(new) > 1:
+                    progress.say(_announced(len(new), time.monotonic() - begun))
+                progress.advance(told)
     if count and is_first_process():
         _tell(len(store.ct), made, failed)
     return replace(store, ct=(*store.ct, *made)) if made else store
@@ -93,6 +100,12 @@ def with_morphs(store: Store, count: int, run: Path) -> Store:
 def _couples(cases: Sequence[StoredCase]) -> Iterator[tuple[StoredCase, StoredCase]]:
     for step in range(1, len(cases)):
         yield from ((one, cases[(number + step) % len(cases)]) for number, one in enumerate(cases))
+
+
+def _announced(count: int, seconds: float) -> str:
+    minutes = count * seconds / 60
+    length = f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute" if minutes > 0.5 else "seconds"
+    return f"preparing: deforming {count} CT, {length}, before training's minutes begin; data.morphs=0 leaves it out"
 
 
 def _tell(cases: int, made: Sequence[StoredCase], failed: Sequence[str]) -> None:
@@ -106,8 +119,8 @@ def _tell(cases: int, made: Sequence[StoredCase], failed: Sequence[str]) -> None
 
 def _kept(roots: tuple[Path, Path], moving: StoredCase, fixed: StoredCase, told: str) -> StoredCase:
     """The morph that was made before, in any of the folders, or a new one. Raises as `morphed` does."""
-    key = hashlib.sha256(json.dumps([VERSION, moving.record.key, fixed.record.key]).encode()).hexdigest()[:16]
-    name = f"morph-{key}"  # the names of two cases may be too long for a folder
+    name = _name(moving, fixed)
+    key = name.removeprefix(PREFIX)
     for root in roots:
         if known := _read(root, name):
             return known
@@ -129,6 +142,17 @@ def _kept(roots: tuple[Path, Path], moving: StoredCase, fixed: StoredCase, told:
     if case := _read(root, name):
         return case
     raise DataError(f"{root / 'ct' / name} can't be read back; is there room on the disk?")
+
+
+def _name(moving: StoredCase, fixed: StoredCase) -> str:
+    """Of a morph's folder, for which the names of two cases may be too long."""
+    key = hashlib.sha256(json.dumps([VERSION, moving.record.key, fixed.record.key]).encode()).hexdigest()[:16]
+    return PREFIX + key
+
+
+def _is_known(roots: tuple[Path, Path], name: str) -> bool:
+    """Whether a morph was made, or could not be."""
+    return any((root / "ct" / name).exists() or (root / FAILED / f"{name}.txt").is_file() for root in roots)
 
 
 def _read(root: Path, name: str) -> StoredCase | None:

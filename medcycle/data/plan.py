@@ -9,12 +9,15 @@ from typing import Any, Literal
 
 import torch
 
-from medcycle.config import Config, parse_config
+from medcycle.config import Config, parse_planned
 
-__all__ = ["Choices", "Device", "Plan"]
+__all__ = ["BEGUN_WITH", "BY_HAND", "Choices", "Device", "Plan"]
 
 Choices = dict[str, tuple[Any, str]]
 """A dotted key of the configuration: its value, and why."""
+
+BEGUN_WITH, BY_HAND = "as in what it begins with", "set by hand"
+"""Why keys have values that were not planned."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +43,29 @@ class Device:
 
 @dataclass(frozen=True)
 class Plan:
-    """A configuration's keys that were chosen; all others keep their defaults."""
+    """A configuration's keys that were chosen; all others keep their defaults.
+
+    What was planned for another method or network than the one that is set by hand is left out.
+    """
 
     choices: Choices
 
     def config(self) -> Config:
         """The whole configuration. Raises `ConfigError` if what was set by hand doesn't fit."""
-        return parse_config(self._sections(), "auto")
+        planned: dict[str, dict[str, Any]] = {}
+        by_hand: dict[str, dict[str, Any]] = {}
+        for name, (value, why) in self.choices.items():
+            section, key = name.split(".")
+            (by_hand if why == BY_HAND else planned).setdefault(section, {})[key] = value
+        return parse_planned(planned, by_hand, "auto")
 
     def text(self) -> str:
         """YAML, a line a key, its reason behind it."""
-        lines = ["# Planned by medcycle for the scans and the device it found."]
-        for section, values in self._sections().items():
-            lines.append(f"{section}:")
-            for key, value in values.items():
-                lines.append(f"  {key}: {json.dumps(value)}  # {self.choices[f'{section}.{key}'][1]}")
-        return "\n".join(lines) + "\n"
-
-    def _sections(self) -> dict[str, dict[str, Any]]:
-        sections: dict[str, dict[str, Any]] = {}
-        for name, (value, _) in self.choices.items():
+        used = self.config().model_dump(mode="json")
+        sections: dict[str, list[str]] = {}
+        for name, (value, why) in self.choices.items():
             section, key = name.split(".")
-            sections.setdefault(section, {})[key] = value
-        return sections
+            if why == BY_HAND or used[section].get(key) == value:
+                sections.setdefault(section, []).append(f"  {key}: {json.dumps(value)}  # {why}")
+        lines = [line for section, keys in sections.items() for line in (f"{section}:", *keys)]
+        return "\n".join(["# Planned by medcycle for the scans and the device it found.", *lines]) + "\n"

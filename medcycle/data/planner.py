@@ -8,7 +8,7 @@ from typing import Any
 
 from medcycle.data.fingerprint import Fingerprint
 from medcycle.data.memory import SIDES_3D, filters_of, fitting_batch, fitting_filters, largest_side
-from medcycle.data.plan import Choices, Device, Plan
+from medcycle.data.plan import BEGUN_WITH, BY_HAND, Choices, Device, Plan
 from medcycle.data.prepare import AXES
 
 __all__ = ["plan"]
@@ -49,7 +49,13 @@ BONE = (1500.0, 3000.0)
 """The least and the most that the HU window ends at."""
 
 
-def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping[str, Any] | None = None) -> Plan:
+def plan(
+    mr: Fingerprint | None,
+    ct: Fingerprint,
+    device: Device,
+    given: Mapping[str, Any] | None = None,
+    begun_with: Mapping[str, Any] | None = None,
+) -> Plan:
     """Choose plane, spacing, patch, network, batch and steps for two cohorts and a device.
 
     Without a GPU: slices of some 160 pixels, a small network and an hour. With one: whole slices, of the coarser
@@ -61,8 +67,10 @@ def plan(mr: Fingerprint | None, ct: Fingerprint, device: Device, given: Mapping
         ct: the CT.
         device: what is trained on.
         given: dotted keys and their values that are set by hand. What follows from them is chosen accordingly.
+        begun_with: the same of what the networks of another run ask for; what is set by hand goes before.
     """
-    by_hand: Choices = {key: (value, "set by hand") for key, value in (given or {}).items()}
+    by_hand: Choices = {key: (value, BEGUN_WITH) for key, value in (begun_with or {}).items()}
+    by_hand |= {key: (value, BY_HAND) for key, value in (given or {}).items()}
     alone = mr is None or by_hand.get("method.name", ("",))[0] == "randomized"
     seen = mr or ct
     against_3d = _against_3d(mr, ct, device, by_hand)
@@ -84,7 +92,9 @@ def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -
     """The generator and its size."""
     flat = shape["network.spatial_dims"][0] == 2
     usual: tuple[Any, str] = ("resnet", "as in Zhu et al. 2017")
-    if alone or (flat and device.kind == "cpu"):
+    if by_hand.get("method.name", ("",))[0] in {"unit", "munit"}:
+        usual = ("resnet", "whose layers the method is made of")
+    elif alone or (flat and device.kind == "cpu"):
         usual = ("unet", "learns faster from known targets, and keeps edges")
     name = by_hand.get("network.name", usual)
     if name[0] == "unet":

@@ -4,7 +4,7 @@ from medcycle.inference.calibration import Calibration
 from medcycle.inference.device import Precision, autocast_on, best_device, best_precision, devices_of
 from medcycle.inference.passes import Pass, passes_of, probes_of, with_flips_and_shifts
 from medcycle.inference.statistics import Statistics
-from medcycle.inference.translate import Windows, translate_array, window_borders
+from medcycle.inference.translate import Windows, translate_array, voxels_through, window_borders
 
 __all__ = [
     "Calibration",
@@ -19,6 +19,7 @@ __all__ = [
     "passes_of",
     "probes_of",
     "translate_array",
+    "voxels_through",
     "window_borders",
     "with_flips_and_shifts",
 ]

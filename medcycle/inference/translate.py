@@ -30,7 +30,7 @@ from medcycle.intensity import MrPercentile
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.volume import Array
 
-__all__ = ["Windows", "translate_array", "window_borders"]
+__all__ = ["Windows", "translate_array", "voxels_through", "window_borders"]
 
 Floats = npt.NDArray[np.float32]
 Predict = Callable[[Tensor], Tensor]
@@ -69,6 +69,24 @@ def window_borders(body: Array, config: Config, windows: Windows) -> list[list[i
         return [[], [], []]
     window = config.data.patch_size
     return borders_of(frame_of(body, window, DOWNSAMPLING), window, windows.overlap)
+
+
+def voxels_through(body: Array, config: Config, passes: Sequence[Pass] = (), windows: Windows = Windows()) -> int:
+    """How many pixels or voxels `translate_array` takes through a network, what overlaps counted as often as it does.
+
+    The time of a translation grows with it.
+    """
+    window, total = config.data.patch_size, 0
+    for one in passes or passes_of(config):
+        shown = _turned(body, one, config)
+        frame = frame_of(shown, window, DOWNSAMPLING, one.shift)
+        if config.network.spatial_dims == 2:
+            total += int(shown.any(axis=(0, 1)).sum()) * math.prod(frame.sizes[:2])
+            continue
+        framed = np.zeros(frame.sizes, dtype=bool)
+        framed[frame.place] = shown[frame.taken]
+        total += sum(1 for _ in windows_of(framed, window, windows.overlap)) * math.prod(window)
+    return total
 
 
 def translate_array(

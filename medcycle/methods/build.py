@@ -6,7 +6,29 @@ from typing import cast
 
 from torch import nn
 
-from medcycle.config import Config, MethodConfig, NetworkConfig
+from medcycle.config import (
+    AnyNetwork,
+    AttentionUnetConfig,
+    Config,
+    CutConfig,
+    CycleGanBaseConfig,
+    CycleGanConfig,
+    DynUnetConfig,
+    HybridConfig,
+    MethodConfig,
+    MunitConfig,
+    NetworkConfig,
+    PartlyRegisteredConfig,
+    Pix2PixConfig,
+    RandomizedConfig,
+    RegCycleGanConfig,
+    ResnetConfig,
+    SupervisedConfig,
+    SwinUnetrConfig,
+    UnetConfig,
+    UnitConfig,
+    UnpairedConfig,
+)
 from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Method
@@ -33,54 +55,68 @@ __all__ = ["build_method"]
 
 def build_method(config: Config) -> Method:
     """The method with fresh weights, drawn from torch's global random generator."""
-    kinds = {
-        "randomized": _supervised,
-        "pix2pix": _supervised,
-        "cyclegan": _cyclegan,
-        "hybrid": _cyclegan,
-        "cut": _cut,
-        "unit": _unit,
-        "munit": _munit,
-        "regcyclegan": _cyclegan,
-    }
-    method = kinds[config.method.name](config)
+    method = _fresh(config)
     initialise(method)
     return method
 
 
-def _cyclegan(config: Config) -> Method:
-    network, slices, given = config.network, config.data.slices, config.method
-    weights = Weights(
+def _fresh(config: Config) -> Method:
+    network, slices = config.network, config.data.slices
+    match config.method:
+        case CycleGanConfig() | HybridConfig() as given:
+            return CycleGan(*_both_ways(given, network, slices), _weights(given), _adversary(given))
+        case RegCycleGanConfig() as given:
+            return _regcyclegan(given, network, slices)
+        case RandomizedConfig() | Pix2PixConfig() as given:
+            return _supervised(given, network, slices)
+        case CutConfig() as given:
+            return _cut(given, network, slices)
+        case UnitConfig() as given:
+            return _unit(given, cast(ResnetConfig, network), slices)
+        case MunitConfig() as given:
+            return _munit(given, cast(ResnetConfig, network), slices)
+
+
+def _weights(given: CycleGanBaseConfig) -> Weights:
+    return Weights(
         cycle=given.cycle_weight,
         identity=given.identity_weight,
         identity_until=given.identity_until,
         cycle_ssim=given.cycle_ssim_share,
         anchor=given.anchor_weight,
-        registered=given.registered_weight if given.needs_registered else 0.0,
+        registered=given.registered_weight if isinstance(given, PartlyRegisteredConfig) else 0.0,
         warm_start=given.l1_weight,
         structure=_structure(given),
         outside=given.outside_weight,
     )
+
+
+def _both_ways(
+    given: CycleGanBaseConfig, network: AnyNetwork, slices: int
+) -> tuple[nn.Module, nn.Module, PatchGan | None, PatchGan]:
+    """Both generators, and the discriminators of target, if it has one, and source."""
     to_target, to_source = _generator(network, slices), _generator(network, slices, block_means=True)
     judge_target = _discriminator(network, slices) if given.judges_ct else None
-    judge_source = _discriminator(network, slices)
-    if given.name != "regcyclegan":
-        return CycleGan(to_target, to_source, judge_target, judge_source, weights, _adversary(given))
-    layers = Layers(network.spatial_dims, network.norm, affine=True, padding=network.padding, activation=_leaky)
+    return to_target, to_source, judge_target, _discriminator(network, slices)
+
+
+def _regcyclegan(given: RegCycleGanConfig, network: AnyNetwork, slices: int) -> Method:
+    to_target, to_source, judge_target, judge_source = _both_ways(given, network, slices)
+    padding = network.padding if isinstance(network, ResnetConfig | UnetConfig) else "reflect"
+    layers = Layers(network.spatial_dims, network.norm, affine=True, padding=padding, activation=_leaky)
     registration = DeformationNet(layers, network.filters, 5, slices, given.largest_displacement)
-    judges = (judge_target, judge_source)
+    judges, weights = (judge_target, judge_source), _weights(given)
     return RegCycleGan(to_target, to_source, registration, judges, weights, given.smoothness_weight, _adversary(given))
 
 
-def _cut(config: Config) -> Method:
-    given, slices = config.method, config.data.slices
-    to_target = cast(ResnetGenerator | UnetGenerator, _generator(config.network, slices))
+def _cut(given: CutConfig, network: AnyNetwork, slices: int) -> Method:
+    to_target = cast(ResnetGenerator | UnetGenerator, _generator(network, slices))
     weights = CutWeights(
         given.nce_weight, given.nce_identity_weight, given.anchor_weight, given.l1_weight, _structure(given)
     )
     return Cut(
         to_target,
-        _discriminator(config.network, slices),
+        _discriminator(network, slices),
         PatchSampler(to_target.feature_channels, given.nce_width, given.nce_patches),
         weights,
         _adversary(given),
@@ -88,8 +124,7 @@ def _cut(config: Config) -> Method:
     )
 
 
-def _unit(config: Config) -> Method:
-    given, network, slices = config.method, config.network, config.data.slices
+def _unit(given: UnitConfig, network: ResnetConfig, slices: int) -> Method:
     layers = Layers(network.spatial_dims, network.norm, padding=network.padding)
     of_target, of_source = sharing_autoencoders(layers, network.filters, network.blocks, network.upsampling, slices)
     weights = UnitWeights(
@@ -105,8 +140,7 @@ def _unit(config: Config) -> Method:
     return Unit(of_target, of_source, judges[0], judges[1], weights, _adversary(given))
 
 
-def _munit(config: Config) -> Method:
-    given, network, slices = config.method, config.network, config.data.slices
+def _munit(given: MunitConfig, network: ResnetConfig, slices: int) -> Method:
     layers = Layers(network.spatial_dims, network.norm, padding=network.padding)
     of_target, of_source = (
         StyledAutoencoder(layers, network.filters, network.blocks, given.styles, network.upsampling, slices)
@@ -126,18 +160,17 @@ def _munit(config: Config) -> Method:
     return Munit(of_target, of_source, judges[0], judges[1], given.styles, weights, _adversary(given))
 
 
-def _structure(given: MethodConfig) -> StructureWeights:
+def _structure(given: UnpairedConfig) -> StructureWeights:
     return StructureWeights(
         given.mind_weight, given.gradient_consistency_weight, given.mutual_information_weight, given.shape_weight
     )
 
 
-def _supervised(config: Config) -> Method:
-    given, slices = config.method, config.data.slices
+def _supervised(given: SupervisedConfig, network: AnyNetwork, slices: int) -> Method:
     channels = 2 * slices if given.needs_registered else slices
     return Supervised(
-        _generator(config.network, slices),
-        _discriminator(config.network, channels) if given.adversarial else None,
+        _generator(network, slices),
+        _discriminator(network, channels) if given.adversarial else None,
         l1_weight=given.l1_weight,
         gradient_weight=given.gradient_weight,
         adversary=_adversary(given),
@@ -149,28 +182,26 @@ def _adversary(given: MethodConfig) -> Adversary:
     return Adversary(given.adversarial_loss, given.adversarial, given.gradient_penalty)
 
 
-def _generator(config: NetworkConfig, slices: int, *, block_means: bool = False) -> nn.Module:
+def _generator(config: AnyNetwork, slices: int, *, block_means: bool = False) -> nn.Module:
     members = [_member(config, slices, block_means=block_means) for _ in range(config.members)]
     return Ensemble(members) if len(members) > 1 else members[0]
 
 
-def _member(config: NetworkConfig, slices: int, *, block_means: bool) -> nn.Module:
-    again, ends = config.checkpointing, (slices, slices)
-    if config.name == "resnet":
-        layers = Layers(config.spatial_dims, config.norm, padding=config.padding)
-        return ResnetGenerator(layers, config.filters, config.blocks, config.upsampling, *ends, checkpointing=again)
-    layers = Layers(config.spatial_dims, config.norm, affine=True, padding=config.padding, activation=_leaky)
-    if config.name == "unet":
-        return UnetGenerator(
-            layers,
-            config.filters,
-            config.levels,
-            config.shuffle,
-            *ends,
-            block_means=block_means,
-            checkpointing=again,
-        )
-    return LibraryGenerator(config.name, layers, config.filters, config.levels, *ends, checkpointing=again)
+def _member(config: AnyNetwork, slices: int, *, block_means: bool) -> nn.Module:
+    dims, norm, filters, ends = config.spatial_dims, config.norm, config.filters, (slices, slices)
+    match config:
+        case ResnetConfig(padding=padding, checkpointing=again):
+            layers = Layers(dims, norm, padding=padding)
+            return ResnetGenerator(layers, filters, config.blocks, config.upsampling, *ends, checkpointing=again)
+        case UnetConfig(padding=padding, checkpointing=again):
+            layers = Layers(dims, norm, affine=True, padding=padding, activation=_leaky)
+            sizes = (filters, config.levels, config.shuffle)
+            return UnetGenerator(layers, *sizes, *ends, block_means=block_means, checkpointing=again)
+        case SwinUnetrConfig(checkpointing=again):
+            layers = Layers(dims, norm, affine=True)
+            return LibraryGenerator(config.name, layers, filters, 5, *ends, checkpointing=again)
+        case AttentionUnetConfig() | DynUnetConfig():
+            return LibraryGenerator(config.name, Layers(dims, norm, affine=True), filters, config.levels, *ends)
 
 
 def _leaky() -> nn.Module:

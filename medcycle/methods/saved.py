@@ -7,26 +7,62 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from medcycle import __version__
 from medcycle.body import Modality
-from medcycle.config import Config, parse_config
+from medcycle.config import Config, parse_stored
 from medcycle.errors import BadCheckpoint, MedcycleError, UsageError
 from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.io.files import atomic_path
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
 
-__all__ = ["BEST", "LAST", "SavedMethod", "checkpoint_of", "load_method", "read_checkpoint", "save_method"]
+__all__ = [
+    "BEST",
+    "LAST",
+    "Facts",
+    "SavedMethod",
+    "checkpoint_of",
+    "facts_of",
+    "load_method",
+    "read_checkpoint",
+    "save_method",
+]
 
 FORMAT = "medcycle checkpoint 1"
 
 LAST = Path("checkpoints", "last.pt")
 BEST = Path("checkpoints", "best.pt")
 """Checkpoints of a run, in its folder."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How much a method has learned, and from what, as far as its checkpoint says; None for what it doesn't.
+
+    Args:
+        step: steps of training.
+        mr: MR that were trained on.
+        ct: CT that were trained on, without what was made of them.
+        score: the best in validation up to then, HU.
+        kind: what that score is: "mae", the error of CT from registered MR; or "unpaired", put together without pairs.
+        constant: the score that one CT number for all of the body, its mean, has in the same validation, HU.
+    """
+
+    step: int
+    mr: int | None = None
+    ct: int | None = None
+    score: float | None = None
+    kind: Literal["mae", "unpaired"] | None = None
+    constant: float | None = None
+
+    @property
+    def beats_a_constant(self) -> bool | None:
+        """Whether it is better than one CT number for all of the body; None if that is not known."""
+        return None if self.score is None or self.constant is None else self.score < self.constant
 
 
 @dataclass(frozen=True)
@@ -42,6 +78,7 @@ class SavedMethod:
         profiles: for `mr` and `ct`, what the scans trained on are like, as `medcycle.data.profile` has it.
         calibration: what errors of CT go with standard deviations over passes, as `Calibration.to_dict` has it; None
             if that was never found out.
+        learned: those of `Facts` that are known, but for the step; none in older checkpoints.
     """
 
     method: Method
@@ -50,6 +87,12 @@ class SavedMethod:
     step: int
     profiles: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     calibration: Mapping[str, Sequence[float]] | None = None
+    learned: Mapping[str, Any] = field(default_factory=dict)
+
+
+def facts_of(saved: SavedMethod) -> Facts:
+    """How much a method has learned, and from what."""
+    return Facts(saved.step, **saved.learned)
 
 
 def _model_state(saved: SavedMethod) -> dict[str, Any]:
@@ -62,6 +105,7 @@ def _model_state(saved: SavedMethod) -> dict[str, Any]:
         "step": saved.step,
         "profiles": {modality: list(seen) for modality, seen in saved.profiles.items()},
         "calibration": saved.calibration,
+        "learned": dict(saved.learned),
         "method": saved.method.state_dict(),
     }
 
@@ -129,11 +173,12 @@ def load_method(path: Path) -> SavedMethod:
     """
     state = read_checkpoint(path)
     try:
-        config = parse_config(state["config"], where=str(path))
+        config = parse_stored(state["config"], where=str(path))
         method = build_method(config)
         method.load_state_dict(state["method"])
         intensity = {modality: map_from_dict(values) for modality, values in state["intensity"].items()}
-        known = state.get("profiles", {}), state.get("calibration")  # which older checkpoints have not
+        # which older checkpoints have not
+        known = state.get("profiles", {}), state.get("calibration"), state.get("learned", {})
         return SavedMethod(method.eval(), config, intensity, int(state["step"]), *known)
     except (KeyError, TypeError, ValueError, RuntimeError, MedcycleError) as error:
         reason = " ".join(str(error).split())[:200]

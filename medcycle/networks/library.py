@@ -16,6 +16,9 @@ __all__ = ["LibraryGenerator", "LibraryName"]
 
 LibraryName = Literal["attention-unet", "dynunet", "swin-unetr"]
 
+MOST_CHANNELS = {2: 512, 3: 320}
+"""of a level of `dynunet`, as in nnU-Net, in 2D and 3D."""
+
 SWIN_MULTIPLE = 32
 """Sizes that a SwinUNETR takes are multiples of this."""
 
@@ -57,7 +60,15 @@ class LibraryGenerator(nn.Module):
             widths = [filters * 2**level for level in range(levels)]
             net: nn.Module = AttentionUnet(dims, in_channels, out_channels, widths, strides)
         elif name == "dynunet":
-            net = DynUNet(dims, in_channels, out_channels, [3] * levels, [1, *strides], strides)
+            net = DynUNet(
+                dims,
+                in_channels,
+                out_channels,
+                [3] * levels,
+                [1, *strides],
+                strides,
+                filters=[min(filters * 2**level, MOST_CHANNELS[dims]) for level in range(levels)],
+            )
         else:
             self.multiple = SWIN_MULTIPLE
             net = SwinUNETR(

@@ -143,7 +143,7 @@ def _patches_for(
     if not config.method.needs_registered:
         return patches
     registered = RegisteredPatches(store, config.data, length=length, seed=seed)
-    share = 1.0 if config.method.name == "pix2pix" else config.method.registered_share
+    share = config.method.registered_part
     return WithRegistered(patches, registered, batch_size=together, share=share, seed=seed)
 
 

@@ -156,8 +156,11 @@ class Learner:
 
     def write(self, name: Path, extra: dict[str, Any]) -> None:
         """Write a checkpoint of the averaged weights. All processes that have a part in them do it together."""
-        calibration = self.selection.standing.calibration
-        saved = SavedMethod(self.method, self.config, self.intensity, self.step, self.profiles, calibration)
+        standing = self.selection.standing
+        learned: dict[str, Any] = {"mr": len(self.store.mr), "ct": len(self.store.ct), "score": standing.score}
+        learned |= {"kind": standing.kind, "constant": standing.constant}
+        of_scans = (self.intensity, self.step, self.profiles, standing.calibration)
+        saved = SavedMethod(self.method, self.config, *of_scans, learned)
         with self.average.applied():
             weights = whole(self.method.state_dict())
             if self.fabric.is_global_zero:
@@ -173,7 +176,7 @@ class Learner:
             self.fabric.strategy.precision.load_state_dict(state["precision"])
             mine = state["by_rank"][self.fabric.global_rank % len(state["by_rank"])]
             self.pairs.load_state_dict(mine["pairs"])
-            self.selection.standing = Standing(**state["validation"])
+            self.selection.go_on(Standing(**state["validation"]), self.progress)
             for name, pool in self.pools.items():
                 pool.load_state_dict(mine["pools"][name], self.fabric.device)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

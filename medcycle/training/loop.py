@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 import yaml
@@ -21,11 +20,12 @@ from medcycle.data.split import split_store
 from medcycle.data.store import Store
 from medcycle.errors import TrainingFailed, UsageError
 from medcycle.io.files import write_text
-from medcycle.methods.base import Batch, Method
-from medcycle.methods.saved import BEST, LAST
+from medcycle.methods.base import Batch
+from medcycle.methods.saved import LAST
 from medcycle.progress import ProgressLine
 from medcycle.training.feed import Feed
 from medcycle.training.journal import SKIPPED, Journal
+from medcycle.training.judge import Judge
 from medcycle.training.learner import Learner
 from medcycle.training.preview import draw_preview
 from medcycle.training.run_folder import (
@@ -35,20 +35,22 @@ from medcycle.training.run_folder import (
     write_manifest,
 )
 from medcycle.training.runtime import largest, make_fabric
-from medcycle.training.seeds import seed_of
 from medcycle.training.signals import StopRequest
 from medcycle.training.trackers import trackers_for
-from medcycle.training.validation import Validator
 
 __all__ = ["TrainingResult", "train"]
 
 log = logging.getLogger(__name__)
 
+ALL_BUT = 0.99
+"""What is shown as done at most while a validation goes on."""
+
 MOST_IN_VAIN = 100
 """Steps on end that may go without being taken."""
 
-
-T = TypeVar("T")
+TOO_FEW, ENOUGH = 200, 1000
+"""Steps with which nothing can have been learned, and with which something should: small networks on coarse heads take
+250 to 400 to beat one CT number for all of the body."""
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,9 @@ class _Trainer:
         with self.fabric.rank_zero_first():  # which makes them for all
             store = with_morphs(learner.store, self.config.data.morphs, self.run)
         self.feed = Feed(learner.config, store, learner.pairs, learner.fabric)
-        self.validator = Validator(
-            learner.config, learner.store, learner.held_out, learner.intensity, learner.fabric.device
-        )
+        self.progress = ProgressLine("training", None)
+        self.judge = Judge(learner, self._elapsed, lambda note: self.progress.reach(self._done(), note))
+        self.before, self.begun = learner.elapsed, time.monotonic()
 
     def run_to_end(self) -> TrainingResult:
         """Step until the steps or the minutes are used up or a signal comes, and save."""
@@ -150,32 +152,58 @@ class _Trainer:
         trackers = trackers_for(self.config, self.run) if first else []
         journal = Journal(self.run, settings.log_every, learner.step, writes=first, trackers=trackers)
         preview = self.feed.preview()
-        before = learner.elapsed
-        start = time.monotonic()
+        self.begun = time.monotonic()
         stopped = ""
-        with StopRequest() as stop, ProgressLine("training", None) as progress:
+        with StopRequest() as stop, self.progress:
+            self.judge.prepare()
             for batches in self._saved_if_lost(self.feed.steps(learner.step, lambda: learner.progress)):
                 if stopped or learner.progress >= 1:
                     break
-                losses, taken = learner.improve(batches)
-                learner.elapsed = before + time.monotonic() - start
-                journal.note(learner.step, learner.elapsed, losses if taken else {})
-                self._count(taken, journal)
-                if learner.step % settings.preview_every == 0:
-                    self._draw(preview, journal)
-                if learner.step % settings.checkpoint_every == 0 and taken:
-                    learner.save()
+                self._improve(batches, journal, preview)
                 stopped, learner.elapsed = self._agreed(stop.name, learner.elapsed)
-                if not stopped and learner.selection.is_due(learner.progress, learner.elapsed):
-                    stopped = self._validate(journal)
-                progress.reach(learner.progress, journal.standing(learner.step, learner.elapsed))
+                if not stopped and self.judge.take_turn(journal):
+                    stopped = "patience"
+                self.progress.reach(learner.progress, journal.standing(learner.step, learner.elapsed))
             self._draw(preview, journal)
             learner.save()
         journal.close()
         ended = stopped or ("steps" if learner.step >= settings.max_steps else "minutes")
-        return TrainingResult(
+        result = TrainingResult(
             learner.step, learner.elapsed, ended, self.run / LAST, learner.selection.best, self.skipped
         )
+        self._warn_if_short(result)
+        return result
+
+    def _improve(self, batches: list[Batch], journal: Journal, preview: Batch) -> None:
+        """One step, and what is due after it."""
+        settings, learner = self.config.training, self.learner
+        losses, taken = learner.improve(batches)
+        learner.elapsed = self._elapsed()
+        journal.note(learner.step, learner.elapsed, losses if taken else {})
+        self._count(taken, journal)
+        if learner.step % settings.preview_every == 0:
+            self._draw(preview, journal)
+        if learner.step % settings.checkpoint_every == 0 and taken:
+            learner.save()
+
+    def _warn_if_short(self, result: TrainingResult) -> None:
+        """Say so where nothing can have been learned."""
+        if result.by_signal or result.step >= TOO_FEW or self.learner.pairs.trained or not self.fabric.is_global_zero:
+            return
+        more = f"training.max_steps={ENOUGH} or more"
+        if result.stopped_by == "minutes":
+            minutes = math.ceil(ENOUGH * result.elapsed_seconds / result.step / 60)
+            more = f"training.max_minutes={minutes}, which is about {ENOUGH} steps here, or a smaller network"
+        log.warning("%d steps are too few to have learned anything; give %s", result.step, more)
+
+    def _elapsed(self) -> float:
+        """Seconds spent training, earlier parts of a resumed run included."""
+        return self.before + time.monotonic() - self.begun
+
+    def _done(self) -> float:
+        """How much of the run is done by now, 0 to 1; not all, as long as a validation goes on."""
+        minutes = self.config.training.max_minutes
+        return min(ALL_BUT, max(self.learner.progress, self._elapsed() / (60 * minutes) if minutes else 0.0))
 
     def _agreed(self, signal: str, elapsed: float) -> tuple[str, float]:
         """A signal that any process got, or nothing, and the time of the one that took longest."""
@@ -215,35 +243,3 @@ class _Trainer:
         if self.fabric.is_global_zero:
             path = self.run / "previews" / f"step_{self.learner.step:06d}.png"
             journal.show(self.learner.step, draw_preview(views, path))
-
-    def _validate(self, journal: Journal) -> str:
-        """Score the method, and keep it if there was none better; says so if the run has lost its patience."""
-        learner, selection = self.learner, self.learner.selection
-        if learner.has_a_part:
-            try:
-                with learner.average.applied():
-                    found, best = selection.take(
-                        learner.step,
-                        partial(self._judged, self.validator),
-                        partial(self._judged, self.validator.calibration),
-                    )
-            except RuntimeError as error:  # as of memory, which whole volumes take more of than patches
-                if self.fabric.world_size > 1:
-                    raise
-                log.warning("step %d: validation left out (%s)", learner.step, " ".join(str(error).split())[:200])
-                return ""
-            if best:
-                learner.write(BEST, {"score": found.score})
-            journal.validated(learner.step, learner.elapsed, found)
-            for alarm in found.alarms if self.fabric.is_global_zero else ():
-                log.warning("step %d: %s", learner.step, alarm)
-        learner.save()  # so that a killed run goes on knowing its best
-        standing = selection.standing
-        is_over, standing.seconds = largest(self.fabric, [float(selection.is_over), standing.seconds])
-        return "patience" if is_over else ""
-
-    def _judged(self, judge: Callable[[Method], T]) -> T:
-        """What a judge says of the method; what it draws doesn't depend on the steps before."""
-        torch.manual_seed(seed_of(self.config.training.seed, self.learner.step, 0))
-        with self.fabric.autocast():
-            return judge(self.learner.method)

@@ -12,7 +12,7 @@ import monai
 import torch
 
 from medcycle import __version__
-from medcycle.config import Config, parse_config
+from medcycle.config import Config, parse_stored
 from medcycle.data.cohort import PREPARATION_KEYS
 from medcycle.data.split import describe_split, part_of
 from medcycle.data.store import Store
@@ -74,10 +74,10 @@ def state_to_resume(config: Config, run: Path) -> dict[str, Any]:
         BadCheckpoint: if the checkpoint is damaged.
     """
     state = read_checkpoint(run / LAST)
-    begun_with = parse_config(state.get("config") or {}, where=str(run / LAST)).model_dump(mode="json")
+    begun_with = parse_stored(state.get("config") or {}, where=str(run / LAST)).model_dump(mode="json")
     for section, names in UNCHANGING.items():
         saved, given = begun_with[section], getattr(config, section).model_dump(mode="json")
-        changed = [f"{section}.{key}" for key in given if key in (names or given) and saved[key] != given[key]]
+        changed = [f"{section}.{key}" for key in given if key in (names or given) and saved.get(key) != given[key]]
         if changed:
             raise UsageError(f"{run}: {', '.join(changed)} can't change when a run is resumed; start a new run")
     return state

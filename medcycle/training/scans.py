@@ -16,10 +16,11 @@ from medcycle.data.registered import registered_cases
 from medcycle.data.stacks import neighbours
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
+from medcycle.inference.passes import SHIFTS
 from medcycle.intensity import IntensityMap
 from medcycle.volume import Array
 
-__all__ = ["Floats", "Part", "Scans", "likenesses_of", "scans_of"]
+__all__ = ["Floats", "Part", "Scans", "likenesses_of", "piece_of", "scans_of"]
 
 VOLUMES = 2
 """Of each modality that are translated, where slices are translated one by one; else one."""
@@ -40,6 +41,7 @@ OF_ANATOMY = (
 """Settings of `randomize` that change the CT, whose likenesses would not be those of its own any more."""
 
 Floats = npt.NDArray[np.float32]
+Slices = tuple[slice, ...]
 
 
 class Part(NamedTuple):
@@ -74,27 +76,41 @@ class Scans(NamedTuple):
     registered: bool
 
 
-def scans_of(config: Config, train: Store, held_out: Store) -> Scans:
+def scans_of(config: Config, train: Store, held_out: Store, share: float = 1.0) -> Scans:
     """What is held out, registered pairs if there are any; where nothing is of a modality, what is trained on.
 
     Of slices that are translated one by one, some of two volumes of each modality, and else one volume. pix2pix, which
     has nothing but pairs, takes those it is trained on where none are held out.
+
+    Args:
+        config: all settings.
+        train: what is trained on.
+        held_out: what is not.
+        share: the part of these slices, or of the volume, that is taken where time is short; above 0.
     """
     most = VOLUMES if _by_slice(config) else 1
+    if _by_slice(config) and share < 1 / VOLUMES:
+        most, share = 1, share * VOLUMES
     for store in (held_out, train) if config.method.name == "pix2pix" else (held_out,):
         try:
             pairs = registered_cases(store)[:most]
         except DataError:
             continue
-        taken = [_taken(ct, config) for _, ct in pairs]
+        taken = [_taken(ct, config, share) for _, ct in pairs]
         mr, ct = (
             [_part(pair[side], numbers, config) for pair, numbers in zip(pairs, taken, strict=True)] for side in (0, 1)
         )
+        if share < 1 and not _by_slice(config):
+            places = [_block(part.body, config, share) for part in ct]
+            mr, ct = ([_cut(part, place) for part, place in zip(parts, places, strict=True)] for parts in (mr, ct))
         return Scans(mr, ct, registered=True)
 
     def of(modality: Modality) -> list[Part]:
         cases = held_out.both()[modality] or train.both()[modality]
-        return [_part(case, _taken(case, config), config) for case in cases[:most]]
+        parts = [_part(case, _taken(case, config, share), config) for case in cases[:most]]
+        if share == 1 or _by_slice(config):
+            return parts
+        return [_cut(part, _block(part.body, config, share)) for part in parts]
 
     return Scans(of("mr"), of("ct"), registered=False)
 
@@ -125,12 +141,44 @@ def _by_slice(config: Config) -> bool:
     return config.network.spatial_dims == 2 and config.data.plane != "all"
 
 
-def _taken(case: StoredCase, config: Config) -> list[int]:
+def piece_of(part: Part, config: Config) -> Part:
+    """A small part of one, to see how long a translation takes: a slice with its neighbours, or a patch."""
+    if not _by_slice(config):
+        return _cut(part, _block(part.body, config, 0.0))
+    shown = np.flatnonzero(part.body.any(axis=(0, 1)))
+    middle, beside = int(shown[len(shown) // 2]), config.data.slices // 2
+    return _cut(part, (slice(None), slice(None), slice(middle - beside, middle + beside + 1)))
+
+
+def _cut(part: Part, place: Slices) -> Part:
+    """What lies in a box."""
+    return Part(*(array[place] for array in part))
+
+
+def _block(body: Array, config: Config, share: float) -> Slices:
+    """A box that is so large a part of the body's, one window at least, with a voxel of the body in its middle."""
+    least = [size - 2 * max(SHIFTS) for size in (*config.data.patch_size, config.data.patch_size[-1])][:3]
+    inside = np.argwhere(body)
+    middle = inside[np.abs(inside - inside.mean(axis=0)).sum(axis=1).argmin()]
+    place = []
+    for size, window, center, extent in zip(body.shape, least, middle, np.ptp(inside, axis=0) + 1, strict=True):
+        length = min(size, max(window, round(extent * share ** (1 / 3))))
+        start = min(max(int(center) - length // 2, 0), size - length)
+        place.append(slice(start, start + length))
+    return tuple(place)
+
+
+def _taken(case: StoredCase, config: Config, share: float) -> list[int]:
     """The numbers of the slices that are translated: all, or some all over the body."""
     shown = np.flatnonzero(np.asarray(case.body).any(axis=(0, 1)))
-    if not _by_slice(config) or len(shown) <= MOST_SLICES:
+    most = min(MOST_SLICES, len(shown))
+    if not _by_slice(config) or (share == 1 and len(shown) <= most):
         return list(range(case.image.shape[2]))
-    return [int(number) for number in shown[np.linspace(0, len(shown) - 1, MOST_SLICES).round().astype(int)]]
+    places = np.linspace(0, len(shown) - 1, most)
+    if share < 1:  # not the ends, which show least
+        borders = np.linspace(0, len(shown) - 1, max(2, int(share * most)) + 1)
+        places = (borders[1:] + borders[:-1]) / 2
+    return [int(number) for number in shown[places.round().astype(int)]]
 
 
 def _part(case: StoredCase, numbers: Sequence[int], config: Config) -> Part:

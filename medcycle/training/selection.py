@@ -12,10 +12,19 @@ from medcycle.config import TrainingConfig
 from medcycle.inference import Calibration
 from medcycle.training.validation import Validation
 
-__all__ = ["Selection"]
+__all__ = ["Selection", "Standing"]
 
 MOST_TIME = 0.1
-"""Part of the time that validations may take where a run is limited by minutes; the last one comes anyway."""
+"""Part of the time so far that validations may take where a run is limited by minutes."""
+
+MOST_AT_END = 0.15
+"""Part of the minutes that the last validation may take beyond them, so that a best checkpoint is known."""
+
+ALWAYS_AT_END = 10.0
+"""Seconds that it may take anyway, for runs of a minute."""
+
+LEAST_SHARE = 0.05
+"""The part of the slices, one of twenty, without which a validation says nothing."""
 
 DRIFTED = 1.15
 """How many times its least the error on MR-like images has to be for the anatomy to be taken to drift."""
@@ -33,6 +42,9 @@ class Standing:
         likeness: the least error on MR-like images, HU.
         seconds: that all of them took.
         calibration: as `Calibration.to_dict` has it, of the best.
+        share: the part of the slices or volumes that the scores are of, 0 to 1.
+        kind: what they are, as `Validation` has it.
+        constant: the score of one CT number for all of the body, HU.
     """
 
     done: int = 0
@@ -42,6 +54,9 @@ class Standing:
     likeness: float = float("inf")
     seconds: float = 0.0
     calibration: dict[str, list[float]] | None = None
+    share: float = 1.0
+    kind: str | None = None
+    constant: float | None = None
 
 
 class Selection:
@@ -52,30 +67,66 @@ class Selection:
 
     Attributes:
         standing: how it went so far.
+        cost: seconds that a whole validation takes, as far as is known.
     """
 
     def __init__(self, config: TrainingConfig) -> None:
         self.config = config
         self.standing = Standing()
+        self.cost = 0.0
 
-    def is_due(self, progress: float, elapsed_seconds: float) -> bool:
-        """Whether a run that is so far done, 0 to 1, is to be validated now."""
-        turn = int(progress * self.config.validations)
+    def go_on(self, standing: Standing, progress: float) -> None:
+        """Go on from where a run stood that is so far done, 0 to 1: less than before, if it has got more steps."""
+        self.standing = standing
+        standing.done = min(standing.done, self._turn(progress))
+
+    def is_due(self, progress: float) -> bool:
+        """Whether a run that is so far done, 0 to 1, has come to another turn."""
+        turn = self._turn(progress)
         if turn <= self.standing.done:
             return False
         self.standing.done = turn
-        short = self.config.max_minutes and self.standing.seconds > MOST_TIME * elapsed_seconds
-        return progress >= 1 or not short
+        return True
+
+    def share(self, progress: float, elapsed_seconds: float) -> float:
+        """The part of the slices or volumes, 0 to 1, that there is time to translate; 0 to leave the turn out.
+
+        All scores of a run are of the same part. A smaller one than all is for the last turn of a run in which there
+        was time for none before.
+        """
+        now = self.standing
+        allowed = self.allowed(progress, elapsed_seconds)
+        if now.share * self.cost <= allowed:
+            return now.share
+        if progress < 1 or now.score is not None:
+            return 0.0
+        share = allowed / self.cost
+        return share if share >= LEAST_SHARE else 0.0
+
+    def allowed(self, progress: float, elapsed_seconds: float) -> float:
+        """Seconds that a validation may take now."""
+        if not self.config.max_minutes:
+            return math.inf
+        if progress >= 1:
+            return max(MOST_AT_END * 60 * self.config.max_minutes, ALWAYS_AT_END)
+        return MOST_TIME * elapsed_seconds - self.standing.seconds
 
     def take(
-        self, step: int, validate: Callable[[], Validation], calibrate: Callable[[], Calibration]
+        self, step: int, validate: Callable[[], Validation], calibrate: Callable[[], Calibration], share: float = 1.0
     ) -> tuple[Validation, bool]:
         """Validate the method as it is after a step, and if it is the best, find out what its errors go with.
+
+        Args:
+            step: the step.
+            validate: does the one.
+            calibrate: does the other.
+            share: the part of the slices or volumes that is translated.
 
         Returns:
             What was found, and whether there was nothing better before.
         """
         now = self.standing
+        now.share = share
         begun = time.monotonic()
         found = validate()
         likeness = found.terms["likeness"]
@@ -88,8 +139,11 @@ class Selection:
         now.in_vain += 1
         if best:
             now.score, now.step, now.in_vain = found.score, step, 0
+            now.kind, now.constant = found.kind, found.constant
             now.calibration = calibrate().to_dict()
-        now.seconds += time.monotonic() - begun
+        seconds = time.monotonic() - begun
+        now.seconds += seconds
+        self.cost = seconds / share if best else max(self.cost, seconds / share)  # else without a calibration
         return found, best
 
     @property
@@ -105,3 +159,6 @@ class Selection:
     def state_dict(self) -> dict[str, Any]:
         """What a run needs to go on."""
         return asdict(self.standing)
+
+    def _turn(self, progress: float) -> int:
+        return int(min(progress, 1.0) * self.config.validations)

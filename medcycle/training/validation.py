@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +14,11 @@ from torch import Tensor
 from medcycle.config import Config
 from medcycle.data.stacks import neighbours
 from medcycle.data.store import Store
-from medcycle.inference import Calibration, Pass, passes_of, probes_of, translate_array
+from medcycle.inference import Calibration, Pass, passes_of, probes_of, translate_array, voxels_through
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
-from medcycle.training.scans import Floats, Part, Scans, likenesses_of, scans_of
+from medcycle.training.scans import Floats, Part, Scans, likenesses_of, piece_of, scans_of
 from medcycle.training.unpaired import bright_voids, distribution_distance, separability, variety
 from medcycle.volume import Array
 
@@ -38,6 +39,11 @@ ALIKE = 0.3
 TOLD_APART = 0.99
 """Separability above which a discriminator has won."""
 
+BESIDE_TRANSLATION = 1.3
+"""times the translations' time is that of a validation: descriptors, judgements and likenesses come on top."""
+
+Ways = list[tuple[Part, list[Pass]]]
+
 
 class Validation(NamedTuple):
     """What was found.
@@ -46,11 +52,19 @@ class Validation(NamedTuple):
         score: of the terms, HU; lower is better. Scores of one run can be compared.
         terms: by name, see `Validator`.
         alarms: what has gone wrong, in words.
+        constant: the score of one CT number for all of the body, the mean of each, HU; None if that is not known. All
+            of its voxels being soft tissue, it has no bright voids.
     """
 
     score: float
     terms: dict[str, float]
     alarms: list[str]
+    constant: float | None = None
+
+    @property
+    def kind(self) -> Literal["mae", "unpaired"]:
+        """Which of the terms is the score."""
+        return "mae" if "mae" in self.terms else "unpaired"
 
 
 class Validator:
@@ -75,6 +89,9 @@ class Validator:
         held_out: what is not; where it has nothing of a modality, cases that are trained on are taken.
         intensity: the maps that made the values of CT and MR.
         device: what networks are on.
+
+    Attributes:
+        told: is given how many translations of a validation and its calibration are done, and of how many.
     """
 
     def __init__(
@@ -85,17 +102,57 @@ class Validator:
         self.held_out = held_out
         self.intensity = intensity
         self.device = device
+        self.told: Callable[[int, int], None] = lambda _done, _total: None
+        self._share = 1.0
+        self._pace = 0.0
+        self._done = 0
+
+    def take(self, share: float) -> None:
+        """Take so large a part of the slices or volumes from now on, 0 to 1, but never nothing of one."""
+        if share != self._share:
+            self._share = share
+            for name in ("_scans", "_likenesses"):
+                self.__dict__.pop(name, None)
+
+    def find_pace(self, method: Method) -> None:
+        """Find out how long translations take, from a small part of a volume.
+
+        It is translated twice, the first time to have what is made once, as a compiled network.
+        """
+        piece, training, taken = piece_of(self._scans.ct[0], self.config), method.training, 0.0
+        method.eval()
+        try:
+            for _ in range(2):
+                begun = time.monotonic()
+                self._made(piece, method.translate, method)
+                taken = time.monotonic() - begun
+        finally:
+            method.train(training)
+        self._pace = BESIDE_TRANSLATION * taken / voxels_through(piece.body, self.config)
+
+    def seconds(self, method: Method) -> float:
+        """How long a validation with its calibration is going to take, once `find_pace` has been called; 0 before."""
+        return self._pace * sum(voxels_through(part.body, self.config, passes) for part, passes in self._ways(method))
+
+    def _ways(self, method: Method) -> Ways:
+        """What a validation and its calibration translate, and by which passes."""
+        mr, ct, registered = self._scans
+        usual = passes_of(self.config)
+        judged = [*mr, *ct, *(2 * ct if method.two_way else ())]  # with the likenesses, which are as large as the CT
+        calibrated = [*usual, *probes_of(self.config, "mr")]
+        return [(part, usual) for part in judged] + [(part, calibrated) for part in (mr if registered else ct)]
 
     def __call__(self, method: Method) -> Validation:
         """Translate, and compare. The method is left in the mode it was in."""
         training = method.training
         method.eval()
+        self._done = 0
         try:
             terms = self._terms(method)
         finally:
             method.train(training)
         terms["unpaired"] = terms["likeness"] + BRIGHT_WEIGHT * terms.get("bright_voids", 0.0)
-        return Validation(terms.get("mae", terms["unpaired"]), terms, _alarms(terms))
+        return Validation(terms.get("mae", terms["unpaired"]), terms, _alarms(terms), self._constant())
 
     def calibration(self, method: Method) -> Calibration:
         """What errors go with how far passes through the generator are apart, where the truth is known.
@@ -159,7 +216,14 @@ class Validator:
         return torch.cat([scale.float().flatten() for scale in logits])
 
     def _translated(self, part: Part, method: Method, *, reverse: bool = False, passes: Sequence[Pass] = ()) -> Floats:
-        predict = partial(method.translate, reverse=reverse)
+        made = self._made(part, partial(method.translate, reverse=reverse), method, passes)
+        self._done += len(passes) or len(passes_of(self.config))
+        self.told(self._done, sum(len(ways) for _, ways in self._ways(method)))
+        return made
+
+    def _made(
+        self, part: Part, predict: Callable[[Tensor], Tensor], method: Method, passes: Sequence[Pass] = ()
+    ) -> Floats:
         return translate_array(
             part.image, part.body, self.config, predict, device=self.device, network=method, passes=passes
         )
@@ -172,13 +236,18 @@ class Validator:
         both = zip(made, self._scans.ct, strict=True)
         return float(np.mean([np.abs(self._in_body(a, ct) - self._in_body(ct.image, ct)).mean() for a, ct in both]))
 
+    def _constant(self) -> float:
+        """The mean absolute error of the mean CT number in each body, HU."""
+        real = [self._in_body(ct.image, ct) for ct in self._scans.ct]
+        return float(np.mean([np.abs(one - one.mean()).mean() for one in real]))
+
     def _in_body(self, image: Array, part: Part) -> Floats:
         """The CT numbers that an image has in a part's body."""
         return self.intensity["ct"].inverse(image)[part.body]
 
     @cached_property
     def _scans(self) -> Scans:
-        return scans_of(self.config, self.train, self.held_out)
+        return scans_of(self.config, self.train, self.held_out, self._share)
 
     @cached_property
     def _likenesses(self) -> list[Part]:

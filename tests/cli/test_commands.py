@@ -19,6 +19,8 @@ from tests.sizes import TINY
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 
 SMALL = [f"--set={item}" for item in (*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]")]
+SMALL_UNET = [f"--set={item}" for item in ("network.filters=4", "network.levels=2", "training.validations=0")]
+SMALL_UNET += ["--set=data.spacing=[4, 4, null]", "--set=data.patch_size=[32, 32]"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_training_on_raw_folders_prepares_once(cohort: Path, run: Path, capfd) -
 def run_on_ct(cohort: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     folder = tmp_path_factory.mktemp("ct_only") / "run"
     train = ["train", request.param, "--ct", str(cohort / "ct"), "--output", str(folder)]
-    assert execute([*train, *SMALL, "--set=network.levels=2", "--set=training.max_steps=3"]) == 0
+    assert execute([*train, *SMALL_UNET, "--set=training.max_steps=3"]) == 0
     return folder
 
 
@@ -64,10 +66,10 @@ def test_a_store_of_ct_alone(cohort: Path, tmp_path: Path, capfd) -> None:
     store, ct = str(tmp_path / "store"), ["--ct", str(cohort / "ct")]
     assert execute(["prepare", store, *ct, "--config", "head_ct_only", "--set=data.spacing=[4,4,null]"]) == 0
     assert "2 CT prepared" in capfd.readouterr().out
-    settings = [*SMALL, "--set=network.levels=2", "--set=training.max_steps=2"]
+    settings = [*SMALL_UNET, "--set=training.max_steps=2"]
     train = ["train", "head_ct_only", "--store", store, "--output", str(tmp_path / "run"), *settings]
     assert execute(train) == 0
-    assert execute(["train", "demo", "--store", store, "--output", str(tmp_path / "other"), *settings]) == 2
+    assert execute(["train", "demo", "--store", store, "--output", str(tmp_path / "other"), *SMALL]) == 2
     assert "prepare a store with MR" in capfd.readouterr().err
     assert execute(["prepare", str(tmp_path / "auto"), *ct]) == 0
     assert 'name: "randomized"  # learns from CT alone' in capfd.readouterr().out

@@ -11,7 +11,7 @@ from medcycle.config import DataConfig
 from medcycle.data import morphs
 from medcycle.data.morphs import morphed, with_morphs
 from medcycle.data.prepare import Prepared, prepare_volume
-from medcycle.data.store import Store
+from medcycle.data.store import Store, StoredCase
 from medcycle.errors import RegistrationFailed
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.resample import resample_mask, resample_to
@@ -216,3 +216,31 @@ def test_a_head_that_fills_its_volume_finds_the_other(two: tuple[Prepared, Prepa
     tight = Prepared(*(Volume(one.array[part], grid) for one in (moving.image, moving.body)), moving.intensity)
     assert abs(np.clip(units(tight), -300, 1000).mean()) < 10
     morphed(tight, fixed)
+
+
+def test_what_is_to_be_made_is_announced_and_shown(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With minutes extrapolated from the first one, which takes 24 s here."""
+    now = [0.0]
+
+    def slow(moving: Prepared, fixed: Prepared) -> Prepared:
+        now[0] += 24
+        return fixed
+
+    monkeypatch.setattr(morphs, "morphed", slow)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    six = replace(store, root=tmp_path, ct=tuple(numbered(case, number) for number in range(3) for case in store.ct))
+    with_morphs(six, 30, tmp_path / "run")
+    said = capfd.readouterr().err.splitlines()
+    assert said[0] == (
+        "preparing: deforming 30 CT, about 12 minutes, before training's minutes begin; data.morphs=0 leaves it out"
+    )
+    assert said[1].startswith("deforming CT 1/30 ")
+    assert said[-1].startswith("deforming CT 30/30 ")
+    with_morphs(six, 30, tmp_path / "run")  # they are there
+    assert capfd.readouterr().err == ""
+
+
+def numbered(case: StoredCase, number: int) -> StoredCase:
+    return replace(case, record=replace(case.record, key=f"{case.record.key} {number}"))

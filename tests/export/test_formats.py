@@ -17,7 +17,7 @@ from medcycle.methods.build import build_method
 from medcycle.methods.munit import Munit
 from medcycle.methods.saved import SavedMethod
 from tests.methods.support import DIMENSIONS
-from tests.sizes import TINY
+from tests.sizes import TINY, fitting
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -44,7 +44,9 @@ SWIN = ["network.name=swin-unetr", "network.filters=12", "network.checkpointing=
 def untrained(*overrides: str) -> SavedMethod:
     """Weights so large that outputs fill [−1, 1]: those of the start give next to nothing without normalisation."""
     torch.manual_seed(0)
-    config: Config = load_config("demo", [*TINY, "method.anchor_weight=0", "training.warm_start=0", *overrides])
+    config: Config = load_config(
+        "demo", fitting([*TINY, "method.anchor_weight=0", "training.warm_start=0", *overrides])
+    )
     method = build_method(config).eval()
     for convolution in method.generators.modules():
         if isinstance(convolution, nn.modules.conv._ConvNd):

@@ -5,7 +5,7 @@ import torch
 from medcycle.config import load_config
 from medcycle.methods.base import Batch, Method, Pair
 from medcycle.methods.build import build_method
-from tests.sizes import TINY
+from tests.sizes import TINY, fitting
 
 DIMENSIONS = [[], ["data.slices=3"], ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"]]
 """Settings for 2D, 2.5D and 3D."""
@@ -15,7 +15,7 @@ def small_method(name: str, *overrides: str) -> Method:
     """The same weights every time; without pairs made from CT unless they are asked for."""
     torch.manual_seed(0)
     plain = [f"method.name={name}", "method.anchor_weight=0", "training.warm_start=0"]
-    return build_method(load_config("demo", [*TINY, *plain, *overrides]))
+    return build_method(load_config("demo", fitting([*TINY, *plain, *overrides])))
 
 
 def images_for(sizes: list[str], *, registered: bool = False) -> Batch:

@@ -9,13 +9,14 @@ from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.cost import step_cost
 from medcycle.networks import layers
+from tests.sizes import fitting
 
 METHODS = ["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit", "regcyclegan"]
 
 
 def config(name: str, *more: str) -> Config:
-    small = ["network.filters=8", "network.blocks=2", "network.discriminator_filters=8", "data.patch_size=[32, 32]"]
-    return load_config("demo", [f"method.name={name}", *small, *more])
+    small = ["network.filters=8", "network.blocks=2", "network.discriminator_filters=4", "data.patch_size=[32, 32]"]
+    return load_config("demo", fitting([f"method.name={name}", *small, *more]))
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -40,7 +40,7 @@ DIMENSIONS = {
     "25d": ["data.patch_size=[32, 40]", "network.filters=16", "training.max_steps=400"],
     "3d": ["data.patch_size=[32, 40, 32]", "network.filters=8", "training.max_steps=250"],
 }
-SMALL = ["network.levels=3", "network.discriminator_filters=16", "network.discriminator_layers=2"]
+SMALL = ["network.discriminator_filters=16", "network.discriminator_layers=2"]
 SHORT = ["training.max_minutes=null", "training.warm_up=20", "training.ema_decay=0.98", "randomize.measured_share=0"]
 
 OTHER_STEPS = {("unit", "3d"): 80, ("munit", "3d"): 80, ("cut", "2d"): 1600, ("cut", "25d"): 1600}
@@ -93,8 +93,10 @@ def settings(method: str, dimensions: str) -> Config:
     spacing = f"data.spacing=[{VOXEL}, {VOXEL}, {VOXEL if dimensions == '3d' else 'null'}]"
     steps = OTHER_STEPS.get((method, dimensions))
     others = [f"training.max_steps={steps}"] if steps else []
+    small = [] if method == "randomized" else [*SMALL]
+    small += [] if method in {"unit", "munit"} else ["network.levels=3"]
     name = recipe_of(method, dimensions, on_cpu=True)
-    return load_config(name, [*SMALL, *SHORT, *DIMENSIONS[dimensions], spacing, *others])
+    return load_config(name, [*small, *SHORT, *DIMENSIONS[dimensions], spacing, *others])
 
 
 def untrained(config: Config, trained: SavedMethod) -> SavedMethod:

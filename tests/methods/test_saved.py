@@ -1,9 +1,11 @@
 """Checkpoints: what is written is read, and nothing else is."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from medcycle.config import load_config
 from medcycle.errors import BadCheckpoint, UsageError
@@ -25,6 +27,19 @@ def test_a_checkpoint_is_enough(tmp_path) -> None:
     assert (after.config, after.intensity, after.step) == (before.config, before.intensity, 5)
     image = torch.randn(1, 1, 32, 32)
     torch.testing.assert_close(after.method.translate(image), before.method.eval().translate(image))
+
+
+def test_checkpoints_of_older_versions_are_read(tmp_path) -> None:
+    """Whose configuration has the keys of all methods and networks."""
+    path, before = tmp_path / "a.pt", saved()
+    save_method(before, path)
+    state = torch.load(path, weights_only=True)
+    old = yaml.safe_load(Path(__file__).parents[1].joinpath("old_config.yaml").read_text(encoding="utf-8"))
+    for section in ("network", "method"):
+        assert old[section].keys() > state["config"][section].keys()
+        state["config"][section] = old[section] | state["config"][section]
+    torch.save(state, path)
+    assert load_method(path).config == before.config
 
 
 class Malicious:

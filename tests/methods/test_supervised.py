@@ -7,14 +7,15 @@ from medcycle.config import load_config
 from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.supervised import Supervised
-from tests.sizes import TINY
+from tests.sizes import TINY, fitting
 
 WEIGHTS = ["method.l1_weight=3", "method.gradient_weight=2", "method.adversarial_weight=0.5"]
 
 
 def built(*overrides: str) -> Supervised:
     torch.manual_seed(0)
-    return build_method(load_config("head_ct_only_2d", [*TINY, *overrides]))
+    unet = ["method.name=randomized", "network.name=unet"]
+    return build_method(load_config("head_ct_only_2d", fitting([*TINY, *unet, *overrides])))
 
 
 @pytest.fixture

@@ -89,4 +89,4 @@ def test_pairs_start_and_anchor_it(batch: Batch) -> None:
 
 def test_other_networks_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"unit needs network\.name resnet, not unet"):
-        small_method("unit", BLOCKS, "network.name=unet")
+        small_method("unit", "network.name=unet")

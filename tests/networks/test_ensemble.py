@@ -10,7 +10,7 @@ from medcycle.config import load_config
 from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.networks.ensemble import Ensemble
-from tests.sizes import TINY
+from tests.sizes import TINY, fitting
 
 THREE = ["network.members=3", "training.batch_size=3", "method.anchor_weight=0", "training.warm_start=0"]
 
@@ -63,7 +63,7 @@ def kinds_seen_by(member: nn.Module, kinds: list[Tensor]) -> set[int]:
 
 @pytest.mark.parametrize("name", ["randomized", "cyclegan", "pix2pix", "hybrid", "regcyclegan"])
 def test_all_members_of_a_method_learn_and_differ(name: str) -> None:
-    config = load_config("demo", [*TINY, *THREE, f"method.name={name}"])
+    config = load_config("demo", fitting([*TINY, *THREE, f"method.name={name}"]))
     torch.manual_seed(0)
     method = build_method(config)
     drawn = [torch.rand(3, 1, *config.data.patch_size) * 2 - 1 for _ in range(6)]

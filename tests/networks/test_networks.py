@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from monai.networks.nets import DynUNet
 from torch import nn
 
-from medcycle.config import load_config
+from medcycle.config import NETWORKS, load_config
 from medcycle.errors import ConfigError
 from medcycle.methods.build import build_method
 from medcycle.networks.init import initialise
@@ -13,6 +14,7 @@ from medcycle.networks.library import LibraryGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.unet import UnetGenerator
+from tests.sizes import fitting
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
@@ -98,6 +100,22 @@ def test_generators_of_the_library_keep_size_and_range(name: str, sizes: tuple[i
     assert output.abs().max() <= 1
     output.mean().backward()
     assert all(weight.grad is not None for weight in net.parameters())
+
+
+def test_filters_are_the_width_of_a_dynunet() -> None:
+    """With 32, it is as wide as MONAI's and nnU-Net's."""
+    for dims in (2, 3):
+        ours, usual = (
+            LibraryGenerator("dynunet", Layers(dims), 32, 5).net,
+            DynUNet(dims, 1, 1, [3] * 5, [1, *[2] * 4], [2] * 4),
+        )
+        shapes = [
+            {name: tensor.shape for name, tensor in net.state_dict().items() if tensor.ndim > 1}
+            for net in (ours, usual)
+        ]
+        assert shapes[0] == shapes[1]
+    narrow = LibraryGenerator("dynunet", Layers(2), 4, 3).net.state_dict()
+    assert {tensor.shape[0] for name, tensor in narrow.items() if tensor.ndim == 4 and "downsamples" in name} == {8}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -215,9 +233,12 @@ def test_spectral_normalisation_holds_the_largest_singular_value(layers: int) ->
 @pytest.mark.parametrize("dims", [2, 3])
 def test_configurations_give_every_network(name: str, dims: int) -> None:
     sizes = [f"network.name={name}", f"network.spatial_dims={dims}", f"data.patch_size={[32] * dims}"]
-    small = ["network.filters=12", "network.blocks=1", "network.levels=3", "network.discriminator_filters=4"]
+    levels = "network.levels=3" if "levels" in NETWORKS[name].model_fields else "network.members=1"
+    small = fitting(
+        [f"network.name={name}", "network.filters=12", "network.blocks=1", "network.discriminator_filters=4"]
+    )
     rest = ["network.spectral_norm=true", "network.discriminator_scales=2", "network.discriminator_layers=1"]
-    method = build_method(load_config("demo", [*sizes, *small, *rest, "network.norm=group"]))
+    method = build_method(load_config("demo", [*sizes, *small, levels, *rest, "network.norm=group"]))
     images = torch.randn(1, 1, *[32] * dims)
     assert method.translate(images).shape == images.shape
     assert len(method.discriminators["source"](images)) == 2

@@ -32,7 +32,7 @@ from medcycle.training.journal import Journal
 from medcycle.training.loop import train
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.signals import SIGNALS
-from tests.sizes import TINY
+from tests.sizes import TINY, fitting
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
 
@@ -41,9 +41,8 @@ def config(*overrides: str) -> Config:
     small = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
     every = ["training.log_every=2", "training.preview_every=100", "training.checkpoint_every=100"]
     plain = ["method.anchor_weight=0", "training.warm_start=0"]
-    return load_config(
-        "demo", [*small, *every, *plain, "training.max_minutes=null", "training.max_steps=6", *overrides]
-    )
+    ends = ["training.max_minutes=null", "training.max_steps=6"]
+    return load_config("demo", fitting([*small, *every, *plain, *ends, *overrides]))
 
 
 def rows(run: Path, name: str = "metrics.csv") -> list[dict[str, str]]:
@@ -198,6 +197,19 @@ def test_a_method_that_needs_registered_pairs_says_so(store: Store, tmp_path: Pa
 def test_a_method_that_needs_mr_says_so(store: Store, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no MR"):
         train(config(), replace(store, mr=()), tmp_path / "run")
+
+
+def test_a_run_of_an_older_version_goes_on(store: Store, tmp_path: Path) -> None:
+    """Whose checkpoint has the keys of all methods and networks."""
+    train(config("training.max_minutes=1e-9"), store, tmp_path)
+    state = read_checkpoint(tmp_path / LAST)
+    old = yaml.safe_load(Path(__file__).parents[1].joinpath("old_config.yaml").read_text(encoding="utf-8"))
+    for section in ("network", "method"):
+        state["config"][section] = old[section] | state["config"][section]
+    torch.save(state, tmp_path / LAST)
+    with pytest.raises(UsageError, match=r"method\.name.*can't change"):
+        train(config("method.name=cut"), store, tmp_path, resume=True)
+    assert train(config(), store, tmp_path, resume=True).step == 6
 
 
 def test_a_run_can_begin_with_the_networks_of_another(store: Store, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import torch
 from medcycle.data.store import Store
 from medcycle.methods.saved import BEST, LAST, load_method, read_checkpoint
 from medcycle.training.feed import Turns
-from tests.sizes import TINY
+from tests.sizes import TINY, fitting
 
 SMALL = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
 SHORT = ["training.log_every=1", "training.max_minutes=null", "training.max_steps=6", "training.accelerator=cpu"]
@@ -66,7 +66,7 @@ def train(processes: int, store: Store, run: Path, *overrides: str, resume: bool
 
 
 def call_of(store: Store, run: Path, *overrides: str, resume: bool = False) -> list[str]:
-    return [str(store.root), str(run), "resume" if resume else "begin", *SMALL, *SHORT, *overrides]
+    return [str(store.root), str(run), "resume" if resume else "begin", *fitting([*SMALL, *SHORT, *overrides])]
 
 
 def losses(run: Path) -> torch.Tensor:

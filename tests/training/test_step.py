@@ -12,7 +12,7 @@ from medcycle.training.optimizers import Optimizers, learning_rate_factor
 from medcycle.training.pool import ImagePool
 from medcycle.training.runtime import make_fabric
 from medcycle.training.step import Stepper
-from tests.sizes import TINY
+from tests.sizes import TINY, fitting
 
 SETTINGS = ["network.name=unet", "network.filters=8", "network.levels=4", "training.accelerator=cpu"]
 
@@ -121,8 +121,9 @@ def test_a_matrix_is_made_orthogonal(shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("network", ["attention-unet", "swin-unetr", "resnet"])
 def test_muon_steps_layers_of_any_shape(network: str) -> None:
     """Some have more outputs than inputs, or are no convolutions."""
-    overrides = [f"network.name={network}", "network.filters=12", "network.blocks=1", "network.levels=3"]
-    config = load_config("demo", [*MUON, *overrides])
+    own = {"attention-unet": ["network.levels=3"], "swin-unetr": [], "resnet": ["network.blocks=1"]}[network]
+    general = [override for override in MUON if "levels" not in override]
+    config = load_config("demo", [*general, f"network.name={network}", "network.filters=12", *own])
     method, fabric = build_method(config), make_fabric(config.training)
     improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
     kernels = [weight for weight in method.generators["target"].parameters() if weight.ndim > 1]
@@ -171,7 +172,7 @@ def test_what_does_not_go_with_scaled_losses(other: str, words: str) -> None:
 @pytest.mark.parametrize("more", [[], ["training.optimizers=separate"], ["method.name=randomized"]])
 def test_gradients_of_several_batches_are_those_of_one(more: list[str]) -> None:
     """With losses that are means over images, and layers that keep images apart."""
-    config = load_config("demo", [*TINY, *more, "training.accelerator=cpu", "training.precision=32-true"])
+    config = load_config("demo", fitting([*TINY, *more, "training.accelerator=cpu", "training.precision=32-true"]))
     random = torch.Generator().manual_seed(0)
     source, target = (torch.rand(4, 1, 32, 40, generator=random) * 2 - 1 for _ in range(2))
     batches = [

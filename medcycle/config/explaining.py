@@ -1,0 +1,71 @@
+"""What is wrong with a configuration, in a line that names the key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from medcycle.config.fields import Section
+from medcycle.config.sections import KINDS, Config
+
+__all__ = ["explain", "unknown_key"]
+
+
+def explain(error: ValidationError) -> str:
+    """The first fault: the key, what is wrong with it, and what is allowed."""
+    first = error.errors()[0]
+    section, *rest = (str(part) for part in first["loc"]) if first["loc"] else [""]
+    kind = rest.pop(0) if section in KINDS and rest else ""  # pydantic puts it between section and key
+    key = ".".join([section, *rest])
+    if first["type"] == "extra_forbidden":
+        return unknown_key(key, kind)
+    if first["type"] == "union_tag_invalid":
+        return _no_such_kind(section, first)
+    message = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], dict):  # of a section whose keys don't fit each other
+        return message
+    return f"{key}: {message}, not {first['input']!r}" if key else message
+
+
+def unknown_key(key: str, kind: str = "") -> str:
+    """That there is no such key, and what there is.
+
+    Args:
+        key: dotted.
+        kind: the method or the network, where the key is of the section of either.
+    """
+    near = difflib.get_close_matches(key, list(_keys()), n=1, cutoff=0.5)
+    if kind:
+        section, _, name = key.partition(".")
+        kinds, own = KINDS[section], _keys_of(KINDS[section][kind])
+        meant, _, meant_name = near[0].partition(".") if near else (section, "", "")
+        of_other = any(name in other.model_fields for other in kinds.values())
+        if of_other or (meant == section and meant_name not in own):
+            return f"{key}: {kind} has no such key; it has {', '.join(own)}"
+    suggestion = f"did you mean {near[0]}?" if near else f"the sections are {', '.join(Config.model_fields)}"
+    return f"unknown key {key}; {suggestion}"
+
+
+def _keys_of(kind: type[Section]) -> list[str]:
+    """Those of its own first, and then those that it shares."""
+    names = dict.fromkeys(name for part in kind.__mro__ for name in vars(part).get("__annotations__", {}))
+    return [name for name in names if name in kind.model_fields and name != "name"]
+
+
+def _no_such_kind(section: str, fault: ErrorDetails) -> str:
+    given, names = fault["ctx"]["tag"], list(KINDS[section])
+    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{section}.name: there is no {section} {given}; {meant}there are {', '.join(names)}"
+
+
+def _keys() -> Iterator[str]:
+    for section, field in Config.model_fields.items():
+        yield section
+        annotation: Any = field.annotation
+        kinds = KINDS[section].values() if section in KINDS else [annotation]
+        yield from dict.fromkeys(f"{section}.{key}" for kind in kinds for key in kind.model_fields)
