@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+import numpy as np
 import torch
 import typer
 
+from medcycle.body import body_mask
 from medcycle.cli.tables import print_findings, print_summary
 from medcycle.config import load_config
 from medcycle.data.catalogue import prepare_cohort
@@ -18,6 +20,7 @@ from medcycle.data.findings import inspect_paths
 from medcycle.errors import UsageError
 from medcycle.evaluation.cases import match_cases
 from medcycle.evaluation.tables import Summary, evaluate, write_tables
+from medcycle.io import discover
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
 from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
@@ -84,12 +87,14 @@ def run_demo(output: Path, minutes: float) -> None:
     print_summary(summary)
     trained = load_method(checkpoint_of(run))
     untrained = [_untrained_mae(trained, cohort, output / "untrained", seed) for seed in range(UNTRAINED)]
-    before, after = mean(untrained), summary.mean["mae"]
+    before, after, flat = mean(untrained), summary.mean["mae"], _flat_mae(cohort)
     each = ", ".join(f"{value:.1f}" for value in untrained)
     _say(
         f"body MAE: {before:.1f} HU untrained (mean of {each}), "
-        f"{after:.1f} HU after {result.step} steps ({after / before:.0%})"
+        f"{after:.1f} HU after {result.step} steps ({after / before:.0%}); {flat:.1f} HU for one CT number throughout"
     )
+    if after >= flat:
+        _say(f"{minutes:g} minutes were too few to learn anything here; give --minutes {max(5, 2 * minutes):g}")
     _say(
         f"""
 Written to {output}:
@@ -109,9 +114,19 @@ def _untrained_mae(trained: SavedMethod, cohort: Path, output: Path, seed: int) 
     """The score of fresh weights in place of the trained ones; written to `output/seed`."""
     folder = output / str(seed)
     torch.manual_seed(seed)
-    save_method(replace(trained, method=build_method(trained.config), step=0), folder / "untrained.pt")
+    save_method(replace(trained, method=build_method(trained.config), step=0, learned={}), folder / "untrained.pt")
     synthesize_path(folder / "untrained.pt", cohort / "test" / "mr", folder / "synthetic")
     return _score(cohort, folder / "synthetic", folder / "evaluation").mean["mae"]
+
+
+def _flat_mae(cohort: Path) -> float:
+    """The score of the mean CT number of the body in all of it: what knowing nothing of a head comes to."""
+    errors = []
+    for source in discover(cohort / "test" / "ct"):
+        real = source.read()
+        hounsfield = real.array[body_mask(real, "ct").array]
+        errors.append(float(np.abs(hounsfield - hounsfield.mean()).mean()))
+    return mean(errors)
 
 
 def _score(cohort: Path, synthetic: Path, output: Path) -> Summary:

@@ -69,7 +69,6 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     """Make synthetic CT from MR, or MR from CT, on the input's grid. What is done already is not done again."""
     from medcycle.cli.inputs import deidentification
     from medcycle.inference import Windows, devices_of
-    from medcycle.methods.saved import checkpoint_of
     from medcycle.synthesis.cohort import synthesize_path
     from medcycle.synthesis.options import Options
     from medcycle.synthesis.outputs import Outputs
@@ -95,7 +94,6 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         resample_irregular=resample_irregular,
         ct_offset=ct_offset,
     )
-    typer.echo(f"translating with {checkpoint_of(run_or_checkpoint, to=to)}")
-    for path in synthesize_path(run_or_checkpoint, input_path, output, order):
+    for path in synthesize_path(run_or_checkpoint, input_path, output, order, say=typer.echo):
         typer.echo(f"wrote {path}")
     typer.echo("Synthetic images, for research only: not for diagnosis or treatment.")

@@ -64,6 +64,27 @@ class Facts:
         """Whether it is better than one CT number for all of the body; None if that is not known."""
         return None if self.score is None or self.constant is None else self.score < self.constant
 
+    @property
+    def text(self) -> str:
+        """In words."""
+        counts = " and ".join(f"{n} {kind}" for n, kind in ((self.mr, "MR"), (self.ct, "CT")) if n)
+        trained = f"{self.step} steps of training{f' on {counts}' if counts else ''}"
+        if self.score is None:
+            return f"{trained}; never validated" if counts else trained
+        what = "mean absolute error of held-out pairs" if self.kind == "mae" else "score without pairs, lower is better"
+        unit = " HU" if self.kind == "mae" else ""
+        than = f"; {self.constant:.0f}{unit} for one CT number throughout" if self.constant is not None else ""
+        return f"{trained}; best in validation: {self.score:.0f}{unit} ({what}{than})"
+
+    @property
+    def doubt(self) -> str:
+        """Why it may have learned nothing, or an empty string."""
+        if self.beats_a_constant is False:
+            return f"no better than one CT number for the whole body ({self.text}); train for longer"
+        if self.score is None and (self.mr or self.ct):
+            return f"whether it has learned anything is not known ({self.text}); train until it is validated"
+        return ""
+
 
 @dataclass(frozen=True)
 class SavedMethod:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
 from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
-from medcycle.methods.saved import checkpoint_of, load_method
+from medcycle.methods.saved import checkpoint_of, facts_of, load_method
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
 from medcycle.synthesis.style import styles_for
 from medcycle.synthesis.translate import require_direction
@@ -26,7 +26,14 @@ __all__ = ["synthesize_path"]
 log = logging.getLogger(__name__)
 
 
-def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, order: Order | None = None) -> list[Path]:
+def synthesize_path(
+    run_or_checkpoint: Path,
+    input_path: Path,
+    output: Path,
+    order: Order | None = None,
+    *,
+    say: Callable[[str], None] | None = None,
+) -> list[Path]:
     """Translate every volume at `input_path`.
 
     The next volume is read, and the last one written, while one is computed, unless they are large. What is there
@@ -37,6 +44,7 @@ def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, ord
         input_path: an image file, a DICOM series folder or a folder of cases.
         output: a folder that gets one folder a case, or, for one case, a file ending in .nii.gz.
         order: what is wanted; by default CT as NIfTI.
+        say: called with what is translated with: the checkpoints, and how much each has learned.
 
     Returns:
         Where the results are: the case folders, or the file.
@@ -54,8 +62,13 @@ def synthesize_path(run_or_checkpoint: Path, input_path: Path, output: Path, ord
     require_writable(output)
     remove_torn(output)
     models = [load_method(checkpoint) for checkpoint in checkpoints]
-    for model in models:
+    for checkpoint, model in zip(checkpoints, models, strict=True):
         require_direction(model, order.to)
+        facts = facts_of(model)
+        if say:
+            say(f"translating with {checkpoint}: {facts.text}")
+        if order.to == "ct" and facts.doubt:
+            log.warning("%s: %s", checkpoint, facts.doubt)
     styles = styles_for(models[0], order.to, order.style, order.samples)
     if len(models) > 1 and styles != [None]:
         raise UsageError("--style and --samples are for one run; leave out --ensemble")

@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from medcycle.inference import best_device
 from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of
 from medcycle.io.nifti import write_nifti
-from medcycle.methods.saved import SavedMethod, load_method
+from medcycle.methods.saved import SavedMethod, facts_of, load_method
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.options import Options
 from medcycle.synthesis.outputs import Outputs, differences, digest, key_of, write_case
@@ -114,7 +114,7 @@ class Works:
     def __init__(self, checkpoints: Sequence[Path], models: Sequence[SavedMethod], order: Order) -> None:
         self.checkpoints, self.models, self.order = checkpoints, models, order
         self.described = [
-            {"path": path.name, "sha256": sha256_of(path), "step": model.step}
+            {"path": path.name, "sha256": sha256_of(path), **asdict(facts_of(model))}
             for path, model in zip(checkpoints, models, strict=True)
         ]
         self.failed: dict[Task, MedcycleError] = {}

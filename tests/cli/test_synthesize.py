@@ -3,14 +3,17 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 
 from medcycle.cli.main import execute
+from medcycle.methods.saved import load_method, save_method
 from medcycle.phantom.series import Identity
 from tests.io.support import source_series
+from tests.sizes import TINY
 
 CALL_WRONG = 2
 
@@ -97,3 +100,37 @@ def test_a_deidentified_series_goes_on_with_the_same_key(checkpoint: Path, tmp_p
     assert made.PatientIdentityRemoved == "YES"
     assert made.PatientID != source.PatientID
     assert made.StudyInstanceUID != source.StudyInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("learned", "warned"),
+    [
+        ({"mr": 7, "ct": 6, "score": 295.0, "kind": "mae", "constant": 280.0}, "no better than one CT number"),
+        ({"mr": 7, "ct": 6, "score": 95.0, "kind": "unpaired", "constant": 280.0}, ""),
+        ({"mr": 7, "ct": 6}, "whether it has learned anything is not known"),
+        ({}, ""),  # of an older version
+    ],
+)
+def test_what_a_model_has_learned_is_said(checkpoint, cohort, tmp_path, capfd, learned: dict, warned: str) -> None:
+    save_method(replace(load_method(checkpoint), step=34, learned=learned), tmp_path / "model.pt")
+    assert synthesized(tmp_path / "model.pt", cohort / "mr" / "mr000.nii.gz", tmp_path / "out") == 0
+    said = capfd.readouterr()
+    assert f"translating with {tmp_path / 'model.pt'}: 34 steps of training" in said.out
+    assert ("on 7 MR and 6 CT" in said.out) == bool(learned)
+    assert ("HU" in said.out.split("translating with")[1].split("wrote")[0]) == (learned.get("kind") == "mae")
+    assert (warned in said.err) if warned else ("CT number" not in said.err)
+    (described,) = json.loads((tmp_path / "out" / "mr000" / "synthesis.json").read_text())["checkpoints"]
+    assert described["score"] == learned.get("score")
+
+
+def test_one_mr_and_one_ct_go_all_the_way(cohort: Path, tmp_path: Path, capfd) -> None:
+    """The smallest cohort: trained, and its MR translated, with warnings and no faults."""
+    for kind in ("mr", "ct"):
+        (tmp_path / kind).mkdir()
+        shutil.copy(next((cohort / kind).iterdir()), tmp_path / kind)
+    given = ["--mr", tmp_path / "mr", "--ct", tmp_path / "ct", "--output", tmp_path / "run"]
+    settings = [f"--set={item}" for item in (*TINY, "data.spacing=[4, 4, null]", "training.max_steps=2")]
+    more = ["--set=data.validation_fraction=0.2", "--set=training.validations=1", "--set=data.morphs=0"]
+    assert execute(["train", "demo", *map(str, given), *settings, *more]) == 0
+    assert "too few patients with MR to hold one out" in capfd.readouterr().err
+    assert synthesized(tmp_path / "run", tmp_path / "mr", tmp_path / "out") == 0

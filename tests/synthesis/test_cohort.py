@@ -168,7 +168,7 @@ def test_what_is_no_volume_is_told(cohort: Path, checkpoint: Path, tmp_path: Pat
         dataset.save_as(path)
     (tmp_path / "notes.txt").write_text("nothing")
     synthesize_path(checkpoint, tmp_path, tmp_path / "out")
-    assert f"not translated: {torn.parent}" in caplog.text
+    assert f"skipped: {torn.parent}" in caplog.text
     assert "notes" not in caplog.text
 
 
@@ -180,7 +180,7 @@ def test_voxels_in_another_file_are_of_the_data(cohort: Path, checkpoint: Path, 
         sitk.WriteImage(image, str(source))
         if patient == "mr000":
             synthesize_path(checkpoint, source, tmp_path / "out")
-    with pytest.raises(DataError, match="made of other data"):
+    with pytest.raises(DataError, match="made of another input"):
         synthesize_path(checkpoint, source, tmp_path / "out")
 
 
