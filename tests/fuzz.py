@@ -16,7 +16,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 
 from medcycle.errors import MedcycleError
@@ -33,7 +35,7 @@ Sample = dict[str, bytes]
 
 
 def samples(real: Path | None = None) -> list[Sample]:
-    """A series of three slices, an enhanced file, NIfTI, NRRD and MetaImage; and small files of a folder, if given."""
+    """Small series, plain, padded and enhanced, NIfTI, NRRD and MetaImage; and small files of a folder, if given."""
     head = HeadPhantom.random(0)
     grid = head_grid((12, 14, 5), (18, 18, 40))
     with tempfile.TemporaryDirectory() as name:
@@ -41,6 +43,13 @@ def samples(real: Path | None = None) -> list[Sample]:
         write_series(head.ct(grid), top / "ct", modality="CT")
         write_series(head.mr(grid), top / "mr", modality="MR")
         write_defective_series(head.mr(grid), top / "enhanced", "enhanced_multiframe", modality="MR")
+        for path in write_series(head.ct(grid), top / "padded", modality="CT"):
+            dataset = pydicom.dcmread(path)
+            dataset.add_new("PixelPaddingValue", "US", 0)
+            dataset.HighBit, dataset.PhotometricInterpretation = 15, "MONOCHROME1"
+            dataset.save_as(path)
+        (top / "pair").mkdir()
+        nib.save(nib.Nifti1Pair(head.ct(grid).array, grid.affine), top / "pair" / "a.img")
         for suffix in (".nii", ".nii.gz"):
             write_nifti(head.ct(grid), top / suffix[1:] / f"a{suffix}")
         for suffix in (".nrrd", ".mha"):

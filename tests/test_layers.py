@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "medcycle"
 
 LAYERS = [
-    {"allocation", "errors", "progress"},
+    {"allocation", "errors", "processors", "progress"},
     {"parallel"},
     {"volume"},
     {"gaps", "intensity", "resample"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +9,7 @@ import typer
 
 from medcycle.cli.options import CtOffset, Irregular, Overrides
 from medcycle.errors import UsageError
+from medcycle.processors import available_processors
 
 if TYPE_CHECKING:
     from medcycle.data.store import Store
@@ -27,7 +27,7 @@ def inspect(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the findings there.")] = None,
     ct_offset: CtOffset = 0.0,
     headers: Annotated[bool, typer.Option("--headers", help="Read headers only, no voxels: fast, but less.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = available_processors(),
 ) -> None:
     """Say what volumes there are, and whether they are sound."""
     from medcycle.cli.tables import print_findings

@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from medcycle import __version__
 from medcycle.cli import commands, configs, dicom, synthesize
 from medcycle.errors import MedcycleError
+from medcycle.processors import share_processors
 from medcycle.progress import is_first_process
 
 __all__ = ["app", "execute", "run"]
@@ -61,6 +62,7 @@ def _options(
 
 def run() -> None:
     """The console script."""
+    share_processors()
     sys.exit(execute(sys.argv[1:]))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from medcycle.errors import DataError, MedcycleError, UsageError, WorkerLost, Wr
 from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of, write_text
 from medcycle.parallel import parallel_map
+from medcycle.processors import available_processors
 from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
 
@@ -113,7 +113,7 @@ class _Task:
 
 def _enough(volumes: int) -> int:
     """Processes that pay: each takes some seconds to start."""
-    return max(1, min(os.cpu_count() or 1, volumes // VOLUMES_A_PROCESS))
+    return max(1, min(available_processors(), volumes // VOLUMES_A_PROCESS))
 
 
 @contextmanager

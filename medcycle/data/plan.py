@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 
 from medcycle.config import Config, parse_planned
+from medcycle.processors import available_processors
 
 __all__ = ["BEGUN_WITH", "BY_HAND", "Choices", "Device", "Plan"]
 
@@ -26,7 +27,7 @@ class Device:
 
     kind: Literal["cpu", "cuda", "mps"]
     memory: int
-    processors: int = os.cpu_count() or 1
+    processors: int = field(default_factory=available_processors)
 
     @classmethod
     def here(cls) -> Device:

@@ -1,0 +1,56 @@
+"""How many processors there are for this process, and how it shares them with others."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+
+__all__ = ["available_processors", "share_processors"]
+
+SPIN_COUNT = 1000
+"""Turns that a thread of OpenMP waits for work before it sleeps; libgomp's own is 300,000, some ms, in which it keeps a
+processor from other programs. See `tests.bench`, which measures both."""
+
+CHOSEN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+"""Variables by which users decide how threads wait."""
+
+
+def share_processors(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Have OpenMP's threads wait shortly, and be as many as there are processors for this process.
+
+    It has to be called before torch is loaded, which reads the variables once; what the user has set stays.
+
+    Args:
+        environment: this process' own, which its children get too.
+    """
+    if not any(name in environment for name in CHOSEN):
+        environment["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
+    count = available_processors()
+    if count < (os.cpu_count() or 1):
+        environment.setdefault("OMP_NUM_THREADS", str(count))
+
+
+def available_processors(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Processors that this process may use: by its affinity, and by the quota of a container (cgroup), rounded up.
+
+    Args:
+        groups: where the system shows the quotas of cgroups, of version 2 or 1.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(allowed, _quota(groups))))
+
+
+def _quota(groups: Path) -> float:
+    """Processors' worth of time; infinite without a limit."""
+    try:
+        if (groups / "cpu.max").is_file():
+            quota, period = (groups / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            quota, period = (
+                (groups / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period")
+            )
+        return math.inf if quota.strip() in ("max", "-1") else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf

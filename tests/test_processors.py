@@ -1,0 +1,47 @@
+"""Threads as there are processors, and no longer than others can bear."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medcycle.processors import CHOSEN, available_processors, share_processors
+
+
+@pytest.mark.parametrize(("text", "expected"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", None)])
+def test_the_quota_of_a_container_counts(tmp_path: Path, text: str, expected: int | None) -> None:
+    (tmp_path / "cpu.max").write_text(f"{text}\n")
+    allowed = len(os.sched_getaffinity(0))
+    assert available_processors(tmp_path) == min(allowed, expected or allowed)
+
+
+def test_so_does_that_of_an_older_one(tmp_path: Path) -> None:
+    (tmp_path / "cpu").mkdir()
+    for name, value in (("quota", 90000), ("period", 100000)):
+        (tmp_path / "cpu" / f"cpu.cfs_{name}_us").write_text(f"{value}\n")
+    assert available_processors(tmp_path) == 1
+    assert available_processors(tmp_path / "nothing") == len(os.sched_getaffinity(0))
+
+
+def test_what_the_user_has_set_stays() -> None:
+    given: dict[str, str] = {}
+    share_processors(given)
+    assert int(given["GOMP_SPINCOUNT"]) > 0
+    for name in CHOSEN:
+        chosen = {name: "7", "OMP_NUM_THREADS": "5"}
+        share_processors(chosen)
+        assert chosen == {name: "7", "OMP_NUM_THREADS": "5"}
+
+
+def test_it_is_done_before_torch_is_loaded() -> None:
+    """torch is imported by commands alone, so that the variables are there when it reads them."""
+    code = (
+        "import os, sys; from medcycle.cli import main; main.execute = lambda arguments: print("
+        "'torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT')) or 0; main.run()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in CHOSEN}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split()[0] == "False"
+    assert done.stdout.split()[1].isdecimal()
