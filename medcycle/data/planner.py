@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from medcycle.config import NETWORKS
 from medcycle.data.fingerprint import Fingerprint
 from medcycle.data.memory import SIDES_3D, filters_of, fitting_batch, fitting_filters, largest_side
 from medcycle.data.plan import BEGUN_WITH, BY_HAND, Choices, Device, Plan
@@ -96,7 +97,7 @@ def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -
         usual = ("resnet", "whose layers the method is made of")
     elif alone or (flat and device.kind == "cpu"):
         usual = ("unet", "learns faster from known targets, and keeps edges")
-    name = by_hand.get("network.name", usual)
+    name = by_hand.get("network.name", _having(usual, by_hand))
     if name[0] == "unet":
         return {"network.name": name, **filters_of(32, "enough from known targets")}
     if name[0] != "resnet":
@@ -106,6 +107,16 @@ def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -
     wide = max(shape["data.patch_size"][0]) >= 256
     blocks = (9 if wide else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017")
     return {"network.name": name, "network.blocks": blocks, **filters_of(64)}
+
+
+def _having(usual: tuple[str, str], by_hand: Choices) -> tuple[str, str]:
+    """The usual network, or another one, if keys that are set by hand are of that alone."""
+    keys = {key.partition(".")[2] for key in by_hand if key.startswith("network.")}
+    missing = sorted(keys - NETWORKS[usual[0]].model_fields.keys())
+    others = [name for name, network in NETWORKS.items() if keys <= network.model_fields.keys()]
+    if not missing or not others:
+        return usual
+    return others[0], f"network.{missing[0]} is set by hand"
 
 
 def _pairs(*, measured: bool) -> Choices:

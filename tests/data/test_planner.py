@@ -10,11 +10,11 @@ import torch
 import yaml
 
 from medcycle.cli.main import execute
-from medcycle.config import Config, load_config
+from medcycle.config import METHODS, Config, load_config, parse_config
 from medcycle.data.fingerprint import Fingerprint, fingerprint
 from medcycle.data.plan import Device
 from medcycle.data.planner import plan
-from medcycle.errors import DataError
+from medcycle.errors import ConfigError, DataError
 from medcycle.io import Source, write_nifti
 from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
@@ -320,7 +320,27 @@ def planned(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-SMALL = ["--set=network.filters=4", "--set=network.blocks=1", "--set=network.discriminator_filters=4"]
+def test_a_network_is_planned_that_has_the_keys_set_by_hand() -> None:
+    assert plan(HEADS, HEADS, CPU).config().network.name == "unet"
+    for mr in (HEADS, None):
+        blocks = plan(mr, HEADS, CPU, {"network.blocks": 2})
+        assert (blocks.config().network.name, blocks.config().network.blocks) == ("resnet", 2)
+        assert "network.blocks is set by hand" in blocks.text()
+    assert plan(HEADS, HEADS, GPU, {"network.shuffle": 1}).config().network.name == "unet"
+    with pytest.raises(ConfigError, match=r"auto: network\.blocks: unet has no such key"):
+        plan(HEADS, HEADS, CPU, {"network.blocks": 2, "network.name": "unet"}).config()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_every_method_can_be_planned_by_hand(method: str, device: Device) -> None:
+    planned = plan(HEADS, HEADS, device, {"method.name": method})
+    assert planned.config().method.name == method
+    kept = yaml.safe_load(planned.text())
+    assert parse_config(kept, "plan") == planned.config()  # nothing in it is of another method
+
+
+SMALL = ["--set=network.filters=4", "--set=network.levels=2", "--set=network.discriminator_filters=4"]
 
 
 def test_prepare_writes_the_plan_and_train_follows_it(planned: Path, tmp_path, capfd) -> None:
