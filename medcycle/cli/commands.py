@@ -142,8 +142,8 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
     )
     if result.best:
         step, score = result.best
-        told, best = score_in_words(output, score), output / "checkpoints" / "best.pt"
-        typer.echo(f"best in validation: step {step}, {told}, saved in {best}")
+        named, best = score_in_words(output, score), output / "checkpoints" / "best.pt"
+        typer.echo(f"best in validation: step {step}, {named}, saved in {best}")
     if result.by_signal:
         raise typer.Exit(GO_ON)
 
