@@ -1,6 +1,9 @@
-"""Overrides that make networks small enough for tests."""
+"""Overrides that make networks small enough for tests, and leave out what takes long besides."""
 
-TINY = ["network.filters=4", "network.blocks=1", "network.discriminator_filters=4", "training.validations=0"]
+TINY = [
+    *("network.filters=4", "network.blocks=1", "network.discriminator_filters=4"),
+    *("training.validations=0", "data.morphs=0"),
+]
 
 
 def recipe_of(method: str, dimension: str, *, on_cpu: bool) -> str:
