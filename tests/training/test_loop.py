@@ -430,6 +430,7 @@ def test_what_was_learned_is_saved_when_the_store_is_gone(
     assert read_checkpoint(tmp_path / "run" / LAST)["step"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 def test_a_full_disk_leaves_the_last_checkpoint(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
@@ -482,6 +483,7 @@ def test_a_step_of_several_batches_is_resumed_in_the_right_place(store: Store, t
     assert all(torch.equal(other[name], tensor) for name, tensor in one.items())
 
 
+@pytest.mark.slow
 def test_training_lowers_the_cycle_loss(store: Store, tmp_path: Path) -> None:
     settings = ["training.max_steps=200", "training.log_every=10", "network.filters=8", "method.cycle_weight=10"]
     train(config(*settings, "training.learning_rate=1e-3"), store, tmp_path / "run")
