@@ -103,7 +103,6 @@ OF_THE_SOURCE = ("Missing SOPInstanceUID", "<PatientName>", "<ReferringPhysician
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_a_real_sagittal_head_with_contours(shared: Path, tmp_path: Path, caplog) -> None:
     series = extracted(shared, "head_mr_sagittal_mprage", tmp_path / "mr")
     source = read_series(series)
@@ -128,7 +127,6 @@ def test_a_real_sagittal_head_with_contours(shared: Path, tmp_path: Path, caplog
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_a_real_head_leaves_without_its_identity(shared: Path, tmp_path: Path) -> None:
     series = extracted(shared, "head_mr_sagittal_mprage", tmp_path / "mr")
     source = read_series(series)
@@ -145,7 +143,6 @@ def test_a_real_head_leaves_without_its_identity(shared: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_a_synthetic_mr_of_a_real_tilted_irregular_ct(shared: Path, tmp_path: Path) -> None:
     series = extracted(shared, "head_ct_ge_tilted_irregular", tmp_path / "ct")
     ct = read_series(series, resample_irregular=True)

@@ -23,8 +23,6 @@ from medcycle.training.selection import Selection
 from medcycle.training.validation import Validation, Validator
 from tests.sizes import TINY
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
-
 NONE_HELD_OUT = {"mr": (), "ct": ()}
 
 
