@@ -26,6 +26,7 @@ def networks() -> tuple[nn.Module, nn.Module]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # by the compiler
 @pytest.mark.skipif(not shutil.which("g++"), reason="compiling on a processor needs a C++ compiler")
 def test_compiled_networks_give_the_same() -> None:
     torch.manual_seed(0)
