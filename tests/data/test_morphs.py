@@ -55,6 +55,7 @@ def test_a_morph_has_the_shape_of_the_other(two: tuple[Prepared, Prepared]) -> N
     assert after > before + 0.1
 
 
+@pytest.mark.slow
 def test_its_tissues_are_its_own(two: tuple[Prepared, Prepared]) -> None:
     """The moving head's soft tissue is 60 HU denser here, and the morph's is, too."""
     moving, fixed = two
@@ -70,6 +71,7 @@ def test_its_tissues_are_its_own(two: tuple[Prepared, Prepared]) -> None:
     assert np.abs(made.image.array).max() <= 1
 
 
+@pytest.mark.slow
 def test_beyond_its_own_field_of_view_there_is_nothing(two: tuple[Prepared, Prepared]) -> None:
     moving, fixed = two
     upper = moving.image.grid.shape[2] // 2
@@ -212,6 +214,7 @@ def test_few_slices_are_said_to_be_too_few(two: tuple[Prepared, Prepared]) -> No
         morphed(moving, Prepared(*part, fixed.intensity))
 
 
+@pytest.mark.slow
 def test_a_head_that_fills_its_volume_finds_the_other(two: tuple[Prepared, Prepared]) -> None:
     """As many HU below zero as above, so that their mean can be no mass."""
     moving, fixed = two

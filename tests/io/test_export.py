@@ -50,8 +50,10 @@ def test_a_reference_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize(("part", "refused"), [(0.45, ""), (0.55, "4[0-9]%"), (0.8, "[12][0-9]%"), (3, "0%")])
-@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize(
+    ("axis", "part", "refused"),
+    [(0, 0.45, ""), (2, 0.45, ""), (0, 0.55, "4[0-9]%"), (2, 0.8, "[12][0-9]%"), (0, 3, "0%")],
+)
 def test_a_volume_that_lies_elsewhere_is_refused(axis: int, part: float, refused: str, tmp_path: Path) -> None:
     made, series = source_series(tmp_path / "source", "oblique")
     affine = made.grid.affine.copy()

@@ -186,13 +186,12 @@ def test_registered_pairs_are_learned_from_in_every_dimension(
     assert (tmp_path / "run" / "previews" / "step_000002.png").is_file()
 
 
-@pytest.mark.parametrize("warm", ["0", "0.5"])
 @pytest.mark.parametrize(
-    ("name", "settings", "loss"),
+    ("name", "settings", "loss", "warm"),
     [
-        ("cut", ["method.nce_patches=16", "method.nce_flip=true"], "nce_target"),
-        ("unit", ["method.adversarial_loss=wgan-gp"], "reconstruction_source"),
-        ("munit", ["network.discriminator_scales=2", "network.discriminator_layers=1"], "style_target"),
+        ("cut", ["method.nce_patches=16", "method.nce_flip=true"], "nce_target", "0.5"),
+        ("unit", ["method.adversarial_loss=wgan-gp"], "reconstruction_source", "0"),
+        ("munit", ["network.discriminator_scales=2", "network.discriminator_layers=1"], "style_target", "0.5"),
     ],
 )
 def test_methods_that_draw_at_random_train_and_resume(
