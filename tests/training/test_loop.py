@@ -179,11 +179,11 @@ BOTH_WAYS = {"generators.target", "generators.source", "discriminators.target", 
 def test_registered_pairs_are_learned_from_in_every_dimension(
     paired: Store, tmp_path: Path, name: str, networks: set[str], loss: str, sizes: str
 ) -> None:
-    settings = config(f"method.name={name}", "training.batch_size=2", "training.max_steps=2", *SIZES[sizes])
+    settings = config(f"method.name={name}", "training.batch_size=2", "training.max_steps=4", *SIZES[sizes])
     train(settings, paired, tmp_path / "run")
     assert moved(settings, tmp_path / "run") == networks
     assert rows(tmp_path / "run")[-1][loss]
-    assert (tmp_path / "run" / "previews" / "step_000002.png").is_file()
+    assert (tmp_path / "run" / "previews" / "step_000004.png").is_file()
 
 
 @pytest.mark.parametrize(
