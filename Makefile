@@ -4,17 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 # processes that run tests, of a thread each: most tests are too small for more
 WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-all lint bench clean
 
 help:
-	@echo "make demo    the whole way on generated heads, 6 minutes on 2 cores, and 2 to install; writes demo/"
-	@echo "make test    all tests"
-	@echo "make lint    ruff and mypy"
-	@echo "make bench   speeds, side by side"
-	@echo "make setup   only install, into $(VENV)"
-	@echo "make clean   remove $(VENV) and demo/"
+	@echo "make demo      the whole way on generated heads, 6 minutes on 2 cores, and 2 to install; writes demo/"
+	@echo "make test      the quick tests, in 8 minutes on 2 cores"
+	@echo "make test-all  the slow ones too, in 25"
+	@echo "make lint      ruff and mypy"
+	@echo "make bench     speeds, side by side"
+	@echo "make setup     only install, into $(VENV)"
+	@echo "make clean     remove $(VENV) and demo/"
 
 setup: $(READY)
 
@@ -29,7 +31,10 @@ demo: setup
 	$(BIN)/medcycle demo --output demo
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	$(PYTEST) -m 'not slow'
+
+test-all: setup
+	$(PYTEST)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,10 +1,13 @@
-"""Overrides that make networks small enough for tests, and which of them go with which."""
+"""Overrides that make networks small enough for tests and leave out what takes long, and which of them go together."""
 
 from collections.abc import Sequence
 
 from medcycle.config import METHODS, NETWORKS
 
-TINY = ["network.filters=4", "network.blocks=1", "network.discriminator_filters=4", "training.validations=0"]
+TINY = [
+    *("network.filters=4", "network.blocks=1", "network.discriminator_filters=4"),
+    *("training.validations=0", "data.morphs=0"),
+]
 
 COMMON = {*TINY, "method.anchor_weight=0", "method.adversaries=both"}
 """What tests set whatever they choose besides."""
@@ -22,7 +25,7 @@ def fitting(overrides: Sequence[str]) -> list[str]:
     return [
         override
         for override in overrides
-        if override not in COMMON or keys[override] in known or keys[override].startswith("training.")
+        if override not in COMMON or keys[override] in known or keys[override].startswith(("training.", "data."))
     ]
 
 

@@ -35,6 +35,7 @@ def error(result: Registration, truth: np.ndarray, fixed: Volume) -> float:
     return float(np.linalg.norm((result.matrix @ truth @ points - points)[:3], axis=0).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("degrees", "shift"), [((0, 0, 0), (0, 0, 0)), ((12, -6, 9), (25, -40, 60)), ((-14, 8, -12), (-300, 200, 900))]
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medcycle.cli.options import CtOffset, Irregular, Overrides
+from medcycle.cli.options import CtOffset, Irregular, Overrides, config_names_like
 from medcycle.errors import UsageError
 from medcycle.processors import available_processors
 
@@ -43,7 +43,9 @@ def prepare(
     store: Annotated[Path, typer.Argument(help="The store to make.")],
     ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients than the MR or the same.")],
     mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
-    config: Annotated[str, typer.Option(help="A configuration's name or file, or auto: planned.")] = "auto",
+    config: Annotated[
+        str, typer.Option(help="A configuration's name or file, or auto: planned.", autocompletion=config_names_like)
+    ] = "auto",
     overrides: Overrides = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default as many as there are processors, if it pays.")
@@ -74,7 +76,11 @@ def _count(store: Store) -> str:
 
 def train(  # noqa: PLR0913, PLR0917 - the command's options
     config: Annotated[
-        str, typer.Argument(help="A configuration's name or file, see `medcycle config list`; or auto: planned.")
+        str,
+        typer.Argument(
+            help="A configuration's name or file, see `medcycle config list`; or auto: planned.",
+            autocompletion=config_names_like,
+        ),
     ],
     output: Annotated[Path, typer.Option(help="The run's folder.")],
     mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
@@ -125,6 +131,8 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
 
 def _tell_end(result: TrainingResult, output: Path) -> None:
     """How a run ended; leaves with `GO_ON` if it could have gone on."""
+    from medcycle.training.runs import score_in_words
+
     if result.skipped:
         told = output / "skipped.csv"
         typer.echo(f"steps not taken, since gradients had exploded: {result.skipped}; see {told}", err=True)
@@ -134,13 +142,14 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
     )
     if result.best:
         step, score = result.best
-        typer.echo(f"best in validation: step {step}, {score:.0f} HU, saved in {output / 'checkpoints' / 'best.pt'}")
+        named, best = score_in_words(output, score), output / "checkpoints" / "best.pt"
+        typer.echo(f"best in validation: step {step}, {named}, saved in {best}")
     if result.by_signal:
         raise typer.Exit(GO_ON)
 
 
 def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or one of several.")]) -> None:
-    """List runs, how far they came, their last losses, and their best scores in validation."""
+    """List runs, how far they came, their last losses, and their best scores in validation (lower is better)."""
     from medcycle.cli.tables import print_runs
     from medcycle.training.runs import find_runs
 

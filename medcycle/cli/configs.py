@@ -7,13 +7,30 @@ from typing import Annotated
 
 import typer
 
-from medcycle.cli.options import Overrides
+from medcycle.cli.options import Overrides, config_names_like, show_help_alone
+from medcycle.errors import UsageError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Show and check configurations.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Show and check configurations.", rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(help="A shipped configuration's name, or a YAML file.")]
+Name = Annotated[
+    str, typer.Argument(help="A shipped configuration's name, or a YAML file.", autocompletion=config_names_like)
+]
+
+
+@app.callback(invoke_without_command=True)
+def _options(context: typer.Context) -> None:
+    show_help_alone(context)
+
+
+def _require_written(name: str) -> None:
+    if name == "auto":
+        raise UsageError(
+            "auto: planned from the scans by `medcycle prepare` and `medcycle train`, so there is nothing to read yet; "
+            "`medcycle prepare --mr DIR --ct DIR STORE` prints the plan with its reasons and keeps it in "
+            "STORE/config.yaml, which `medcycle config show` and `check` take"
+        )
 
 
 @app.command("list")
@@ -35,6 +52,7 @@ def show(name: Name, overrides: Overrides = None) -> None:
     from medcycle.config import load_config
     from medcycle.methods.cost import step_cost
 
+    _require_written(name)
     config = load_config(name, overrides or ())
     typer.echo(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), nl=False)
     cost = step_cost(config)
@@ -49,6 +67,7 @@ def check(file: Name) -> None:
     """Check a configuration file."""
     from medcycle.config import load_config
 
+    _require_written(file)
     load_config(file)
     typer.echo(f"{file}: correct")
 

@@ -15,18 +15,19 @@ from typer.exceptions import TyperException
 
 from medcycle import __version__
 from medcycle.cli import commands, configs, dicom, synthesize
+from medcycle.cli.options import show_help_alone
 from medcycle.errors import MedcycleError
 from medcycle.processors import share_processors
 from medcycle.progress import is_first_process
 
 __all__ = ["app", "execute", "run"]
 
+NAME = "medcycle"
+
 app = typer.Typer(
-    name="medcycle",
+    name=NAME,
     help="MR to CT and CT to MR synthesis. Research use only.",
     epilog="--debug, anywhere, shows the traceback of an error.",
-    add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -53,11 +54,12 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    context: typer.Context,
+    _: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    pass
+    show_help_alone(context)
 
 
 def run() -> None:
@@ -72,10 +74,13 @@ def execute(arguments: Sequence[str]) -> int:
     _configure_logging()
     try:
         with nullcontext() if is_first_process() else redirect_stdout(io.StringIO()):
-            status = app([item for item in arguments if item != "--debug"], standalone_mode=False)
+            given = [item for item in arguments if item != "--debug"]
+            status = app(given, prog_name=NAME, standalone_mode=False)
         if status == INTERRUPTED:
             typer.echo("error: interrupted; what was finished is kept", err=True)
         return status if isinstance(status, int) else 0
+    except SystemExit as ended:  # how typer ends what a shell asks for to complete a line
+        return int(ended.code or 0)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where every error ends
         message, status = _explain(error)
         if debug:
@@ -90,7 +95,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
         case MedcycleError():
             return str(error), error.exit_status
         case TyperException():
-            return f"{error.format_message()} See `medcycle --help`.", 2
+            context = getattr(error, "ctx", None)  # of the command whose call is wrong
+            return f"{error.format_message()} See `{context.command_path if context else NAME} --help`.", 2
         case KeyboardInterrupt() | typer.Abort():
             return "interrupted; what was finished is kept", INTERRUPTED
         case MemoryError():

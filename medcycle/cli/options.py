@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["CtOffset", "Irregular", "Overrides"]
+__all__ = ["CtOffset", "Irregular", "Overrides", "config_names_like", "show_help_alone"]
 
 Irregular = Annotated[
     bool,
@@ -24,3 +24,16 @@ CtOffset = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
 ]
+
+
+def config_names_like(incomplete: str) -> list[str]:
+    """The names that a configuration's beginning can be completed to, for shells."""
+    from medcycle.config import config_names
+
+    return [name for name in ("auto", *config_names()) if name.startswith(incomplete)]
+
+
+def show_help_alone(context: typer.Context) -> None:
+    """Print the help of a group of commands that is called without one of them."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -25,7 +25,8 @@ def print_findings(findings: Sequence[Finding]) -> None:
     volumes = [finding for finding in findings if finding.verdict != "skipped"]
     for found in volumes:
         verdict = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
-        who = ", ".join(text for text in (found.patient.replace(found.name, ""), found.description) if text)
+        patient = found.patient if found.patient != found.name else ""
+        who = ", ".join(text for text in (patient, found.description) if text)
         cells = (found.name, who, found.modality or "?", _grid(found), "; ".join([verdict, *found.notes]))
         table.add_row(*map(escape, cells))
     terminal = Console()
@@ -64,14 +65,14 @@ def _by_reason(findings: Sequence[Finding]) -> dict[str, list[str]]:
 
 
 def print_runs(runs: Sequence[RunSummary]) -> None:
-    """A row for every run."""
-    table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "best score, HU", "checkpoint")
+    """A row for every run; scores that are an error, and not merely lower for better, have their unit."""
+    table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "best score", "checkpoint")
     for run in runs:
         loss = f"{run.loss:.3g}" if run.losses else ""
-        best = f"{run.best[1]:.1f} at step {run.best[0]}" if run.best else ""
+        best = f"{run.best[1]:.1f}{' HU' * run.score_is_error} at step {run.best[0]}" if run.best else ""
         counts = f"{run.cases[0]}, {run.cases[1]}"
         cells = (str(run.folder), run.method, run.dimensions, counts, str(run.step), f"{run.minutes:.1f}", loss, best)
-        table.add_row(*map(escape, cells), "yes" if run.saved else "none yet")
+        table.add_row(*map(escape, cells), run.checkpoint)
     terminal = Console()
     (terminal if terminal.is_terminal else Console(width=FILE_WIDTH)).print(table)
 

@@ -170,15 +170,19 @@ def checkpoint_of(run_or_checkpoint: Path, *, to: Modality = "ct") -> Path:
     return path
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:
     """All of a checkpoint's tensors and plain values; nothing in the file is executed.
+
+    Args:
+        path: the file.
+        mapped: leave tensors in the file until they are used, which is fast where only plain values are.
 
     Raises:
         BadCheckpoint: if the file is torn, of another kind or of another format.
     """
     try:
         with warnings.catch_warnings(action="ignore"):
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # on foreign bytes the unpickler raises what it likes
         raise BadCheckpoint(f"{path}: not a checkpoint of medcycle, or damaged; give one that it wrote") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:

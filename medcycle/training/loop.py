@@ -62,7 +62,7 @@ class TrainingResult:
         elapsed_seconds: time spent training, earlier parts of a resumed run included.
         stopped_by: `steps`, `minutes`, `patience`, or the name of a signal.
         checkpoint: the last checkpoint.
-        best: the step of the checkpoint with the best score, and the score, HU; None if it was never validated.
+        best: the step of the checkpoint with the best score, and the score; None if it was never validated.
         skipped: steps, since the run was begun or resumed, that were not taken since a gradient had exploded.
     """
 

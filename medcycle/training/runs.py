@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from medcycle.errors import EmptyFolder
+from medcycle.errors import BadCheckpoint, EmptyFolder
 from medcycle.io.files import require_exists
-from medcycle.methods.saved import LAST
+from medcycle.methods.saved import LAST, read_checkpoint
 
 __all__ = [
     "MANIFEST",
@@ -22,6 +22,7 @@ __all__ = [
     "RunSummary",
     "find_runs",
     "loss_of_generators",
+    "score_in_words",
 ]
 
 MANIFEST = "manifest.json"
@@ -38,11 +39,14 @@ class RunSummary:
         method: the name of its method.
         dimensions: `2D`, `2.5D` or `3D`.
         cases: how many MR and CT it is trained on.
-        step: the last row of its metrics; 0 if there is none.
-        minutes: how long it had trained then.
+        step: of the last checkpoint, from which it goes on, or of the last row of its metrics if there is none that can
+            be read; 0 if there is neither.
+        minutes: how long it had trained at that row.
         losses: of that row, by name.
-        saved: whether there is a checkpoint.
-        best: the step with the best score of its validations, and the score, HU; None if there was none.
+        checkpoint: of the last checkpoint, `yes`, `none yet` or `damaged`.
+        best: the step with the best score of its validations, and the score; None if there was none.
+        score_is_error: whether scores are mean absolute errors of synthetic CT, HU, as they are where registered pairs
+            are held out; else see `Validator`.
     """
 
     folder: Path
@@ -52,8 +56,9 @@ class RunSummary:
     step: int
     minutes: float
     losses: dict[str, float]
-    saved: bool
+    checkpoint: Literal["yes", "none yet", "damaged"]
     best: tuple[int, float] | None
+    score_is_error: bool
 
     @property
     def loss(self) -> float:
@@ -88,19 +93,40 @@ def _summary(folder: Path) -> RunSummary | None:
         last = (_rows(folder / METRICS) or [{}])[-1]
         scores = [(float(row["score"]), int(row["step"])) for row in _rows(folder / VALIDATION)]
         trained_on = manifest["split"]["train"]
+        logged, (step, checkpoint) = int(last.pop("step", 0)), _checkpoint(folder / LAST)
         return RunSummary(
             folder=folder,
             method=config["method"]["name"],
             dimensions=_dimensions(config),
             cases=(len(trained_on["mr"]), len(trained_on["ct"])),
-            step=int(last.pop("step", 0)),
+            step=logged if step is None else step,
             minutes=float(last.pop("elapsed_seconds", 0)) / 60,
             losses={name: float(value) for name, value in last.items() if value},
-            saved=(folder / LAST).is_file(),
+            checkpoint=checkpoint,
             best=min(scores, key=lambda found: (found[0], -found[1]))[::-1] if scores else None,
+            score_is_error=_scored_by_error(folder),
         )
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return None
+
+
+def _checkpoint(path: Path) -> tuple[int | None, Literal["yes", "none yet", "damaged"]]:
+    """The step of a checkpoint, and whether there is one."""
+    if not path.is_file():
+        return None, "none yet"
+    try:
+        return int(read_checkpoint(path, mapped=True)["step"]), "yes"
+    except (BadCheckpoint, OSError, ValueError, KeyError, TypeError):
+        return None, "damaged"
+
+
+def score_in_words(run: Path, score: float) -> str:
+    """A score of a run's validations with its name, and with its unit if it has one."""
+    return f"mean absolute error {score:.0f} HU" if _scored_by_error(run) else f"score {score:.0f} (lower is better)"
+
+
+def _scored_by_error(run: Path) -> bool:
+    return any(row.get("mae") for row in _rows(run / VALIDATION))
 
 
 def _dimensions(config: dict[str, Any]) -> str:

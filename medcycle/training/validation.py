@@ -28,7 +28,7 @@ AT_ONCE = 8
 """Images that are judged together."""
 
 BRIGHT_WEIGHT = 100.0
-"""HU that the score gets for voids all of which are bright."""
+"""What the score gets for voids all of which are bright."""
 
 INVERTED = 0.5
 """Part of the voids that are bright, above which the contrast is taken to be inverted."""
@@ -49,7 +49,7 @@ class Validation(NamedTuple):
     """What was found.
 
     Args:
-        score: of the terms, HU; lower is better. Scores of one run can be compared.
+        score: `mae` or else `unpaired` of the terms; lower is better. Scores of one run can be compared.
         terms: by name, see `Validator`.
         alarms: what has gone wrong, in words.
         constant: the score of one CT number for all of the body, the mean of each, HU; None if that is not known. All
@@ -80,8 +80,9 @@ class Validator:
     - `structure`: mean absolute difference of the MIND descriptors of MR and synthetic CT, 0 to 1.
     - `variety`: how much slices of synthetic CT differ from each other, relative to those of real CT.
     - `separability`: how well the discriminator tells real from synthetic CT, 0.5 where not at all.
-    - `unpaired`: `likeness` and 100 HU times `bright_voids`; the score where there are no registered pairs. The others
-      don't count: of a CycleGAN that paints bone where fat is, they get better while it gets worse.
+    - `unpaired`: `likeness` and 100 HU times `bright_voids`, which is the error of no CT; the score where there are no
+      registered pairs. The others don't count: of a CycleGAN that paints bone where fat is, they get better while it
+      gets worse.
 
     Args:
         config: all settings.

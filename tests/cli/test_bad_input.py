@@ -1,10 +1,8 @@
 """Wrong calls and wrong data: one line, the right exit status, nothing half-written."""
 
 import shutil
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from medcycle.cli.main import execute
@@ -42,9 +40,10 @@ CASES = {
     "no pairs": ("train pix2pix_2d --mr mr --ct ct --output out", DATA_WRONG, "no patient has both MR and CT"),
     "nothing to resume": ("train demo --mr mr --ct ct --output out --resume", CALL_WRONG, "nothing to resume"),
     "unknown option": ("train demo --mr mr --ct ct --output out --fast", CALL_WRONG, "--fast"),
-    "missing argument": ("train --mr mr --ct ct --output out", CALL_WRONG, "config"),
-    "unknown command": ("trian", CALL_WRONG, "trian"),
-    "not a number": ("demo --minutes soon --output out", CALL_WRONG, "minutes"),
+    "missing argument": ("train --mr mr --ct ct --output out", CALL_WRONG, "'config'. See `medcycle train --help`."),
+    "unknown command": ("trian", CALL_WRONG, "See `medcycle --help`."),
+    "unknown command of a group": ("config lsit", CALL_WRONG, "See `medcycle config --help`."),
+    "not a number": ("demo --minutes soon --output out", CALL_WRONG, "See `medcycle demo --help`."),
     "fake checkpoint": ("synthesize fake.pt mr out", DATA_WRONG, "fake.pt: not a checkpoint"),
     "missing checkpoint": ("synthesize gone.pt mr out", CALL_WRONG, "gone.pt"),
     "run without checkpoint": ("synthesize empty mr out", CALL_WRONG, "last.pt"),
@@ -126,5 +125,3 @@ def test_every_error_has_a_documented_status() -> None:
         return {base}.union(*(kinds(kind) for kind in base.__subclasses__()))
 
     assert {kind.exit_status for kind in kinds(MedcycleError)} == {DATA_WRONG, CALL_WRONG}
-    assert np.all([kind.__doc__ for kind in kinds(MedcycleError)])
-    assert sys.modules["medcycle.errors"].__doc__ is not None

@@ -14,9 +14,8 @@ from medcycle import __version__
 from medcycle.cli.main import execute
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.series import write_series
+from medcycle.training.runs import score_in_words
 from tests.sizes import TINY
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 
 SMALL = [f"--set={item}" for item in (*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]")]
 SMALL_UNET = [f"--set={item}" for item in ("network.filters=4", "network.levels=2", "training.validations=0")]
@@ -130,7 +129,8 @@ def test_evaluation_writes_what_the_contract_says(cohort: Path, run: Path, tmp_p
 def test_inspect(cohort: Path, tmp_path: Path, capfd) -> None:
     (tmp_path / "torn.nii.gz").write_bytes(b"\x1f\x8b")
     findings = tmp_path / "findings.json"
-    assert execute(["inspect", str(cohort), str(tmp_path), "--json", str(findings)]) == 0
+    call = ["inspect", str(cohort), str(tmp_path), "--json", str(findings), "--workers", "1"]
+    assert execute(call) == 0
     assert "3 MR, 3 CT, 0 of other kinds, of 7 patients; 1 refused, 0 skipped" in capfd.readouterr().out
     found = {item["name"]: item for item in json.loads(findings.read_text())}
     assert found["mr_mr000"]["modality"] == "mr"
@@ -154,15 +154,32 @@ def test_runs_are_listed(run: Path, tmp_path: Path, capfd) -> None:
     (tmp_path / "below" / "two" / "checkpoints" / "last.pt").unlink()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text("{")
-    (tmp_path / "one" / "metrics.csv").write_text(
-        "step,elapsed_seconds,cycle_source,discriminator_source\n4,120.0,0.25,3\n6,1"
-    )
+    shutil.copytree(run, tmp_path / "torn")
+    saved = tmp_path / "torn" / "checkpoints" / "last.pt"
+    saved.write_bytes(saved.read_bytes()[:1000])
+    for name in ("one", "torn", "below/two"):
+        (tmp_path / name / "metrics.csv").write_text(
+            "step,elapsed_seconds,cycle_source,discriminator_source\n9,120.0,0.25,3\n11,1"
+        )
+    (tmp_path / "one" / "validation.csv").write_text("step,elapsed_seconds,score,mae\n2,1.0,90,90\n")
+    (tmp_path / "torn" / "validation.csv").write_text("step,elapsed_seconds,score,likeness\n2,1.0,120,80\n")
     capfd.readouterr()
     assert execute(["runs", str(tmp_path)]) == 0
     told = capfd.readouterr().out
-    assert re.search(r"one .* cyclegan .* 2D .* 2, 2 .* 4 .* 2\.0 .* 0\.25 .* yes", told)
-    assert re.search(r"two .* none yet", told)
+    # four steps are saved, whatever the log says
+    assert re.search(r"one .* cyclegan .* 2D .* 2, 2 .* 4 .* 2\.0 .* 0\.25 .* 90\.0 HU at step 2 .* yes", told)
+    assert re.search(r"torn .* 9 .* 120\.0 at step 2 .* damaged", told)
+    assert re.search(r"two .* 9 .* none yet", told)
     assert "broken" not in told
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [("likeness\n2,1.0,90,80\n", "score 90 (lower is better)"), ("mae\n2,1.0,90,90\n", "mean absolute error 90 HU")],
+)
+def test_only_an_error_is_in_hounsfield_units(tmp_path: Path, scores: str, told: str) -> None:
+    (tmp_path / "validation.csv").write_text(f"step,elapsed_seconds,score,{scores}")
+    assert score_in_words(tmp_path, 90.0) == told
 
 
 def test_configurations(capfd, tmp_path: Path) -> None:
@@ -184,6 +201,47 @@ def test_help_and_version(capfd) -> None:
     for command in ("inspect", "prepare", "train", "synthesize", "export", "evaluate", "config", "demo"):
         assert execute([command, "--help"]) == 0
         assert command in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("group", [[], ["config"]])
+def test_a_group_alone_prints_its_help(group: list[str], capfd) -> None:
+    assert execute(group) == 0
+    alone = capfd.readouterr()
+    assert execute([*group, "--help"]) == 0
+    assert alone == capfd.readouterr()
+    assert len(alone.out.splitlines()) > 9
+    assert not alone.err
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_the_plan_is_no_configuration_to_show(command: str, capfd) -> None:
+    assert execute(["config", command, "auto"]) == 2
+    said = capfd.readouterr().err
+    assert "planned from the scans" in said
+    assert "`medcycle prepare --mr DIR --ct DIR STORE`" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("medcycle syn", ["synthesize"]),
+        ("medcycle train head_mr_ct_2d", ["head_mr_ct_2d", "head_mr_ct_2d_cpu"]),
+        ("medcycle config show au", ["auto"]),
+        ("medcycle prepare --config dem", ["demo"]),
+    ],
+)
+def test_a_shell_completes_commands_and_names(line: str, names: list[str], monkeypatch, capfd) -> None:
+    monkeypatch.setenv("_MEDCYCLE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
+    assert execute([]) == 0
+    assert capfd.readouterr().out.split() == names
+
+
+def test_completion_is_shown(monkeypatch, capfd) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    assert execute(["--show-completion", "bash"]) == 0
+    assert "complete -o default -F _medcycle_completion medcycle" in capfd.readouterr().out
 
 
 @pytest.mark.slow

@@ -17,8 +17,6 @@ from medcycle.io.nifti import write_nifti
 from medcycle.phantom.series import Identity
 from tests.io.support import complaints, saved, source_series, square, structure_set
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
-
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:

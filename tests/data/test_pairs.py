@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from medcycle.data.pairs import match_patients, register_cohort
 from medcycle.errors import DataError, UsageError
 from medcycle.io import Source, read_volume, write_nifti
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.registration import register_rigid
+from medcycle.registration import Registration, register_rigid
 from medcycle.volume import Grid, Volume
+
+FOUND: dict[tuple[bytes, ...], Registration] = {}
 
 SHIFT = np.array([[1, 0, 0, 30], [0, 1, 0, -20], [0, 0, 1, 50], [0, 0, 0, 1.0]])
 
@@ -30,6 +33,19 @@ def patients(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_nifti(head.mr(grid), folder / "mr" / f"sub-{number}_T1w.nii.gz")
         write_nifti(Volume(ct.array, Grid(ct.grid.shape, affine)), folder / "ct" / f"sub-{number}_ct.nii.gz")
     return folder
+
+
+def registered_once(fixed: Volume, moving: Volume, **modalities: Any) -> Registration:
+    """As `register_rigid`, which takes seconds and gives the same every time."""
+    key = tuple(part.tobytes() for volume in (fixed, moving) for part in (volume.array, volume.grid.affine))
+    if key not in FOUND:
+        FOUND[key] = register_rigid(fixed, moving, **modalities)
+    return FOUND[key]
+
+
+@pytest.fixture(autouse=True)
+def each_pair_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medcycle.data.pairs.register_rigid", registered_once)
 
 
 def test_trusted_pairs_are_written_and_others_refused(patients: Path, tmp_path, caplog) -> None:
@@ -108,7 +124,7 @@ def test_an_interrupted_call_is_gone_on_with(patients: Path, tmp_path, monkeypat
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return register_rigid(*arguments, **names)  # type: ignore[arg-type]
+        return registered_once(*arguments, **names)  # type: ignore[arg-type]
 
     monkeypatch.setattr("medcycle.data.pairs.register_rigid", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -122,6 +138,7 @@ def test_an_interrupted_call_is_gone_on_with(patients: Path, tmp_path, monkeypat
     assert len(calls) == 4  # what was refused is tried again
 
 
+@pytest.mark.slow
 def test_other_scans_of_the_same_name_are_registered_anew(patients: Path, tmp_path) -> None:
     shutil.copytree(patients, tmp_path / "data")
     mr, ct = (tmp_path / "data" / kind / f"sub-1_{end}.nii.gz" for kind, end in (("mr", "T1w"), ("ct", "ct")))

@@ -381,12 +381,13 @@ def test_train_auto_on_two_folders(cohort: Path, tmp_path, capfd) -> None:
 
 
 def test_a_plan_suits_the_run_that_it_begins_with(cohort: Path, tmp_path, capfd) -> None:
+    plain = ["--set=training.max_steps=1", "--set=training.validations=0", "--set=data.morphs=0"]
     few = ["--set=network.filters=4", "--set=network.levels=4", "--set=training.batch_size=1"]
     first, second = tmp_path / "first", tmp_path / "second"
     ct = ["--ct", str(cohort / "ct")]
-    assert execute(["train", "auto", *ct, "--output", str(first), *few, "--set=training.max_steps=1"]) == 0
+    assert execute(["train", "auto", *ct, "--output", str(first), *few, *plain]) == 0
     both = ["--mr", str(cohort / "mr"), *ct, "--output", str(second), "--begin-with", str(first)]
-    assert execute(["train", "auto", *both, "--set=training.max_steps=1"]) == 0
+    assert execute(["train", "auto", *both, *plain]) == 0
     assert f"starting from {first}: generators.target" in capfd.readouterr().out
     begun, planned = (load_config(str(run / "config.yaml")) for run in (first, second))
     assert planned.method.name == "cyclegan"

@@ -80,6 +80,7 @@ def test_an_axis_that_is_nearly_as_wanted_is_kept(width: float) -> None:
     np.testing.assert_allclose(*centres, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spacing", [(4, 4, 4), (2, 2, 8)])
 def test_bias_correction_evens_a_tissue(spacing: tuple[float, float, float]) -> None:
     grid = head_grid(spacing=spacing)

@@ -16,7 +16,7 @@ from medcycle.synthesis.translate import synthesize
 from tests.export.consumer import fitted, translate
 from tests.export.test_formats import untrained
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore:.*:UserWarning")]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SPACED = ["data.spacing=[5, 5, 5]", "data.patch_size=[32, 40]"]
 VOLUMES = ["network.spatial_dims=3", "data.spacing=[4, 4, 4]", "data.patch_size=[32, 32, 32]"]

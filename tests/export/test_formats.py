@@ -1,6 +1,9 @@
 """What is written gives what the networks give, on sizes and batches other than those it was traced with."""
 
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import onnx
 import onnxruntime
@@ -16,12 +19,20 @@ from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
 from medcycle.methods.munit import Munit
 from medcycle.methods.saved import SavedMethod
-from tests.methods.support import DIMENSIONS
 from tests.sizes import TINY, fitting
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-METHODS = ["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit", "regcyclegan"]
+METHODS = [
+    [f"method.name={name}"]
+    for name in ("cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit", "regcyclegan")
+]
+
+DIMENSIONS = {
+    "2d": [],
+    "25d": ["data.slices=3"],
+    "3d": ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"],
+}
 
 GENERATORS = [
     ["network.upsampling=transposed"],
@@ -37,6 +48,8 @@ GENERATORS = [
 
 TOLERANCE = 1e-3
 """In [−1, 1]."""
+
+DESCRIPTION = '{"use": "research only"}'
 
 SWIN = ["network.name=swin-unetr", "network.filters=12", "network.checkpointing=true"]
 
@@ -69,12 +82,25 @@ def run(path: Path, inputs: tuple[Tensor, ...]) -> Tensor:
     return torch.from_numpy(session.run(None, given)[0])
 
 
-@torch.no_grad()
-def written_differs(saved: SavedMethod, path: Path, *, to: str = "ct", style_input: bool = False) -> float:
-    """Write a network and give how far what it makes of images is from the method's, at most."""
+class Written(NamedTuple):
+    """A network, and the file that it became."""
+
+    saved: SavedMethod
+    path: Path
+
+
+def write(saved: SavedMethod, path: Path, *, to: str = "ct", style_input: bool = False) -> Written:
     sizes = sizes_of(saved, to, style_input=style_input)
     model_format = "onnx" if path.suffix == ".onnx" else "torch-export"
-    write_checked(translation_of(saved, to, sizes), sizes, path, model_format, "{}")
+    write_checked(translation_of(saved, to, sizes), sizes, path, model_format, DESCRIPTION)
+    return Written(saved, path)
+
+
+@torch.no_grad()
+def differs(written: Written, *, to: str = "ct", style_input: bool = False) -> float:
+    """How far what a file makes of images is from what the method makes of them, at most."""
+    saved, path = written
+    sizes = sizes_of(saved, to, style_input=style_input)
     differences = []
     for batch in (1, 3):
         image, *style = other_images(sizes, batch)
@@ -86,99 +112,111 @@ def written_differs(saved: SavedMethod, path: Path, *, to: str = "ct", style_inp
     return float(torch.stack(differences).max())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dimension", DIMENSIONS, ids=["2d", "25d", "3d"])
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_as_onnx(tmp_path: Path, name: str, dimension: list[str]) -> None:
-    assert written_differs(untrained(f"method.name={name}", *dimension), tmp_path / "m.onnx") <= TOLERANCE
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Written]:
+    """Writes what several tests look at, once: to trace a network takes seconds."""
+    folder = tmp_path_factory.mktemp("written")
+
+    @cache
+    def once(extension: str, *overrides: str) -> Written:
+        return write(untrained(*overrides), folder / f"{'-'.join(overrides)}{extension}")
+
+    return once
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dimension", DIMENSIONS, ids=["2d", "25d", "3d"])
-@pytest.mark.parametrize("generator", GENERATORS, ids=lambda items: "-".join(item.split("=")[1] for item in items))
-def test_every_generator_as_onnx(tmp_path: Path, generator: list[str], dimension: list[str]) -> None:
-    assert written_differs(untrained(*generator, *dimension), tmp_path / "m.onnx") <= TOLERANCE
+def in_turn(items: Sequence[list[str]], *extensions: str) -> list[tuple[list[str], str, str]]:
+    """Each in one dimension, and in another one for a second format, so that each dimension meets both."""
+    dimensions = list(DIMENSIONS)
+    return [
+        (item, dimensions[(number + shift) % len(dimensions)], extension)
+        for number, item in enumerate(items)
+        for shift, extension in enumerate(extensions)
+    ]
+
+
+EACH = [
+    *in_turn(METHODS[::2], ".onnx"),
+    *in_turn(METHODS[1::2], ".pt2"),
+    *in_turn(GENERATORS, ".onnx", ".pt2"),
+]
+"""Methods in one format each, since they share what networks are made of; kinds of networks in both."""
+
+
+def short_name(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else "-".join(override.split("=")[1] for override in value)
 
 
 @pytest.mark.parametrize("extension", [".onnx", ".pt2"])
-@pytest.mark.parametrize("name", ["cyclegan", "munit"])
-def test_what_is_written_gives_the_same(tmp_path: Path, name: str, extension: str) -> None:
-    assert written_differs(untrained(f"method.name={name}"), tmp_path / f"m{extension}") <= TOLERANCE
+@pytest.mark.parametrize("name", ["cyclegan", pytest.param("munit", marks=pytest.mark.slow)])
+def test_what_is_written_gives_the_same(written: Callable[..., Written], name: str, extension: str) -> None:
+    assert differs(written(extension, f"method.name={name}")) <= TOLERANCE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_as_torch_export(tmp_path: Path, name: str) -> None:
-    assert written_differs(untrained(f"method.name={name}"), tmp_path / "m.pt2") <= TOLERANCE
+@pytest.mark.parametrize(("overrides", "dimension", "extension"), EACH, ids=short_name)
+def test_every_method_and_generator(tmp_path: Path, overrides: list[str], dimension: str, extension: str) -> None:
+    saved = untrained(*overrides, *DIMENSIONS[dimension])
+    assert differs(write(saved, tmp_path / f"m{extension}")) <= TOLERANCE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dimension", DIMENSIONS, ids=["2d", "25d", "3d"])
-@pytest.mark.parametrize(
-    "generator", [[], *GENERATORS], ids=lambda items: "-".join(item.split("=")[1] for item in items)
-)
-def test_every_generator_as_torch_export(tmp_path: Path, generator: list[str], dimension: list[str]) -> None:
-    assert written_differs(untrained(*generator, *dimension), tmp_path / "m.pt2") <= TOLERANCE
+@pytest.mark.parametrize(("extension", "patch"), [(".onnx", [64, 60]), (".pt2", [64, 64, 64])])
+def test_a_transformer_for_one_size(tmp_path: Path, extension: str, patch: list[int]) -> None:
+    saved = untrained(*SWIN, f"network.spatial_dims={len(patch)}", f"data.patch_size={patch}")
+    assert sizes_of(saved, "ct", style_input=False).fixed == (64,) * len(patch)
+    assert differs(write(saved, tmp_path / f"m{extension}")) <= TOLERANCE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dimension", DIMENSIONS, ids=["2d", "25d", "3d"])
-@pytest.mark.parametrize("extension", [".onnx", ".pt2"])
-def test_a_transformer_for_one_size(tmp_path: Path, extension: str, dimension: list[str]) -> None:
-    patch = "data.patch_size=[64, 64, 64]" if "network.spatial_dims=3" in dimension else "data.patch_size=[64, 60]"
-    saved = untrained(*SWIN, *dimension, patch)
-    assert sizes_of(saved, "ct", style_input=False).fixed == (64,) * saved.config.network.spatial_dims
-    assert written_differs(saved, tmp_path / f"m{extension}") <= TOLERANCE
-
-
 @pytest.mark.parametrize("extension", [".onnx", ".pt2"])
 def test_the_other_way_and_a_style(tmp_path: Path, extension: str) -> None:
     saved = untrained("method.name=munit")
     assert isinstance(saved.method, Munit)
-    assert written_differs(saved, tmp_path / f"m{extension}", to="mr", style_input=True) <= TOLERANCE
+    made = write(saved, tmp_path / f"m{extension}", to="mr", style_input=True)
+    assert differs(made, to="mr", style_input=True) <= TOLERANCE
 
 
-def test_a_graph_is_of_plain_convolutions_on_no_device(tmp_path: Path) -> None:
-    for number, overrides in enumerate(([], ["method.name=munit"], ["network.name=unet", "network.levels=2"])):
-        saved = untrained(*overrides)
-        sizes = sizes_of(saved, "ct", style_input=False)
-        path = tmp_path / f"{number}.pt2"
-        write_checked(translation_of(saved, "ct", sizes), sizes, path, "torch-export", "{}")
-        program = torch.export.load(path)
-        nodes = list(program.graph.nodes)
-        assert not [node for node in nodes if "device" in node.kwargs]
-        kernels = {tuple(node.args[1].meta["val"].shape[2:]) for node in nodes if "conv2d" in str(node.target)}
-        assert kernels in ({(7, 7), (3, 3)}, {(3, 3)})  # a processor's own way would have some of 7 by 1
+@pytest.mark.parametrize(
+    ("overrides", "kernels"),
+    [
+        (["method.name=cyclegan"], {(7, 7), (3, 3)}),
+        pytest.param(["method.name=munit"], {(7, 7), (3, 3)}, marks=pytest.mark.slow),
+        pytest.param(["network.name=unet", "network.levels=2"], {(3, 3)}, marks=pytest.mark.slow),
+    ],
+    ids=["cyclegan", "munit", "unet"],
+)
+def test_a_graph_is_of_plain_convolutions_on_no_device(
+    written: Callable[..., Written], overrides: list[str], kernels: set[tuple[int, int]]
+) -> None:
+    nodes = list(torch.export.load(written(".pt2", *overrides).path).graph.nodes)
+    assert not [node for node in nodes if "device" in node.kwargs]
+    # a processor's own way would have some of 7 by 1
+    assert {tuple(node.args[1].meta["val"].shape[2:]) for node in nodes if "conv2d" in str(node.target)} == kernels
 
 
-@pytest.mark.parametrize("name", ["cyclegan", "munit", "unit"])
-def test_only_what_is_needed_is_written(tmp_path: Path, name: str) -> None:
-    saved = untrained(f"method.name={name}")
-    sizes = sizes_of(saved, "ct", style_input=False)
-    write_checked(translation_of(saved, "ct", sizes), sizes, tmp_path / "m.pt2", "torch-export", "{}")
+@pytest.mark.parametrize(
+    "name", ["cyclegan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("munit", "unit"))]
+)
+def test_only_what_is_needed_is_written(written: Callable[..., Written], name: str) -> None:
+    saved, path = written(".pt2", f"method.name={name}")
     image = torch.rand(1, 1, 32, 32, requires_grad=True)
     saved.method.translate(image).sum().backward()
     needed = {item.data_ptr() for item in saved.method.parameters() if item.grad is not None}
-    program = torch.export.load(tmp_path / "m.pt2")
+    program = torch.export.load(path)
     taken = program.graph_signature.inputs_to_parameters
     assert len([node for node in program.graph.nodes if node.name in taken and node.users]) == len(needed)
-    written = {item.data_ptr(): item.numel() for item in program.state_dict.values()}  # shared ones have two names
-    assert sum(written.values()) < 0.75 * sum(item.numel() for item in saved.method.parameters())
+    sizes = {item.data_ptr(): item.numel() for item in program.state_dict.values()}  # shared ones have two names
+    assert sum(sizes.values()) < 0.75 * sum(item.numel() for item in saved.method.parameters())
 
 
-def test_the_file_tells_of_itself(tmp_path: Path) -> None:
-    saved = untrained()
-    sizes = sizes_of(saved, "ct", style_input=False)
-    network = translation_of(saved, "ct", sizes)
-    write_checked(network, sizes, tmp_path / "m.onnx", "onnx", '{"use": "research only"}')
-    model = onnx.load(tmp_path / "m.onnx")
+def test_the_file_tells_of_itself(written: Callable[..., Written]) -> None:
+    model = onnx.load(written(".onnx", "method.name=cyclegan").path)
     onnx.checker.check_model(model, full_check=True)
     assert {item.domain: item.version for item in model.opset_import}[""] == OPSET
-    assert {item.key: item.value for item in model.metadata_props}["medcycle.json"] == '{"use": "research only"}'
-    write_checked(network, sizes, tmp_path / "m.pt2", "torch-export", '{"use": "research only"}')
+    assert {item.key: item.value for item in model.metadata_props}["medcycle.json"] == DESCRIPTION
     extra = {"medcycle.json": ""}
-    torch.export.load(tmp_path / "m.pt2", extra_files=extra)
-    assert extra["medcycle.json"] == '{"use": "research only"}'
+    torch.export.load(written(".pt2", "method.name=cyclegan").path, extra_files=extra)
+    assert extra["medcycle.json"] == DESCRIPTION
 
 
 class _Forgetful(Translation):

@@ -50,8 +50,10 @@ def test_a_reference_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize(("part", "refused"), [(0.45, ""), (0.55, "4[0-9]%"), (0.8, "[12][0-9]%"), (3, "0%")])
-@pytest.mark.parametrize("axis", [0, 2])
+@pytest.mark.parametrize(
+    ("axis", "part", "refused"),
+    [(0, 0.45, ""), (2, 0.45, ""), (0, 0.55, "4[0-9]%"), (2, 0.8, "[12][0-9]%"), (0, 3, "0%")],
+)
 def test_a_volume_that_lies_elsewhere_is_refused(axis: int, part: float, refused: str, tmp_path: Path) -> None:
     made, series = source_series(tmp_path / "source", "oblique")
     affine = made.grid.affine.copy()
@@ -103,7 +105,6 @@ OF_THE_SOURCE = ("Missing SOPInstanceUID", "<PatientName>", "<ReferringPhysician
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_a_real_sagittal_head_with_contours(shared: Path, tmp_path: Path, caplog) -> None:
     series = extracted(shared, "head_mr_sagittal_mprage", tmp_path / "mr")
     source = read_series(series)
@@ -128,7 +129,6 @@ def test_a_real_sagittal_head_with_contours(shared: Path, tmp_path: Path, caplog
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_a_real_head_leaves_without_its_identity(shared: Path, tmp_path: Path) -> None:
     series = extracted(shared, "head_mr_sagittal_mprage", tmp_path / "mr")
     source = read_series(series)
@@ -145,7 +145,6 @@ def test_a_real_head_leaves_without_its_identity(shared: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_a_synthetic_mr_of_a_real_tilted_irregular_ct(shared: Path, tmp_path: Path) -> None:
     series = extracted(shared, "head_ct_ge_tilted_irregular", tmp_path / "ct")
     ct = read_series(series, resample_irregular=True)

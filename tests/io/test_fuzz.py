@@ -18,8 +18,6 @@ from tests.fuzz import SECONDS, damaged, outcome, samples
 
 HEAD = HeadPhantom.random(0).mr(head_grid((12, 14, 4), (18, 18, 50)))
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 ATTRIBUTES = [
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "BitsAllocated"),
     *("NumberOfFrames", "SamplesPerPixel", "RescaleSlope", "RescaleIntercept", "ImageType", "EchoTime"),

@@ -287,7 +287,6 @@ def test_files_without_preamble_are_read(tmp_path: Path) -> None:
     assert_same(read_series(series), CT.array)
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("modality", "defect"),
     [("CT", None), ("MR", None), ("CT", "gantry_tilt"), ("CT", "missing_slice"), ("MR", "missing_slice")],

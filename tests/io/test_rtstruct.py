@@ -46,8 +46,7 @@ def export(made: Volume, folder: Path, series: DicomSeries, rtstruct: Path) -> t
     return files[:-1], pydicom.dcmread(files[-1])
 
 
-@pytest.mark.parametrize("kind", ["MR", "CT"])
-@pytest.mark.parametrize("name", ["axial", "anisotropic", "feet first"])
+@pytest.mark.parametrize(("name", "kind"), [("axial", "MR"), ("anisotropic", "CT"), ("feet first", "MR")])
 def test_each_contour_refers_to_the_slice_it_lies_in(name: str, kind: str, tmp_path: Path, caplog) -> None:
     made, series = source_series(tmp_path / "source", name, kind)
     original = drawn_on(series)

@@ -452,7 +452,6 @@ def test_nothing_is_overwritten_or_left_half_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_real_sagittal_mprage(shared: Path, tmp_path: Path) -> None:
     with tarfile.open(shared / "dicom" / "series" / "head_mr_sagittal_mprage.tar.xz") as archive:
         archive.extractall(tmp_path / "mr", filter="data")

@@ -63,6 +63,7 @@ def test_the_mirrored_pass_is_mirrored_back() -> None:
     np.testing.assert_allclose(made.volume.array[made.body.array], middle, atol=25)  # half a voxel of the ramp
 
 
+@pytest.mark.slow
 def test_results_of_several_networks_are_fused() -> None:
     models = [identity(), saved(Negative(), Negative()), saved(Negative(), Negative())]
     one, negative = (synthesize(MR, model, "ct", FLOAT).volume.array for model in models[:2])
@@ -92,6 +93,7 @@ def test_where_nothing_depends_on_the_contrast_there_is_no_doubt() -> None:
     np.testing.assert_array_equal(unsure.volume.array, synthesize(MR, identity(), "ct", FLOAT).volume.array)
 
 
+@pytest.mark.slow
 def test_uncertainty_is_calibrated_for_the_passes_it_was_found_with() -> None:
     model = identity()
     plain = synthesize(MR, model, "ct", replace(FLOAT, uncertainty=True)).uncertainty.array

@@ -16,8 +16,6 @@ from medcycle.training.compiled import compile_networks
 from medcycle.training.loop import train
 from tests.sizes import TINY
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of the compiler's own code
-
 SMALL = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
 SHORT = ["training.max_minutes=null", "training.max_steps=2", "method.anchor_weight=0", "training.warm_start=0"]
 
@@ -27,6 +25,8 @@ def networks() -> tuple[nn.Module, nn.Module]:
     return method.generators["target"], method.discriminators["target"]
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # by the compiler
 @pytest.mark.skipif(not shutil.which("g++"), reason="compiling on a processor needs a C++ compiler")
 def test_compiled_networks_give_the_same() -> None:
     torch.manual_seed(0)

@@ -14,10 +14,11 @@ from medcycle.synthesis.translate import Synthesis, synthesize
 from medcycle.training.loop import train
 from medcycle.volume import Volume
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 TRAINING = [
-    *("data.spacing=[6, 6, null]", "data.patch_size=[32, 40]", "network.filters=16", "network.levels=3"),
+    *("data.spacing=[6, 6, null]", "data.morphs=0", "data.patch_size=[32, 40]"),
+    *("network.filters=16", "network.levels=3"),
     *("training.max_minutes=null", "training.max_steps=400", "training.validations=2", "training.precision=32-true"),
 ]
 DOUBT = Options(uncertainty=True, precision="32-true")

@@ -18,7 +18,7 @@ from medcycle.methods.saved import LAST, read_checkpoint
 from medcycle.training.loop import train
 from tests.sizes import TINY
 
-KILLS = 30
+KILLS = 12
 MORE = 10
 """Steps that are left to do in the end."""
 

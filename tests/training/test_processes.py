@@ -37,36 +37,40 @@ from medcycle.training import loop
 from medcycle.training.sharding import whole
 
 torch.set_num_threads(1)
-store, run, resume, *overrides = sys.argv[1:]
 trainers = []
 start = loop._Trainer.__init__
 loop._Trainer.__init__ = lambda self, *given: (trainers.append(self), start(self, *given))[1]
-loop.train(load_config("demo", overrides), Store.open(Path(store)), Path(run), resume=resume == "resume")
-(trainer,) = trainers
-parameters = list(trainer.learner.method.parameters())
-weights = torch.nn.utils.parameters_to_vector([whole(parameter) for parameter in parameters])
-here = sum(getattr(parameter, "to_local", lambda: parameter)().numel() for parameter in parameters)
-told = {"rank": trainer.fabric.global_rank, "of": trainer.fabric.world_size, "weights": weights.double().tolist()}
-told["here"] = here
-Path(run, f"rank{trainer.fabric.global_rank}.json").write_text(json.dumps(told))
+for store, run, resume, overrides in json.loads(sys.argv[1]):
+    loop.train(load_config("demo", overrides), Store.open(Path(store)), Path(run), resume=resume)
+    trainer = trainers.pop()
+    parameters = list(trainer.learner.method.parameters())
+    weights = torch.nn.utils.parameters_to_vector([whole(parameter) for parameter in parameters])
+    here = sum(getattr(parameter, "to_local", lambda: parameter)().numel() for parameter in parameters)
+    told = {"rank": trainer.fabric.global_rank, "of": trainer.fabric.world_size, "weights": weights.double().tolist()}
+    told["here"] = here
+    Path(run, f"rank{trainer.fabric.global_rank}.json").write_text(json.dumps(told))
 """
 
+Call = tuple[str, str, bool, list[str]]
 
-def train(processes: int, store: Store, run: Path, *overrides: str, resume: bool = False) -> None:
-    """By torchrun, where there are several."""
-    script = run.with_suffix(".py")
+
+def call_of(store: Store, run: Path, *overrides: str, resume: bool = False) -> Call:
+    return str(store.root), str(run), resume, fitting([*SMALL, *SHORT, *overrides])
+
+
+def train(folder: Path, *calls: Call, processes: int = 2) -> None:
+    """One training after another, by torchrun where there are several processes, since these take long to start."""
+    script = folder / "trainings.py"
     script.write_text(SCRIPT)
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    call = call_of(store, run, *overrides, resume=resume)
+    launched([sys.executable, *launcher, str(script), json.dumps(calls)])
+
+
+def launched(command: list[str]) -> str:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(
-        [sys.executable, *launcher, str(script), *call], capture_output=True, text=True, env=environment, check=False
-    )
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
-
-
-def call_of(store: Store, run: Path, *overrides: str, resume: bool = False) -> list[str]:
-    return [str(store.root), str(run), "resume" if resume else "begin", *fitting([*SMALL, *SHORT, *overrides])]
+    return ended.stdout
 
 
 def losses(run: Path) -> torch.Tensor:
@@ -82,34 +86,34 @@ def weights_by_rank(run: Path) -> list[torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batches", [1, 2])
-def test_two_processes_are_one_with_twice_the_batch(store: Store, tmp_path: Path, batches: int) -> None:
-    one, two = tmp_path / "one", tmp_path / "two"
-    chosen = [
-        *PLAIN,
-        f"training.accumulate={batches}",
-        "training.max_steps=5",
-    ]  # later on, Adam has made rounding large
-    train(1, store, one, *chosen, "training.batch_size=2")
-    train(2, store, two, *chosen, "training.batch_size=1")
-    torch.testing.assert_close(losses(two), losses(one), rtol=1e-5, atol=1e-5)
+def test_two_processes_are_one_with_twice_the_batch(store: Store, tmp_path: Path) -> None:
+    of_one, of_two = [], []
+    for batches in (1, 2):
+        # later on, Adam has made rounding large
+        chosen = [*PLAIN, f"training.accumulate={batches}", "training.max_steps=5"]
+        of_one.append(call_of(store, tmp_path / f"one{batches}", *chosen, "training.batch_size=2"))
+        of_two.append(call_of(store, tmp_path / f"two{batches}", *chosen, "training.batch_size=1"))
+    train(tmp_path, *of_one, processes=1)
+    train(tmp_path, *of_two)
+    for batches in (1, 2):
+        one, two = (losses(tmp_path / f"{name}{batches}") for name in ("one", "two"))
+        torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("method", "optimizer"),
-    [
-        ("hybrid", "adam"),
-        ("hybrid", "muon"),
-        *((name, "adam") for name in ("cut", "unit", "munit", "pix2pix", "regcyclegan")),
-    ],
-)
-def test_networks_stay_the_same_in_all_processes(paired: Store, tmp_path: Path, method: str, optimizer: str) -> None:
+def test_networks_stay_the_same_in_all_processes(paired: Store, tmp_path: Path) -> None:
     """Whatever each draws for itself: styles, noise, places, pairs."""
-    chosen = [f"method.name={method}", f"training.optimizer={optimizer}", "training.warm_start=0.3"]
-    train(2, paired, tmp_path / "run", *chosen, "training.max_steps=4")
-    first, second = weights_by_rank(tmp_path / "run")
-    assert torch.equal(first, second)
+    chosen = [("hybrid", "adam"), ("hybrid", "muon")]
+    chosen += [(name, "adam") for name in ("cut", "unit", "munit", "pix2pix", "regcyclegan")]
+    settings = {
+        f"{method}-{optimizer}": [f"method.name={method}", f"training.optimizer={optimizer}"]
+        for method, optimizer in chosen
+    }
+    short = ["training.warm_start=0.3", "training.max_steps=4"]
+    train(tmp_path, *(call_of(paired, tmp_path / name, *own, *short) for name, own in settings.items()))
+    for name in settings:
+        first, second = weights_by_rank(tmp_path / name)
+        assert torch.equal(first, second), name
 
 
 @pytest.mark.slow
@@ -117,10 +121,9 @@ def test_two_processes_go_on_where_they_stopped(store: Store, tmp_path: Path) ->
     """With what each has for itself: earlier images, and contrasts that were measured."""
     anchored = ["method.anchor_weight=10", "training.warm_start=0.3", "training.pool_size=3", "training.max_steps=10"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(2, store, whole, *anchored)
-    train(2, store, parts, *anchored, "training.max_minutes=1e-9")
+    train(tmp_path, call_of(store, parts, *anchored, "training.max_minutes=1e-9"), call_of(store, whole, *anchored))
     assert read_checkpoint(parts / LAST)["step"] == 1
-    train(2, store, parts, *anchored, resume=True)
+    train(tmp_path, call_of(store, parts, *anchored, resume=True))
     for one, other in zip(weights_by_rank(whole), weights_by_rank(parts), strict=True):
         assert torch.equal(one, other)
     images = [of_one["pools"]["source"]["images"] for of_one in read_checkpoint(whole / LAST)["by_rank"]]
@@ -128,57 +131,61 @@ def test_two_processes_go_on_where_they_stopped(store: Store, tmp_path: Path) ->
     assert not torch.equal(images[0][0], images[1][0])
 
 
+SPREAD = {
+    "anchored": ["method.anchor_weight=10", "training.gradient_clip=1", "training.validations=2"],
+    "separate": ["network.name=unet", "network.levels=2", "training.optimizers=separate"],
+    "cut": ["method.name=cut"],
+    "munit": ["method.name=munit"],
+    "regcyclegan": ["method.name=regcyclegan", "training.accumulate=2"],
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("method", "overrides"),
-    [
-        ("cyclegan", ["method.anchor_weight=10", "training.gradient_clip=1", "training.validations=2"]),
-        ("cyclegan", ["network.name=unet", "network.levels=2", "training.optimizers=separate"]),
-        ("cut", []),
-        ("munit", []),
-        ("regcyclegan", ["training.accumulate=2"]),
-    ],
-    ids=["anchored", "separate", "cut", "munit", "regcyclegan"],
-)
-def test_spread_networks_learn_the_same(paired: Store, tmp_path: Path, method: str, overrides: list[str]) -> None:
-    chosen = [*PLAIN, "training.max_steps=4", f"method.name={method}", "training.warm_start=0.3", *overrides]
-    train(2, paired, tmp_path / "whole", *chosen)
-    train(2, paired, tmp_path / "spread", *chosen, "training.sharded=true")
-    found, expected = losses(tmp_path / "spread"), losses(tmp_path / "whole")
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
-    everywhere, parts = (read_checkpoint(tmp_path / name / LAST) for name in ("whole", "spread"))
-    for name, tensor in everywhere["method"].items():
-        assert type(parts["method"][name]) is torch.Tensor
+def test_spread_networks_learn_the_same(paired: Store, tmp_path: Path) -> None:
+    calls = []
+    for name, overrides in SPREAD.items():
+        chosen = [*PLAIN, "training.max_steps=4", "training.warm_start=0.3", *overrides]
+        calls.append(call_of(paired, tmp_path / name / "whole", *chosen))
+        calls.append(call_of(paired, tmp_path / name / "spread", *chosen, "training.sharded=true"))
+    train(tmp_path, *calls)
+    for name in SPREAD:
+        require_learned_the_same(tmp_path / name / "whole", tmp_path / name / "spread")
+    assert load_method(tmp_path / "anchored" / "spread" / BEST).step in {2, 4}
+    tables = [tmp_path / "anchored" / run / "validation.csv" for run in ("whole", "spread")]
+    whole, spread = ([line.split(",")[2] for line in table.read_text().splitlines()] for table in tables)
+    assert len(whole) == 3
+    assert [float(score) for score in spread[1:]] == pytest.approx(list(map(float, whole[1:])), rel=1e-3)
+
+
+def require_learned_the_same(whole: Path, spread: Path) -> None:
+    """Losses and weights, of which each process of the spread one holds a part."""
+    torch.testing.assert_close(losses(spread), losses(whole), rtol=1e-4, atol=1e-5, equal_nan=True)
+    everywhere, parts = (read_checkpoint(run / LAST)["method"] for run in (whole, spread))
+    for name, tensor in everywhere.items():
+        assert type(parts[name]) is torch.Tensor
         if tensor.ndim > 1 and not name.startswith(IDLE):
             # but for few: a weight whose gradient is rounding goes by Adam's whole step one way or the other
-            apart = (parts["method"][name] - tensor).abs().flatten().sort().values
-            assert apart[: -math.ceil(len(apart) / 200)].square().mean().sqrt() < 1e-5
-    held = [json.loads((tmp_path / "spread" / f"rank{rank}.json").read_text()) for rank in range(2)]
+            apart = (parts[name] - tensor).abs().flatten().sort().values
+            assert apart[: -math.ceil(len(apart) / 200)].square().mean().sqrt() < 1e-5, name
+    held = [json.loads((spread / f"rank{rank}.json").read_text()) for rank in range(2)]
     assert sum(one["here"] for one in held) == len(held[0]["weights"])
     assert max(one["here"] for one in held) < 0.8 * len(held[0]["weights"])
-    if "training.validations=2" in overrides:
-        assert load_method(tmp_path / "spread" / BEST).step in {2, 4}
-        scores = [
-            [line.split(",")[2] for line in (tmp_path / name / "validation.csv").read_text().splitlines()]
-            for name in ("whole", "spread")
-        ]
-        assert len(scores[0]) == 3
-        assert [float(score) for score in scores[1][1:]] == pytest.approx(list(map(float, scores[0][1:])), rel=1e-3)
 
 
 @pytest.mark.slow
 def test_a_spread_run_goes_on_spread_or_whole(store: Store, tmp_path: Path) -> None:
     chosen = [*PLAIN, "training.max_steps=6", "training.sharded=true"]
-    train(2, store, tmp_path / "once", *chosen)
-    for name, processes in (("spread", 2), ("whole", 1)):
-        run = tmp_path / name
-        train(2, store, run, *chosen, "training.max_minutes=1e-9")
-        assert read_checkpoint(run / LAST)["step"] == 1
-        train(processes, store, run, *chosen, *(["training.batch_size=2"] * (processes == 1)), resume=True)
-    once, spread = (read_checkpoint(tmp_path / name / LAST) for name in ("once", "spread"))
-    for name, tensor in once["generators"].items():
-        assert torch.equal(spread["generators"][name], tensor)
-    torch.testing.assert_close(losses(tmp_path / "whole"), losses(tmp_path / "once"), rtol=1e-4, atol=1e-4)
+    stopped = [*chosen, "training.max_minutes=1e-9"]
+    once, spread, whole = (tmp_path / name for name in ("once", "spread", "whole"))
+    begun = [call_of(store, run, *stopped) for run in (spread, whole)]
+    train(tmp_path, *begun, call_of(store, once, *chosen))
+    assert [read_checkpoint(run / LAST)["step"] for run in (spread, whole)] == [1, 1]
+    train(tmp_path, call_of(store, spread, *chosen, resume=True))
+    train(tmp_path, call_of(store, whole, *chosen, "training.batch_size=2", resume=True), processes=1)
+    expected, found = (read_checkpoint(run / LAST)["generators"] for run in (once, spread))
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor)
+    torch.testing.assert_close(losses(whole), losses(once), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -187,16 +194,8 @@ def test_devices_are_asked_for_by_a_setting(cohort: Path, tmp_path: Path) -> Non
     run = tmp_path / "run"
     call = ["train", "demo", "--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(run)]
     settings = [f"--set={item}" for item in (*SMALL, *SHORT, "training.devices=2")]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "medcycle", *call, *settings],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    assert ended.stdout.count("6 steps in") == 1
+    said = launched([sys.executable, "-m", "medcycle", *call, *settings])
+    assert said.count("6 steps in") == 1
     assert load_method(run / LAST).step == 6
     assert len(read_checkpoint(run / LAST)["by_rank"]) == 2
     assert len((run / "metrics.csv").read_text().splitlines()) == 7
@@ -218,7 +217,7 @@ def test_slurm_says_which_process_each_is(store: Store, tmp_path: Path) -> None:
     job["MASTER_PORT"] = str(_free_port())
     tasks = [
         subprocess.Popen(
-            [sys.executable, str(script), *call_of(store, run, *PLAIN)],
+            [sys.executable, str(script), json.dumps([call_of(store, run, *PLAIN)])],
             env=os.environ | job | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)},
             stderr=subprocess.PIPE,
             text=True,

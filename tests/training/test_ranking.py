@@ -9,7 +9,7 @@ from medcycle.data.store import Store
 from medcycle.training.loop import train
 from medcycle.training.runs import VALIDATION
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 VOXEL = 6.0
 SMALL = [f"data.spacing=[{VOXEL}, {VOXEL}, null]", "data.patch_size=[32, 40]", "network.filters=16"]
@@ -29,7 +29,6 @@ def heads(split: Path) -> Store:
     return prepared(split.parent, folders, settings("cyclegan", 1, 1, split, *SMALL))
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["cyclegan", "warm start, then cyclegan"])
 def test_checkpoints_are_ranked_as_by_their_true_error(name: str, heads: Store, split: Path) -> None:
     run = split.parent / name

@@ -24,7 +24,6 @@ def config(*overrides: str, steps: int = 4) -> Config:
     return load_config("demo", [*small, f"training.max_steps={steps}", *overrides])
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_mlflow_gets_settings_and_losses_and_goes_on(store: Store, tmp_path: Path, monkeypatch) -> None:
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
@@ -40,7 +39,6 @@ def test_mlflow_gets_settings_and_losses_and_goes_on(store: Store, tmp_path: Pat
     assert not list(client.list_artifacts(found.info.run_id))
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_wandb_gets_losses(store: Store, tmp_path: Path, monkeypatch) -> None:
     wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -66,7 +64,6 @@ def test_wandb_gets_losses(store: Store, tmp_path: Path, monkeypatch) -> None:
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_a_server_that_is_away_ends_no_run(store: Store, tmp_path: Path, monkeypatch, caplog) -> None:
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")

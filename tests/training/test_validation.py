@@ -28,8 +28,6 @@ from medcycle.training.validation import Validation, Validator
 from medcycle.volume import Array
 from tests.sizes import TINY, fitting
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:lightning_fabric", "ignore::DeprecationWarning")
-
 NONE_HELD_OUT = {"mr": (), "ct": ()}
 
 
