@@ -34,6 +34,7 @@ from medcycle.methods.build import build_method
 from medcycle.methods.cost import step_cost
 from medcycle.networks import layers
 from medcycle.phantom import write_cohort
+from medcycle.processors import CHOSEN, share_processors
 from medcycle.training.feed import Feed, typical_intensity
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.pairs import PairMaker
@@ -285,10 +286,50 @@ def likenesses() -> dict[str, Callable[[], object]]:
     }
 
 
+SMALL_STEPS = """
+import sys, time
+import torch
+from medcycle.config import load_config
+from medcycle.methods.base import Batch
+from medcycle.methods.build import build_method
+method = build_method(load_config("demo", ["method.anchor_weight=0", "training.warm_start=0", "network.filters=16"]))
+batch = Batch(torch.rand(1, 1, 64, 80) * 2 - 1, torch.rand(1, 1, 64, 80) * 2 - 1)
+ends, taken = time.monotonic() + float(sys.argv[1]), []
+while time.monotonic() < ends or len(taken) < 3:
+    start = time.monotonic()
+    sum(method.generator_losses(batch, method(batch)).values()).backward()
+    taken.append(time.monotonic() - start)
+print(sorted(taken)[len(taken) // 2])
+"""
+"""A job of small 2D steps, which prints the median of their seconds."""
+
+
+def busy_machine(seconds: float = 10, jobs: int = 5) -> None:
+    """Small steps alone and of several jobs at once, as threads wait by libgomp's own rule, passively, and by ours."""
+    ours: dict[str, str] = {}
+    share_processors(ours)
+    ways = {"libgomp's own": {}, "passive": {"OMP_WAIT_POLICY": "passive"}, "medcycle's": ours}
+    plain = {name: value for name, value in os.environ.items() if name not in CHOSEN and name != "OMP_NUM_THREADS"}
+    for count in (1, jobs):
+        found = {}
+        for name, chosen in ways.items():
+            call = [sys.executable, "-c", SMALL_STEPS, str(seconds)]
+            started = [
+                subprocess.Popen(call, env=plain | chosen, stdout=subprocess.PIPE, text=True) for _ in range(count)
+            ]
+            found[name] = float(np.mean([float(job.communicate()[0]) for job in started]))
+        own = found["libgomp's own"]
+        told = ", ".join(
+            f"{name} {1000 * step:.0f} ms ({own / step:.2f} times as fast)" for name, step in found.items()
+        )
+        print(f"a small 2D step, {count} {'job' if count == 1 else 'jobs at once'}: {told}")
+
+
 def main() -> None:
     """Run all comparisons."""
     keep_freed_memory()  # as training does
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    busy_machine()
     whole_steps()
     with tempfile.TemporaryDirectory() as folder:
         store = generated_store(Path(folder))

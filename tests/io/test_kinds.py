@@ -101,6 +101,13 @@ def test_phase_slices_beside_a_whole_magnitude_stack_leave_it_sound(tmp_path: Pa
     assert [verdict for label, verdict in verdicts.items() if "phase" not in label] == ["sound"]
 
 
+@pytest.mark.parametrize(("change", "word"), [(phase, "phase"), (component, "imaginary"), (ge_phase, "phase")])
+def test_a_series_of_no_magnitude_is_refused(tmp_path: Path, change, word: str) -> None:
+    written(tmp_path, lambda dataset, number: change(dataset))
+    (series,) = found(tmp_path)
+    assert (series.verdict, series.problem) == ("refused", f"{word} images, not the magnitude; leave them out")
+
+
 def test_what_varies_within_one_kind_is_a_warning_wherever_it_is_read(tmp_path: Path, caplog) -> None:
     def change(dataset: Dataset, number: int) -> None:
         dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "NORM"] if number > 6 else ["ORIGINAL", "PRIMARY", "M", "ND"]

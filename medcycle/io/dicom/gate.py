@@ -232,7 +232,7 @@ def _judged(series: DicomSeries) -> DicomSeries:
         return _refused(series, "one slice only, so that its thickness is not known; give a whole series")
     stack = stack_of(series.frames)
     series = replace(series, frames=stack.frames)
-    if problem := uneven_rescale(stack.frames) or _same_place(stack):
+    if problem := _no_magnitude(series) or uneven_rescale(stack.frames) or _same_place(stack):
         return _refused(series, problem)
     if not stack.regular:
         problem = f"{stack.irregularity()}; export it again, or rebuild it with --resample-irregular"
@@ -245,6 +245,13 @@ def _judged(series: DicomSeries) -> DicomSeries:
         note = f"a gantry tilt of {stack.tilt:.1f} degrees: resampled to an upright grid"
         return replace(series, notes=(*series.notes, note))
     return series
+
+
+def _no_magnitude(series: DicomSeries) -> str:
+    """What is said of images of the complex signal that are no signal to translate, or an empty string."""
+    component = dict(series.frames[0].labels).get("ImageComponent", "")
+    wrong = series.modality == "MR" and component in ("phase", "imaginary")
+    return f"{component} images, not the magnitude; leave them out" if wrong else ""
 
 
 def _same_place(stack: Stack) -> str:
