@@ -9,30 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import (
-    UID,
-    CTImageStorage,
-    DeflatedExplicitVRLittleEndian,
-    EnhancedCTImageStorage,
-    EnhancedMRImageStorage,
-    EnhancedPETImageStorage,
-    ImplicitVRLittleEndian,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLSNearLossless,
-    LegacyConvertedEnhancedCTImageStorage,
-    LegacyConvertedEnhancedMRImageStorage,
-    MediaStorageDirectoryStorage,
-    MRImageStorage,
-    PositronEmissionTomographyImageStorage,
-    RLELossless,
-)
 
+from medcycle.io.dicom.admission import Rest, is_cut_short, no_volume, remarks_on, require_signal, rest_of, text_of
 from medcycle.io.dicom.plane import (
     GE_IMAGE_TYPE,
     TELLING,
@@ -47,34 +30,8 @@ from medcycle.io.files import unopened
 
 __all__ = ["NOT_DICOM", "Frame", "ImageFile", "Skipped", "quiet_pydicom", "read_image_file"]
 
-LOSSY_SYNTAXES = {
-    *(JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless),
-    *("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"),
-}
-"""Always lossy; JPEG 2000 (.91) may be, which LossyImageCompression says."""
-
 NOT_DICOM = "not DICOM"
 """Why files of other kinds are skipped."""
-
-NO_SERIES = "not an image of a series: no SeriesInstanceUID"
-NO_PIXELS = "no pixels"
-
-IMAGE_CLASSES = {
-    *(MRImageStorage, CTImageStorage, PositronEmissionTomographyImageStorage),
-    *(EnhancedMRImageStorage, EnhancedCTImageStorage, EnhancedPETImageStorage),
-    *(LegacyConvertedEnhancedMRImageStorage, LegacyConvertedEnhancedCTImageStorage),
-}
-"""Of these, a file without pixels is one that was cut short."""
-
-SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-
-MODALITIES = {"MR", "CT", "PT"}
-"""Of other modalities there are no volumes to translate."""
-
-LARGEST_SIDE = 8192
-"""pixels"""
-
-MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 
 RESCALE = ("RescaleSlope", "RescaleIntercept")
 
@@ -176,13 +133,6 @@ def quiet_pydicom() -> Iterator[None]:
         logger.setLevel(level)
 
 
-class _Rest(NamedTuple):
-    """What follows the header: whether pixels do, and how many bytes of them; None if that is not known."""
-
-    pixels: bool
-    length: int | None
-
-
 def read_image_file(path: Path) -> ImageFile | Skipped:
     """Read a file's header, or say why it is none of an image. Never raises for what is in the file."""
     start = b""
@@ -192,7 +142,7 @@ def read_image_file(path: Path) -> ImageFile | Skipped:
             force = _bare(start)
             stream.seek(0)
             header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=force)
-            return _image_file(path, header, _rest(stream, header))
+            return _image_file(path, header, rest_of(stream, header))
     except InvalidDicomError:
         return Skipped(path, NOT_DICOM if start else "empty", damaged=not start)
     except OSError as error:
@@ -201,118 +151,40 @@ def read_image_file(path: Path) -> ImageFile | Skipped:
         return Skipped(path, f"can't be read as DICOM ({_short(error)})", damaged=True)
 
 
-def _image_file(path: Path, header: Dataset, rest: _Rest) -> ImageFile | Skipped:
-    if reason := _no_volume(header, rest):
-        cut_short = _class_of(header) in IMAGE_CLASSES and reason in (NO_PIXELS, NO_SERIES)
+def _image_file(path: Path, header: Dataset, rest: Rest) -> ImageFile | Skipped:
+    if reason := no_volume(header, rest):
+        cut_short = is_cut_short(header, reason)
         return Skipped(path, f"{reason}, cut short" if cut_short else reason, damaged=cut_short)
     try:
-        _require_signal(header, rest)
+        require_signal(header, rest)
         frames, problem = tuple(_frames(path, header)), ""
     except Misfit as misfit:
         frames, problem = (), str(misfit)
     return ImageFile(
         path=path,
-        series=_text_of(header, "SeriesInstanceUID"),
-        modality=_text_of(header, "Modality"),
-        description=_text_of(header, "SeriesDescription"),
-        patient_id=_text_of(header, "PatientID"),
+        series=text_of(header, "SeriesInstanceUID"),
+        modality=text_of(header, "Modality"),
+        description=text_of(header, "SeriesDescription"),
+        patient_id=text_of(header, "PatientID"),
         owner=tuple(_owner(header)),
         frames=frames,
         problem=problem,
-        remarks=tuple(_remarks(header)),
+        remarks=tuple(remarks_on(header)),
     )
 
 
 def _owner(header: Dataset) -> Iterator[tuple[str, str]]:
     """Patient, study and frame of reference; names in one spelling."""
-    name = re.sub(r"[\s^=]+", "^", _text_of(header, "PatientName").upper()).strip("^")
-    patient = (_text_of(header, "PatientID").strip(), name, _text_of(header, "PatientBirthDate").strip())
+    name = re.sub(r"[\s^=]+", "^", text_of(header, "PatientName").upper()).strip("^")
+    patient = (text_of(header, "PatientID").strip(), name, text_of(header, "PatientBirthDate").strip())
     yield "patient", "\\".join(patient)
-    yield "study", _text_of(header, "StudyInstanceUID")
-    yield "frame of reference", _text_of(header, "FrameOfReferenceUID")
-
-
-def _no_volume(header: Dataset, rest: _Rest) -> str:
-    """Why a file holds nothing of a volume, or an empty string."""
-    kind = _class_of(header)
-    modality = _text_of(header, "Modality")
-    reasons = {
-        "a DICOMDIR: the files it names are found without it": kind == MediaStorageDirectoryStorage,
-        "a secondary capture, not a scan": f"{kind}.".startswith(f"{SECONDARY_CAPTURE}."),
-        f"of modality {modality}, neither MR nor CT": modality not in ("", *MODALITIES),
-        NO_SERIES: not header.get("SeriesInstanceUID"),
-        NO_PIXELS: not rest.pixels or not header.get("Rows") or not header.get("Columns"),
-    }
-    return next((reason for reason, holds in reasons.items() if holds), "")
-
-
-def _class_of(header: Dataset) -> str:
-    return _text_of(header, "SOPClassUID") or _text_of(header.file_meta, "MediaStorageSOPClassUID")
-
-
-def _text_of(header: Dataset, name: str) -> str:
-    return str(header.get(name, "") or "")
+    yield "study", text_of(header, "StudyInstanceUID")
+    yield "frame of reference", text_of(header, "FrameOfReferenceUID")
 
 
 def _bare(start: bytes) -> bool:
     """Whether a file without DICOM's preamble begins as a data set does, as old archives wrote them."""
     return start[128:132] != b"DICM" and start[:2] in (b"\x08\x00", b"\x02\x00") and len(start) == 132
-
-
-def _rest(stream: BinaryIO, header: Dataset) -> _Rest:
-    """Look at what reading the header has stopped at."""
-    syntax = _syntax(header)
-    if syntax == DeflatedExplicitVRLittleEndian:
-        return _Rest(True, None)
-    start = stream.tell()
-    tag = stream.read(12)
-    group = tag[:4] if syntax.is_little_endian else tag[1::-1] + tag[3:1:-1]
-    if group not in (b"\xe0\x7f\x10\x00", b"\xe0\x7f\x08\x00", b"\xe0\x7f\x09\x00"):
-        return _Rest(False, 0)
-    # the data set may be encoded otherwise than the transfer syntax says
-    explicit = tag[4:6] in (b"OW", b"OB", b"OF", b"OD", b"UN")
-    length = stream.seek(0, 2) - start - (12 if explicit else 8)
-    return _Rest(True, None if syntax.is_compressed else length)
-
-
-def _syntax(header: Dataset) -> UID:
-    found = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
-    return UID(found or ImplicitVRLittleEndian)
-
-
-def _require_signal(header: Dataset, rest: _Rest) -> None:
-    if "MOSAIC" in (header.get("ImageType") or ()):
-        raise Misfit("a mosaic, many slices tiled in one image; export it as single slices or enhanced multi-frame")
-    colours = _text_of(header, "PhotometricInterpretation") or "MONOCHROME2"
-    if int(header.get("SamplesPerPixel", 1) or 1) != 1 or colours not in MONOCHROME:
-        raise Misfit(f"colour pixels ({colours}), not signal or HU; export the grey-scale images")
-    _require_bits(header)
-    frames = int(header.get("NumberOfFrames", 1) or 1)
-    if max(header.Rows, header.Columns) > LARGEST_SIDE:
-        raise Misfit(f"{header.Rows}×{header.Columns} pixels, more than a scan has")
-    expected = int(header.Rows) * int(header.Columns) * frames * int(header.get("BitsAllocated", 16) or 16) // 8
-    if rest.length is not None and rest.length < expected:
-        raise Misfit(f"torn: {rest.length} of {expected} bytes of pixels are there; export it again")
-
-
-def _require_bits(header: Dataset) -> None:
-    """Raise `Misfit` unless BitsStored and HighBit name bits that BitsAllocated has."""
-    allocated = int(header.get("BitsAllocated", 16) or 16)
-    stored = int(header.get("BitsStored", allocated) or allocated)
-    high = int(stored - 1 if header.get("HighBit") is None else header.HighBit)
-    if not (0 < stored <= high + 1 <= allocated):
-        raise Misfit(f"BitsStored {stored} and HighBit {high} don't fit BitsAllocated {allocated}; correct the header")
-    if high != stored - 1 and _syntax(header).is_compressed and _syntax(header) != RLELossless:
-        raise Misfit(f"HighBit {high} of {stored} bits in compressed pixels; export it again uncompressed")
-
-
-def _remarks(header: Dataset) -> Iterator[str]:
-    if _syntax(header) in LOSSY_SYNTAXES or header.get("LossyImageCompression") == "01":
-        yield "lossy compressed: the values are not the scanner's"
-    if int(header.get("BitsStored", 16) or 16) <= 8:
-        yield "8 bits a pixel: finer values were lost"
-    if header.get("PhotometricInterpretation") == "MONOCHROME1":
-        yield "MONOCHROME1: stored values inverted, so that bright is high"
 
 
 def _frames(path: Path, header: Dataset) -> Iterator[Frame]:
@@ -334,7 +206,7 @@ def _frames(path: Path, header: Dataset) -> Iterator[Frame]:
 def _rescale_of(plane: Dataset) -> tuple[str, ...]:
     """The names of the rescaling's attributes that are there, and the unit if one is given."""
     names = tuple(name for name in RESCALE if plane.get(name) not in (None, ""))
-    unit = _text_of(plane, "RescaleType").strip()
+    unit = text_of(plane, "RescaleType").strip()
     return (*names, unit) if unit else names
 
 
