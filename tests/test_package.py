@@ -38,6 +38,7 @@ def test_the_example_runs(checkpoint: Path, cohort: Path, tmp_path: Path, capsys
     assert "above 250 HU" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_picture_of_windows(cohort: Path, checkpoint: Path, tmp_path: Path) -> None:
     three = ["network.spatial_dims=3", "data.spacing=[4, 4, 4]", "data.patch_size=[32, 32, 32]"]
     config = load_config("demo", [*TINY, *three])

@@ -50,6 +50,7 @@ def test_known_motions_are_found(degrees, shift) -> None:
     assert np.linalg.det(result.matrix[:3, :3]) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_same_comes_out_every_time() -> None:
     mr, ct = HEAD.mr(head_grid(spacing=(4, 4, 4))), HEAD.ct(head_grid(spacing=(4, 4, 4)))
     one, other = (register_rigid(mr, ct, fixed_modality="mr", moving_modality="ct") for _ in range(2))
@@ -64,6 +65,7 @@ def test_a_placed_volume_keeps_its_voxels() -> None:
     np.testing.assert_allclose(placed.grid.affine @ [0, 0, 0, 1], matrix @ ct.grid.affine @ [0, 0, 0, 1])
 
 
+@pytest.mark.slow
 def test_a_head_of_another_size_is_not_trusted() -> None:
     mr, ct = HEAD.mr(head_grid(spacing=(3, 3, 3))), HEAD.ct(head_grid(spacing=(3, 3, 3)))
     larger = moved(ct, np.diag([1.15, 1.15, 1.15, 1]))
@@ -99,6 +101,7 @@ def test_starts_that_end_apart_are_not_trusted(monkeypatch) -> None:
     assert result.problem == "independent starts end 5.0 mm apart"
 
 
+@pytest.mark.slow
 def test_what_both_fields_of_view_show_is_measured() -> None:
     mr, ct = HEAD.mr(head_grid(spacing=(3, 3, 3))), HEAD.ct(head_grid(spacing=(3, 3, 3)))
     slices = ct.grid.shape[2]
@@ -128,6 +131,7 @@ def pair(shared: Path) -> dict[str, Volume]:
     return {name: read_volume(folder / f"{name}.nii.gz") for name in ("mr_t2", "ct_on_mr", "ct_native")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [(0, 0, 0), (15, 5, -10), (-10, -15, 15)])
 def test_a_real_pair_comes_to_where_others_brought_it(pair: dict[str, Volume], degrees) -> None:
     truth = motion(degrees, (-30, 20, 40))
@@ -137,6 +141,7 @@ def test_a_real_pair_comes_to_where_others_brought_it(pair: dict[str, Volume], d
     assert error(result, truth, pair["mr_t2"]) < 2  # voxels of 1.2 × 1.2 × 5 mm, and their registration is one too
 
 
+@pytest.mark.slow
 def test_real_pairs_of_two_patients_are_not_trusted(pair: dict[str, Volume], shared: Path) -> None:
     other = read_volume(shared / "data" / "head" / "ct" / "ct04.nii.gz")
     result = register_rigid(pair["mr_t2"], other, fixed_modality="mr", moving_modality="ct")

@@ -49,6 +49,7 @@ def run_on_ct(cohort: Path, tmp_path_factory: pytest.TempPathFactory, request: p
     return folder
 
 
+@pytest.mark.slow
 def test_ct_alone_is_enough_to_make_ct_of_mr(cohort: Path, run_on_ct: Path, tmp_path: Path, capfd) -> None:
     given = cohort / "mr" / "mr000.nii.gz"
     assert execute(["synthesize", str(run_on_ct), str(given), str(tmp_path / "sct.nii.gz")]) == 0
@@ -61,6 +62,7 @@ def test_ct_alone_is_enough_to_make_ct_of_mr(cohort: Path, run_on_ct: Path, tmp_
     assert not (tmp_path / "smr").exists()
 
 
+@pytest.mark.slow
 def test_a_store_of_ct_alone(cohort: Path, tmp_path: Path, capfd) -> None:
     store, ct = str(tmp_path / "store"), ["--ct", str(cohort / "ct")]
     assert execute(["prepare", store, *ct, "--config", "head_ct_only", "--set=data.spacing=[4,4,null]"]) == 0

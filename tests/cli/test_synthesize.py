@@ -22,6 +22,7 @@ def synthesized(*given: object) -> int:
     return execute(["synthesize", *map(str, given)])
 
 
+@pytest.mark.slow
 def test_all_that_can_be_wanted(checkpoint: Path, cohort: Path, tmp_path: Path) -> None:
     source, out = cohort / "mr" / "mr000.nii.gz", tmp_path / "out"
     more = ["--planes", "all", "--flips", "--shifts", "2", "--fusion", "median", "--ensemble", checkpoint]
@@ -62,6 +63,7 @@ def test_calls_that_can_not_be_meant(options, said, checkpoint: Path, cohort: Pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_deidentified_series_go_on_without_a_key(checkpoint: Path, tmp_path: Path, capfd) -> None:
     for number in (1, 2):
         source_series(tmp_path / "mr" / f"Doe^Jane-{number}", patient=Identity(f"P{number}", seed=number))

@@ -44,6 +44,7 @@ def units(one: Prepared) -> np.ndarray:
     return one.intensity.inverse(one.image.array)
 
 
+@pytest.mark.slow
 def test_a_morph_has_the_shape_of_the_other(two: tuple[Prepared, Prepared]) -> None:
     moving, fixed = two
     made = morphed(moving, fixed)
@@ -99,6 +100,7 @@ def test_what_is_no_head_takes_no_heads_shape(two: tuple[Prepared, Prepared]) ->
         morphed(moving, board)
 
 
+@pytest.mark.slow
 def test_each_ct_of_a_store_takes_the_shape_of_each_other_once(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def each_pair_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medcycle.data.pairs.register_rigid", registered_once)
 
 
+@pytest.mark.slow
 def test_trusted_pairs_are_written_and_others_refused(patients: Path, tmp_path, caplog) -> None:
     with pytest.raises(DataError, match="1 of 2 not registered, 1 written"):
         register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
@@ -69,6 +70,7 @@ def test_trusted_pairs_are_written_and_others_refused(patients: Path, tmp_path, 
     )
 
 
+@pytest.mark.slow
 def test_mr_onto_ct(patients: Path, tmp_path) -> None:
     mr, ct = patients / "mr" / "sub-1_T1w.nii.gz", patients / "ct" / "sub-1_ct.nii.gz"
     (written,) = register_cohort(mr, ct, tmp_path / "out", onto="ct")

@@ -44,6 +44,7 @@ def test_a_cohort_is_measured(tmp_path: Path) -> None:
         fingerprint([Source("torn", tmp_path / "torn.nii.gz")], "ct")
 
 
+@pytest.mark.slow
 def test_what_is_refused_does_not_count(tmp_path: Path) -> None:
     """Eight localizers of three slices lie between eight scans: only these are planned for."""
     head = HeadPhantom.random(1)
@@ -239,6 +240,7 @@ def test_a_method_set_by_hand_is_planned_for() -> None:
         assert config.network.name == "unet"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", [CPU, GPU])
 def test_a_network_set_by_hand_is_planned_for(device: Device) -> None:
     flat = {"network.spatial_dims": 2}
@@ -367,6 +369,7 @@ def test_a_planned_store_grows(cohort: Path, planned: Path, tmp_path, capfd) -> 
     assert (store / "config.yaml").read_text() == before
 
 
+@pytest.mark.slow
 def test_train_auto_on_two_folders(cohort: Path, tmp_path, capfd) -> None:
     folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(tmp_path / "run")]
     assert execute(["train", "auto", *folders, *SMALL, "--set=training.max_steps=2"]) == 0
@@ -380,6 +383,7 @@ def test_train_auto_on_two_folders(cohort: Path, tmp_path, capfd) -> None:
     assert "set by hand" in (store / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_plan_suits_the_run_that_it_begins_with(cohort: Path, tmp_path, capfd) -> None:
     plain = ["--set=training.max_steps=1", "--set=training.validations=0", "--set=data.morphs=0"]
     few = ["--set=network.filters=4", "--set=network.levels=4", "--set=training.batch_size=1"]

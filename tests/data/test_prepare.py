@@ -101,6 +101,7 @@ def test_bias_correction_evens_a_tissue(spacing: tuple[float, float, float]) -> 
     assert corrected.array[body.array].mean() == pytest.approx((even.array * field)[body.array].mean(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_bias_correction_is_an_option_of_preparation() -> None:
     mr = HEAD.mr(head_grid(spacing=(4, 4, 6)), replace(T1_GRADIENT_ECHO, bias=0.5))
     plain, corrected = (

@@ -232,6 +232,7 @@ class _Untraceable(Translation):
         return super().forward(image) if image.mean() < 9 else image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "reason"), [(_Forgetful, r"differs .* by 0\.01"), (_Untraceable, "can't be exported")]
 )

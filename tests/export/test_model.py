@@ -18,6 +18,7 @@ from tests.export.test_formats import untrained
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "model_format"), [("a.onnx", "onnx"), ("a.pt2", "torch-export")])
 def test_a_checkpoint_becomes_two_files(tmp_path: Path, checkpoint: Path, name: str, model_format: str, capfd) -> None:
     out = tmp_path / "new" / name
@@ -38,6 +39,7 @@ def test_a_checkpoint_becomes_two_files(tmp_path: Path, checkpoint: Path, name: 
     assert told["outside"] == {"network": -1, "result": 0}
 
 
+@pytest.mark.slow
 def test_axes_and_spacing_go_together(tmp_path: Path) -> None:
     path, saved = tmp_path / "c.pt", untrained("data.plane=sagittal", "data.spacing=[3, 1, 2]", "data.slices=5")
     save_method(saved, path)

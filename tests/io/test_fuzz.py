@@ -41,6 +41,7 @@ def test_damaged_files_are_read_or_refused(seed: int) -> None:
         assert seconds < SECONDS
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(ATTRIBUTES), ABSURD, min_size=1, max_size=3), which=st.integers(0, 3))
 def test_absurd_headers_are_read_or_refused(

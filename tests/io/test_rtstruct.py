@@ -230,6 +230,7 @@ def test_a_file_without_preamble_is_read(syntax: UID, tmp_path: Path) -> None:
     assert contours_of(read_structure_set(tmp_path / "bare.dcm")) == contours_of(structures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("undefined", [True, False], ids=["delimited", "with lengths"])
 def test_a_file_torn_anywhere_is_refused(undefined: bool, tmp_path: Path) -> None:
     _, series = source_series(tmp_path / "source")

@@ -70,6 +70,7 @@ def test_every_weight_learns(sizes: list[str]) -> None:
     assert all(weight.grad is not None for weight in method.generators.parameters())
 
 
+@pytest.mark.slow
 def test_it_learns_to_register() -> None:
     """With a generator that changes nothing, what is shifted by three voxels is found again."""
     method = small_method("regcyclegan", "method.largest_displacement=6")

@@ -91,6 +91,7 @@ def test_a_batch_is_translated_as_its_images_are(upsampling: str) -> None:
 NAMES = ["attention-unet", "dynunet", "swin-unetr"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("sizes", [(48, 40), (32, 40, 33)])
 def test_generators_of_the_library_keep_size_and_range(name: str, sizes: tuple[int, ...]) -> None:

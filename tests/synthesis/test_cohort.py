@@ -147,6 +147,7 @@ def test_after_an_error_no_device_begins_another_case(folder: Path, checkpoint: 
     assert len(begun) < 6
 
 
+@pytest.mark.slow
 def test_what_was_made_is_no_input(folder: Path, checkpoint: Path, caplog) -> None:
     order = Order(options=Options(uncertainty=True))
     first = synthesize_path(checkpoint, folder, folder, order)

@@ -166,6 +166,7 @@ def test_morphs_are_of_what_is_trained_on_and_are_drawn_from(
 BOTH_WAYS = {"generators.target", "generators.source", "discriminators.target", "discriminators.source"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize(
     ("name", "networks", "loss"),

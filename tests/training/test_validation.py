@@ -348,6 +348,7 @@ def test_a_run_of_minutes_ends_in_time_and_has_a_best_checkpoint(
     assert not has_a_best or float(rows(tmp_path / "run")[-1]["elapsed_seconds"]) <= clock.now + 0.05  # rounded
 
 
+@pytest.mark.slow
 def test_what_a_validation_takes_is_known_from_a_small_part(store: Store, tmp_path: Path, monkeypatch) -> None:
     for sizes in ([], ["data.slices=3"], VOLUMES, ["method.name=randomized"]):
         judged, method = validator(store, *sizes), build_method(config(*sizes))
