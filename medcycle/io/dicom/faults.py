@@ -68,16 +68,19 @@ def uneven_rescale(frames: Sequence[Frame]) -> str:
     )
 
 
-def damage_beside(files: Sequence[Path], skipped: Sequence[Skipped]) -> str:
-    """What is said of damaged files that lie beside a series' own and are named like them, or an empty string."""
+def damage_beside(files: Sequence[Path], damaged: Sequence[Skipped]) -> str:
+    """What is said of damaged files that are named like a series' own, or an empty string.
+
+    Args:
+        files: of the series.
+        damaged: those that lie beside them.
+    """
     shapes = {(file.parent, _shape(file)) for file in files}
-    folders = {folder for folder, _ in shapes}
 
     def is_like_them(item: Skipped) -> bool:
-        suffixed = item.path.suffix.lower() in DICOM_SUFFIXES and item.path.parent in folders
-        return item.looks_damaged and (suffixed or (item.path.parent, _shape(item.path)) in shapes)
+        return item.path.suffix.lower() in DICOM_SUFFIXES or (item.path.parent, _shape(item.path)) in shapes
 
-    found = [f"{item.path.name} ({item.reason})" for item in skipped if is_like_them(item)]
+    found = [f"{item.path.name} ({item.reason})" for item in damaged if is_like_them(item)]
     if not found:
         return ""
     count = "a file" if len(found) == 1 else f"{len(found)} files"

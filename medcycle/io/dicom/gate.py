@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -86,12 +86,15 @@ def gate(files: Iterable[ImageFile], skipped: Sequence[Skipped] = ()) -> list[Di
         owners = grouped(group, lambda item: item.owner)
         notes = (shared_uid(list(owners)),) if len(owners) > 1 else ()
         volumes += [volume for own in owners.values() for volume in _volumes_of(own, notes)]
-    return [_with_damage(volume, skipped) for volume in volumes]
+    damaged = grouped((item for item in skipped if item.looks_damaged), lambda item: item.path.parent)
+    return [_with_damage(volume, damaged) for volume in volumes]
 
 
-def _with_damage(series: DicomSeries, skipped: Sequence[Skipped]) -> DicomSeries:
+def _with_damage(series: DicomSeries, damaged: Mapping[Path, Sequence[Skipped]]) -> DicomSeries:
     """A sound series is irregular if damaged files lie beside its own."""
-    problem = damage_beside(series.files, skipped) if series.verdict == "sound" else ""
+    folders = {file.parent for file in series.files}
+    beside = [item for folder in sorted(folders & damaged.keys()) for item in damaged[folder]]
+    problem = damage_beside(series.files, beside) if beside and series.verdict == "sound" else ""
     return replace(series, verdict="irregular", problem=problem) if problem else series
 
 
