@@ -20,8 +20,14 @@ MIN_AIR, MIN_SOFT_TISSUE = 0.005, 0.02
 OFFSETS = (1000.0, 1024.0, 2048.0, 4096.0, 8192.0, 32768.0)
 """What programs add to HU so that no value is negative."""
 
-UNMISTAKABLE = 4096.0
-"""From this on, no MR has a background as bright as the air of a CT with that offset."""
+UNMISTAKABLE = 8192.0
+"""From this on, no MR has a background as bright and as even as the air of a CT with that offset."""
+
+PADDING_BELOW = 3100.0
+"""How far below the offset the padding about a CT lies at most."""
+
+AIR_APART = 150.0
+"""How far the middle of what is air may be from −1000 HU."""
 
 TISSUE_HU = (-200.0, 150.0)
 """Fat, muscle, brain and blood."""
@@ -74,7 +80,8 @@ def _is_ct_with(values: Array, offset: float) -> bool:
     between = float(np.mean(body < TISSUE_HU[0]))
     bone = float(np.mean(body > BONE_HU))
     narrow = tissue > MIN_TISSUE and between < MAX_BETWEEN and bone > MIN_BONE
-    return narrow or (offset >= UNMISTAKABLE and float(values.min()) > offset / 2)
+    near = float(values.min()) > offset - PADDING_BELOW and abs(_air(values, offset) + 1000 - offset) < AIR_APART
+    return narrow or (offset >= UNMISTAKABLE and near)
 
 
 def _air(values: Array, offset: float) -> float:

@@ -128,3 +128,11 @@ def test_real_mr_is_no_ct_with_an_offset_and_real_ct_with_one_is(shared) -> None
         ct = read_volume(shared / "data" / f"{path}.nii.gz").array
         assert ct_offset_of(ct) is None
         assert [ct_offset_of(np.round(ct + offset).clip(0)) for offset in (1024, 32768)] == [1024, 32768]
+
+
+@pytest.mark.parametrize(("low", "high"), [(2000, 8000), (2100, 8000), (3000, 12000), (6000, 20000), (28000, 40000)])
+def test_signal_far_from_zero_is_no_ct_with_an_offset(low: float, high: float) -> None:
+    values = np.random.default_rng(0).uniform(low, high, GRID.shape)
+    assert ct_offset_of(values) is None
+    mr = HeadPhantom.random(0).mr(GRID).array
+    assert ct_offset_of(low + mr * (high - low) / mr.max()) is None
