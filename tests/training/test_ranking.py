@@ -29,10 +29,9 @@ def heads(split: Path) -> Store:
     return prepared(split.parent, folders, settings("cyclegan", 1, 1, split, *SMALL))
 
 
-@pytest.mark.parametrize("name", ["cyclegan", "warm start, then cyclegan"])
-def test_checkpoints_are_ranked_as_by_their_true_error(name: str, heads: Store, split: Path) -> None:
-    run = split.parent / name
-    train(settings(name, 600, 10, split, *SMALL, *SHORT), heads, run)
+def test_checkpoints_are_ranked_as_by_their_true_error(heads: Store, split: Path) -> None:
+    run = split.parent / "run"
+    train(settings("warm start, then cyclegan", 600, 10, split, *SMALL, *SHORT), heads, run)
     rows = read(run / VALIDATION)
     assert len(rows) == 10
     true = [row["mae"] for row in rows]
