@@ -57,7 +57,7 @@ OF_CHANGED_ANATOMY = (
     "inner_share",
     "inner",
 )
-"""Of `randomize`: validation makes likenesses of the CT as they are, with all else that is set there."""
+"""Of `randomize`: validation simulates MR of the CT as they are, but with all other settings."""
 
 OF_SLICES = ("data.focus", "data.match_height")
 OF_THICKNESS = ("randomize.thickness", "randomize.thick_share")

@@ -145,13 +145,13 @@ def _kept(roots: tuple[Path, Path], moving: StoredCase, fixed: StoredCase, told:
 
 
 def _name(moving: StoredCase, fixed: StoredCase) -> str:
-    """Of a morph's folder, for which the names of two cases may be too long."""
+    """Characters of a deformed CT's folder; the names of two cases may be longer."""
     key = hashlib.sha256(json.dumps([VERSION, moving.record.key, fixed.record.key]).encode()).hexdigest()[:16]
     return PREFIX + key
 
 
 def _is_known(roots: tuple[Path, Path], name: str) -> bool:
-    """Whether a morph was made, or could not be."""
+    """Whether a deformed CT was made, or could not be."""
     return any((root / "ct" / name).exists() or (root / FAILED / f"{name}.txt").is_file() for root in roots)
 
 

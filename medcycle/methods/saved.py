@@ -77,7 +77,7 @@ class Facts:
         return f"{trained}; best in validation: {self.score:.0f}{unit} ({what}{than})"
 
     @property
-    def doubt(self) -> str:
+    def warning(self) -> str:
         """Why it may have learned nothing, or an empty string."""
         if self.beats_a_constant is False:
             return f"no better than one CT number for the whole body ({self.text}); train for longer"

@@ -67,8 +67,8 @@ def synthesize_path(
         facts = facts_of(model)
         if say:
             say(f"translating with {checkpoint}: {facts.text}")
-        if order.to == "ct" and facts.doubt:
-            log.warning("%s: %s", checkpoint, facts.doubt)
+        if order.to == "ct" and facts.warning:
+            log.warning("%s: %s", checkpoint, facts.warning)
     styles = styles_for(models[0], order.to, order.style, order.samples)
     if len(models) > 1 and styles != [None]:
         raise UsageError("--style and --samples are for one run; leave out --ensemble")

@@ -40,7 +40,7 @@ TOLD_APART = 0.99
 """Separability above which a discriminator has won."""
 
 BESIDE_TRANSLATION = 1.3
-"""times the translations' time is that of a validation: descriptors, judgements and likenesses come on top."""
+"""times the translations' time is that of a validation: descriptors, judgements and simulated MR come on top."""
 
 Ways = list[tuple[Part, list[Pass]]]
 
@@ -139,7 +139,7 @@ class Validator:
         """What a validation and its calibration translate, and by which passes."""
         mr, ct, registered = self._scans
         usual = passes_of(self.config)
-        judged = [*mr, *ct, *(2 * ct if method.two_way else ())]  # with the likenesses, which are as large as the CT
+        judged = [*mr, *ct, *(2 * ct if method.two_way else ())]  # with the simulated MR, which are as large as the CT
         calibrated = [*usual, *probes_of(self.config, "mr")]
         return [(part, usual) for part in judged] + [(part, calibrated) for part in (mr if registered else ct)]
 
