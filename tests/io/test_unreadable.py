@@ -4,6 +4,8 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -98,21 +100,28 @@ for found in inspect_paths([Path(sys.argv[1])]):
 """
 
 
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that other users can enter, which pytest's own folders aren't."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
 @pytest.mark.skipif(os.name != "posix", reason="rights are those of POSIX")
-def test_closed_folders_and_files_are_told(tmp_path: Path) -> None:
+def test_closed_folders_and_files_are_told(open_to_all: Path) -> None:
     for name in ("p1", "p2", "p3"):
-        (tmp_path / name).mkdir()
-        write_nifti(MR, tmp_path / name / "t1.nii.gz")
-    written(tmp_path / "p4")
-    closed = [tmp_path / "p2", tmp_path / "p3" / "t1.nii.gz", tmp_path / "p4" / "MR0012.dcm"]
-    for place in (tmp_path, *tmp_path.parents[:3]):
-        place.chmod(0o755)
+        (open_to_all / name).mkdir()
+        write_nifti(MR, open_to_all / name / "t1.nii.gz")
+    written(open_to_all / "p4")
+    closed = [open_to_all / "p2", open_to_all / "p3" / "t1.nii.gz", open_to_all / "p4" / "MR0012.dcm"]
     for place in closed:
         place.chmod(0)
     code = LOCKED if os.getuid() == 0 else LOCKED.replace("os.setuid(65534)", "")
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, cwd=Path.cwd()
+            [sys.executable, "-c", code, str(open_to_all)], capture_output=True, text=True, check=True, cwd=Path.cwd()
         )
     finally:
         for place in closed:
