@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +14,12 @@ from medcycle.data.store import Store
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, save_method
-from medcycle.phantom import write_cohort
+from medcycle.phantom import HeadPhantom, write_cohort
+from medcycle.volume import Grid
 from tests.sizes import TINY
+
+LARGEST_KEPT = 20 * 2**20
+"""bytes of a drawn head"""
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +29,25 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data are not at {folder}; they may not be redistributed with the project")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heads_are_drawn_once() -> Iterator[None]:
+    """The same head on the same grid, which many tests use, is drawn in each process once; it is the same each time."""
+    drawn: dict[Any, Any] = {}
+    draw = HeadPhantom._render
+
+    def remembered(head: HeadPhantom, grid: Grid, table: Any, *, samples: int | None, width: float) -> Any:
+        key = (head, grid.shape, grid.affine.tobytes(), table.tobytes(), samples, width)
+        if (known := drawn.get(key)) is None:
+            known = draw(head, grid, table, samples=samples, width=width)
+            if known.nbytes <= LARGEST_KEPT:
+                drawn[key] = known
+        return known.copy()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HeadPhantom, "_render", remembered)
+        yield
 
 
 @pytest.fixture(scope="module")

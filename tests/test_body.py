@@ -32,8 +32,7 @@ def noisy(signal: np.ndarray, deviation: float) -> np.ndarray:
     return np.hypot(signal + real, imaginary)
 
 
-@pytest.mark.parametrize("orientation", ["RAS", "PIR", "LIP"])
-@pytest.mark.parametrize("modality", ["mr", "ct"])
+@pytest.mark.parametrize(("modality", "orientation"), [("mr", "RAS"), ("ct", "RAS"), ("mr", "PIR"), ("ct", "LIP")])
 def test_phantom_bodies_are_found(modality: str, orientation: str) -> None:
     grid = head_grid(spacing=(3, 3, 3), orientation=orientation)
     head = HeadPhantom.random(3)
@@ -47,7 +46,7 @@ def test_phantom_bodies_are_found(modality: str, orientation: str) -> None:
 
 @pytest.mark.parametrize("modality", ["mr", "ct"])
 def test_thick_slices(modality: str) -> None:
-    grid = head_grid(spacing=(1.5, 1.5, 5))
+    grid = head_grid(spacing=(2, 2, 6))
     head = HeadPhantom.random(5)
     volume = head.mr(grid) if modality == "mr" else head.ct(grid, couch=True)
     truth = head.labels(grid).array != Tissue.AIR
@@ -175,9 +174,9 @@ def test_nothing_there_is_an_empty_mask() -> None:
     assert not found(np.full(shape, 7.0), "mr").any()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("modality", ["mr", "ct"])
-@pytest.mark.parametrize("millimetres", [(40, 40, 30), (60, 60, 60), (90, 60, 45)])
+@pytest.mark.parametrize("millimetres", [(40, 40, 30), (90, 60, 45)])
 def test_a_field_of_view_inside_the_body_is_all_body(modality: str, millimetres, seed: int) -> None:
     """As a crop of brain is."""
     shape = tuple(round(length / 2) for length in millimetres)
@@ -188,9 +187,10 @@ def test_a_field_of_view_inside_the_body_is_all_body(modality: str, millimetres,
     assert body_mask(volume, modality).array.mean() > 0.97
 
 
-@pytest.mark.parametrize("lost", [[9], [9, 10], [4, 15], [10, 11, 12]])
-@pytest.mark.parametrize("thickness", [3, 5])
-@pytest.mark.parametrize("modality", ["mr", "ct"])
+@pytest.mark.parametrize(
+    ("modality", "thickness", "lost"),
+    [("mr", 3, [9]), ("mr", 5, [10, 11, 12]), ("ct", 3, [9, 10]), ("ct", 5, [4, 15]), ("mr", 5, [4, 15])],
+)
 def test_empty_slices_do_not_end_the_body(modality: str, thickness: float, lost: list[int]) -> None:
     grid = head_grid(spacing=(3, 3, thickness))
     head = HeadPhantom.random(3)

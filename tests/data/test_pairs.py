@@ -119,6 +119,7 @@ def test_one_of_each_is_a_pair_with_a_word_if_names_differ(caplog) -> None:
     assert "sub-1 and sub-2 are taken for one patient" in caplog.text
 
 
+@pytest.mark.slow
 def test_an_interrupted_call_is_gone_on_with(patients: Path, tmp_path, monkeypatch) -> None:
     calls = []
 

@@ -40,13 +40,9 @@ CASES = {
     "3d to mr": ("mr", [*VOLUMES, "network.name=unet", "network.levels=3"]),
 }
 
-QUICK = {"2d", "3d"}
 
-
-@pytest.mark.parametrize(
-    ("to", "overrides"),
-    [pytest.param(*case, id=name, marks=[] if name in QUICK else pytest.mark.slow) for name, case in CASES.items()],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("to", "overrides"), CASES.values(), ids=CASES)
 def test_it_makes_the_same(tmp_path: Path, to: str, overrides: list[str]) -> None:
     saved = untrained(*overrides)
     if "data.mr_normalisation=nyul" in overrides:

@@ -146,8 +146,9 @@ def short_name(value: str | list[str]) -> str:
     return value if isinstance(value, str) else "-".join(override.split("=")[1] for override in value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extension", [".onnx", ".pt2"])
-@pytest.mark.parametrize("name", ["cyclegan", pytest.param("munit", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["cyclegan", "munit"])
 def test_what_is_written_gives_the_same(written: Callable[..., Written], name: str, extension: str) -> None:
     assert differs(written(extension, f"method.name={name}")) <= TOLERANCE
 

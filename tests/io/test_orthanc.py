@@ -125,6 +125,7 @@ def wait_for(server: Pacs, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"Orthanc did not start: {log.read_text()[-2000:]}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), [("MR", "axial"), ("CT", "oblique")])
 def test_a_series_comes_back_from_the_study_it_belongs_to(kind: str, name: str, pacs: Pacs, tmp_path: Path) -> None:
     made, series = source_series(tmp_path / "source", name, kind, patient=Identity(f"PACS-{kind}"))

@@ -58,8 +58,9 @@ def as_stored(volume: Volume, modality: Modality) -> np.ndarray:
     return np.rint(volume.array.clip(0, None) * factor)
 
 
-@pytest.mark.parametrize("modality", ["ct", "mr"])
-@pytest.mark.parametrize("name", ACQUISITIONS)
+@pytest.mark.parametrize(
+    ("name", "modality"), [*((name, "ct") for name in ACQUISITIONS), ("axial", "mr"), ("oblique", "mr")]
+)
 def test_other_programs_see_a_valid_series(name: str, modality: Modality, tmp_path: Path) -> None:
     volume, reference = case(name, SOURCE_OF[modality])
     written = write_series(volume, tmp_path / "made", modality=modality, reference=reference, origin=Origin("1.2.3"))
@@ -84,8 +85,9 @@ def centre_of_mass(volume: Volume) -> np.ndarray:
     return (volume.grid.affine @ [*index, 1])[:3]
 
 
-@pytest.mark.parametrize("modality", ["ct", "mr"])
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize(
+    ("name", "modality"), [("axial", "ct"), ("oblique", "ct"), ("sagittal", "mr"), ("feet first", "mr")]
+)
 def test_a_head_is_where_the_nifti_has_it(name: str, modality: Modality, tmp_path: Path) -> None:
     orientation, spacing, turns = HEADS[name]
     grid = head_grid(spacing=spacing, orientation=orientation, rotation_degrees=turns)
@@ -181,8 +183,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("modality", ["ct", "mr"])
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    ("damage", "modality"), [*((damage, "ct") for damage in DAMAGES), (next(iter(DAMAGES)), "mr")]
+)
 def test_what_does_not_read_back_is_not_kept(damage: str, modality: Modality, tmp_path: Path) -> None:
     volume, reference = case("axial", SOURCE_OF[modality])
     harm, message = DAMAGES[damage]

@@ -13,13 +13,18 @@ from tests.sizes import fitting
 
 METHODS = ["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit", "regcyclegan"]
 
+SLOW = {"cut", "unit", "munit"}
+"""Methods with much to count."""
+
 
 def config(name: str, *more: str) -> Config:
     small = ["network.filters=8", "network.blocks=2", "network.discriminator_filters=4", "data.patch_size=[32, 32]"]
     return load_config("demo", fitting([f"method.name={name}", *small, *more]))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else []) for name in METHODS]
+)
 def test_operations_are_those_of_a_step_in_earnest(name: str, monkeypatch) -> None:
     monkeypatch.delattr(layers._Convolution, "_conv_forward")  # on a processor, it takes another hundredth for speed
     chosen = config(name, "method.adversarial_weight=1")

@@ -39,6 +39,7 @@ def test_mlflow_gets_settings_and_losses_and_goes_on(store: Store, tmp_path: Pat
     assert not list(client.list_artifacts(found.info.run_id))
 
 
+@pytest.mark.slow
 def test_wandb_gets_losses(store: Store, tmp_path: Path, monkeypatch) -> None:
     wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
