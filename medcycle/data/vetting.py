@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medcycle.body import Modality, body_mask
-from medcycle.data.store import CaseRecord, Store
 from medcycle.errors import DataError, WrongModality
 from medcycle.gaps import gaps_in
 from medcycle.io.discover import Source
 from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
 from medcycle.volume import Array, Grid, Volume
+
+if TYPE_CHECKING:
+    from medcycle.data.store import CaseRecord, Store
 
 __all__ = [
     "compare_regions",
