@@ -13,6 +13,7 @@
         ├── BadCheckpoint       not a checkpoint of medcycle, or a damaged one
         ├── TrainingFailed      the optimisation cannot go on
         ├── ExportFailed        a network that can't be written in another format
+        ├── InUse               another process writes there
         └── WorkerLost          a process was ended from outside
 
 Every message says what is wrong, where, and what to do, in one line.
@@ -26,6 +27,7 @@ __all__ = [
     "EmptyFolder",
     "ExportFailed",
     "GridMismatch",
+    "InUse",
     "MedcycleError",
     "RegistrationFailed",
     "TrainingFailed",
@@ -90,6 +92,10 @@ class TrainingFailed(DataError):
 
 class ExportFailed(DataError):
     """A network that can't be written in another format, or gives other values in it."""
+
+
+class InUse(DataError):
+    """A run, a store or an output that another process is writing to."""
 
 
 class WorkerLost(DataError):

@@ -1,8 +1,10 @@
 """Configurations: the shipped ones, and wrong ones."""
 
 import json
+from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -304,7 +306,7 @@ def test_dynunets_of_older_versions_had_as_many_filters_whatever_was_set() -> No
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("method.cycle_weight=-1", "greater than or equal to 0"),
+        ("method.cycle_weight=-1", "has to be 0 or more"),
         ("network.levels=99", "network.levels"),
         ("method.cycl_weight=1", "did you mean method.cycle_weight"),
         ("method.name=magic", "there are cyclegan"),
@@ -340,3 +342,49 @@ def test_what_is_shown_are_keys_in_use() -> None:
     assert shown["method"].keys() == METHODS["cut"].model_fields.keys()
     assert "cycle_weight" not in shown["method"]
     assert "blocks" not in shown["network"]
+
+
+def numbers_of(schema: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The dotted keys of a JSON schema that take numbers, each with what is said of the number."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("number", "integer"):
+            yield key, schema
+        for name, part in schema.items():
+            inside = part.items() if name in ("properties", "$defs") else [("", part)]
+            for child, values in inside:
+                yield from numbers_of(values, f"{key}.{child}".strip(".") if child else key)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from numbers_of(part, key)
+
+
+def test_every_number_has_bounds() -> None:
+    found = list(numbers_of(Config.model_json_schema()))
+    assert len(found) > 80
+    unbounded = [
+        key
+        for key, number in found
+        if not ({"minimum", "exclusiveMinimum"} & number.keys() and {"maximum", "exclusiveMaximum"} & number.keys())
+        and "const" not in number
+        and "enum" not in number
+    ]
+    assert unbounded == []
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("network.filters=1000000000", "2048 or less, not 1000000000; wider layers fit into no memory"),
+        ("network.blocks=1000000", "64 or less"),
+        ("training.devices=1000", "64 or less, not 1000; no machine has more"),
+        ("data.patch_size=[65536, 65536]", "4096 or less"),
+        ("data.spacing=[1e-9, 1, 1]", "0.05 or more"),
+        ("training.learning_rate=.inf", "finite"),
+        ("training.max_minutes=.nan", "finite"),
+        ("training.max_steps=-1", "above 0"),
+        ("method.cycle_weight=1e300", "drown each other"),
+    ],
+)
+def test_numbers_that_no_machine_could_take_are_refused(override: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config("demo", [override])

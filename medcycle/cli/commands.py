@@ -10,6 +10,7 @@ import typer
 from medcycle.cli.options import CtOffset, Irregular, Overrides, config_names_like
 from medcycle.errors import UsageError
 from medcycle.processors import available_processors
+from medcycle.progress import is_first_process
 
 if TYPE_CHECKING:
     from medcycle.data.store import Store
@@ -100,12 +101,15 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.data.catalogue import open_scans, store_for_training
     from medcycle.data.cohort import Cohort
     from medcycle.data.registered import require_patients_in_both
+    from medcycle.io.locks import require_unlocked
     from medcycle.training.loop import train as train_on
     from medcycle.training.run_folder import require_run_folder, store_of_run
     from medcycle.training.runtime import make_fabric, precision_for
     from medcycle.training.start import require_fitting, settings_shared
     from medcycle.training.trackers import require_trackers
 
+    if is_first_process():
+        require_unlocked(output)
     require_run_folder(output, resume=resume)
     if resume and begin_with:
         raise UsageError("--resume goes on with the networks of the run itself; leave out --begin-with")

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from medcycle.config.fields import Section
+from medcycle.config.fields import Because, Section
 from medcycle.config.sections import KINDS, Config
 
 __all__ = ["explain", "unknown_key"]
+
+OUT_OF_BOUNDS = {
+    "greater_than": "has to be above {gt:g}",
+    "greater_than_equal": "has to be {ge:g} or more",
+    "less_than": "has to be below {lt:g}",
+    "less_than_equal": "has to be {le:g} or less",
+}
+"""What pydantic calls it when a number is too small or too large, and in words."""
+
+BOUNDS = ("ge", "gt", "le", "lt")
+"""Where pydantic tells a bound; that a number can't be below zero needs no reason."""
+
+LONGEST_VALUE = 200
+"""Characters of a value in a message."""
 
 
 def explain(error: ValidationError) -> str:
@@ -26,9 +40,36 @@ def explain(error: ValidationError) -> str:
     if first["type"] == "union_tag_invalid":
         return _no_such_kind(section, first)
     message = first["msg"].removeprefix("Value error, ")
+    if words := OUT_OF_BOUNDS.get(first["type"]):
+        message = words.format(**first["ctx"])
     if isinstance(first["input"], dict):  # of a section whose keys don't fit each other
         return message
-    return f"{key}: {message}, not {first['input']!r}" if key else message
+    if not key:
+        return message
+    reason = _reason(section, kind, rest) if any(first.get("ctx", {}).get(bound) for bound in BOUNDS) else ""
+    return f"{key}: {message}, not {_shown(first['input'])}{reason}"
+
+
+def _reason(section: str, kind: str, rest: list[str]) -> str:
+    """Why a number has its bounds, as far as its field says."""
+    owner: Any = KINDS[section].get(kind) if kind else Config.model_fields[section].annotation
+    field = owner.model_fields.get(rest[0]) if owner and rest else None
+    found = (
+        [one.why for one in _metadata(field.annotation, field.metadata) if isinstance(one, Because)] if field else []
+    )
+    return f"; {found[0]}" if found else ""
+
+
+def _metadata(annotation: Any, metadata: Iterable[Any]) -> Iterator[Any]:
+    """That of a field, and of what it is made of, as of the numbers of a tuple."""
+    yield from metadata
+    for part in get_args(annotation):
+        yield from _metadata(part, getattr(part, "__metadata__", ()))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def unknown_key(key: str, kind: str = "") -> str:

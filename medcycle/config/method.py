@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from medcycle.config.fields import AboveZero, Positive, Section, Share, Weight
+from medcycle.config.fields import AboveZero, Channels, Section, Share, Weight
 
 __all__ = [
     "METHODS",
@@ -245,8 +245,8 @@ class CutConfig(UnpairedConfig):
     nce_identity_weight: Weight = Field(
         1.0, description="weight of that loss on CT that MR to CT is to leave alone; 0 in FastCUT"
     )
-    nce_patches: Positive = Field(256, description="places in each level of features")
-    nce_width: Positive = Field(256, description="width of what describes a patch")
+    nce_patches: int = Field(256, ge=1, le=2**14, description="places in each level of features")
+    nce_width: Channels = Field(256, description="width of what describes a patch")
     nce_flip: bool = Field(False, description="mirror the input in half of the steps, as FastCUT does")
 
 
@@ -265,7 +265,7 @@ class MunitConfig(CyclicConfig):
     reconstruction_weight: Weight = Field(10.0, description="weight of the L1 loss of images decoded as they were")
     content_weight: Weight = Field(1.0, description="weight of the L1 loss of contents found again")
     style_weight: Weight = Field(1.0, description="weight of the L1 loss of styles found again")
-    styles: Positive = Field(8, description="numbers in a style")
+    styles: Channels = Field(8, description="numbers in a style")
 
 
 AnyMethod = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from medcycle.config.fields import Positive, Section
+from medcycle.config.fields import Channels, Layers, Section
 
 __all__ = [
     "NETWORKS",
@@ -19,20 +19,25 @@ __all__ = [
     "UnetConfig",
 ]
 
+WIDEST_TRANSFORMER = 192
+"""of which a 3D network has a thousand million weights."""
+
 
 class NetworkConfig(Section):
     """What all generators have, and the discriminators."""
 
     name: str
     spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
-    members: Positive = Field(
+    members: int = Field(
         1,
+        ge=1,
+        le=16,
         description="networks that a generator is the mean of; each learns from its own part of every batch; "
         "not with cut, unit and munit",
     )
-    filters: Positive = Field(64, description="channels of the generator's first layer")
+    filters: Channels = Field(64, description="channels of the generator's first layer")
     norm: Literal["instance", "group", "layer", "none"] = Field("instance", description="how layers are normalised")
-    discriminator_filters: Positive = Field(64, description="channels of the discriminator's first layer")
+    discriminator_filters: Channels = Field(64, description="channels of the discriminator's first layer")
     discriminator_layers: int = Field(
         3, ge=0, le=6, description="strided layers of the PatchGAN; 3 see 70 pixels each, 0 sees one"
     )
@@ -58,7 +63,7 @@ class ResnetConfig(_WithCheckpointing, _WithPadding, NetworkConfig):
     """CycleGAN's residual generator; unit and munit are made of its layers."""
 
     name: Literal["resnet"] = Field("resnet", description="CycleGAN's residual generator")
-    blocks: Positive = Field(
+    blocks: Layers = Field(
         9, description="residual blocks, 6 or 9; in unit and munit those of each encoder and decoder, 4 there"
     )
     upsampling: Literal["transposed", "resize"] = Field(
@@ -96,6 +101,11 @@ class SwinUnetrConfig(_WithCheckpointing, NetworkConfig):
     def _widths_fit(self) -> Self:
         if self.filters % 12:
             raise ValueError(f"network.filters {self.filters} of swin-unetr has to be a multiple of 12, as 24")
+        if self.filters > WIDEST_TRANSFORMER:
+            raise ValueError(
+                f"network.filters {self.filters} of swin-unetr has to be {WIDEST_TRANSFORMER} or less; wider ones fit "
+                "into no memory"
+            )
         return self
 
 

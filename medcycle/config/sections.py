@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from medcycle.config.fields import Positive, Range, Section, Share, Spacing, Weight
+from medcycle.config.fields import Count, Hounsfield, Pixels, Range, Section, Share, Spacing, Weight
 from medcycle.config.method import METHODS, AnyMethod, CycleGanConfig
 from medcycle.config.network import NETWORKS, AnyNetwork, ResnetConfig
 from medcycle.config.training import TrainingConfig
@@ -35,14 +35,18 @@ class DataConfig(Section):
         description="the slices that 2D networks work on; all: slices of all three planes, whose translations are "
         "averaged, from one spacing along all axes",
     )
-    slices: Positive = Field(
+    slices: int = Field(
         1,
+        ge=1,
+        le=31,
         description="neighbouring slices that a 2D network translates at once, odd (2.5D); each slice is the mean of "
         "what is made of it",
     )
-    patch_size: tuple[Positive, ...] = Field((256, 256), description="pixels (2D) or voxels (3D) of a training patch")
-    hu_window: tuple[float, float] = Field((-1024.0, 2000.0), description="Hounsfield units that map to -1 and +1")
-    soft_tissue: tuple[float, float] | None = Field(
+    patch_size: tuple[Pixels, ...] = Field((256, 256), description="pixels (2D) or voxels (3D) of a training patch")
+    hu_window: tuple[Hounsfield, Hounsfield] = Field(
+        (-1024.0, 2000.0), description="Hounsfield units that map to -1 and +1"
+    )
+    soft_tissue: tuple[Hounsfield, Hounsfield] | None = Field(
         (-200.0, 200.0),
         description="Hounsfield units that get soft_tissue_share of [-1, 1]; null: a linear window",
     )
@@ -73,14 +77,13 @@ class DataConfig(Section):
     validation_fraction: float = Field(
         0.0, ge=0, lt=1, description="part of the patients that are not trained on; one at least unless it is 0"
     )
-    folds: int | None = Field(None, ge=2, description="hold out every folds-th patient instead; null for none")
-    fold: int = Field(0, ge=0, description="which of the folds is held out, from 0")
+    folds: int | None = Field(None, ge=2, le=1000, description="hold out every folds-th patient instead; null for none")
+    fold: int = Field(0, ge=0, lt=1000, description="which of the folds is held out, from 0")
     split_file: str | None = Field(
         None, description="YAML or JSON of patient or case to train or validation, instead of both; null for none"
     )
-    morphs: int = Field(
+    morphs: Count = Field(
         0,
-        ge=0,
         description="CT to train on besides, each of them one of those trained on in the shape of another, which some "
         "seconds of registration give; n CT have n (n - 1) at most",
     )
@@ -156,7 +159,7 @@ class RandomizeConfig(Section):
     templates: Share = Field(0.3, description="part of the images with the structure of a generated brain instead")
     vessels: Share = Field(0.5, description="how visible vessels and septa are that CT does not show, at most")
     texture: float = Field(0.08, ge=0, le=1, description="fine variation of the signal within a tissue")
-    shift: int = Field(2, ge=0, description="largest chemical shift of fat, voxels")
+    shift: int = Field(2, ge=0, le=50, description="largest chemical shift of fat, voxels")
     shift_share: Share = Field(0.2, description="part of the images with a chemical shift")
     void_share: Share = Field(
         0.03,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from medcycle.config.fields import Positive, Section
+from medcycle.config.fields import Beta, Count, Devices, Images, Minutes, Processes, Rate, Section, Seed, Steps
 
 __all__ = ["TrainingConfig"]
 
@@ -14,15 +14,14 @@ __all__ = ["TrainingConfig"]
 class TrainingConfig(Section):
     """The optimisation and what is recorded of it."""
 
-    max_steps: Positive = Field(100_000, description="optimiser steps")
-    max_minutes: float | None = Field(
+    max_steps: Steps = Field(100_000, description="optimiser steps")
+    max_minutes: Minutes | None = Field(
         None,
-        gt=0,
         description="stop after this many minutes, validations included but for the last one, which takes 15 % more at "
         "most; what is prepared before doesn't count; null for no limit",
     )
-    batch_size: Positive = Field(1, description="slices or patches of each modality that are computed together")
-    accumulate: Positive = Field(
+    batch_size: Images = Field(1, description="slices or patches of each modality that are computed together")
+    accumulate: Images = Field(
         1, description="batches of a step, whose gradients are averaged: a larger batch in the memory of one"
     )
     optimizer: Literal["adam", "muon"] = Field(
@@ -30,27 +29,33 @@ class TrainingConfig(Section):
         description="what steps generators: Adam, or Muon their wide layers, along orthogonal matrices; where targets "
         "are known, it learns several times faster",
     )
-    learning_rate: float = Field(2e-4, gt=0, description="Adam's learning rate, at its highest; Muon's is ten times it")
+    learning_rate: Rate = Field(2e-4, description="Adam's learning rate, at its highest; Muon's is ten times it")
     refine_rate: float = Field(
         1.0, gt=0, le=1, description="what the learning rate is multiplied by after the warm start"
     )
-    warm_up: int = Field(0, ge=0, description="steps in which the learning rate rises from nothing")
+    warm_up: int = Field(0, ge=0, le=10**9, description="steps in which the learning rate rises from nothing")
     decay: Literal["linear", "cosine", "constant"] = Field(
         "linear", description="how the learning rate falls: in the second half, all the way, or not"
     )
     discriminator_rate: float = Field(
-        1.0, gt=0, description="how many times the learning rate discriminators have; not 1 for two time scales"
+        1.0,
+        gt=0,
+        le=1000,
+        description="how many times the learning rate discriminators have; not 1 for two time scales",
     )
-    betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's decay rates")
+    betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's decay rates")
     gradient_clip: float | None = Field(
-        None, gt=0, description="largest norm of the gradients of an optimiser; longer ones are shortened; null for any"
+        None,
+        gt=0,
+        le=10**6,
+        description="largest norm of the gradients of an optimiser; longer ones are shortened; null for any",
     )
     optimizers: Literal["joint", "separate"] = Field(
         "joint",
         description="one for all generators and one for all discriminators, or one a network; Adam works weight by "
         "weight, so that they differ only in that a network whose gradients explode leaves out a step alone",
     )
-    pool_size: int = Field(50, ge=0, description="earlier outputs kept to train each discriminator; 0 for none")
+    pool_size: Count = Field(50, description="earlier outputs kept to train each discriminator; 0 for none")
     ema_decay: float = Field(
         0.999, ge=0, lt=1, description="what a step keeps of the generators' running average; 0 keeps the last weights"
     )
@@ -60,7 +65,7 @@ class TrainingConfig(Section):
         le=1,
         description="part of the run on MR-like images alone, before all losses: MR to CT, every fourth step CT to MR",
     )
-    seed: int = Field(0, ge=0, description="seed of weights, sampling and augmentation")
+    seed: Seed = Field(0, description="seed of weights, sampling and augmentation")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="auto is bf16-mixed where the hardware computes in it, 16-mixed on older GPUs, else 32-true"
     )
@@ -69,30 +74,32 @@ class TrainingConfig(Section):
         description="compile the networks by torch.compile; a minute or more at first, and where it can't be done they "
         "stay as they are",
     )
-    devices: Positive = Field(1, description="devices of a machine; each has batches of its own in a step")
+    devices: Devices = Field(1, description="devices of a machine; each has batches of its own in a step")
     sharded: bool = Field(
         False,
         description="with several devices, each keeps a part of the weights, gradients and Adam's memory (FSDP): for "
         "networks too large for one",
     )
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
-    workers: int = Field(0, ge=0, description="processes that load data; 0 loads in the training process")
-    prefetch: Positive = Field(2, description="batches that each of these processes keeps ready")
-    log_every: Positive = Field(20, description="steps between rows of metrics.csv")
+    workers: Processes = Field(0, description="processes that load data; 0 loads in the training process")
+    prefetch: int = Field(2, ge=1, le=1000, description="batches that each of these processes keeps ready")
+    log_every: Steps = Field(20, description="steps between rows of metrics.csv")
     trackers: tuple[Literal["mlflow", "wandb"], ...] = Field(
         (), description="where losses and settings are recorded too; needs medcycle[mlflow] or medcycle[wandb]"
     )
-    validations: int = Field(
+    validations: Count = Field(
         10,
-        ge=0,
         description="how often in a run whole volumes are translated and scored, at even distances, to keep the best "
         "checkpoint; less often where minutes are limited, of which they take a tenth; 0 for never",
     )
     patience: int | None = Field(
-        None, ge=1, description="end the run after so many validations on end without a better score; null to go on"
+        None,
+        ge=1,
+        le=10**5,
+        description="end the run after so many validations on end without a better score; null to go on",
     )
-    preview_every: Positive = Field(500, description="steps between preview pictures")
-    checkpoint_every: Positive = Field(500, description="steps between checkpoints")
+    preview_every: Steps = Field(500, description="steps between preview pictures")
+    checkpoint_every: Steps = Field(500, description="steps between checkpoints")
 
     def is_warm(self, progress: float) -> bool:
         """Whether a run that is so far done, 0 to 1, is in its warm start."""

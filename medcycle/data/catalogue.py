@@ -20,11 +20,20 @@ from medcycle.data.prepare import prepare_volume
 from medcycle.data.profile import profile_of
 from medcycle.data.split import describe_split, read_split_file, split_store
 from medcycle.data.standard import learn_standard
-from medcycle.data.store import UNFINISHED, CaseRecord, Store, read_case, read_index, write_case
+from medcycle.data.store import (
+    UNFINISHED,
+    Store,
+    StoredCase,
+    read_case,
+    read_index,
+    remove_other_versions,
+    write_case,
+)
 from medcycle.data.vetting import compare_regions, read_trainable
 from medcycle.errors import DataError, MedcycleError, UsageError, WorkerLost, WrongModality
 from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of, write_text
+from medcycle.io.locks import locked
 from medcycle.parallel import parallel_map
 from medcycle.processors import available_processors
 from medcycle.progress import ProgressLine
@@ -64,15 +73,16 @@ def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig, *, workers: i
     workers = _enough(len(cohort)) if workers is None else workers
     if config.mr_normalisation == "nyul" and not cohort.mr:
         raise UsageError("data.mr_normalisation: nyul learns its scale from MR; give --mr, or choose percentile")
-    with _room(root):
+    with locked(root, wait=True), _room(root):
+        if store := _as_it_is(root, key, config):  # which another process has made meanwhile
+            return store
         standard = learn_standard(cohort.mr, root, config, workers) if config.mr_normalisation == "nyul" else None
         tasks = [
             _Task(source, kind, root, config, standard) for kind, sources in cohort.both().items() for source in sources
         ]
-        records = _prepare_all(tasks, workers)
-    names: dict[Modality, list[str]] = {kind: [r.name for r in records if r.modality == kind] for kind in cohort.both()}
-    store = Store.finish(root, key, preparation_of(config), names)
-    _record_split(store, config)
+        store = Store.finish(root, key, preparation_of(config), _prepare_all(tasks, workers))
+        remove_other_versions(store)
+        _record_split(store, config)
     if warning := compare_regions(store):
         log.warning("%s", warning)
     return store
@@ -202,33 +212,33 @@ def store_for_training(config: DataConfig, scans: Store | Cohort, run: Path) -> 
     return scans
 
 
-def _prepare_all(tasks: Sequence[_Task], workers: int) -> list[CaseRecord]:
-    """The records of all that could be used, sorted by name; what could not is refused in a warning."""
-    records: list[CaseRecord] = []
+def _prepare_all(tasks: Sequence[_Task], workers: int) -> dict[Modality, list[StoredCase]]:
+    """All that could be used, sorted by name; what could not is refused in a warning."""
+    cases: list[StoredCase] = []
     refused: dict[Modality, list[DataError]] = {"mr": [], "ct": []}
     with ProgressLine("preparing", len(tasks)) as progress:
         for task, made in parallel_map(_prepare_one, tasks, workers):
             if isinstance(made, DataError):
                 refused[task.modality].append(made)
             else:
-                records.append(made)
+                cases.append(made)
             progress.advance(f"{task.modality} {task.source.name}")
     wanted = {task.modality for task in tasks}
     for modality, reasons in refused.items():
-        if modality in wanted and not any(record.modality == modality for record in records):
+        if modality in wanted and not any(case.record.modality == modality for case in cases):
             kind = WrongModality if all(isinstance(error, WrongModality) for error in reasons) else DataError
             raise kind(f"no {modality.upper()} can be used; {len(reasons)} refused, the first: {reasons[0]}")
         for reason in reasons:
             log.warning("refused: %s", reason)
-    return _without_duplicates(sorted(records, key=lambda record: record.name))
+    single = _without_duplicates(sorted(cases, key=lambda case: case.record.name))
+    return {kind: [case for case in single if case.record.modality == kind] for kind in refused}
 
 
-def _prepare_one(task: _Task) -> CaseRecord | DataError:
+def _prepare_one(task: _Task) -> StoredCase | DataError:
     source, modality = task.source, task.modality
     key = case_key(source, task.config, task.standard)
-    known = read_case(task.root, modality, source.name)
-    if known and known.record.key == key:
-        return known.record
+    if known := read_case(task.root, modality, source.name, key):
+        return known
     try:
         volume = read_trainable(source, modality)
         prepared = prepare_volume(volume, modality, task.config, task.standard)
@@ -241,19 +251,20 @@ def _prepare_one(task: _Task) -> CaseRecord | DataError:
     identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}
     _mark(task.root)
     profile = profile_of(volume.grid, prepared, task.config.plane)
-    write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, replacing=True, **identity)
-    written = read_case(task.root, modality, source.name)
+    write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)
+    written = read_case(task.root, modality, source.name, key)
     if written is None:
         raise DataError(f"{task.root}: {source.name} can't be read back; is another preparation writing there?")
-    return written.record
+    return written
 
 
-def _without_duplicates(records: Sequence[CaseRecord]) -> list[CaseRecord]:
-    first: dict[str, CaseRecord] = {}
-    for record in records:
-        known = first.setdefault(record.voxels, record)
-        if known is not record:
-            log.warning("left out: %s %s has the voxels of %s", record.modality.upper(), record.name, known.name)
+def _without_duplicates(cases: Sequence[StoredCase]) -> list[StoredCase]:
+    first: dict[str, StoredCase] = {}
+    for case in cases:
+        known = first.setdefault(case.record.voxels, case)
+        if known is not case:
+            record = case.record
+            log.warning("left out: %s %s has the voxels of %s", record.modality.upper(), record.name, known.record.name)
     return list(first.values())
 
 

@@ -134,7 +134,7 @@ def _kept(roots: tuple[Path, Path], moving: StoredCase, fixed: StoredCase, told:
         raise
     known_as = {"name": name, "patient": told, "sha256": key, "voxels": key, "key": key}
     try:
-        write_case(root, prepared, modality="ct", profile=None, replacing=False, **known_as)
+        write_case(root, prepared, modality="ct", profile=None, **known_as)
     except OSError:
         if made_meanwhile := _read(root, name):  # by another run, which reads it by now
             return made_meanwhile
@@ -160,7 +160,7 @@ def _read(root: Path, name: str) -> StoredCase | None:
     if not (folder := root / "ct" / name).exists():
         return None
     with suppress(DataError):
-        case = read_case(root, "ct", name)
+        case = read_case(root, "ct", name, name.removeprefix(PREFIX))
         if case and case.image.shape == case.body.shape:
             return case
     shutil.rmtree(folder, ignore_errors=True)

@@ -3,6 +3,7 @@
     STORE/store.json                 what it was made from and how
     STORE/split.json                 the patients to train and to validate on
     STORE/standard.json              with `mr_normalisation: nyul`, where the landmarks of MR go
+    STORE/mr/NAME@KEY/...            a later version of a case, whose source has changed
     STORE/mr/NAME/image.npy          float16 in [−1, 1], −1 outside the body, [i, j, k] in Fortran order; k: slices
     STORE/mr/NAME/body.npy           booleans
     STORE/mr/NAME/case.json          `CaseRecord`
@@ -10,13 +11,16 @@
     STORE/morphs/ct/...              the same of CT in the shape of others, which trainings have made
     STORE/morphs/failed/NAME.txt     why one can't be made
 
-Fortran order keeps every slice in one piece of the file.
+Fortran order keeps every slice in one piece of the file. A case is written once and never changed, since trainings may
+be reading it; `store.json` says which version of each belongs to the store.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +34,7 @@ from medcycle.data.profile import Profile
 from medcycle.errors import DataError, UsageError
 from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.io.files import atomic_path, write_text
+from medcycle.io.locks import is_kept, require_unlocked
 from medcycle.volume import Array
 
 __all__ = [
@@ -42,6 +47,7 @@ __all__ = [
     "StoredCase",
     "read_case",
     "read_index",
+    "remove_other_versions",
     "write_case",
 ]
 
@@ -142,6 +148,7 @@ class Store:
         """
         values = read_index(root)
         if (root / UNFINISHED).is_file():
+            require_unlocked(root)
             raise UsageError(f"{root}: its preparation was interrupted; call `medcycle prepare` again to finish it")
         try:
             mr, ct = (tuple(_open_case(root / kind / name) for name in values[kind]) for kind in ("mr", "ct"))
@@ -150,22 +157,17 @@ class Store:
         return cls(root, values["key"], values["data"], mr, ct)
 
     @staticmethod
-    def finish(root: Path, key: str, data: dict[str, Any], names: dict[Modality, list[str]]) -> Store:
+    def finish(root: Path, key: str, data: dict[str, Any], cases: Mapping[Modality, Sequence[StoredCase]]) -> Store:
         """Write the index that makes a folder of cases a store, and open it."""
-        index: dict[str, Any] = {
-            "version": STORE_VERSION,
-            "key": key,
-            "data": data,
-            "mr": names["mr"],
-            "ct": names["ct"],
-        }
+        folders = {kind: [case.folder.name for case in cases[kind]] for kind in ("mr", "ct")}
+        index: dict[str, Any] = {"version": STORE_VERSION, "key": key, "data": data, **folders}
         write_text(root / "store.json", json.dumps(index, indent=1))
         (root / UNFINISHED).unlink(missing_ok=True)
         return Store.open(root)
 
 
 def read_index(root: Path) -> dict[str, Any]:
-    """What `store.json` says: `key`, `data` and the names of `mr` and `ct`. Raises as `Store.open` does."""
+    """What `store.json` says: `key`, `data` and the folders of `mr` and `ct`. Raises as `Store.open` does."""
     index = root / "store.json"
     if not index.is_file():
         raise UsageError(f"{root}: not a prepared store (no store.json); make one with `medcycle prepare`")
@@ -191,22 +193,20 @@ def write_case(
     name: str,
     modality: Modality,
     profile: Profile | None = None,
-    replacing: bool = True,
     **identity: str,
 ) -> None:
-    """Write one case below `root`, whole or not at all.
+    """Write one case below `root`, whole or not at all: into the folder NAME, or NAME@KEY if there is another NAME.
 
     Args:
         root: of the store.
         prepared: the case.
-        name: of its folder.
+        name: of the case.
         modality: the folder above.
         profile: how it compares with others.
-        replacing: whether one of the same name is replaced; if not, and there is one, it stays.
         identity: the `patient`, `sha256`, `voxels` and `key` of `CaseRecord`.
 
     Raises:
-        OSError: if the folder can't be written, or there is one of the same name that is not to be replaced.
+        OSError: if the folder can't be written, or this version of the case is there already.
     """
     body = prepared.body.array
     record = CaseRecord(
@@ -220,14 +220,18 @@ def write_case(
         detail=_detail(prepared) if modality == "ct" else [],
         profile=profile.to_dict() if profile else {},
     )
-    final = root / modality / name
-    with atomic_path(final) as folder:
+    final, later = _versions(root, modality, name, record.key)
+    with atomic_path(later if final.exists() else final) as folder:
         folder.mkdir(parents=True)
         np.save(folder / "image.npy", np.asfortranarray(prepared.image.array, dtype=np.float16))
         np.save(folder / "body.npy", np.asfortranarray(body))
         (folder / "case.json").write_text(json.dumps(asdict(record)), encoding="utf-8")
-        if replacing:
-            shutil.rmtree(final, ignore_errors=True)
+
+
+def _versions(root: Path, modality: Modality, name: str, key: str) -> tuple[Path, Path]:
+    """The folders that a case may be in: of its first version, and of a later one."""
+    folder = root / modality
+    return folder / name, folder / f"{name}@{key}"
 
 
 def _detail(prepared: Prepared) -> list[float]:
@@ -238,12 +242,25 @@ def _detail(prepared: Prepared) -> list[float]:
     return [round(float(one.mean()), 4) for one in detailed]
 
 
-def read_case(root: Path, modality: Modality, name: str) -> StoredCase | None:
-    """A case that was written whole, by this version; else None."""
-    try:
-        return _open_case(root / modality / name)
-    except (OSError, ValueError, TypeError):
-        return None
+def read_case(root: Path, modality: Modality, name: str, key: str) -> StoredCase | None:
+    """The version of a case that has a key, if it was written whole by this version of medcycle; else None."""
+    for folder in _versions(root, modality, name, key):
+        with suppress(OSError, ValueError, TypeError):
+            case = _open_case(folder)
+            if case.record.key == key:
+                return case
+    return None
+
+
+def remove_other_versions(store: Store) -> None:
+    """Remove folders of cases that the store no longer has, unless a process reads the store."""
+    if is_kept(store.root):
+        return
+    for kind, cases in store.both().items():
+        current = {case.folder.name for case in cases}
+        for folder in (store.root / kind).glob("*"):
+            if folder.name not in current and (folder / "case.json").is_file():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _open_case(folder: Path) -> StoredCase:

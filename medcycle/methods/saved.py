@@ -15,10 +15,11 @@ from medcycle import __version__
 from medcycle.body import Modality
 from medcycle.config import Config, parse_stored
 from medcycle.errors import BadCheckpoint, MedcycleError, UsageError
-from medcycle.intensity import IntensityMap, map_from_dict
+from medcycle.intensity import IntensityMap
 from medcycle.io.files import atomic_path
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
+from medcycle.methods.contents import checked, require_shapes
 
 __all__ = [
     "BEST",
@@ -198,13 +199,16 @@ def load_method(path: Path) -> SavedMethod:
     """
     state = read_checkpoint(path)
     try:
-        config = parse_stored(state["config"], where=str(path))
+        contents = checked(state)
+        config = parse_stored(contents.config, where=str(path))
+        require_shapes(config, contents.method)
         method = build_method(config)
-        method.load_state_dict(state["method"])
-        intensity = {modality: map_from_dict(values) for modality, values in state["intensity"].items()}
-        # which older checkpoints have not
-        known = state.get("profiles", {}), state.get("calibration"), state.get("learned", {})
-        return SavedMethod(method.eval(), config, intensity, int(state["step"]), *known)
+        method.load_state_dict(contents.method)
     except (KeyError, TypeError, ValueError, RuntimeError, MedcycleError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BadCheckpoint(f"{path}: the checkpoint's parts don't fit each other ({reason}); train again") from error
+    plain = contents.model_dump(mode="python", include={"profiles", "calibration", "learned"})
+    learned = {name: value for name, value in plain["learned"].items() if value is not None}
+    return SavedMethod(
+        method.eval(), config, contents.maps(), contents.step, plain["profiles"], plain["calibration"], learned
+    )

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from medcycle.data.split import split_store
 from medcycle.data.store import Store
 from medcycle.errors import TrainingFailed, UsageError
 from medcycle.io.files import write_text
+from medcycle.io.locks import keep, locked
 from medcycle.methods.base import Batch
 from medcycle.methods.saved import LAST
 from medcycle.progress import ProgressLine
@@ -108,15 +109,24 @@ def train(
             on another store, with another split or with other networks, or the store lacks MR that the method needs,
             or what to begin with doesn't fit, or is given for a run that is resumed.
         BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
+        InUse: if another process trains in `run`.
         DataError: if the split leaves nothing to train on.
         TrainingFailed: if a loss is no longer finite, or gradients have exploded for good.
     """
-    require_run_folder(run, resume=resume)
     if resume and begin_with:
         raise UsageError(f"{run}: is resumed with its own networks; leave out {begin_with}")
     if config.method.needs_mr and not store.mr:
         raise UsageError(f"{store.root}: holds no MR, from which method.name {config.method.name} learns; prepare some")
     fabric = fabric or make_fabric(config.training)
+    with locked(run) if fabric.is_global_zero else nullcontext():
+        return _train(config, store, run, resume, begin_with, fabric)
+
+
+def _train(
+    config: Config, store: Store, run: Path, resume: bool, begin_with: Path | None, fabric: Fabric
+) -> TrainingResult:
+    require_run_folder(run, resume=resume)
+    keep(store.root)
     if resume:
         state = state_to_resume(config, run)
         learner = Learner(config, *cases_begun_on(state, store, run), run, fabric, state, None)
