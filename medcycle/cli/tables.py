@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from medcycle.data.findings import Finding
 from medcycle.evaluation.tables import Summary
-from medcycle.training.runs import RunSummary
+from medcycle.training.runs import DamagedRun, RunSummary
 
 __all__ = ["print_findings", "print_runs", "print_summary"]
 
@@ -64,17 +64,27 @@ def _by_reason(findings: Sequence[Finding]) -> dict[str, list[str]]:
     return reasons
 
 
-def print_runs(runs: Sequence[RunSummary]) -> None:
-    """A row for every run; scores that are an error, and not merely lower for better, have their unit."""
+def print_runs(runs: Sequence[RunSummary | DamagedRun]) -> None:
+    """A row for every run; scores that are an error, and not merely lower for better, have their unit.
+
+    What is wrong with damaged ones follows below.
+    """
     table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "best score", "checkpoint")
     for run in runs:
+        if isinstance(run, DamagedRun):
+            table.add_row(escape(str(run.folder)), *[""] * 7, "damaged")
+            continue
         loss = f"{run.loss:.3g}" if run.losses else ""
         best = f"{run.best[1]:.1f}{' HU' * run.score_is_error} at step {run.best[0]}" if run.best else ""
         counts = f"{run.cases[0]}, {run.cases[1]}"
         cells = (str(run.folder), run.method, run.dimensions, counts, str(run.step), f"{run.minutes:.1f}", loss, best)
         table.add_row(*map(escape, cells), run.checkpoint)
     terminal = Console()
-    (terminal if terminal.is_terminal else Console(width=FILE_WIDTH)).print(table)
+    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
+    console.print(table)
+    for run in runs:
+        if isinstance(run, DamagedRun):
+            console.print(escape(f"damaged: {run.folder}: {run.problem}"))
 
 
 def print_summary(summary: Summary) -> None:

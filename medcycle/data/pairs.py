@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,8 @@ from medcycle.data.cohort import PATIENTS_KNOWN_BY, find_cohort, pair_key
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, UsageError
 from medcycle.io.discover import Source
-from medcycle.io.files import atomic_path, write_text
+from medcycle.io.files import PARTIAL, atomic_path, remove_torn, write_text
+from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
 from medcycle.progress import ProgressLine
 from medcycle.registration import Registration, register_rigid
@@ -60,11 +61,22 @@ def register_cohort(
 
     Raises:
         UsageError: if a path is missing, `output` holds other things, or no patient is in both folders.
+        InUse: if another process registers into `output`.
         DataError: if some could not be registered; the others are written all the same.
     """
-    found = _told_before(output)
+    _told_before(output)  # wrong outputs are told before headers are read
     cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     pairs, refused = match_patients(cohort.mr, cohort.ct, onto=onto)
+    with locked(output):
+        return _register_all(pairs, refused, output, onto)
+
+
+def _register_all(
+    pairs: Sequence[tuple[Source, Source]], refused: dict[str, str], output: Path, onto: Modality
+) -> list[Path]:
+    found = _told_before(output)
+    write_text(output / REPORT, json.dumps(found, indent=1, allow_nan=False))  # the mark of a call that has begun
+    remove_torn(output)
     with ProgressLine("registering", len(pairs)) as progress:
         for fixed, moving in pairs:
             key, target = pair_key(fixed, moving), output / f"{fixed.name}.nii.gz"
@@ -122,14 +134,20 @@ def match_patients(
 
 def _told_before(output: Path) -> dict[str, dict[str, Any]]:
     """What an earlier call told of the pairs that it finished; empty for a new folder."""
-    if output.is_file() or (output.is_dir() and any(output.iterdir()) and not (output / REPORT).is_file()):
+    if output.is_file() or (output.is_dir() and any(_others(output)) and not (output / REPORT).is_file()):
         raise UsageError(f"{output}: not empty; give a new folder")
     try:
-        return dict(json.loads((output / REPORT).read_text(encoding="utf-8"))) if output.is_dir() else {}
+        told = json.loads((output / REPORT).read_text(encoding="utf-8")) if output.is_dir() else {}
+        return {str(name): dict(values) for name, values in told.items()}
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (AttributeError, RecursionError, TypeError, ValueError) as error:
         raise UsageError(f"{output / REPORT}: damaged; give a new folder") from error
+
+
+def _others(output: Path) -> Iterator[Path]:
+    """What lies in a folder but for what a killed call left half-written."""
+    return (path for path in output.iterdir() if not path.name.startswith(PARTIAL))
 
 
 def _register(fixed: Source, moving: Source, output: Path, onto: Modality) -> dict[str, Any]:

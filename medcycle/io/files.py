@@ -14,6 +14,7 @@ from medcycle.errors import UnreadableFile, UsageError
 
 __all__ = [
     "GZIP",
+    "PARTIAL",
     "atomic_path",
     "first_bytes",
     "remove_torn",
@@ -30,6 +31,9 @@ GZIP = b"\x1f\x8b"
 PACKED = (".gz", ".nrrd", ".mha")
 """Files whose voxels may be compressed."""
 
+PARTIAL = ".partial-"
+"""How names begin of what is not whole yet."""
+
 TORN_AFTER = 3600.0
 """Seconds after which what is not yet under its final name is of a process that was killed."""
 
@@ -45,7 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     may make a file or a folder there; a folder replaces only an absent or empty one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".partial-{uuid.uuid4().hex[:12]}-{path.name}")
+    temporary = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:12]}-{path.name}")
     try:
         yield temporary
         temporary.replace(path)
@@ -59,7 +63,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def remove_torn(folder: Path) -> None:
     """Remove what killed processes had begun in a folder with `atomic_path`; what is younger, others may be writing."""
-    for torn in folder.glob(f".partial-{'[0-9a-f]' * 12}-*"):
+    for torn in folder.glob(f"{PARTIAL}{'[0-9a-f]' * 12}-*"):
         with suppress(OSError):
             if time.time() - torn.stat().st_mtime < TORN_AFTER:
                 continue

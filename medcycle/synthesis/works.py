@@ -20,6 +20,7 @@ from medcycle.errors import DataError, MedcycleError, UsageError
 from medcycle.inference import best_device
 from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of
+from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
 from medcycle.methods.saved import SavedMethod, facts_of, load_method
 from medcycle.progress import ProgressLine
@@ -158,16 +159,22 @@ class Works:
 
     def _read(self, task: Task) -> _Read:
         key = digest(self._made_with(task))
-        if task.target.exists():
-            if key_of(task.target) == key:
-                return _Read(key, None)
-            raise DataError(
-                f"{task.target}: there already, but {differences(task.target, self._made_with(task))}; delete it, or "
-                "give another output"
-            )
+        if self._is_there(task, key):
+            return _Read(key, None)
         volume = task.source.read()
         vet(task.source, volume, SOURCE_OF[self.order.to])
         return _Read(key, volume)
+
+    def _is_there(self, task: Task, key: str) -> bool:
+        """Whether the output is there already. Raises `DataError` if there is another one."""
+        if not task.target.exists():
+            return False
+        if key_of(task.target) == key:
+            return True
+        raise DataError(
+            f"{task.target}: there already, but {differences(task.target, self._made_with(task))}; delete it, or "
+            "give another output"
+        )
 
     def _made_with(self, task: Task) -> dict[str, Any]:
         """All that the output depends on, by name; plain values, files by their hashes."""
@@ -226,9 +233,7 @@ class Works:
     ) -> Synthesis | None:
         """What is made of a volume; None if it is there already."""
         if read.volume is None:
-            with self._lock:
-                self.kept += 1
-            self._done(task)
+            self._keep(task)
             return None
         try:
             made = synthesize(read.taken(), models, self.order.to, self.order.options, style=task.style, device=device)
@@ -240,20 +245,32 @@ class Works:
 
     def _write(self, task: Task, made: Synthesis, key: str) -> None:
         try:
-            if task.is_file:
-                write_nifti(made.volume, task.target, like=task.source.path)
-            else:
-                how = {
-                    "key": key,
-                    "made_with": self._made_with(task),
-                    "checkpoints": self.described,
-                    "options": self.order.options.to_dict(),
-                }
-                write_case(made, task.source, task.target, to=self.order.to, outputs=self.order.outputs, how=how)
+            with locked(task.target, wait=True):
+                if self._is_there(task, key):  # by another process, meanwhile
+                    self._keep(task)
+                    return
+                self._write_new(task, made, key)
         except Exception as error:  # noqa: BLE001 - as above
             self._done(task, error)
         else:
             self._done(task)
+
+    def _write_new(self, task: Task, made: Synthesis, key: str) -> None:
+        if task.is_file:
+            write_nifti(made.volume, task.target, like=task.source.path)
+        else:
+            how = {
+                "key": key,
+                "made_with": self._made_with(task),
+                "checkpoints": self.described,
+                "options": self.order.options.to_dict(),
+            }
+            write_case(made, task.source, task.target, to=self.order.to, outputs=self.order.outputs, how=how)
+
+    def _keep(self, task: Task) -> None:
+        with self._lock:
+            self.kept += 1
+        self._done(task)
 
     def _done(self, task: Task, error: Exception | None = None) -> None:
         with self._lock:

@@ -19,6 +19,7 @@ __all__ = [
     "MANIFEST",
     "METRICS",
     "VALIDATION",
+    "DamagedRun",
     "RunSummary",
     "find_runs",
     "loss_of_generators",
@@ -28,6 +29,9 @@ __all__ = [
 MANIFEST = "manifest.json"
 METRICS = "metrics.csv"
 VALIDATION = "validation.csv"
+
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, csv.Error)
+"""What damaged files of a run, which may hold anything, lead to."""
 
 
 @dataclass(frozen=True)
@@ -71,22 +75,34 @@ def loss_of_generators(losses: Mapping[str, float]) -> float:
     return sum(value for name, value in losses.items() if not name.startswith("discriminator"))
 
 
-def find_runs(folder: Path) -> list[RunSummary]:
-    """The runs in a folder and below it, in the order of their names; what can't be read is left out.
+@dataclass(frozen=True)
+class DamagedRun:
+    """A run of which nothing can be said.
+
+    Args:
+        folder: where it is.
+        problem: what is wrong with it.
+    """
+
+    folder: Path
+    problem: str
+
+
+def find_runs(folder: Path) -> list[RunSummary | DamagedRun]:
+    """The runs in a folder and below it, in the order of their names, damaged ones among them.
 
     Raises:
         UsageError: if there is no such folder.
         EmptyFolder: if there is no run in it.
     """
     require_exists(folder, "a folder of runs")
-    found = [_summary(manifest.parent) for manifest in sorted(folder.rglob(MANIFEST))]
-    runs = [run for run in found if run]
+    runs = [_summary(manifest.parent) for manifest in sorted(folder.rglob(MANIFEST))]
     if not runs:
         raise EmptyFolder(f"{folder}: no runs; `medcycle train ... --output {folder / 'first'}` makes one")
     return runs
 
 
-def _summary(folder: Path) -> RunSummary | None:
+def _summary(folder: Path) -> RunSummary | DamagedRun:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
@@ -106,8 +122,12 @@ def _summary(folder: Path) -> RunSummary | None:
             best=min(scores, key=lambda found: (found[0], -found[1]))[::-1] if scores else None,
             score_is_error=_scored_by_error(folder),
         )
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return None
+    except FileNotFoundError as error:
+        return DamagedRun(folder, f"{Path(error.filename).name} is missing")
+    except (OSError, *UNREADABLE) as error:
+        return DamagedRun(folder, f"its files can't be read ({type(error).__name__}: {error})")
+    except yaml.YAMLError:
+        return DamagedRun(folder, "config.yaml is not YAML")
 
 
 def _checkpoint(path: Path) -> tuple[int | None, Literal["yes", "none yet", "damaged"]]:
