@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -142,8 +141,6 @@ def save_method(saved: SavedMethod, path: Path, extra: Mapping[str, Any] | None 
             torch.save(_model_state(saved) | dict(extra or {}), stream)
         except RuntimeError as error:  # torch's word for what the stream raised
             raise _behind(error) from error
-        stream.flush()
-        os.fsync(stream.fileno())  # or a machine that goes down may keep the new name of an empty file
 
 
 def _behind(error: BaseException) -> BaseException:
