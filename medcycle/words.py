@@ -8,7 +8,16 @@ import re
 import reprlib
 import traceback
 
-__all__ = ["LONGEST_MESSAGE", "LONGEST_VALUE", "Plainly", "quoted", "shown", "shown_traceback", "told", "told_in_a_line"]
+__all__ = [
+    "LONGEST_MESSAGE",
+    "LONGEST_VALUE",
+    "Plainly",
+    "quoted",
+    "shown",
+    "shown_traceback",
+    "told",
+    "told_in_a_line",
+]
 
 LONGEST_VALUE = 200
 """Characters of a value that is quoted."""

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from medcycle.errors import EmptyFolder, UnreadableFile
+from medcycle.io.detached import voxel_files
 from medcycle.io.dicom.frames import NOT_DICOM, ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
 from medcycle.io.dicom.series import grid_of, read_series
 from medcycle.io.files import require_exists
-from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid, voxel_files
+from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid
 from medcycle.io.nifti import NIFTI_SUFFIXES, pair_files, read_nifti, read_nifti_grid
 from medcycle.io.places import Place, places_below
 from medcycle.modality import ct_offset_of

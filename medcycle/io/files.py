@@ -187,7 +187,12 @@ def sha256_of(path: Path) -> str:
 
 
 def require_exists(path: Path, what: str) -> Path:
-    """Return `path`, or raise `UsageError` naming `what` it should have been; `UnreadableFile` of a link to nowhere or a pipe."""
+    """Return `path`.
+
+    Raises:
+        UsageError: if there is nothing, naming `what` it should have been.
+        UnreadableFile: if it is a link to nowhere, a pipe, a socket or a device.
+    """
     if path.is_symlink() and not path.exists():
         raise UnreadableFile(f"{path}: {unopened(path, FileNotFoundError())}")
     if not path.exists():

@@ -54,7 +54,7 @@ def _without_waiting(path: str, flags: int) -> int:
 def open_regular(path: Path) -> BinaryIO:
     """A regular file, opened for reading. Raises as `require_regular` does."""
     require_regular(path)
-    return open(path, "rb", opener=_without_waiting)  # noqa: PTH123, SIM115 - Path.open takes no opener
+    return open(path, "rb", opener=_without_waiting)
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
