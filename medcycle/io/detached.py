@@ -98,7 +98,7 @@ def _named(path: Path) -> list[str]:
     if not found:
         return []
     before = header[: found[0].start()]
-    if len(found) > 1 or not is_nrrd and (before[-1:] not in (b"", b"\n") or VALUE_TO_COME.search(before)):
+    if len(found) > 1 or (not is_nrrd and (before[-1:] not in (b"", b"\n") or VALUE_TO_COME.search(before))):
         raise UnreadableFile(f"{path}: where its voxels are is not said once, in a line of its own; correct the header")
     value = found[0][1].decode("utf-8", "surrogateescape").strip()
     if not value or (not is_nrrd and value in LOCAL):

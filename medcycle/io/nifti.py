@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import math
 import warnings
@@ -189,7 +190,7 @@ class _Gzip(gzip.GzipFile):
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(fileobj=stream, mode="rb")
-        self.myfileobj = stream  # as `gzip.open` leaves it to be closed
+        self.myfileobj = cast(io.FileIO, stream)  # as `gzip.open` leaves it to be closed
 
 
 def _of_stream(stream: BinaryIO) -> Any:

@@ -6,15 +6,16 @@ a network disk that is gone: for that the mount's own time limit counts (`soft` 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from medcycle.errors import UnreadableFile
 
-__all__ = ["LARGEST_TEXT", "kind_of", "open_regular", "read_json", "read_text", "require_regular"]
+__all__ = ["LARGEST_TEXT", "kind_of", "open_regular", "read_json", "read_text", "require_regular", "without_waiting"]
 
 LARGEST_TEXT = 2**26
 """Bytes of a JSON file."""
@@ -46,15 +47,15 @@ def require_regular(path: Path) -> os.stat_result:
     return status
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def without_waiting(path: str, flags: int) -> int:
     """Opens at once, be it that a pipe has come to where a file was a moment ago; Windows has no such pipes."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """A regular file, opened for reading. Raises as `require_regular` does."""
     require_regular(path)
-    return open(path, "rb", opener=_without_waiting)
+    return open(path, "rb", opener=without_waiting)
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
