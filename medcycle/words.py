@@ -11,12 +11,12 @@ import traceback
 __all__ = [
     "LONGEST_MESSAGE",
     "LONGEST_VALUE",
-    "Plainly",
     "quoted",
     "shown",
     "shown_traceback",
     "told",
     "told_in_a_line",
+    "warn_plainly",
 ]
 
 LONGEST_VALUE = 200
@@ -85,9 +85,33 @@ def shown_traceback(error: BaseException) -> str:
     return shown("".join(traceback.format_exception(error)))
 
 
-class Plainly(logging.Formatter):
+class _Plainly(logging.Formatter):
     """Formats a record as a line fit to be shown."""
 
     def format(self, record: logging.LogRecord) -> str:
         """In one line, after its level."""
         return f"{record.levelname.lower()}: {told_in_a_line(record.getMessage())}"
+
+
+class _Once(logging.Filter):
+    """Lets each message through once: a file's header may be read several times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        known = message in self.seen
+        self.seen.add(message)
+        return not known
+
+
+def warn_plainly() -> None:
+    """Have medcycle's warnings on standard error, each once, as a line fit to be shown."""
+    handler = logging.StreamHandler()
+    handler.addFilter(_Once())
+    handler.setFormatter(_Plainly())
+    logger = logging.getLogger("medcycle")
+    logger.handlers = [handler]
+    logger.propagate = False

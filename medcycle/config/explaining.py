@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from medcycle.config.fields import Section
 from medcycle.config.sections import KINDS, Config
+from medcycle.words import quoted
 
 __all__ = ["explain", "unknown_key"]
 
@@ -28,7 +29,7 @@ def explain(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], dict):  # of a section whose keys don't fit each other
         return message
-    return f"{key}: {message}, not {first['input']!r}" if key else message
+    return f"{key}: {message}, not {quoted(first['input'])}" if key else message
 
 
 def unknown_key(key: str, kind: str = "") -> str:

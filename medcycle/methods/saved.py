@@ -16,6 +16,7 @@ from medcycle.config import Config, parse_stored
 from medcycle.errors import BadCheckpoint, MedcycleError, UsageError
 from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.io.files import atomic_path
+from medcycle.methods.archive import require_sound_archive
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
 
@@ -178,8 +179,11 @@ def read_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:
         BadCheckpoint: if the file is torn, of another kind or of another format.
     """
     try:
+        require_sound_archive(path)
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except MedcycleError:
+        raise
     except Exception as error:  # on foreign bytes the unpickler raises what it likes
         raise BadCheckpoint(f"{path}: not a checkpoint of medcycle, or damaged; give one that it wrote") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:

@@ -28,6 +28,7 @@ from medcycle.synthesis.outputs import Outputs, differences, digest, key_of, wri
 from medcycle.synthesis.style import Style
 from medcycle.synthesis.translate import SOURCE_OF, Synthesis, synthesize
 from medcycle.volume import Volume
+from medcycle.words import told
 
 __all__ = ["Order", "Task", "Works", "is_file"]
 
@@ -266,16 +267,16 @@ def _told(error: Exception) -> MedcycleError:
     """What a case failed of, without the frames, in which its volumes are."""
     match error:
         case MedcycleError():
-            told = error
+            failed = error
         case MemoryError() | torch.OutOfMemoryError():
-            told = DataError(f"out of memory ({error})")
+            failed = DataError(f"out of memory ({error})")
         case OSError():
-            told = DataError(f"{error.filename or 'input or output'}: {error.strerror or error}")
+            failed = DataError(told(error))
         case _:
-            told = DataError(f"{type(error).__name__}: {error}; a fault of medcycle, please report it with --debug")
-    told.add_note("".join(traceback.format_exception(error)))
-    told.__cause__ = told.__context__ = None
-    return told.with_traceback(None)
+            failed = DataError(f"{type(error).__name__}: {error}; a fault of medcycle, please report it with --debug")
+    failed.add_note("".join(traceback.format_exception(error)))
+    failed.__cause__ = failed.__context__ = None
+    return failed.with_traceback(None)
 
 
 def is_file(output: Path) -> bool:
