@@ -20,6 +20,7 @@ from medcycle.errors import DataError, UsageError
 from medcycle.io.discover import Source
 from medcycle.io.files import atomic_path, write_text
 from medcycle.io.nifti import write_nifti
+from medcycle.io.opening import read_json
 from medcycle.progress import ProgressLine
 from medcycle.registration import Registration, register_rigid
 from medcycle.resample import resample_to
@@ -125,7 +126,7 @@ def _told_before(output: Path) -> dict[str, dict[str, Any]]:
     if output.is_file() or (output.is_dir() and any(output.iterdir()) and not (output / REPORT).is_file()):
         raise UsageError(f"{output}: not empty; give a new folder")
     try:
-        return dict(json.loads((output / REPORT).read_text(encoding="utf-8"))) if output.is_dir() else {}
+        return dict(read_json(output / REPORT)) if output.is_dir() else {}
     except FileNotFoundError:
         return {}
     except ValueError as error:

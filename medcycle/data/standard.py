@@ -14,6 +14,7 @@ from medcycle.errors import DataError
 from medcycle.intensity import MrLandmarks
 from medcycle.io.discover import Source
 from medcycle.io.files import write_text
+from medcycle.io.opening import read_json
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
 
@@ -59,7 +60,7 @@ def _landmarks(source: Source, config: DataConfig) -> tuple[float, ...] | None:
 
 def _read(path: Path) -> tuple[float, ...]:
     try:
-        standard = tuple(float(value) for value in json.loads(path.read_text(encoding="utf-8")))
+        standard = tuple(float(value) for value in read_json(path))
         MrLandmarks(standard, standard)  # checks them
     except (OSError, ValueError, TypeError, DataError) as error:
         raise DataError(f"{path}: damaged ({error}); delete it and prepare again") from error
