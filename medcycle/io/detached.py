@@ -12,16 +12,13 @@ from glob import escape
 from pathlib import Path
 
 from medcycle.errors import UnreadableFile
-from medcycle.io.opening import open_regular, require_regular
+from medcycle.io.itk_header import META_FILE, header_of
+from medcycle.io.opening import require_regular
 
 __all__ = ["is_attached", "require_own_files", "voxel_files"]
 
-LONGEST_HEADER = 2**20
-"""Bytes in which a header ends; lists of ten thousand slices do."""
-
-META = re.compile(rb"elementdatafile\s*[=:]\s*([^\r\n]*)", re.IGNORECASE)
 NRRD = re.compile(rb"(?m)^\s*data ?file\s*:(?!=)\s*([^\r\n]*)", re.IGNORECASE)
-"""Keys that name files; NRRD's, and MetaImage's wherever it stands."""
+"""NRRD's key for a file of voxels."""
 
 VALUE_TO_COME = re.compile(rb"[=:]\s*\Z")
 """A key without a value, which might be taken from the next line."""
@@ -88,13 +85,10 @@ def _named(path: Path) -> list[str]:
     """Names of files, with `%d` where numbers go; none where the voxels follow.
 
     Raises:
-        UnreadableFile: if the header has no end, or says more than one thing.
+        UnreadableFile: if the header can't be parsed, or says more than one thing.
     """
-    with open_regular(path) as stream:
-        start = stream.read(LONGEST_HEADER)
-    is_nrrd = path.name.lower().endswith(".nrrd")
-    header = _nrrd_header(path, start) if is_nrrd else start
-    found = list((NRRD if is_nrrd else META).finditer(header))
+    header, is_nrrd = header_of(path), path.name.lower().endswith(".nrrd")
+    found = list((NRRD if is_nrrd else META_FILE).finditer(header))
     if not found:
         return []
     before = header[: found[0].start()]
@@ -109,11 +103,3 @@ def _named(path: Path) -> list[str]:
         raise UnreadableFile(f"{path}: its voxels are to be in {value}; name that file otherwise")
     lines = header[found[0].end() :].decode("utf-8", "surrogateescape").split("\n")
     return [name for name in map(str.strip, lines) if name]
-
-
-def _nrrd_header(path: Path, start: bytes) -> bytes:
-    """Up to the empty line that ends it, or all there is; raises `UnreadableFile` if it is too long."""
-    end = start.find(b"\n\n")
-    if end < 0 and b"\n\r\n" not in start and len(start) == LONGEST_HEADER:
-        raise UnreadableFile(f"{path}: a header of more than {LONGEST_HEADER} bytes; write the file again")
-    return start if end < 0 else start[:end]
