@@ -85,12 +85,11 @@ def _memory() -> int:
         return 2**62
 
 
-def inflated(stream: BinaryIO, bits: int, largest: int, *, whole: bool = True) -> bytes:
-    """What zlib's compression was applied to.
+def inflated(stream: BinaryIO, largest: int, *, whole: bool = True) -> bytes:
+    """What was deflated, without a header of zlib or gzip, as DICOM has it (PS3.5, A.5).
 
     Args:
         stream: of compressed bytes, to its end.
-        bits: `-zlib.MAX_WBITS` for a bare stream, `31` for gzip.
         largest: bytes that it may give.
         whole: whether more than that is an error; else it is left out.
 
@@ -98,7 +97,7 @@ def inflated(stream: BinaryIO, bits: int, largest: int, *, whole: bool = True) -
         OverflowError: if it gives more.
         zlib.error: if it is damaged.
     """
-    unpacker = zlib.decompressobj(bits)
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     parts: list[bytes] = []
     room = largest + 1
     while room > 0 and not unpacker.eof:

@@ -23,8 +23,8 @@ from nibabel.wrapstruct import WrapStructError
 from medcycle.errors import DataError, UnreadableFile
 from medcycle.io.files import GZIP, atomic_path, first_bytes, require_room
 from medcycle.io.forms import MILLIMETRES, affine_of, forms_of, is_valid
-from medcycle.io.limits import LARGEST_HEADER, inflated, require_voxels
-from medcycle.io.opening import open_regular, require_regular
+from medcycle.io.limits import LARGEST_HEADER, require_voxels
+from medcycle.io.opening import open_regular
 from medcycle.volume import Array, Grid, Volume
 
 __all__ = ["NIFTI_SUFFIXES", "pair_files", "read_nifti", "read_nifti_grid", "write_nifti"]
@@ -211,22 +211,12 @@ def _of_stream(stream: BinaryIO) -> Any:
 def _of_pair(path: Path) -> Any:
     if not pair_files(path):
         raise UnreadableFile(f"{path}: the header of a pair whose file of voxels (.img) is missing; copy both")
-    if require_regular(path).st_size > LARGEST_OF_PAIR:
-        raise HeaderDataError(f"{path.stat().st_size} bytes, more than a header has")
-    if first_bytes(path).startswith(GZIP):
-        with open_regular(path) as stream:
-            _require_small(stream)
+    with _unpacked(path, first_bytes(path)) as stream:
+        if len(stream.read(LARGEST_OF_PAIR + 1)) > LARGEST_OF_PAIR:
+            raise HeaderDataError(f"more than {LARGEST_OF_PAIR} bytes of header")
     for voxels in pair_files(path):
         first_bytes(voxels)
     return nib.load(path)
-
-
-def _require_small(stream: BinaryIO) -> None:
-    """Raise `HeaderDataError` if gzip's stream gives more than a header has, which nibabel would read to its end."""
-    try:
-        inflated(stream, zlib.MAX_WBITS | 16, LARGEST_OF_PAIR)
-    except OverflowError as error:
-        raise HeaderDataError(str(error)) from error
 
 
 def _what_it_is(start: bytes) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import resource
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 from medcycle.cli.main import execute
 from medcycle.errors import MedcycleError
 from medcycle.io import discover
+from medcycle.words import told_in_a_line, warn_plainly
 
 SECONDS = 5
 MEGABYTES = 400
@@ -83,7 +86,13 @@ def within_memory(megabytes: int) -> Iterator[None]:
         return
     refs.write_text("5")  # the peak begins at what is used now
     before = _kilobytes(status, "VmRSS")
-    yield
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    ceiling = 1024 * _kilobytes(status, "VmSize") + 2**32  # so that what fails takes nothing else down
+    resource.setrlimit(resource.RLIMIT_AS, (ceiling, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
     taken = (_kilobytes(status, "VmHWM") - before) / 1024
     assert taken < megabytes, f"{taken:.0f} MB taken"
 
@@ -124,6 +133,7 @@ def run(attack: Attack, given: Path, output: Path) -> int:
 
 def read(folder: Path) -> int:
     """Read all volumes of a folder; 0 if there were any that could be read, 1 if not."""
+    warn_plainly()  # on what is standard error now
     status = 1
     try:
         for source in discover(folder):
@@ -132,7 +142,7 @@ def read(folder: Path) -> int:
                 source.read()
                 status = 0
             except MedcycleError as error:
-                print(error)
+                sys.stderr.write(told_in_a_line(f"error: {error}\n"))
     except MedcycleError as error:
-        print(error)
+        sys.stderr.write(told_in_a_line(f"error: {error}\n"))
     return status

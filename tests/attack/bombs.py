@@ -15,7 +15,14 @@ import nibabel as nib
 import numpy as np
 import pydicom
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1, RLELossless
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.series import write_series
@@ -142,7 +149,9 @@ def slices(folder: str = "") -> tuple[bytes, ...]:
     import tempfile  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as name:
-        return tuple(path.read_bytes() for path in write_series(HeadPhantom.random(0).mr(GRID), Path(name), modality="MR"))
+        return tuple(
+            path.read_bytes() for path in write_series(HeadPhantom.random(0).mr(GRID), Path(name), modality="MR")
+        )
 
 
 def series(change, *, only: int | None = None) -> object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -86,7 +85,7 @@ def _of_deflated(stream: BinaryIO, pixels: bool, tags: Sequence[Any] | None, for
         raise UnreadableFile(f"{path}: deflated, though its header says otherwise; export it again uncompressed")
     start = stream.tell()
     wanted: list[BaseTag | int] | None = None if tags is None else [Tag(tag) for tag in tags]
-    content = inflated(stream, -zlib.MAX_WBITS, LARGEST_INFLATED, whole=False)
+    content = inflated(stream, LARGEST_INFLATED, whole=False)
     _require_few(path, content.count(ITEM))
     header = read_dataset(
         io.BytesIO(content), False, True, stop_when=lambda tag, *_: tag in PIXELS, specific_tags=wanted
@@ -95,7 +94,7 @@ def _of_deflated(stream: BinaryIO, pixels: bool, tags: Sequence[Any] | None, for
         stream.seek(start)
         largest = min(LARGEST_INFLATED + _bytes_of(header), most_bytes())
         try:
-            content = inflated(stream, -zlib.MAX_WBITS, largest)
+            content = inflated(stream, largest)
         except OverflowError as error:
             raise UnreadableFile(
                 f"{path}: {error}, which is more than its header tells of; export it again uncompressed, or set "
