@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -11,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from medcycle.errors import WorkerLost
+from medcycle.words import warn_plainly
 
 __all__ = ["parallel_map"]
 
@@ -42,7 +44,8 @@ def parallel_map(
         return
     # not forked: threads of this process, as OpenMP's, would be missing in a copy of it
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    warns = bool(logging.getLogger("medcycle").handlers)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(warns,)) as pool:
         try:
             yield from zip(items, pool.map(work, items, chunksize=together), strict=True)
         except BrokenProcessPool as error:
@@ -53,6 +56,13 @@ def parallel_map(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _begin(warns: bool) -> None:
+    """In a worker: warn as the process does that started it, and end with it."""
+    if warns:
+        warn_plainly()
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -19,6 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from medcycle.words import LONGEST_VALUE, shown
+
 __all__ = ["ProgressLine", "is_first_process"]
 
 SECONDS_BETWEEN_LINES = 15.0
@@ -48,12 +50,12 @@ class ProgressLine:
         self._quiet = quiet or not is_first_process()
         if sys.stderr.isatty() and not self._quiet:
             self._bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn() if total else TaskProgressColumn(),
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[note]}"),
+                TextColumn("{task.fields[note]}", markup=False),
                 console=Console(stderr=True),
             )
 
@@ -72,13 +74,14 @@ class ProgressLine:
     def say(self, text: str) -> None:
         """Say something besides, in a line of its own."""
         if self._bar:
-            self._bar.console.print(text, highlight=False)
+            self._bar.console.print(shown(text), highlight=False, markup=False)
         elif not self._quiet:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            print(shown(text), file=sys.stderr, flush=True)  # noqa: T201
 
     def advance(self, note: str = "", steps: int = 1) -> None:
         """Say that `steps` more are done, with a short note on the latest."""
         self.done += steps
+        note = shown(note, LONGEST_VALUE)
         if self._bar:
             self._bar.update(self._bar.task_ids[0], advance=steps, note=note)
         else:
@@ -86,6 +89,7 @@ class ProgressLine:
 
     def reach(self, share: float, note: str = "") -> None:
         """Say that this part is done, 0 to 1, with a short note."""
+        note = shown(note, LONGEST_VALUE)
         if self._bar:
             self._bar.update(self._bar.task_ids[0], completed=min(share, 1.0), note=note)
         else:

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "medcycle"
 
 LAYERS = [
-    {"allocation", "errors", "processors", "progress"},
+    {"allocation", "errors", "processors", "words"},
+    {"isolation", "progress"},
     {"parallel"},
     {"volume"},
     {"gaps", "intensity", "resample"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from medcycle.cli.options import CtOffset, Irregular, Overrides, config_names_like
+from medcycle.cli.say import say
 from medcycle.errors import UsageError
 from medcycle.processors import available_processors
 from medcycle.progress import is_first_process
@@ -64,10 +65,10 @@ def prepare(
     settings, plan = settings_for(config, overrides or (), cohort, known=store)
     made = prepare_cohort(cohort, store, settings.data, workers=workers)
     if plan:
-        typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
+        say(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
     elif config == "auto" and overrides:
-        typer.echo(f"{store / 'config.yaml'}: planned before and kept; what else --set says is for `medcycle train`")
-    typer.echo(f"{store}: {_count(made)} prepared")
+        say(f"{store / 'config.yaml'}: planned before and kept; what else --set says is for `medcycle train`")
+    say(f"{store}: {_count(made)} prepared")
 
 
 def _count(store: Store) -> str:
@@ -121,15 +122,15 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
     require_trackers(settings)
     if begin_with:
-        typer.echo(f"starting from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
+        say(f"starting from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
     if settings.method.needs_registered and isinstance(scans, Cohort):
         require_patients_in_both(scans)
     fabric = make_fabric(settings.training)  # from here on there are as many processes as devices
     with fabric.rank_zero_first():
         prepared = store_for_training(settings.data, scans, output)
         if plan:
-            typer.echo(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
-    typer.echo(f"training on {_count(prepared)}, prepared in {prepared.root}")
+            say(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
+    say(f"training on {_count(prepared)}, prepared in {prepared.root}")
     _tell_end(train_on(settings, prepared, output, resume=resume, begin_with=begin_with, fabric=fabric), output)
 
 
@@ -139,15 +140,15 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
 
     if result.skipped:
         told = output / "skipped.csv"
-        typer.echo(f"steps not taken, since gradients had exploded: {result.skipped}; see {told}", err=True)
-    typer.echo(
+        say(f"steps not taken, since gradients had exploded: {result.skipped}; see {told}", err=True)
+    say(
         f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
         f"saved in {result.checkpoint}, previews in {output / 'previews'}"
     )
     if result.best:
         step, score = result.best
         named, best = score_in_words(output, score), output / "checkpoints" / "best.pt"
-        typer.echo(f"best in validation: step {step}, {named}, saved in {best}")
+        say(f"best in validation: step {step}, {named}, saved in {best}")
     if result.by_signal:
         raise typer.Exit(GO_ON)
 
@@ -175,8 +176,8 @@ def export(
     from medcycle.export.model import description_of, export_model
 
     difference = export_model(run_or_checkpoint, output, to=to, model_format=model_format, style_input=style_input)
-    typer.echo(f"wrote {output} and {description_of(output)}; run on random images, it differs by {difference:.1g}")
-    typer.echo("For research only: not for diagnosis or treatment.")
+    say(f"wrote {output} and {description_of(output)}; run on random images, it differs by {difference:.1g}")
+    say("For research only: not for diagnosis or treatment.")
 
 
 def register(
@@ -192,8 +193,8 @@ def register(
 
     written = register_cohort(mr, ct, output, onto=onto, resample_irregular=resample_irregular, ct_offset=ct_offset)
     for path in written:
-        typer.echo(f"wrote {path}")
-    typer.echo(f"quality in {output / 'registration.json'}, a picture of each beside it: look at them")
+        say(f"wrote {path}")
+    say(f"quality in {output / 'registration.json'}, a picture of each beside it: look at them")
 
 
 def evaluate(
@@ -219,7 +220,8 @@ def evaluate(
     summary = tables.evaluate(matched, protocol, modality=known, ct_offset=ct_offset)
     tables.write_tables(summary, output)
     print_summary(summary)
-    typer.echo(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
+    say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
+    summary.require_all()
 
 
 def demo(

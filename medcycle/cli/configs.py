@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medcycle.cli.options import Overrides, config_names_like, show_help_alone
+from medcycle.cli.say import say
 from medcycle.errors import UsageError
 
 __all__ = ["app"]
@@ -40,8 +41,8 @@ def list_names() -> None:
 
     for name, path in config_names().items():
         first_line = path.read_text(encoding="utf-8").splitlines()[0]
-        typer.echo(f"{name}: {first_line.lstrip('# ')}")
-    typer.echo("auto: Planned from the scans and the device, by `prepare` and `train`.")
+        say(f"{name}: {first_line.lstrip('# ')}")
+    say("auto: Planned from the scans and the device, by `prepare` and `train`.")
 
 
 @app.command()
@@ -54,9 +55,9 @@ def show(name: Name, overrides: Overrides = None) -> None:
 
     _require_written(name)
     config = load_config(name, overrides or ())
-    typer.echo(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), nl=False)
+    say(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), newline=False)
     cost = step_cost(config)
-    typer.echo(
+    say(
         f"# {cost.generators / 1e6:.3g} million parameters in generators, {cost.discriminators / 1e6:.3g} million in "
         f"discriminators; a step takes {cost.flop / 1e9:,.0f} GFLOP and about {cost.memory / 2**30:.2g} GiB"
     )
@@ -69,7 +70,7 @@ def check(file: Name) -> None:
 
     _require_written(file)
     load_config(file)
-    typer.echo(f"{file}: correct")
+    say(f"{file}: correct")
 
 
 @app.command()
@@ -77,4 +78,4 @@ def schema() -> None:
     """Print the JSON schema, for editors."""
     from medcycle.config import Config
 
-    typer.echo(json.dumps(Config.model_json_schema(), indent=1))
+    say(json.dumps(Config.model_json_schema(), indent=1))

@@ -9,9 +9,9 @@ from statistics import mean
 
 import numpy as np
 import torch
-import typer
 
 from medcycle.body import body_mask
+from medcycle.cli.say import say
 from medcycle.cli.tables import print_findings, print_summary
 from medcycle.config import load_config
 from medcycle.data.catalogue import prepare_cohort
@@ -65,7 +65,7 @@ def run_demo(output: Path, minutes: float) -> None:
     config = load_config("demo", [f"training.max_minutes={minutes}"])
     cohort, run, synthetic = output / "cohort", output / "run", output / "synthetic"
 
-    _say(f"1/6 generating {PATIENTS} MR and {PATIENTS} CT of different heads, and {TEST_CASES} true pairs")
+    say(f"1/6 generating {PATIENTS} MR and {PATIENTS} CT of different heads, and {TEST_CASES} true pairs")
     write_cohort(
         cohort,
         patients=PATIENTS,
@@ -74,28 +74,28 @@ def run_demo(output: Path, minutes: float) -> None:
         paired_cases=TEST_CASES,
         protocol=T1_GRADIENT_ECHO,
     )
-    _say("2/6 inspect")
+    say("2/6 inspect")
     print_findings(inspect_paths([cohort / "mr", cohort / "ct"]))
-    _say("3/6 prepare")
+    say("3/6 prepare")
     store = prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), output / "store", config.data)
-    _say(f"4/6 train, {minutes:g} minutes")
+    say(f"4/6 train, {minutes:g} minutes")
     result = train(config, store, run)
-    _say("5/6 synthesize")
+    say("5/6 synthesize")
     synthesize_path(run, cohort / "test" / "mr", synthetic, Order(outputs=Outputs("both")))
-    _say("6/6 evaluate against the true CT")
+    say("6/6 evaluate against the true CT")
     summary = _score(cohort, synthetic, output / "evaluation")
     print_summary(summary)
     trained = load_method(checkpoint_of(run))
     untrained = [_untrained_mae(trained, cohort, output / "untrained", seed) for seed in range(UNTRAINED)]
     before, after, flat = mean(untrained), summary.mean["mae"], _flat_mae(cohort)
     each = ", ".join(f"{value:.1f}" for value in untrained)
-    _say(
+    say(
         f"body MAE: {before:.1f} HU untrained (mean of {each}), "
         f"{after:.1f} HU after {result.step} steps ({after / before:.0%}); {flat:.1f} HU for one CT number throughout"
     )
     if after >= flat:
-        _say(f"{minutes:g} minutes were too few to learn anything here; give --minutes {max(5, 2 * minutes):g}")
-    _say(
+        say(f"{minutes:g} minutes were too few to learn anything here; give --minutes {max(5, 2 * minutes):g}")
+    say(
         f"""
 Written to {output}:
   cohort/       the generated heads: MR and CT to train on, test/ with true pairs
@@ -133,7 +133,3 @@ def _score(cohort: Path, synthetic: Path, output: Path) -> Summary:
     summary = evaluate(match_cases(cohort / "test" / "ct", synthetic))
     write_tables(summary, output)
     return summary
-
-
-def _say(text: str) -> None:
-    typer.echo(text)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from medcycle.cli.say import say
+
 __all__ = ["to_dicom"]
 
 
@@ -55,5 +57,5 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
         rtstruct=rtstruct,
         deidentify=wanted,
     )
-    typer.echo(f"wrote {len(files)} files to {output}")
-    typer.echo("Synthetic images, for research only: not for diagnosis or treatment.")
+    say(f"wrote {len(files)} files to {output}")
+    say("Synthetic images, for research only: not for diagnosis or treatment.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import sys
-import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
@@ -16,9 +15,11 @@ from typer.exceptions import TyperException
 from medcycle import __version__
 from medcycle.cli import commands, configs, dicom, synthesize
 from medcycle.cli.options import show_help_alone
+from medcycle.cli.say import say
 from medcycle.errors import MedcycleError
 from medcycle.processors import share_processors
 from medcycle.progress import is_first_process
+from medcycle.words import shown_traceback, told, told_in_a_line, warn_plainly
 
 __all__ = ["app", "execute", "run"]
 
@@ -50,7 +51,7 @@ INTERRUPTED = 130
 
 def _version(show: bool) -> None:
     if show:
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -65,6 +66,9 @@ def _options(
 def run() -> None:
     """The console script."""
     share_processors()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # where umlauts can't be printed, something of them can
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(execute(sys.argv[1:]))
 
 
@@ -77,15 +81,15 @@ def execute(arguments: Sequence[str]) -> int:
             given = [item for item in arguments if item != "--debug"]
             status = app(given, prog_name=NAME, standalone_mode=False)
         if status == INTERRUPTED:
-            typer.echo("error: interrupted; what was finished is kept", err=True)
+            say("error: interrupted; what was finished is kept", err=True)
         return status if isinstance(status, int) else 0
     except SystemExit as ended:  # how typer ends what a shell asks for to complete a line
         return int(ended.code or 0)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where every error ends
         message, status = _explain(error)
         if debug:
-            traceback.print_exc()
-        typer.echo(f"error: {' '.join(message.split())}", err=True)
+            say(shown_traceback(error), err=True)
+        say(f"error: {told_in_a_line(message)}", err=True)
         return status
 
 
@@ -103,31 +107,12 @@ def _explain(error: BaseException) -> tuple[str, int]:
             return f"out of memory ({error}); lower training.batch_size or raise data.spacing", 1
         case OSError():
             status = 2 if isinstance(error, NotADirectoryError | IsADirectoryError | FileExistsError) else 1
-            return f"{error.filename or 'input or output'}: {error.strerror or error}; check the path", status
+            return told(error), status
         case _:
             return f"{type(error).__name__}: {error}; a fault of medcycle, please report it with --debug", 1
 
 
-class _Once(logging.Filter):
-    """Lets each message through once: a file's header may be read several times."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        known = message in self.seen
-        self.seen.add(message)
-        return not known
-
-
 def _configure_logging() -> None:
-    handler = logging.StreamHandler()
-    handler.addFilter(_Once())
-    handler.setFormatter(logging.Formatter("warning: %(message)s"))
-    logger = logging.getLogger("medcycle")
-    logger.handlers = [handler]
-    logger.propagate = False
+    warn_plainly()
     logging.getLogger("pydicom").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pydicom|monai|lightning_fabric|torch)\b.*")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from medcycle.cli.options import CtOffset, Irregular
+from medcycle.cli.say import say
 
 __all__ = ["synthesize"]
 
@@ -94,6 +95,6 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         resample_irregular=resample_irregular,
         ct_offset=ct_offset,
     )
-    for path in synthesize_path(run_or_checkpoint, input_path, output, order, say=typer.echo):
-        typer.echo(f"wrote {path}")
-    typer.echo("Synthetic images, for research only: not for diagnosis or treatment.")
+    for path in synthesize_path(run_or_checkpoint, input_path, output, order, say=say):
+        say(f"wrote {path}")
+    say("Synthetic images, for research only: not for diagnosis or treatment.")

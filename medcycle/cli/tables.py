@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from medcycle.data.findings import Finding
 from medcycle.evaluation.tables import Summary
 from medcycle.training.runs import DamagedRun, RunSummary
+from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, shown
 
 __all__ = ["print_findings", "print_runs", "print_summary"]
 
@@ -26,15 +27,15 @@ def print_findings(findings: Sequence[Finding]) -> None:
     for found in volumes:
         verdict = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
         patient = found.patient if found.patient != found.name else ""
-        who = ", ".join(text for text in (patient, found.description) if text)
+        who = ", ".join(shown(text, LONGEST_VALUE) for text in (patient, found.description) if text)
         cells = (found.name, who, found.modality or "?", _grid(found), "; ".join([verdict, *found.notes]))
-        table.add_row(*map(escape, cells))
+        table.add_row(*map(_cell, cells))
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
     console.print(table)
     for reason, names in _by_reason(findings).items():
         examples = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        console.print(escape(f"skipped: {reason}: {len(names)} ({examples})"), highlight=False)
+        console.print(_cell(f"skipped: {reason}: {len(names)} ({examples})"), highlight=False)
     sound = [found for found in volumes if found.verdict == "sound"]
     counts = {modality: sum(found.modality == modality for found in sound) for modality in ("mr", "ct")}
     other = len(sound) - sum(counts.values())
@@ -44,6 +45,11 @@ def print_findings(findings: Sequence[Finding]) -> None:
         f"{len(volumes) - len(sound)} refused, {len(findings) - len(volumes)} skipped",
         highlight=False,
     )
+
+
+def _cell(text: str) -> str:
+    """A text that may hold anything, as it is shown."""
+    return escape(shown(text, LONGEST_MESSAGE))
 
 
 def _grid(found: Finding) -> str:
@@ -72,24 +78,24 @@ def print_runs(runs: Sequence[RunSummary | DamagedRun]) -> None:
     table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "best score", "checkpoint")
     for run in runs:
         if isinstance(run, DamagedRun):
-            table.add_row(escape(str(run.folder)), *[""] * 7, "damaged")
+            table.add_row(_cell(str(run.folder)), *[""] * 7, "damaged")
             continue
         loss = f"{run.loss:.3g}" if run.losses else ""
         best = f"{run.best[1]:.1f}{' HU' * run.score_is_error} at step {run.best[0]}" if run.best else ""
         counts = f"{run.cases[0]}, {run.cases[1]}"
         cells = (str(run.folder), run.method, run.dimensions, counts, str(run.step), f"{run.minutes:.1f}", loss, best)
-        table.add_row(*map(escape, cells), run.checkpoint)
+        table.add_row(*map(_cell, cells), run.checkpoint)
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
     console.print(table)
     for run in runs:
         if isinstance(run, DamagedRun):
-            console.print(escape(f"damaged: {run.folder}: {run.problem}"))
+            console.print(_cell(f"damaged: {run.folder}: {run.problem}"))
 
 
 def print_summary(summary: Summary) -> None:
     """A row for every case and one for the mean."""
     table = Table("case", *summary.metrics, title=f"protocol {summary.protocol}")
     for name, values in [*summary.cases.items(), ("mean", summary.mean)]:
-        table.add_row(name, *(f"{values[metric]:.3f}" for metric in summary.metrics))
+        table.add_row(_cell(name), *(f"{values[metric]:.3f}" for metric in summary.metrics))
     Console().print(table)

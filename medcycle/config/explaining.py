@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from medcycle.config.fields import Because, Section
 from medcycle.config.sections import KINDS, Config
+from medcycle.words import quoted
 
 __all__ = ["explain", "unknown_key"]
 
@@ -24,9 +25,6 @@ OUT_OF_BOUNDS = {
 
 BOUNDS = ("ge", "gt", "le", "lt")
 """Where pydantic tells a bound; that a number can't be below zero needs no reason."""
-
-LONGEST_VALUE = 200
-"""Characters of a value in a message."""
 
 
 def explain(error: ValidationError) -> str:
@@ -47,7 +45,7 @@ def explain(error: ValidationError) -> str:
     if not key:
         return message
     reason = _reason(section, kind, rest) if any(first.get("ctx", {}).get(bound) for bound in BOUNDS) else ""
-    return f"{key}: {message}, not {_shown(first['input'])}{reason}"
+    return f"{key}: {message}, not {quoted(first['input'])}{reason}"
 
 
 def _reason(section: str, kind: str, rest: list[str]) -> str:
@@ -65,11 +63,6 @@ def _metadata(annotation: Any, metadata: Iterable[Any]) -> Iterator[Any]:
     yield from metadata
     for part in get_args(annotation):
         yield from _metadata(part, getattr(part, "__metadata__", ()))
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def unknown_key(key: str, kind: str = "") -> str:

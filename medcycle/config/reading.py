@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from medcycle.config.explaining import explain, unknown_key
 from medcycle.config.layers import GENERATED, Layered
+from medcycle.config.plain import parse_yaml, read_yaml
 from medcycle.config.sections import KINDS, Config
 from medcycle.config.unused import Unused, tell_unused
 from medcycle.errors import ConfigError
@@ -26,6 +27,10 @@ __all__ = [
     "parse_planned",
     "parse_stored",
 ]
+
+
+LONGEST_REASON = 400
+"""Characters of what YAML's parser says: two places with what stands there."""
 
 
 def config_names() -> dict[str, Path]:
@@ -87,9 +92,9 @@ def _layers(name_or_file: str, above: tuple[str, ...]) -> list[dict[str, Any]]:
             "list` prints; `prepare` and `train` also take auto, which plans one"
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = read_yaml(path) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())}); correct it") from error
+        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())[:LONGEST_REASON]}); correct it") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a configuration is a mapping of sections, not {type(values).__name__}")
     base = values.pop("base", None)
@@ -161,7 +166,7 @@ def parse_override(override: str) -> tuple[str, Any]:
     if not equals or not key:
         raise ConfigError(f"--set {override}: give key=value, as in training.max_steps=1000")
     try:
-        return key, yaml.safe_load(text)
+        return key, parse_yaml(text)
     except yaml.YAMLError:
         raise ConfigError(f"--set {override}: the value is not YAML; quote it") from None
 

@@ -34,6 +34,7 @@ from medcycle.errors import DataError, MedcycleError, UsageError, WorkerLost, Wr
 from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of, write_text
 from medcycle.io.locks import locked
+from medcycle.isolation import isolated
 from medcycle.parallel import parallel_map
 from medcycle.processors import available_processors
 from medcycle.progress import ProgressLine
@@ -236,16 +237,17 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> dict[Modality, list[St
 
 def _prepare_one(task: _Task) -> StoredCase | DataError:
     source, modality = task.source, task.modality
-    key = case_key(source, task.config, task.standard)
-    if known := read_case(task.root, modality, source.name, key):
-        return known
     try:
-        volume = read_trainable(source, modality)
-        prepared = prepare_volume(volume, modality, task.config, task.standard)
-        if not prepared.body.array.any():
-            raise DataError(f"{source.path}: no body found; check that it shows a patient")
-        if prepared.remark:
-            log.warning("%s: %s", source.path, prepared.remark)
+        with isolated(source.path):
+            key = case_key(source, task.config, task.standard)
+            if known := read_case(task.root, modality, source.name, key):
+                return known
+            volume = read_trainable(source, modality)
+            prepared = prepare_volume(volume, modality, task.config, task.standard)
+            if not prepared.body.array.any():
+                raise DataError(f"{source.path}: no body found; check that it shows a patient")
+            if prepared.remark:
+                log.warning("%s: %s", source.path, prepared.remark)
     except DataError as error:
         return error
     identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}

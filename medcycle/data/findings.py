@@ -17,6 +17,7 @@ from medcycle.data.vetting import modality_of, require_trainable, require_usable
 from medcycle.errors import DataError, EmptyFolder
 from medcycle.io.discover import Source, survey
 from medcycle.io.files import write_text
+from medcycle.isolation import isolated
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
 from medcycle.volume import Grid
@@ -101,16 +102,17 @@ def _inspect(source: Source, *, voxels: bool) -> Finding:
             return replace(found, verdict=series.verdict, reason=series.problem)
     with _warnings() as said:
         try:
-            volume = source.read() if voxels else None
-            grid = volume.grid if volume else source.grid()
-            found = _with_grid(found, grid)
-            if volume:
-                require_usable(source.path, volume)
-                modality = modality_of(source, volume)
-                found = replace(found, modality=modality)
-                if modality in ("mr", "ct"):
-                    vet(source, volume, cast(Modality, modality))
-            require_trainable(source.path, grid)
+            with isolated(source.path):
+                volume = source.read() if voxels else None
+                grid = volume.grid if volume else source.grid()
+                found = _with_grid(found, grid)
+                if volume:
+                    require_usable(source.path, volume)
+                    modality = modality_of(source, volume)
+                    found = replace(found, modality=modality)
+                    if modality in ("mr", "ct"):
+                        vet(source, volume, cast(Modality, modality))
+                require_trainable(source.path, grid)
         except DataError as error:
             found = replace(found, verdict="refused", reason=_without(str(source.path), str(error)))
     notes = dict.fromkeys((*found.notes, *(_without(str(source.path), text) for text in said)))

@@ -13,6 +13,7 @@ from medcycle.body import Modality, body_mask
 from medcycle.data.vetting import read_trainable, require_trainable
 from medcycle.errors import DataError
 from medcycle.io.discover import Source
+from medcycle.isolation import isolated
 from medcycle.progress import ProgressLine
 from medcycle.resample import coarsen
 from medcycle.volume import Grid, Volume
@@ -62,7 +63,8 @@ def fingerprint(sources: Sequence[Source], modality: Modality) -> Fingerprint:
     with ProgressLine(f"measuring {modality.upper()}", min(MOST_READ, len(grids))) as progress:
         for source in _spread_out([source for source in sources if source.name in grids]):
             try:
-                bodies.append(_measure(read_trainable(source, modality), modality))
+                with isolated(source.path):
+                    bodies.append(_measure(read_trainable(source, modality), modality))
             except DataError as error:
                 refusals.append(error)
                 del grids[source.name]

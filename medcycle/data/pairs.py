@@ -16,11 +16,13 @@ from matplotlib.figure import Figure
 from medcycle.body import OUTSIDE, Modality
 from medcycle.data.cohort import PATIENTS_KNOWN_BY, find_cohort, pair_key
 from medcycle.data.vetting import vet
-from medcycle.errors import DataError, UsageError
+from medcycle.errors import DataError, RegistrationFailed, UsageError
 from medcycle.io.discover import Source
 from medcycle.io.files import PARTIAL, atomic_path, remove_torn, write_text
 from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
+from medcycle.io.opening import read_json
+from medcycle.isolation import isolated
 from medcycle.progress import ProgressLine
 from medcycle.registration import Registration, register_rigid
 from medcycle.resample import resample_to
@@ -137,7 +139,7 @@ def _told_before(output: Path) -> dict[str, dict[str, Any]]:
     if output.is_file() or (output.is_dir() and any(_others(output)) and not (output / REPORT).is_file()):
         raise UsageError(f"{output}: not empty; give a new folder")
     try:
-        told = json.loads((output / REPORT).read_text(encoding="utf-8")) if output.is_dir() else {}
+        told = read_json(output / REPORT) if output.is_dir() else {}
         return {str(name): dict(values) for name, values in told.items()}
     except FileNotFoundError:
         return {}
@@ -155,13 +157,14 @@ def _register(fixed: Source, moving: Source, output: Path, onto: Modality) -> di
     other: Modality = "ct" if onto == "mr" else "mr"
     told: dict[str, Any] = {"fixed": str(fixed.path), "moving": str(moving.path)}
     try:
-        still, moved = fixed.read(), moving.read()
-        vet(fixed, still, onto)
-        vet(moving, moved, other)
-        result = register_rigid(still, moved, fixed_modality=onto, moving_modality=other)
-    except (DataError, RuntimeError) as error:  # SimpleITK's own are RuntimeErrors
+        with isolated(fixed.path):
+            still, moved = fixed.read(), moving.read()
+            vet(fixed, still, onto)
+            vet(moving, moved, other)
+            result = _registered(still, moved, onto, other)
+            placed = resample_to(result.place(moved), still.grid, background=OUTSIDE[other])
+    except DataError as error:
         return told | {"refused": " ".join(str(error).split())[:500]}
-    placed = resample_to(result.place(moved), still.grid, background=OUTSIDE[other])
     _draw(still, placed, other, result, output / f"{fixed.name}.png")
     if not result.problem:
         write_nifti(placed, output / f"{fixed.name}.nii.gz", like=fixed.path)
@@ -172,6 +175,13 @@ def _register(fixed: Source, moving: Source, output: Path, onto: Modality) -> di
         "skin_distance_mm": round(result.skin_distance, 3) if np.isfinite(result.skin_distance) else None,
         "shared": round(result.shared, 3),
     }
+
+
+def _registered(fixed: Volume, moving: Volume, onto: Modality, other: Modality) -> Registration:
+    try:
+        return register_rigid(fixed, moving, fixed_modality=onto, moving_modality=other)
+    except RuntimeError as error:  # SimpleITK's own
+        raise RegistrationFailed(f"the registration failed ({' '.join(str(error).split())[-300:]})") from error
 
 
 def _draw(fixed: Volume, placed: Volume, placed_is: Modality, result: Registration, path: Path) -> None:

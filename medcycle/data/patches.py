@@ -127,6 +127,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         height: float | None = None,
     ) -> _Drawn:
         stack, chances = drawn_from
+        stack.case.require_whole()
         last = len(stack.positions) - 1
         if height is None:
             rank = int(np.searchsorted(chances, random.random(), side="right"))

@@ -12,6 +12,7 @@ import yaml
 
 from medcycle.body import Modality
 from medcycle.config import DataConfig
+from medcycle.config.plain import read_yaml
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError, UsageError
 
@@ -124,7 +125,7 @@ def read_split_file(path: Path) -> dict[str, str]:
     """The side of each patient or case. Raises `UsageError` if the file can't be used."""
     try:
         # plain strings: YAML's own numbers would take PatientID 010 for 8
-        given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        given = read_yaml(path, yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{path}: the split file can't be read ({' '.join(str(error).split())[:120]})") from error
     if not isinstance(given, Mapping) or not all(part in PARTS for part in given.values()):

@@ -14,6 +14,8 @@ from medcycle.errors import DataError
 from medcycle.intensity import MrLandmarks
 from medcycle.io.discover import Source
 from medcycle.io.files import write_text
+from medcycle.io.opening import read_json
+from medcycle.isolation import isolated
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
 
@@ -52,14 +54,15 @@ def learn_standard(sources: Sequence[Source], root: Path, config: DataConfig, wo
 
 def _landmarks(source: Source, config: DataConfig) -> tuple[float, ...] | None:
     try:
-        return mr_landmarks(read_trainable(source, "mr"), config)
+        with isolated(source.path):
+            return mr_landmarks(read_trainable(source, "mr"), config)
     except DataError:
         return None
 
 
 def _read(path: Path) -> tuple[float, ...]:
     try:
-        standard = tuple(float(value) for value in json.loads(path.read_text(encoding="utf-8")))
+        standard = tuple(float(value) for value in read_json(path))
         MrLandmarks(standard, standard)  # checks them
     except (OSError, ValueError, TypeError, DataError) as error:
         raise DataError(f"{path}: damaged ({error}); delete it and prepare again") from error

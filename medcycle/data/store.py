@@ -31,10 +31,11 @@ import numpy as np
 from medcycle.body import Modality
 from medcycle.data.prepare import Prepared
 from medcycle.data.profile import Profile
-from medcycle.errors import DataError, UsageError
+from medcycle.errors import DataError, UnreadableFile, UsageError
 from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.io.files import atomic_path, write_text
 from medcycle.io.locks import is_kept, require_unlocked
+from medcycle.io.opening import read_json, require_regular
 from medcycle.volume import Array
 
 __all__ = [
@@ -102,13 +103,22 @@ class StoredCase:
 
     @cached_property
     def image(self) -> Array:
-        """Float16 in [−1, 1], indexed [i, j, k]; read-only."""
-        return _open_array(self.folder / "image.npy")
+        """Float16 in [−1, 1], indexed [i, j, k]; read-only. Raises `DataError` if the file is damaged."""
+        return _open_array(self.folder / "image.npy", self.record.shape, np.float16)
 
     @cached_property
     def body(self) -> Array:
-        """Booleans of the image's shape; read-only."""
-        return _open_array(self.folder / "body.npy")
+        """Booleans of the image's shape; read-only. Raises `DataError` if the file is damaged."""
+        return _open_array(self.folder / "body.npy", self.record.shape, np.bool_)
+
+    def require_whole(self) -> None:
+        """Raise `DataError` if a file was cut since it was opened: a process that reads there is killed by its system.
+
+        It can still be cut between this and the reading; it costs some microseconds, so that every patch can ask.
+        """
+        for name, array in (("image.npy", self.image), ("body.npy", self.body)):
+            if isinstance(array, np.memmap) and array.offset + array.nbytes > _size(self.folder / name):
+                raise DataError(f"{self.folder / name}: cut short while it was in use; delete the store, prepare again")
 
     @property
     def intensity(self) -> IntensityMap:
@@ -152,7 +162,7 @@ class Store:
             raise UsageError(f"{root}: its preparation was interrupted; call `medcycle prepare` again to finish it")
         try:
             mr, ct = (tuple(_open_case(root / kind / name) for name in values[kind]) for kind in ("mr", "ct"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, UnreadableFile) as error:
             raise _damaged(root, error) from error
         return cls(root, values["key"], values["data"], mr, ct)
 
@@ -172,13 +182,13 @@ def read_index(root: Path) -> dict[str, Any]:
     if not index.is_file():
         raise UsageError(f"{root}: not a prepared store (no store.json); make one with `medcycle prepare`")
     try:
-        values: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
+        values: dict[str, Any] = read_json(index)
         if values["version"] != STORE_VERSION:
             raise DataError(
                 f"{root}: a store of version {values['version']}, not {STORE_VERSION}; delete it and prepare again"
             )
         return {name: values[name] for name in ("key", "data", "mr", "ct")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, UnreadableFile) as error:
         raise _damaged(root, error) from error
 
 
@@ -245,7 +255,7 @@ def _detail(prepared: Prepared) -> list[float]:
 def read_case(root: Path, modality: Modality, name: str, key: str) -> StoredCase | None:
     """The version of a case that has a key, if it was written whole by this version of medcycle; else None."""
     for folder in _versions(root, modality, name, key):
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(OSError, ValueError, TypeError, UnreadableFile):
             case = _open_case(folder)
             if case.record.key == key:
                 return case
@@ -264,13 +274,24 @@ def remove_other_versions(store: Store) -> None:
 
 
 def _open_case(folder: Path) -> StoredCase:
-    values = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    values = read_json(folder / "case.json")
     return StoredCase(folder, CaseRecord(**values))
 
 
-def _open_array(path: Path) -> Array:
+def _size(path: Path) -> int:
     try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _open_array(path: Path, shape: Sequence[int], kind: type[np.generic]) -> Array:
+    """A stored array, mapped into memory; raises `DataError` if it is none of that shape and kind."""
+    try:
+        require_regular(path)
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if list(array.shape) != list(shape) or array.dtype != kind:
+            raise ValueError(f"{array.dtype} of {array.shape}, not {np.dtype(kind)} of {tuple(shape)}")
+    except (OSError, ValueError, UnreadableFile) as error:
         raise DataError(f"{path}: the stored array is damaged ({error}); delete the store and prepare again") from error
     return array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,6 +47,12 @@ MOST_NEGATIVE = 0.05
 
 SAMPLE = 100_000
 
+LARGEST = 1e8
+"""No scanner's values, in HU or signal, are a thousandth of it; one beyond would be taken for all there is to see."""
+
+NOISE = 0.2
+"""Neighbouring voxels of scans are correlated by more than this, at least along one axis: real ones by 0.7 and more."""
+
 MIN_SLICES = 4
 MIN_FIELD_OF_VIEW = 80.0
 """mm, of the second longest side: less is a wrong spacing, or a part that was cut out of a body."""
@@ -81,6 +87,10 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
     """
     require_usable(source.path, volume)
     require_spacing(source.path, volume.grid)
+    if _is_noise(volume.array):
+        log.warning(
+            "%s: neighbouring voxels have nothing in common: noise, in which no body can be told; check it", source.path
+        )
     for gap in gaps_in(volume.array):
         log.warning("%s: %s", source.path, gap)
     header = source.series.modality.lower() if source.series else expected
@@ -122,11 +132,34 @@ def require_usable(path: Path, volume: Volume) -> None:
         raise DataError(f"{path}: one slice only, {volume.grid.shape}; give a whole volume")
     if not np.isfinite(volume.array).all():
         raise DataError(f"{path}: holds voxels that are not numbers; export it again")
-    if volume.array.min() == volume.array.max():
+    low, high = float(volume.array.min()), float(volume.array.max())
+    if max(-low, high) > LARGEST:
+        count = int(np.count_nonzero(np.abs(volume.array) > LARGEST))
+        raise DataError(
+            f"{path}: {count} {'voxel' if count == 1 else 'voxels'} beyond ±{LARGEST:g}, up to "
+            f"{high if high >= -low else low:g}; correct them, or export it again"
+        )
+    if low == high:
         raise DataError(f"{path}: every voxel is {volume.array.flat[0]:g}; export it again")
     different = np.unique(volume.array.ravel()[:: max(1, volume.array.size // SAMPLE)]).size
     if different <= MOST_LABELS:
         raise DataError(f"{path}: {different} different values only, a mask or labels and not a scan; leave it out")
+
+
+def _is_noise(values: Array) -> bool:
+    """Whether neighbours are no more alike than any two voxels, along all axes."""
+    every = max(1, round((values.size / SAMPLE) ** (1 / 3)))
+    for axis in range(3):
+        places: list[Any] = [slice(None, None, every)] * 3
+        pairs = []
+        for ends in ((0, -1), (1, None)):
+            places[axis] = slice(*ends, every)
+            pairs.append(values[tuple(places)].ravel().astype(np.float64))
+        low, high = np.percentile(pairs[0], (0.5, 99.5))
+        first, second = (np.clip(pair, low, high) for pair in pairs)  # single voxels decide nothing
+        if np.ptp(first) == 0 or np.ptp(second) == 0 or np.corrcoef(first, second)[0, 1] > NOISE:
+            return False
+    return True
 
 
 def say_extremes(path: Path, hounsfield: Array) -> None:

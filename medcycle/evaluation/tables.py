@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple, cast
@@ -20,10 +20,14 @@ from medcycle.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, require_p
 from medcycle.io import read_volume
 from medcycle.io.discover import one_source
 from medcycle.io.files import write_text
+from medcycle.isolation import isolated
 from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
 from medcycle.volume import Volume
+from medcycle.words import shown
 
 __all__ = ["Summary", "evaluate", "write_tables"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,12 @@ class Summary:
     Args:
         protocol: name of the protocol.
         cases: metric values by case name.
+        failed: why others could not be scored, by case name.
     """
 
     protocol: str
     cases: Mapping[str, Mapping[str, float]]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metrics(self) -> list[str]:
@@ -50,11 +56,18 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """As `summary.json` holds it. JSON has no infinity: the PSNR of equal volumes becomes null."""
-        return {
+        told: dict[str, Any] = {
             "protocol": self.protocol,
             "cases": {name: _finite(values) for name, values in self.cases.items()},
             "mean": _finite(self.mean),
         }
+        return told | {"failed": dict(self.failed)} if self.failed else told
+
+    def require_all(self) -> None:
+        """Raise `DataError` if a case could not be scored."""
+        for name, reason in self.failed.items():
+            count = len(self.cases) + len(self.failed)
+            raise DataError(f"{len(self.failed)} of {count} cases not scored; the first: case {name}: {reason}")
 
 
 def evaluate(
@@ -65,7 +78,7 @@ def evaluate(
     modality: Modality | None = None,
     ct_offset: float = 0.0,
 ) -> Summary:
-    """Read and score the cases, one in memory at a time.
+    """Read and score the cases, one in memory at a time; one that can't be is told in the summary, beside the others.
 
     Args:
         cases: of different names, all CT or all MR.
@@ -76,23 +89,32 @@ def evaluate(
 
     Raises:
         ConfigError: if there is no such protocol, or it is for another modality.
-        DataError: if a case can't be read or scored; the message begins with its name, and the class is that of the
-            cause (`GridMismatch`, `UnreadableFile`, ...).
+        DataError: if no case can be read or scored, as the first one's; the message begins with its name, and the
+            class is that of the cause (`GridMismatch`, `UnreadableFile`, ...).
     """
     if protocol is not None:
         require_protocol(protocol)
         if modality and PROTOCOLS[protocol].modality != modality:
             raise ConfigError(_other_protocol(protocol, modality))
-    scores = {}
+    scores, failed = {}, dict[str, DataError]()
     for case in cases:
-        with _named(case):
-            real = _read(case.real, modality, ct_offset)
-            modality = modality or real.modality
-            protocol = protocol or DEFAULT_PROTOCOL[modality]
-            scores[case.name] = _score_case(case, real, protocol, ct_offset)
+        try:
+            with isolated(case.real):
+                real = _read(case.real, modality, ct_offset)
+                modality = modality or real.modality
+                protocol = protocol or DEFAULT_PROTOCOL[modality]
+                scores[case.name] = _score_case(case, real, protocol, ct_offset)
+        except DataError as error:
+            failed[case.name] = error
+            log.warning("case %s: %s", case.name, error)
+            continue
         if on_case is not None:
             on_case(case.name, scores[case.name])
-    return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores)
+    if failed and not scores:
+        name, first = next(iter(failed.items()))
+        raise type(first)(f"case {name}: {first}") from first
+    reasons = {name: str(error) for name, error in failed.items()}
+    return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, reasons)
 
 
 class _Scan(NamedTuple):
@@ -100,15 +122,6 @@ class _Scan(NamedTuple):
 
     volume: Volume
     modality: Modality
-
-
-@contextmanager
-def _named(case: Case) -> Iterator[None]:
-    """Puts a case's name before what is wrong with it."""
-    try:
-        yield
-    except DataError as error:
-        raise type(error)(f"case {case.name}: {error}") from error
 
 
 def _read(path: Path, modality: Modality | None, ct_offset: float) -> _Scan:
@@ -156,7 +169,7 @@ def write_tables(summary: Summary, folder: Path) -> None:
     rows = io.StringIO()
     writer = csv.DictWriter(rows, ["case", *summary.metrics], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({"case": name, **values} for name, values in summary.cases.items())
+    writer.writerows({"case": shown(name), **values} for name, values in summary.cases.items())
     write_text(folder / "cases.csv", rows.getvalue())
     write_text(folder / "summary.json", json.dumps(summary.to_json(), indent=2, allow_nan=False) + "\n")
 

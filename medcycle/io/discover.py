@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from medcycle.errors import EmptyFolder, UnreadableFile
+from medcycle.io.detached import voxel_files
 from medcycle.io.dicom.frames import NOT_DICOM, ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
 from medcycle.io.dicom.series import grid_of, read_series
 from medcycle.io.files import require_exists
-from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid, voxel_files
+from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid
 from medcycle.io.nifti import NIFTI_SUFFIXES, pair_files, read_nifti, read_nifti_grid
 from medcycle.io.places import Place, places_below
+from medcycle.isolation import isolated
 from medcycle.modality import ct_offset_of
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
@@ -93,17 +95,19 @@ class Source:
         return (self.series.patient_id if self.series else "") or self.subject
 
     def grid(self) -> Grid:
-        """Where the voxels are, from the headers. Raises `UnreadableFile` or `DefectiveSeries`."""
+        """Where the voxels are, from the headers. Raises `DataError` for whatever is wrong."""
         self._require_opened()
-        return grid_of(self.series) if self.series else read_grid(self.path)
+        with isolated(self.path):
+            return grid_of(self.series) if self.series else read_grid(self.path)
 
     def read(self) -> Volume:
-        """Read the volume. Raises `UnreadableFile` or `DefectiveSeries`."""
+        """Read the volume. Raises `DataError` for whatever is wrong."""
         self._require_opened()
-        if self.series:
-            volume = read_series(self.series, resample_irregular=self.resample_irregular)
-        else:
-            volume = _read_file(self.path)
+        with isolated(self.path):
+            if self.series:
+                volume = read_series(self.series, resample_irregular=self.resample_irregular)
+            else:
+                volume = _read_file(self.path)
         if self.ct_offset and ct_offset_of(volume.array):
             log.warning("%s: %g taken off its values", self.path, self.ct_offset)
             volume = volume.with_array(volume.array - np.float32(self.ct_offset))

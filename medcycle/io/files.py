@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
 import time
 import uuid
@@ -11,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medcycle.errors import UnreadableFile, UsageError
+from medcycle.io.opening import kind_of, open_regular, require_regular
 
 __all__ = [
     "GZIP",
@@ -41,24 +44,82 @@ LARGEST_RATIO = 1032
 """of deflate, which all of them use (zlib's technical notes)."""
 
 
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+"""What some network disks say to being synced."""
+
+FULL = 2**16
+"""Bytes that are left of a disk where there is no room for more."""
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary sibling of `path`, renamed to it when the block ends well and removed when it does not.
 
     The temporary name keeps the suffixes, so that writers that choose a format by name choose the same one. The block
-    may make a file or a folder there; a folder replaces only an absent or empty one.
+    may make a file or a folder there; a folder replaces only an absent or empty one. All of it is on the disk before
+    it gets its name, and so is the name when this ends: a machine that goes down leaves it whole or not at all.
+
+    Raises:
+        OSError: if it can't be written, with `path` as its `filename`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:12]}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        _sync(temporary)
         temporary.replace(path)
-    except BaseException:
+        _sync_one(path.parent)
+    except BaseException as error:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and (named := _named(error, path, temporary)):
+            raise named from error
         raise
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or a folder with all that is in it, on the disk."""
+    if path.is_dir():
+        for folder, _, names in os.walk(path, topdown=False):
+            for name in names:
+                _sync_one(Path(folder, name))
+            _sync_one(Path(folder))
+    else:
+        _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def _named(error: OSError, path: Path, temporary: Path) -> OSError | None:
+    """The same error with the final name, where it has none (as NumPy's) or the temporary one; else None."""
+    name = os.fspath(error.filename) if isinstance(error.filename, str | os.PathLike) else ""
+    if name and not name.startswith(str(temporary)):
+        return None
+    number, reason = error.errno, error.strerror or str(error)
+    if number is None:  # NumPy says how much was written, and not why no more was
+        number = errno.ENOSPC if _is_full(path.parent) else errno.EIO
+    return OSError(number, reason, f"{path}{name.removeprefix(str(temporary))}")
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL
+    except OSError:
+        return False
 
 
 def remove_torn(folder: Path) -> None:
@@ -81,7 +142,7 @@ def write_text(path: Path, text: str) -> None:
 
 def require_room(path: Path, needed: int) -> None:
     """Raise `UnreadableFile` if a file can't hold `needed` bytes of voxels, before memory is asked for them."""
-    size = path.stat().st_size
+    size = require_regular(path).st_size
     packed = path.name.lower().endswith(PACKED) or first_bytes(path, 2) == GZIP
     if needed > size * (LARGEST_RATIO if packed else 1):
         raise UnreadableFile(f"{path}: {size} bytes can't hold the {needed} bytes of voxels it tells of; copy it again")
@@ -102,10 +163,11 @@ def first_bytes(path: Path, count: int = 540) -> bytes:
     """The beginning of a file with an image.
 
     Raises:
-        UnreadableFile: if it can't be opened, is empty, or only names its content, as git-annex and Git LFS leave it.
+        UnreadableFile: if it can't be opened, is no regular file, is empty, or only names its content, as git-annex and
+            Git LFS leave it.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             start = stream.read(count)
     except OSError as error:
         raise UnreadableFile(f"{path}: can't be opened: {unopened(path, error)}") from error
@@ -124,14 +186,21 @@ def _pointer(start: bytes) -> str:
 
 def sha256_of(path: Path) -> str:
     """The hash of a file, in hexadecimal digits."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def require_exists(path: Path, what: str) -> Path:
-    """Return `path`, or raise `UsageError` naming `what` it should have been; `UnreadableFile` of a link to nowhere."""
+    """Return `path`.
+
+    Raises:
+        UsageError: if there is nothing, naming `what` it should have been.
+        UnreadableFile: if it is a link to nowhere, a pipe, a socket or a device.
+    """
     if path.is_symlink() and not path.exists():
         raise UnreadableFile(f"{path}: {unopened(path, FileNotFoundError())}")
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; give {what}")
+    if not path.is_dir() and (kind := kind_of(path.stat())):
+        raise UnreadableFile(f"{path}: {kind}; give {what}")
     return path

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
-import re
-from glob import escape
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from medcycle.errors import UnreadableFile
+from medcycle.errors import DataError, UnreadableFile
+from medcycle.io.detached import is_attached, require_own_files
 from medcycle.io.files import first_bytes, require_room
+from medcycle.io.limits import require_voxels
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "read_itk", "read_itk_grid", "to_itk", "voxel_files"]
+__all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "read_itk", "read_itk_grid", "to_itk"]
 
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 
-VOXELS_IN = {"elementdatafile", "data file", "datafile"}
-"""Keys of headers that name other files, in lower case."""
+READERS = {".nrrd": "NrrdImageIO", ".mha": "MetaImageIO", ".mhd": "MetaImageIO"}
+"""Of ITK, whose others may take a file of that name for one of theirs."""
 
-LONGEST_HEADER = 2**16
-"""Bytes in which a header ends, but for long lists of files."""
+BYTES = {
+    **dict.fromkeys((sitk.sitkUInt8, sitk.sitkInt8), 1),
+    **dict.fromkeys((sitk.sitkUInt16, sitk.sitkInt16), 2),
+    **dict.fromkeys((sitk.sitkUInt32, sitk.sitkInt32, sitk.sitkFloat32), 4),
+    **dict.fromkeys((sitk.sitkUInt64, sitk.sitkInt64, sitk.sitkFloat64), 8),
+}
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -31,7 +35,8 @@ def read_itk(path: Path) -> Volume:
     """Read a three-dimensional NRRD or MetaImage volume as float32.
 
     Raises:
-        UnreadableFile: if the file is torn, of another kind, not three-dimensional or not of single real numbers.
+        UnreadableFile: if the file is torn, of another kind, not three-dimensional, not of single real numbers or too
+            large, or names files outside its folder.
     """
     reader, grid = _open(path)
     try:
@@ -78,7 +83,10 @@ def _array(image: sitk.Image) -> Array:
 
 def _open(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
     first_bytes(path)
+    require_own_files(path)
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # they name neither file nor remedy; what matters is raised
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(READERS[path.suffix.lower()])
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
@@ -90,31 +98,10 @@ def _open(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
             f"{path}: {reader.GetDimension()} dimensions of {reader.GetNumberOfComponents()} components; "
             "give one three-dimensional volume of single numbers a file"
         )
-    if not _voxels_elsewhere(path):
+    require_voxels(path, reader.GetSize(), BYTES.get(reader.GetPixelID(), 1))
+    if is_attached(path):
         require_room(path, math.prod(reader.GetSize()))  # a byte each at least
-    return reader, grid_of_itk(reader)
-
-
-def _voxels_elsewhere(path: Path) -> bool:
-    """Whether a header names another file for its voxels."""
-    return path.suffix.lower() == ".mhd" or bool(_named(path))
-
-
-def voxel_files(path: Path) -> tuple[Path, ...]:
-    """The files that an NRRD or MetaImage header names for its voxels, those that are there; none where they follow."""
-    places = [path.parent / name for name in _named(path)]
-    found = [file for place in places for file in sorted(place.parent.glob(re.sub(r"%\d*d", "*", escape(place.name))))]
-    return tuple(file for file in found if file.is_file() and file != path)
-
-
-def _named(path: Path) -> list[str]:
-    """Names of files, with `%d` where numbers go."""
-    with path.open("rb") as stream:
-        lines = stream.read(LONGEST_HEADER).decode("latin-1").splitlines()
-    for number, line in enumerate(lines):
-        key, *values = (part.strip() for part in re.split("[:=]", line, maxsplit=1))
-        if key.lower() in VOXELS_IN and values not in ([""], ["LOCAL"]):
-            if values[0].upper().startswith("LIST"):
-                return [name for name in map(str.strip, lines[number + 1 :]) if name]
-            return [values[0].split()[0] if "%" in values[0] else values[0]]
-    return []
+    try:
+        return reader, grid_of_itk(reader)
+    except DataError as error:
+        raise UnreadableFile(f"{path}: {error}") from error

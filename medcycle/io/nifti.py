@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import math
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
-import numpy.typing as npt
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, ImageDataError
@@ -22,27 +22,29 @@ from nibabel.wrapstruct import WrapStructError
 
 from medcycle.errors import DataError, UnreadableFile
 from medcycle.io.files import GZIP, atomic_path, first_bytes, require_room
+from medcycle.io.forms import MILLIMETRES, affine_of, forms_of, is_valid
+from medcycle.io.limits import LARGEST_HEADER, require_voxels
+from medcycle.io.opening import open_regular
 from medcycle.volume import Array, Grid, Volume
 
 __all__ = ["NIFTI_SUFFIXES", "pair_files", "read_nifti", "read_nifti_grid", "write_nifti"]
 
 log = logging.getLogger(__name__)
+nibabel_log = logging.getLogger("nibabel.global")
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".hdr.gz")
 
 PAIRS = {".hdr": (".img", ".img.gz"), ".hdr.gz": (".img.gz", ".img")}
 """Headers of Analyze, SPM and NIfTI pairs, and where their voxels are."""
 
-MILLIMETRES = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
-
 TORN = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, ImageDataError, WrapStructError)
 """What nibabel, gzip and NumPy raise on files that are empty, cut short or of another kind."""
 
-NIFTI_2_SIZE = 540
-"""bytes of its header."""
+NIFTI_1_SIZE, NIFTI_2_SIZE = 348, 540
+"""bytes of their headers."""
 
-FORMS_AGREE = 0.05
-"""of a voxel, that qform and sform may place a voxel apart: headers round them."""
+LARGEST_OF_PAIR = 2**20
+"""Bytes of the header of a pair; nibabel reads the extensions behind it to the end."""
 
 FORM_FIELDS = (
     *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
@@ -62,7 +64,7 @@ def read_nifti(path: Path) -> Volume:
     and the sform where both are.
 
     Raises:
-        UnreadableFile: if the file is torn, not NIfTI, not three-dimensional or not of real numbers.
+        UnreadableFile: if the file is torn, not NIfTI, not three-dimensional, not of real numbers or too large.
     """
     with _opened(path) as (image, grid):
         try:
@@ -119,7 +121,7 @@ def _take_forms(header: Header, grid: Grid, like: Path) -> bool:
         source = image.header
     if "sform_code" not in source or not grid.is_close(source_grid):
         return False
-    if not all(_is_valid(form) for form in _forms(source).values()):
+    if not all(is_valid(form) for form in forms_of(source).values()):
         return False
     scale = MILLIMETRES[source.get_xyzt_units()[0]]
     for name in FORM_FIELDS:
@@ -131,9 +133,21 @@ def _take_forms(header: Header, grid: Grid, like: Path) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Grid]]:
     """The image, of which the header is read, and its grid."""
-    with ExitStack() as stack:
+    with ExitStack() as stack, _quiet_nibabel():
         image = _loaded(path, stack)
         yield image, _grid_of(path, image)
+
+
+@contextmanager
+def _quiet_nibabel() -> Iterator[None]:
+    """Without nibabel's and NumPy's warnings, which name neither file nor remedy; what matters is raised."""
+    level = nibabel_log.level
+    nibabel_log.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+            yield
+    finally:
+        nibabel_log.setLevel(level)
 
 
 def _grid_of(path: Path, image: Any) -> Grid:
@@ -141,11 +155,17 @@ def _grid_of(path: Path, image: Any) -> Grid:
     shape = image.shape
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
         raise UnreadableFile(f"{path}: {len(shape)}-dimensional, {shape}; give one three-dimensional volume a file")
-    voxels = next(iter(pair_files(path)), path)
-    require_room(voxels, math.prod(int(n) for n in shape) * image.get_data_dtype().itemsize)
+    voxels, width = next(iter(pair_files(path)), path), image.get_data_dtype().itemsize
+    require_voxels(path, shape, width)
+    require_room(voxels, math.prod(int(n) for n in shape) * width)
     if image.get_data_dtype().kind not in "iuf":
         raise UnreadableFile(f"{path}: voxels of type {image.get_data_dtype()}; give a volume of single real numbers")
-    return Grid(shape[:3], _affine(path, image))
+    try:
+        return Grid(shape[:3], affine_of(path, image))
+    except UnreadableFile:
+        raise
+    except DataError as error:
+        raise UnreadableFile(f"{path}: {error}") from error
 
 
 def _loaded(path: Path, stack: ExitStack) -> Any:
@@ -161,24 +181,41 @@ def _loaded(path: Path, stack: ExitStack) -> Any:
 
 def _unpacked(path: Path, start: bytes) -> BinaryIO:
     """The file's content, whatever its name says of compression."""
-    return cast(BinaryIO, gzip.open(path)) if start.startswith(GZIP) else path.open("rb")
+    stream = open_regular(path)
+    return cast(BinaryIO, _Gzip(stream)) if start.startswith(GZIP) else stream
+
+
+class _Gzip(gzip.GzipFile):
+    """A gzip stream that closes the file below it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(fileobj=stream, mode="rb")
+        self.myfileobj = cast(io.FileIO, stream)  # as `gzip.open` leaves it to be closed
 
 
 def _of_stream(stream: BinaryIO) -> Any:
-    """The image of a single file, NIfTI 1 or 2 by the size of its header."""
-    size = stream.read(4)
-    stream.seek(0)
-    second = NIFTI_2_SIZE in (int.from_bytes(size, "little"), int.from_bytes(size, "big"))
+    """The image of a single file, NIfTI 1 or 2 by the size of its header; its extensions are never read."""
+    block = stream.read(NIFTI_1_SIZE)
+    second = NIFTI_2_SIZE in (int.from_bytes(block[:4], "little"), int.from_bytes(block[:4], "big"))
+    if second:
+        block += stream.read(NIFTI_2_SIZE - NIFTI_1_SIZE)
     kind = nib.Nifti2Image if second else nib.Nifti1Image
-    header = kind.header_class.from_fileobj(stream)
+    header = kind.header_class(block)
     # a header that was copied in memory may have lost where the voxels begin
     header.set_data_offset(max(header.get_data_offset(), header.single_vox_offset))
+    if header.get_data_offset() > LARGEST_HEADER:
+        raise HeaderDataError(f"voxels from byte {header.get_data_offset()} on, behind a header of {len(block)}")
     return kind(ArrayProxy(stream, header, mmap=False), None, header)
 
 
 def _of_pair(path: Path) -> Any:
     if not pair_files(path):
         raise UnreadableFile(f"{path}: the header of a pair whose file of voxels (.img) is missing; copy both")
+    with _unpacked(path, first_bytes(path)) as stream:
+        if len(stream.read(LARGEST_OF_PAIR + 1)) > LARGEST_OF_PAIR:
+            raise HeaderDataError(f"more than {LARGEST_OF_PAIR} bytes of header")
+    for voxels in pair_files(path):
+        first_bytes(voxels)
     return nib.load(path)
 
 
@@ -195,67 +232,6 @@ def _what_it_is(start: bytes) -> str:
     if start[128:132] == b"DICM":
         return "a DICOM file, not NIfTI; name it .dcm"
     return known or "not a NIfTI file, or cut short"
-
-
-def _affine(path: Path, image: Any) -> npt.NDArray[np.float64]:
-    """The valid affine of an image, RAS+ mm, with a warning where the header leaves room for another."""
-    header = image.header
-    if "sform_code" not in header:  # Analyze: no more than an origin
-        log.warning("%s: an Analyze header gives no orientation; left and right are assumed, not known", path)
-        return np.asarray(image.affine, dtype=np.float64)
-    try:
-        scale = MILLIMETRES[header.get_xyzt_units()[0]]
-    except KeyError as error:
-        raise UnreadableFile(f"{path}: an unknown unit of length, code {error}; correct the header") from error
-    forms = _forms(header)
-    valid = {name: form for name, form in forms.items() if _is_valid(form)}
-    if forms and not valid:
-        raise UnreadableFile(f"{path}: neither sform nor qform is a valid affine; correct the header")
-    if not forms:
-        log.warning("%s: the header gives no orientation; left and right are assumed, not known", path)
-    for name in forms.keys() - valid.keys():
-        log.warning("%s: its %s is not a valid affine; the %s is taken", path, name, *valid)
-    if len(valid) == 2:
-        _compare(path, valid["sform"], valid["qform"], image.shape[:3])
-    return np.diag([scale, scale, scale, 1.0]) @ next(iter(valid.values()), header.get_base_affine())
-
-
-def _forms(header: Header) -> dict[str, npt.NDArray[np.float64]]:
-    """Sform and qform, those that have a code, in the file's units."""
-    forms = {}
-    if header["sform_code"] > 0:
-        forms["sform"] = np.asarray(header.get_sform(), dtype=np.float64)
-    if header["qform_code"] > 0:
-        try:
-            forms["qform"] = np.asarray(header.get_qform(), dtype=np.float64)
-        except (ValueError, HeaderDataError):
-            forms["qform"] = np.full((4, 4), np.nan)
-    return forms
-
-
-def _is_valid(affine: npt.NDArray[np.float64]) -> bool:
-    try:
-        Grid((1, 1, 1), affine)
-    except DataError:
-        return False
-    return True
-
-
-def _compare(path: Path, sform: npt.NDArray[np.float64], qform: npt.NDArray[np.float64], shape: Any) -> None:
-    """Warn, with both places, if two forms put the corners of an image elsewhere."""
-    corners = np.array([[*corner, 1] for corner in product(*((0, n - 1) for n in shape))], dtype=np.float64)
-    apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
-    voxel = float(np.linalg.norm(sform[:3, :3], axis=0).min())
-    if apart > FORMS_AGREE * voxel:
-        middle = (np.array(shape) - 1) / 2
-        places = ["({:.1f}, {:.1f}, {:.1f})".format(*(form @ [*middle, 1])[:3]) for form in (sform, qform)]
-        log.warning(
-            "%s: sform and qform place it up to %.3g apart: its centre at %s or at %s. The sform is taken; check which "
-            "is right, other programs may take the qform",
-            path,
-            apart,
-            *places,
-        )
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcycle.io.files import unopened
+from medcycle.io.opening import kind_of
 
 __all__ = ["Place", "places_below"]
 
@@ -28,10 +29,10 @@ class Place:
 
 
 def places_below(top: Path) -> Iterator[Place]:
-    """Files, and folders that can't be opened, in order; hidden ones are left out, and so are devices and the like.
+    """Files, and folders that can't be opened, in order; hidden ones are left out.
 
     Links to folders are followed, and each folder is looked through once. A link to nowhere is a file that can't be
-    opened.
+    opened, and so are pipes, sockets and devices.
     """
     seen = set()
     closed: list[OSError] = []
@@ -46,18 +47,15 @@ def places_below(top: Path) -> Iterator[Place]:
             place = Path(folder, name)
             if name.startswith("."):
                 continue
-            if problem := _why_closed(place):
-                yield Place(place, problem)
-            elif place.is_file():
-                yield Place(place)
+            yield Place(place, _why_closed(place))
     for error in closed:
         yield Place(Path(error.filename), unopened(Path(error.filename), error), is_folder=True)
 
 
 def _why_closed(place: Path) -> str:
-    """Why a file's place can't be followed, as of a link to nowhere or to itself; else an empty string."""
+    """Why a file's place can't be followed or opened, as of a link to nowhere or a pipe; else an empty string."""
     try:
-        place.stat()
+        kind = kind_of(place.stat())
     except OSError as error:
         return unopened(place, error)
-    return ""
+    return f"{kind}, which is never opened; remove it, or copy what it holds into a file" if kind else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from medcycle.config import Config, parse_stored
 from medcycle.errors import BadCheckpoint, MedcycleError, UsageError
 from medcycle.intensity import IntensityMap
 from medcycle.io.files import atomic_path
+from medcycle.methods.archive import require_sound_archive
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
 from medcycle.methods.contents import checked, require_shapes
@@ -143,8 +143,6 @@ def save_method(saved: SavedMethod, path: Path, extra: Mapping[str, Any] | None 
             torch.save(_model_state(saved) | dict(extra or {}), stream)
         except RuntimeError as error:  # torch's word for what the stream raised
             raise _behind(error) from error
-        stream.flush()
-        os.fsync(stream.fileno())  # or a machine that goes down may keep the new name of an empty file
 
 
 def _behind(error: BaseException) -> BaseException:
@@ -182,8 +180,11 @@ def read_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:
         BadCheckpoint: if the file is torn, of another kind or of another format.
     """
     try:
+        require_sound_archive(path)
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except MedcycleError:
+        raise
     except Exception as error:  # on foreign bytes the unpickler raises what it likes
         raise BadCheckpoint(f"{path}: not a checkpoint of medcycle, or damaged; give one that it wrote") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from medcycle import __version__
 from medcycle.body import Modality
-from medcycle.errors import UsageError
+from medcycle.errors import UnreadableFile, UsageError
 from medcycle.io.dicom.deidentify import Deidentify
 from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.header import Origin
 from medcycle.io.discover import Source
 from medcycle.io.files import atomic_path, sha256_of
 from medcycle.io.nifti import write_nifti
+from medcycle.io.opening import read_json
 from medcycle.synthesis.translate import Synthesis
 
 __all__ = [
@@ -101,10 +102,10 @@ def is_output(source: Path, output: Path, given: Path) -> bool:
 def key_of(folder: Path) -> str:
     """The key that a case's folder was made with; empty if it isn't one, or not whole."""
     try:
-        values = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        values = read_json(folder / DESCRIPTION)
         whole = all((folder / name).exists() for name in values["files"])
         return str(values["key"]) if whole else ""
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UnreadableFile):
         return ""
 
 
@@ -121,9 +122,9 @@ def differences(folder: Path, wanted: Mapping[str, Any]) -> str:
         wanted: by name, as `synthesis.json` holds it under `made_with`.
     """
     try:
-        made = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["made_with"]
+        made = read_json(folder / DESCRIPTION)["made_with"]
         changed = [name for name in wanted if json.dumps(made.get(name)) != json.dumps(wanted[name])]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UnreadableFile):
         return "it is not known what it was made with"
     files = {"input": "of another input", "checkpoint": "with another checkpoint"}
     told = [files[name] for name in changed if name in files]

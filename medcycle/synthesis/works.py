@@ -22,6 +22,7 @@ from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of
 from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
+from medcycle.isolation import as_data_error
 from medcycle.methods.saved import SavedMethod, facts_of, load_method
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.options import Options
@@ -281,18 +282,10 @@ class Works:
 
 def _told(error: Exception) -> MedcycleError:
     """What a case failed of, without the frames, in which its volumes are."""
-    match error:
-        case MedcycleError():
-            told = error
-        case MemoryError() | torch.OutOfMemoryError():
-            told = DataError(f"out of memory ({error})")
-        case OSError():
-            told = DataError(f"{error.filename or 'input or output'}: {error.strerror or error}")
-        case _:
-            told = DataError(f"{type(error).__name__}: {error}; a fault of medcycle, please report it with --debug")
-    told.add_note("".join(traceback.format_exception(error)))
-    told.__cause__ = told.__context__ = None
-    return told.with_traceback(None)
+    failed = as_data_error(error)
+    failed.add_note("".join(traceback.format_exception(error)))
+    failed.__cause__ = failed.__context__ = None
+    return failed.with_traceback(None)
 
 
 def is_file(output: Path) -> bool:

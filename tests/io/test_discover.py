@@ -5,8 +5,8 @@ import SimpleITK as sitk
 
 from medcycle.errors import DefectiveSeries, EmptyFolder, UnreadableFile, UsageError
 from medcycle.io import discover, read_volume, write_nifti
+from medcycle.io.detached import voxel_files
 from medcycle.io.discover import LONGEST_NAME, stem
-from medcycle.io.itk import voxel_files
 from medcycle.phantom import head_grid
 from medcycle.phantom.series import Identity, write_series
 from tests.geometry import numbered

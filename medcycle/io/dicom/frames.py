@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from medcycle.errors import UnreadableFile
 from medcycle.io.dicom.admission import Rest, is_cut_short, no_volume, remarks_on, require_signal, rest_of, text_of
+from medcycle.io.dicom.parsing import open_dicom, parse
 from medcycle.io.dicom.plane import (
     GE_IMAGE_TYPE,
     TELLING,
@@ -137,14 +138,16 @@ def read_image_file(path: Path) -> ImageFile | Skipped:
     """Read a file's header, or say why it is none of an image. Never raises for what is in the file."""
     start = b""
     try:
-        with path.open("rb") as stream, quiet_pydicom():
+        with open_dicom(path) as stream, quiet_pydicom():
             start = stream.read(132)
             force = _bare(start)
             stream.seek(0)
-            header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=HEADER_TAGS, force=force)
+            header = parse(stream, pixels=False, tags=HEADER_TAGS, force=force)
             return _image_file(path, header, rest_of(stream, header))
     except InvalidDicomError:
         return Skipped(path, NOT_DICOM if start else "empty", damaged=not start)
+    except UnreadableFile as error:
+        return Skipped(path, str(error).removeprefix(f"{path}: "), damaged=True)
     except OSError as error:
         return Skipped(path, f"can't be opened: {unopened(path, error)}", damaged=True)
     except Exception as error:  # noqa: BLE001 - on foreign bytes the parser raises what it likes

@@ -7,14 +7,15 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGExtended12Bit
 
 from medcycle.errors import UnreadableFile
+from medcycle.io.dicom.coded import require_coded_sizes
 from medcycle.io.dicom.frames import Frame, quiet_pydicom
+from medcycle.io.dicom.parsing import open_dicom, parse
 from medcycle.io.dicom.plane import merged_groups
 from medcycle.volume import Array
 
@@ -37,6 +38,7 @@ def real_units(frames: Sequence[Frame]) -> Iterator[Array]:
     """
     for path, group in groupby(frames, key=lambda frame: frame.file):
         dataset = read_dataset(path)
+        require_coded_sizes(path, dataset)
         for frame in group:
             yield _decoded(dataset, frame)
 
@@ -44,12 +46,14 @@ def real_units(frames: Sequence[Frame]) -> Iterator[Array]:
 def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
     """A whole data set. Raises `UnreadableFile` if it is damaged."""
     try:
-        with quiet_pydicom():
-            dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+        with quiet_pydicom(), open_dicom(path) as stream:
+            dataset = parse(stream, pixels=pixels, force=True)
             if "TransferSyntaxUID" not in dataset.file_meta:  # a file without preamble, as old archives wrote them
                 implicit = dataset.original_encoding[0]
                 dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
             return dataset
+    except UnreadableFile:
+        raise
     except Exception as error:  # on foreign bytes the parser raises what it likes
         raise UnreadableFile(f"{path}: not a readable DICOM file ({error}); export it again") from error
 

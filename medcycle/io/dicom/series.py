@@ -7,16 +7,20 @@ import logging
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medcycle.errors import DefectiveSeries
+from medcycle.errors import DataError, DefectiveSeries
 from medcycle.io.dicom.gate import DicomSeries
 from medcycle.io.dicom.pixels import read_dataset, real_units
 from medcycle.io.dicom.rebuild import rebuild, upright_grid
-from medcycle.io.dicom.stack import stack_of
+from medcycle.io.dicom.stack import Stack, stack_of
+from medcycle.io.limits import require_voxels
 from medcycle.volume import Grid, Volume
 
 __all__ = ["grid_of", "read_headers", "read_series"]
 
 log = logging.getLogger(__name__)
+
+STORED = 2
+"""bytes of a voxel in most files."""
 
 LOWEST_HU = -1024.0
 """What scanners write below this is padding around the field of view."""
@@ -49,6 +53,8 @@ def read_series(series: DicomSeries, *, resample_irregular: bool = False) -> Vol
         raise DefectiveSeries(f"{_where(series)}: {series.problem}")
     stack = stack_of(series.frames)
     rows, columns = stack.frames[0].size
+    require_voxels(series.files[0].parent, (columns, rows, len(stack.frames)), STORED)
+    grid = _grid(series, stack)
     array = np.empty((columns, rows, len(stack.frames)), dtype=np.float32)
     for number, image in enumerate(real_units(stack.frames)):
         array[:, :, number] = image
@@ -63,7 +69,7 @@ def read_series(series: DicomSeries, *, resample_irregular: bool = False) -> Vol
         log.warning("%s: padding down to %g HU set to %g", _where(series), array.min(), LOWEST_HU)
         np.maximum(array, LOWEST_HU, out=array)
     if stack.regular and not stack.tilted:
-        return Volume(array, stack.grid())
+        return Volume(array, grid)
     return rebuild(array, stack)
 
 
@@ -75,8 +81,17 @@ def grid_of(series: DicomSeries) -> Grid:
     """
     if series.verdict != "sound":
         raise DefectiveSeries(f"{_where(series)}: {series.problem}")
-    stack = stack_of(series.frames)
-    return upright_grid(stack) if stack.tilted else stack.grid()
+    return _grid(series, stack_of(series.frames))
+
+
+def _grid(series: DicomSeries, stack: Stack) -> Grid:
+    """The grid of the volume, as its header places it; raises `DefectiveSeries` or `UnreadableFile` if it is none."""
+    try:
+        grid = stack.grid() if stack.regular and not stack.tilted else upright_grid(stack)
+    except (DataError, OverflowError, ValueError) as error:
+        raise DefectiveSeries(f"{_where(series)}: {error}") from error
+    require_voxels(series.files[0].parent, grid.shape, STORED)
+    return grid
 
 
 def _where(series: DicomSeries) -> str:

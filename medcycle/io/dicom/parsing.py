@@ -1,0 +1,128 @@
+"""pydicom's parser on files that may hold anything: what is deflated is inflated within a limit beforehand."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pydicom
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filereader import read_dataset, read_preamble
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from medcycle.errors import UnreadableFile
+from medcycle.io.limits import SETTING, inflated, most_bytes
+from medcycle.io.opening import require_regular, without_waiting
+
+__all__ = ["open_dicom", "parse"]
+
+LARGEST_INFLATED = 2**24
+"""Bytes of a header in a deflated file; of enhanced images, three thousand frames describe themselves in it."""
+
+MOST_ITEMS = 500_000
+"""of sequences; each takes 200 times the eight bytes it may have in the file. Ten thousand frames have 120,000."""
+
+ITEM = b"\xfe\xff\x00\xe0"
+
+SMALL = 2**22
+"""Bytes of a file that can't hold too many items."""
+
+PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+
+
+class _Deflated(Exception):
+    """The parser asks for the rest of the file at once, as it does where that is deflated."""
+
+
+class _Raw(io.FileIO):
+    def readall(self) -> bytes:
+        raise _Deflated
+
+
+def open_dicom(path: Path) -> BinaryIO:
+    """A file for `parse`. Raises `UnreadableFile` if it is no regular one, or has too many items; and `OSError`."""
+    size = require_regular(path).st_size
+    stream = io.BufferedReader(_Raw(str(path), "rb", opener=without_waiting))
+    try:
+        if size > SMALL:
+            _require_few_items(path, stream)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def parse(stream: BinaryIO, *, pixels: bool, tags: Sequence[Any] | None = None, force: bool = False) -> Dataset:
+    """The data set in a stream of `open_dicom`, as `pydicom.dcmread` gives it.
+
+    Args:
+        stream: at its beginning.
+        pixels: whether they are read, or nothing from them on.
+        tags: the only ones to read; None for all.
+        force: read what has no preamble.
+
+    Raises:
+        UnreadableFile: if a deflated file holds more than its header may have, or tells of.
+        Exception: of any kind, if it is damaged.
+    """
+    try:
+        return pydicom.dcmread(
+            stream, stop_before_pixels=not pixels, specific_tags=None if tags is None else list(tags), force=force
+        )
+    except _Deflated:
+        return _of_deflated(stream, pixels, tags, force)
+
+
+def _of_deflated(stream: BinaryIO, pixels: bool, tags: Sequence[Any] | None, force: bool) -> Dataset:
+    path = Path(str(getattr(stream, "name", "")))
+    stream.seek(0)
+    preamble = read_preamble(stream, force)
+    meta = FileMetaDataset(read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != 2))
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        raise UnreadableFile(f"{path}: deflated, though its header says otherwise; export it again uncompressed")
+    start = stream.tell()
+    wanted: list[BaseTag | int] | None = None if tags is None else [Tag(tag) for tag in tags]
+    content = inflated(stream, LARGEST_INFLATED, whole=False)
+    _require_few(path, content.count(ITEM))
+    header = read_dataset(
+        io.BytesIO(content), False, True, stop_when=lambda tag, *_: tag in PIXELS, specific_tags=wanted
+    )
+    if pixels:
+        stream.seek(start)
+        largest = min(LARGEST_INFLATED + _bytes_of(header), most_bytes())
+        try:
+            content = inflated(stream, largest)
+        except OverflowError as error:
+            raise UnreadableFile(
+                f"{path}: {error}, which is more than its header tells of; export it again uncompressed, or set "
+                f"{SETTING} to more"
+            ) from error
+        header = read_dataset(io.BytesIO(content), False, True, specific_tags=wanted)
+    made = FileDataset(stream, header, preamble, meta, False, True)
+    made.set_original_encoding(False, True, header._character_set)
+    return made
+
+
+def _bytes_of(header: Dataset) -> int:
+    """Bytes of the pixels that a header tells of."""
+    counts = [int(header.get(name) or 1) for name in ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel")]
+    bits = int(header.get("BitsAllocated") or 16)
+    rows, columns, frames, samples = (max(count, 1) for count in counts)
+    return rows * columns * frames * samples * max(bits, 8) // 8
+
+
+def _require_few_items(path: Path, stream: BinaryIO) -> None:
+    count, end = 0, b""
+    while chunk := stream.read(SMALL):
+        count += (end + chunk).count(ITEM)
+        end = chunk[-3:]
+        _require_few(path, count)
+    stream.seek(0)
+
+
+def _require_few(path: Path, count: int) -> None:
+    if count > MOST_ITEMS:
+        raise UnreadableFile(f"{path}: sequences of more than {MOST_ITEMS} items, which no scan has; export it again")

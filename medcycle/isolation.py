@@ -1,0 +1,60 @@
+"""One of many cases: whatever is wrong with it is its own error, and the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medcycle.errors import DataError, MedcycleError
+from medcycle.words import told
+
+__all__ = ["as_data_error", "isolated"]
+
+
+@contextmanager
+def isolated(place: Path | str) -> Iterator[None]:
+    """Turn every error of the block that medcycle doesn't raise on purpose into a `DataError` that names the place.
+
+    Lack of memory, a disk that fails and what libraries raise on foreign data are such errors, and so is a fault of
+    medcycle: with one case of many, none of them is a reason to give up the others.
+
+    Args:
+        place: of the case, which the message begins with.
+
+    Raises:
+        MedcycleError: whatever went wrong.
+    """
+    try:
+        yield
+    except MedcycleError:
+        raise
+    except Exception as error:
+        raise as_data_error(error, f"{place}: ") from error
+
+
+def as_data_error(error: Exception, before: str = "") -> MedcycleError:
+    """The error that tells of another one, in one line.
+
+    Args:
+        error: of any kind.
+        before: what the message begins with, where it doesn't name a place itself.
+    """
+    match error:
+        case MedcycleError():
+            return error
+        case MemoryError():
+            return DataError(f"{before}needs more memory than there is ({_line(error) or 'no more is said'})")
+        case OSError() if error.filename:
+            return DataError(told(error))
+        case OSError():
+            return DataError(f"{before}{error.strerror or _line(error)}; check the disk")
+        case _ if type(error).__name__ == "OutOfMemoryError":  # of torch, which need not be loaded here
+            return DataError(f"{before}needs more memory than the device has ({_line(error)})")
+        case _:
+            kind = f"{type(error).__name__}: {_line(error)}"
+            return DataError(f"{before}{kind}; a fault of medcycle, please report it with --debug")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

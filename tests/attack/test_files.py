@@ -1,0 +1,42 @@
+"""Attacks by files: bombs, names, characters, pipes."""
+
+import pytest
+
+from tests.attack import Attack, archives, bombs, characters, detached, special, survives, yamls
+
+
+def named(*kinds) -> list:
+    """The attacks of some generators, each under its name."""
+    return [pytest.param(attack, id=ascii(attack.name)[1:-1]) for kind in kinds for attack in kind()]
+
+
+@pytest.mark.parametrize("attack", named(bombs.nifti, bombs.itk, bombs.dicom))
+def test_bombs(attack: Attack, tmp_path, capfd) -> None:
+    survives(attack, tmp_path, capfd)
+
+
+@pytest.mark.parametrize("attack", named(detached.named))
+def test_detached_data(attack: Attack, tmp_path, capfd) -> None:
+    survives(attack, tmp_path, capfd)
+
+
+@pytest.mark.parametrize("attack", named(special.special))
+def test_special_files(attack: Attack, tmp_path, capfd) -> None:
+    survives(attack, tmp_path, capfd)
+
+
+@pytest.mark.parametrize("attack", named(characters.headers, characters.names))
+def test_control_characters(attack: Attack, tmp_path, capfd) -> None:
+    survives(attack, tmp_path, capfd)
+
+
+@pytest.mark.parametrize("attack", named(yamls.yamls))
+def test_yaml(attack: Attack, tmp_path, capfd, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    survives(attack, tmp_path, capfd)
+
+
+@pytest.mark.parametrize("attack", named(archives.archives))
+def test_archives(attack: Attack, tmp_path, capfd, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    survives(attack, tmp_path, capfd)
