@@ -160,7 +160,7 @@ def test_patients_are_moved_by_other_times() -> None:
     for number in range(5):
         header = pydicom.Dataset()
         header.PatientID = f"P{number}"
-        moved.add(Deidentifier("k" * 20, header).shift(datetime.datetime(2024, 1, 1)))
+        moved.add(Deidentifier(Deidentify("k" * 20), header).shift(datetime.datetime(2024, 1, 1)))
     assert len(moved) == 5
 
 
@@ -226,6 +226,6 @@ def test_a_source_of_another_patient_gets_another_identity(patient, tmp_path: Pa
     other = read_headers(patient[1])[0]
     other.PatientID = "SOMEONE-ELSE"
     for dataset in (header, other):
-        Deidentifier("k" * 20, dataset).apply(dataset)
+        Deidentifier(Deidentify("k" * 20), dataset).apply(dataset)
     assert header.PatientID != other.PatientID
     assert header.StudyDate != other.StudyDate or header.StudyInstanceUID != other.StudyInstanceUID
