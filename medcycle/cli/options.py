@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -26,10 +26,11 @@ Overrides = Annotated[
 ]
 
 Retain = Annotated[
-    list[Literal["device", "dates", "patient", "descriptions", "roi-names"]] | None,
+    list[str] | None,
     typer.Option(
+        metavar="device|dates|patient|descriptions|roi-names",
         help="With --deidentify: keep the scanner's identity, dates as they are, sex, age and weight, known words of "
-        "descriptions, or names of ROIs as typed; repeatable."
+        "descriptions, or names of ROIs as typed; repeatable.",
     ),
 ]
 

@@ -70,8 +70,8 @@ class Outputs:
             "rtstruct": self.rtstruct and sha256_of(self.rtstruct),
             "deidentify": bool(how),
             "deidentify-key": how and key,
-            "retain": sorted(how.retain) if how else None,
             "with-source": bool(how and how.with_source),
+            **({"retain": sorted(how.retain)} if how else {}),
         }
 
 

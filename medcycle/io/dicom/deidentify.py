@@ -50,7 +50,12 @@ OF_THE_WHOLE = frozenset(
 )
 """Kept at the top of a data set alone, and removed from its sequences."""
 
-CODED = ("CodeValue", "LongCodeValue", "URNCodeValue")
+CODED = (
+    *("AnatomicRegionSequence", "AnatomicRegionModifierSequence", "PrimaryAnatomicStructureSequence"),
+    *("PrimaryAnatomicStructureModifierSequence", "ContrastBolusAgentSequence"),
+    "ContrastBolusAdministrationRouteSequence",
+)
+"""Sequences whose items are codes, though their names don't end so."""
 
 TIMES = ("DA", "TM", "DT")
 
@@ -83,11 +88,11 @@ class Deidentify:
     lasting: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        if unknown := set(self.retain) - set(RETAINED):
+            raise UsageError(f"--retain {sorted(unknown)[0]}: not known; give {', '.join(RETAINED)}")
         object.__setattr__(self, "lasting", bool(self.key))
         if not self.key:
             object.__setattr__(self, "key", secrets.token_hex(32))
-        if unknown := set(self.retain) - set(RETAINED):
-            raise UsageError(f"retain {sorted(unknown)[0]}: nothing that can be kept; give {', '.join(RETAINED)}")
 
 
 def read_key(path: Path) -> str:
@@ -222,14 +227,12 @@ class Deidentifier:
 
     def _sequence(self, element: DataElement, clues: Collection[str]) -> DataElement | None:
         """The items but those with a code that the standard doesn't know; `None` where all are such."""
-        items = []
-        for item in element.value:
-            kept, code = self._cleaned(item, clues), coded(item)
-            if code is not None:
+        items = [self._cleaned(item, clues) for item in element.value]
+        if element.keyword.endswith("CodeSequence") or element.keyword in CODED:
+            known = [(kept, code) for kept, item in zip(items, element.value, strict=True) if (code := coded(item))]
+            for kept, code in known:
                 kept.update(code)
-            elif element.keyword.endswith("CodeSequence") or any(name in item for name in CODED):
-                continue
-            items.append(kept)
+            items = [kept for kept, _ in known]
         return None if element.value and not items else DataElement(element.tag, "SQ", items)
 
 

@@ -19,7 +19,7 @@ TARGETS = r"[IP]?(GTV|CTV|ITV|PTV)"
 KINDS = r"([npv]|sb|par|vas)?(\d{1,2})?"
 """Nodal, primary, vascular, surgical bed, parenchymal; the number among several."""
 
-IMAGES = r"(_(CT|MR|PT|SP)\d{1,2})*"
+IMAGES = r"(_((CT|MR|PT|SP)\d{1,2})+)?"
 
 DOSE = r"(_(High|Mid\d{0,2}|Low|\d{2,3}([.p]\d{1,2})?(Gy)?|\d{4}(cGy)?)(x\d{1,2})?)?"
 """A relative level, Gy, or cGy, with the number of fractions."""
