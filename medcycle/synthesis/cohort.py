@@ -61,7 +61,7 @@ def synthesize_path(
         return _synthesized(checkpoints, sources, input_path, output, order, say)
 
 
-def _synthesized(  # noqa: PLR0913, PLR0917 - what the call was given
+def _synthesized(
     checkpoints: Sequence[Path],
     sources: Sequence[Source],
     input_path: Path,

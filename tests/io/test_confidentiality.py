@@ -119,7 +119,7 @@ def test_no_marker_comes_out(modality: str, tmp_path: Path, caplog, capfd) -> No
     headers, grid = read_headers(series), grid_of(series)
     structures = structure_set(
         [copy.copy(header) for header in headers],
-        {"Brain": [(square(grid, 1), headers[1])], "GTV Qzxmark": [(square(grid, 2), headers[2])]},
+        {"Brain": [(square(grid, 1), headers[1])], "GTV of Rosalind": [(square(grid, 2), headers[2])]},
     )
     planted(structures)
     planted(structures.StructureSetROISequence[1])
