@@ -13,12 +13,13 @@ from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
 from medcycle.io.dicom.confidentiality import kept_terms, lines_of
 from medcycle.io.dicom.values import decimal_string
 
-__all__ = ["checked", "coded", "is_known_uid", "known_words", "texts_of"]
+__all__ = ["DUMMY", "checked", "coded", "is_known_uid", "known_words", "texts_of"]
 
 IMAGE_TYPES = ("ImageType", "FrameType")
 
@@ -56,6 +57,9 @@ SCHEMES = ("DCM", "SCT", "UCUM")
 """Coding schemes whose codes are known here."""
 
 LONGEST_MEANING = 64
+
+DUMMY = "removed"
+"""What stands for text that can't be left out."""
 
 
 def checked(element: DataElement) -> DataElement | None:
@@ -99,16 +103,19 @@ def _value(values: list[Any]) -> Any:
 
 def _of_pattern(element: DataElement) -> list[str]:
     texts = [text.strip() for text in texts_of(element)]
-    return texts if all(re.fullmatch(PATTERNS[element.keyword], text) for text in texts) else []
+    if all(re.fullmatch(PATTERNS[element.keyword], text) for text in texts):
+        return texts
+    return [DUMMY] if element.keyword == "Manufacturer" and any(texts) else []
 
 
 def _of_terms(element: DataElement) -> list[str]:
-    """The terms; in place of an unknown kind of image, which is the third of its type, another."""
+    """The terms; in place of an unknown one OTHER where that is a term, of types of images in the third place."""
     terms, result = kept_terms()[element.keyword], []
+    of_image = element.keyword in IMAGE_TYPES
     for number, text in enumerate(text.strip() for text in texts_of(element)):
         if text in terms or not text:
             result.append(text)
-        elif element.keyword in IMAGE_TYPES and number == 2:
+        elif number == 2 if of_image else "OTHER" in terms:
             result.append("OTHER")
     return result
 
@@ -183,12 +190,21 @@ def is_known_uid(uid: str) -> bool:
 def coded(item: Dataset) -> Dataset | None:
     """A code as the standard has it, by its value and scheme; `None` for one that is not known here."""
     scheme, value = (str(item.get(name) or "") for name in ("CodingSchemeDesignator", "CodeValue"))
+    if scheme == "SRT":
+        scheme, value = "SCT", _of_older_snomed(value)
     meaning = _meanings(scheme).get(value) if scheme in SCHEMES else None
     if meaning is None:
         return None
     result = Dataset()
     result.CodeValue, result.CodingSchemeDesignator, result.CodeMeaning = value, scheme, meaning
     return result
+
+
+@cache
+def _of_older_snomed(value: str) -> str:
+    """SNOMED CT's code for one of SNOMED RT, which older files have; empty if there is none."""
+    older = Code(value, "SRT", "")
+    return next((code.value for code in codes.SCT.concepts.values() if code == older), "")
 
 
 @cache

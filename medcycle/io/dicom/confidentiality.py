@@ -27,15 +27,25 @@ Action = Literal["keep", "as typed", "shift", "clean", "new uid", "empty", "dumm
 """`keep` is for values that can be checked, `as typed` for text that can't."""
 
 UNCHECKED_OF_DEVICE = frozenset(
-    ("ManufacturerModelName", "SoftwareVersions", "PulseSequenceName", "ReceiveCoilName", "TransmitCoilName")
+    (
+        *("ManufacturerModelName", "SoftwareVersions", "PulseSequenceName", "ReceiveCoilName", "TransmitCoilName"),
+        "MultiCoilElementName",
+    )
 )
 """Names of machines and their parts, typed by whoever installed them; the table leaves them to the implementer."""
 
-NEEDED = frozenset(("DeviceSerialNumber", "StructureSetLabel", *UNCHECKED_OF_DEVICE))
+NEEDED = frozenset(
+    ("DeviceSerialNumber", "LUTLabel", "LUTExplanation", "MetaboliteMapDescription", *UNCHECKED_OF_DEVICE)
+)
 """Text that some object must have (type 1): a word stands for it."""
 
-ALWAYS_EMPTY = frozenset(("PositionReferenceIndicator",))
-"""Type 2 attributes that hold typed text, which the table leaves to the implementer."""
+ALWAYS_EMPTY = frozenset(
+    (
+        *("PositionReferenceIndicator", "ReceiveCoilManufacturerName", "TransmitCoilManufacturerName"),
+        "MultiCoilConfiguration",
+    )
+)
+"""Typed text that may be empty (type 2), which the table leaves to the implementer."""
 
 CODES: dict[str, str] = {
     "basic": "113100",
@@ -72,8 +82,10 @@ def action_on(tag: BaseTag, keyword: str, retain: Collection[str]) -> Action:
 
 
 def _unlisted(keyword: str, retain: Collection[str]) -> Action:
-    if keyword in UNCHECKED_OF_DEVICE:
-        return "as typed" if "device" in retain else "dummy"
+    if keyword in UNCHECKED_OF_DEVICE and "device" in retain:
+        return "as typed"
+    if keyword in NEEDED:
+        return "dummy"
     return "empty" if keyword in ALWAYS_EMPTY else "keep"
 
 

@@ -27,7 +27,7 @@ from pydicom.tag import BaseTag
 
 from medcycle import __version__
 from medcycle.errors import DataError, UsageError
-from medcycle.io.dicom.cleaning import checked, coded, is_known_uid, known_words, texts_of
+from medcycle.io.dicom.cleaning import DUMMY, checked, coded, is_known_uid, known_words, texts_of
 from medcycle.io.dicom.confidentiality import RETAINED, Retained, action_on, codes_of, kept_terms, keyword_of
 from medcycle.io.dicom.frames import quiet_pydicom
 from medcycle.io.dicom.roi_names import is_standard
@@ -61,8 +61,6 @@ TIMES = ("DA", "TM", "DT")
 
 SHORTEST_CLUE = 3
 """characters of a name or number that are searched for in other attributes."""
-
-DUMMY = "removed"
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,7 @@ class Deidentifier:
         if action == "remove":
             return None
         if element.VR == "SQ":
-            return self._sequence(element, clues)
+            return DataElement(element.tag, "SQ", []) if action == "empty" else self._sequence(element, clues)
         if keyword == "ROIName":
             return DataElement(element.tag, "LO", self._roi_name(str(element.value), parent, clues))
         return self._by_action(element, action, clues)
