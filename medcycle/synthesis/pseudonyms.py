@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from medcycle.errors import UsageError
 from medcycle.io.dicom.deidentify import Deidentify
 from medcycle.io.dicom.hidden import names_of
 from medcycle.io.discover import Source
@@ -49,18 +50,35 @@ def write_names(sources: Sequence[Source], given: Path, output: Path) -> Path:
         sources: under their pseudonyms.
         given: what was searched; sources are told by their places in it.
         output: the folder of the outputs.
+
+    Raises:
+        UsageError: if it can't be written.
     """
     path = names_file(output)
-    rows = {}
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = {row["case"]: row["source"] for row in csv.DictReader(stream)}
+    rows = _listed(path)
     for one in sources:
         rows[one.name] = str(one.path.relative_to(given)) if one.path != given else given.name
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([COLUMNS, *sorted(rows.items())])
-    with atomic_path(path) as temporary:
-        temporary.touch(mode=0o600)
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    try:
+        with atomic_path(path) as temporary:
+            temporary.touch(mode=0o600)
+            temporary.write_text(text.getvalue(), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}, which tells whose case is which, can't be written ({error.strerror}); give an output in a folder "
+            "of your own"
+        ) from error
     return path
+
+
+def _listed(path: Path) -> dict[str, str]:
+    """What an earlier call listed."""
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return {row["case"]: row["source"] for row in csv.DictReader(stream)}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"{path}: no list of cases and their sources; move it away, or give another output") from error

@@ -100,6 +100,9 @@ def test_a_deidentified_call_names_nobody(checkpoint: Path, tmp_path: Path, capl
     assert "7.dcm" not in told
     assert str(tmp_path) not in "".join(jsons)
     names = (tmp_path / "out-names.csv").read_text()
+    (tmp_path / "out-names.csv").write_text("of another kind\n1\n")
+    assert synthesized(*call) == CALL_WRONG
+    assert "out-names.csv: no list of cases" in capfd.readouterr().err
     assert names == "case,source\ncase-1,Doe^Jane/T1 Doe\ncase-2,Roe^Rick/T1 Doe\n"
 
 

@@ -52,20 +52,20 @@ GROUPS_WITHOUT_NUMBERS = {
 """Of patients, trials, visits, requests, procedures, storage, authorisation, results, screening."""
 
 
-def planted(dataset: Dataset, levels: int = 0) -> Dataset:
-    """Every element of the dictionary that isn't there, with a marker; all of them again in two of its sequences."""
+def planted(dataset: Dataset, levels: int = 0, *, within: bool = False) -> Dataset:
+    """Every element of the dictionary that isn't there, with a marker; within sequences again, but for sequences."""
     for number, (_, _, name, _, keyword) in DicomDictionary.items():
         tag = Tag(number)
         if tag.group in (0, 2, 0xFFFE) or tag.element == 0 or keyword in NOT_OF_A_PLAIN_IMAGE or tag in dataset:
             continue
-        if name:
+        if name and not (within and dictionary_VR(tag) == "SQ"):
             dataset.add(marked(tag))
     for number in (0x50003000, 0x60003000, 0x60004000, 0x60020022, 0x7F000010):
         dataset.add(DataElement(number, "OW" if number & 0xFFFF == 0x3000 else "LT", BYTES, validation_mode=0))
     for group in (0x0009, 0x0029, 0x3007):
         dataset.private_block(group, "QZXMARK", create=True).add_new(0x01, "LO", "QZXMARK")
     if levels:
-        dataset.add(DataElement("ReferencedImageSequence", "SQ", [planted(Dataset(), levels - 1)]))
+        dataset.add(DataElement("ReferencedImageSequence", "SQ", [planted(Dataset(), levels - 1, within=True)]))
     return dataset
 
 
@@ -122,7 +122,7 @@ def test_no_marker_comes_out(modality: str, tmp_path: Path, caplog, capfd) -> No
         {"Brain": [(square(grid, 1), headers[1])], "GTV of Rosalind": [(square(grid, 2), headers[2])]},
     )
     planted(structures)
-    planted(structures.StructureSetROISequence[1])
+    planted(structures.StructureSetROISequence[1], within=True)
     (drawn,) = saved([structures], tmp_path / "drawn")
     head = HeadPhantom.random(4)
     made = head.ct(grid) if modality == "MR" else head.mr(grid)

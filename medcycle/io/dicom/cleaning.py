@@ -19,7 +19,7 @@ from pydicom.uid import UID
 from medcycle.io.dicom.confidentiality import kept_terms, lines_of
 from medcycle.io.dicom.values import decimal_string
 
-__all__ = ["DUMMY", "checked", "coded", "is_known_uid", "known_words", "texts_of"]
+__all__ = ["DUMMY", "checked", "coded", "concept", "is_known_uid", "known_words", "texts_of"]
 
 IMAGE_TYPES = ("ImageType", "FrameType")
 
@@ -192,11 +192,14 @@ def coded(item: Dataset) -> Dataset | None:
     scheme, value = (str(item.get(name) or "") for name in ("CodingSchemeDesignator", "CodeValue"))
     if scheme == "SRT":
         scheme, value = "SCT", _of_older_snomed(value)
-    meaning = _meanings(scheme).get(value) if scheme in SCHEMES else None
-    if meaning is None:
-        return None
+    return concept(value, scheme) if scheme in SCHEMES and value in _meanings(scheme) else None
+
+
+def concept(value: str, scheme: str = "DCM") -> Dataset:
+    """A code of a known scheme, with its meaning."""
     result = Dataset()
-    result.CodeValue, result.CodingSchemeDesignator, result.CodeMeaning = value, scheme, meaning
+    result.CodeValue, result.CodingSchemeDesignator = value, scheme
+    result.CodeMeaning = _meanings(scheme)[value]
     return result
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medcycle.errors import DataError
+from medcycle.errors import DataError, UnreadableFile
 from medcycle.io.dicom.deidentify import Deidentifier
 from medcycle.io.dicom.frames import quiet_pydicom
 from medcycle.io.dicom.pixels import read_dataset, shown_alone
@@ -36,7 +36,10 @@ def write_deidentified(files: Sequence[Path], folder: Path, deidentifier: Deiden
     folder.mkdir()
     written = []
     for number, path in enumerate(files, 1):
-        dataset = read_dataset(path)
+        try:
+            dataset = read_dataset(path)
+        except UnreadableFile:  # whose reason may quote the header
+            raise UnreadableFile(f"{path}: not a readable DICOM file; export it again") from None
         if dataset.get("BurnedInAnnotation") == "YES":
             raise DataError(
                 "the source series has text burned into its pixels, which de-identification leaves; write it without "

@@ -20,14 +20,12 @@ from pathlib import Path
 
 from dicognito.anonymizer import Anonymizer
 from dicognito.element_anonymizer import ElementAnonymizer
-from highdicom.sr import CodedConcept
 from pydicom import DataElement, Dataset, FileMetaDataset
-from pydicom.sr.codedict import codes
 from pydicom.tag import BaseTag
 
 from medcycle import __version__
 from medcycle.errors import DataError, UsageError
-from medcycle.io.dicom.cleaning import DUMMY, checked, coded, is_known_uid, known_words, texts_of
+from medcycle.io.dicom.cleaning import DUMMY, checked, coded, concept, is_known_uid, known_words, texts_of
 from medcycle.io.dicom.confidentiality import RETAINED, Retained, action_on, codes_of, kept_terms, keyword_of
 from medcycle.io.dicom.frames import quiet_pydicom
 from medcycle.io.dicom.roi_names import is_standard
@@ -167,8 +165,7 @@ class Deidentifier:
             "attributes of an allowlist kept (PS3.15, E)",
             *(f"{option} retained" for option in RETAINED if option in self._retain),
         ]
-        by_value = {code.value: code for code in codes.DCM.concepts.values()}
-        dataset.DeidentificationMethodCodeSequence = [CodedConcept.from_code(by_value[value]) for value in self._codes]
+        dataset.DeidentificationMethodCodeSequence = [concept(value) for value in self._codes]
         dataset.LongitudinalTemporalInformationModified = "UNMODIFIED" if "dates" in self._retain else "MODIFIED"
 
     def shift(self, moment: datetime.datetime) -> datetime.datetime:
