@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from medcycle.cli.options import Retain
 from medcycle.cli.say import say
 
 __all__ = ["to_dicom"]
@@ -32,6 +33,7 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
             help="With --deidentify: a secret key, made if absent. The same key gives the same new identifiers.",
         ),
     ] = None,
+    retain: Retain = None,
     with_source: Annotated[
         bool, typer.Option("--with-source", help="With --deidentify: write SERIES too, de-identified alike.")
     ] = False,
@@ -47,7 +49,7 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.io.files import sha256_of
 
     made = require_synthetic(volume, modality)
-    wanted = deidentification(deidentify, deidentify_key, with_source=with_source)
+    wanted = deidentification(deidentify, deidentify_key, retain=retain or (), with_source=with_source)
     files = write_dicom(
         made,
         output,

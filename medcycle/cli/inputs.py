@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from medcycle.body import Modality
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, EmptyFolder, UnreadableFile, UsageError
+from medcycle.io.dicom.confidentiality import Retained
 from medcycle.io.dicom.deidentify import Deidentify, read_key
 from medcycle.io.dicom.gate import DicomSeries
 from medcycle.io.discover import VOLUME_SUFFIXES, Source, stem, survey
@@ -16,17 +19,20 @@ from medcycle.volume import Volume
 __all__ = ["deidentification", "one_series", "require_synthetic"]
 
 
-def deidentification(wanted: bool, key: Path | None, *, with_source: bool = False) -> Deidentify | None:
+def deidentification(
+    wanted: bool, key: Path | None, *, retain: Sequence[str] = (), with_source: bool = False
+) -> Deidentify | None:
     """How to de-identify, if that is wanted.
 
     Raises:
-        UsageError: if it isn't, but what goes with it is; or as `read_key` does.
+        UsageError: if it isn't, but what goes with it is; or as `read_key` and `Deidentify` do.
     """
-    if not wanted and (key or with_source):
-        raise UsageError("--deidentify-key and --with-source go with --deidentify; add it, or leave them out")
+    if not wanted and (key or with_source or retain):
+        raise UsageError("--deidentify-key, --retain and --with-source go with --deidentify; add it, or leave them out")
     if not wanted:
         return None
-    return Deidentify(read_key(key), with_source) if key else Deidentify(with_source=with_source)
+    kept = cast("frozenset[Retained]", frozenset(retain))  # which it looks at
+    return Deidentify(read_key(key) if key else "", with_source, kept)
 
 
 def one_series(path: Path) -> DicomSeries:

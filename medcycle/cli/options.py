@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["CtOffset", "Irregular", "Overrides", "config_names_like", "show_help_alone"]
+__all__ = ["CtOffset", "Irregular", "Overrides", "Retain", "config_names_like", "show_help_alone"]
 
 Irregular = Annotated[
     bool,
@@ -23,6 +23,15 @@ CtOffset = Annotated[
 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
+]
+
+Retain = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="device|dates|patient|descriptions|roi-names",
+        help="With --deidentify: keep the scanner's identity, dates as they are, sex, age and weight, known words of "
+        "descriptions, or names of ROIs as typed; repeatable.",
+    ),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medcycle.cli.options import CtOffset, Irregular
+from medcycle.cli.options import CtOffset, Irregular, Retain
 from medcycle.cli.say import say
 
 __all__ = ["synthesize"]
@@ -64,6 +64,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         Path | None,
         typer.Option(metavar="FILE", help="With --deidentify: a secret key, made if absent; see `to-dicom`."),
     ] = None,
+    retain: Retain = None,
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
@@ -86,7 +87,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     )
     order = Order(
         to=to,
-        outputs=Outputs(output_format, rtstruct, deidentification(deidentify, deidentify_key)),
+        outputs=Outputs(output_format, rtstruct, deidentification(deidentify, deidentify_key, retain=retain or ())),
         options=options,
         style=style,
         samples=samples,

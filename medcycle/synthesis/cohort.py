@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from medcycle.errors import DataError, EmptyFolder, UsageError
-from medcycle.io.dicom.deidentify import Deidentify
+from medcycle.io.dicom.hidden import hidden_names
 from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
 from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
 from medcycle.methods.saved import checkpoint_of, facts_of, load_method
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
+from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
 from medcycle.synthesis.style import styles_for
 from medcycle.synthesis.translate import require_direction
 from medcycle.synthesis.works import Order, Task, Works, is_file
@@ -57,10 +55,26 @@ def synthesize_path(
     order = order or Order()
     checkpoints = [checkpoint_of(path, to=order.to) for path in (run_or_checkpoint, *order.ensemble)]
     sources = _sources(input_path, output, order)
+    if not order.outputs.deidentify:
+        return _synthesized(checkpoints, sources, input_path, output, order, say)
+    with hidden_names(told_as(sources)):
+        return _synthesized(checkpoints, sources, input_path, output, order, say)
+
+
+def _synthesized(
+    checkpoints: Sequence[Path],
+    sources: Sequence[Source],
+    input_path: Path,
+    output: Path,
+    order: Order,
+    say: Callable[[str], None] | None,
+) -> list[Path]:
     targets = _targets(sources, output, order)
     _require_series(sources, input_path, order.outputs)
     require_writable(output)
     remove_torn(output)
+    if order.outputs.deidentify:
+        write_names(sources, input_path, output)
     models = [load_method(checkpoint) for checkpoint in checkpoints]
     for checkpoint, model in zip(checkpoints, models, strict=True):
         require_direction(model, order.to)
@@ -83,7 +97,11 @@ def synthesize_path(
 def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     """The volumes of the input but those that an earlier call made, with a warning of what is no volume."""
     found = survey(input_path, resample_irregular=order.resample_irregular, ct_offset=order.ct_offset)
-    found.warn_of_skipped()
+    how = order.outputs.deidentify
+    if not how:
+        found.warn_of_skipped()
+    elif found.skipped:  # by their names, and descriptions, which may tell the patient's
+        log.warning("%d files and series hold no volume; `medcycle inspect` names them", len(found.skipped))
     if not found.sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     sources = [source for source in found.sources if not is_output(source.path, output, input_path)]
@@ -91,16 +109,7 @@ def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
         log.warning("%s: %d volumes that an earlier call made are not translated", output, made)
     if not sources:
         raise EmptyFolder(f"{input_path}: nothing but what medcycle made; give the folder of the sources")
-    if how := order.outputs.deidentify:  # folders may be called by the patient
-        return [replace(one, name=_pseudonym(one.name, number, how)) for number, one in enumerate(sources, start=1)]
-    return sources
-
-
-def _pseudonym(name: str, number: int, how: Deidentify) -> str:
-    """What a case is called instead: by the key, or if that is not kept by its number among all."""
-    if not how.lasting:
-        return f"case-{number}"
-    return f"case-{hmac.new(how.key.encode(), f'case {name}'.encode(), hashlib.sha256).hexdigest()[:12]}"
+    return pseudonymous(sources, how) if how else sources
 
 
 def _report(works: Works, total: int) -> None:

@@ -72,6 +72,7 @@ class Outputs:
             "deidentify": bool(how),
             "deidentify-key": how and key,
             "with-source": bool(how and how.with_source),
+            **({"retain": sorted(how.retain)} if how else {}),
         }
 
 

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import socket
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +78,34 @@ def test_deidentified_series_go_on_without_a_key(checkpoint: Path, tmp_path: Pat
     assert not [path for path in (tmp_path / "out").rglob("*.json") if "Doe" in path.read_text()]
 
 
+def test_a_deidentified_call_names_nobody(checkpoint: Path, tmp_path: Path, caplog, capfd) -> None:
+    """One case is done, one is torn, and one file is no image; names are told in one file beside the output alone."""
+    for number, patient in enumerate(("Doe^Jane", "Roe^Rick")):
+        source_series(tmp_path / "mr" / patient / "T1 Doe", patient=Identity(f"P{number}", seed=number))
+    (tmp_path / "mr" / "Doe^Jane" / "Doe.dcm").write_bytes(bytes(128) + b"DICM")
+    broken = tmp_path / "mr" / "Roe^Rick" / "T1 Doe" / "7.dcm"
+    dataset = dcmread(broken)
+    dataset.PixelData = dataset.PixelData[:-2000]
+    dataset.save_as(broken)
+    call = [checkpoint, tmp_path / "mr", tmp_path / "out", "--format", "both", "--deidentify"]
+    assert synthesized(*call) == 1
+    said = capfd.readouterr()
+    told = said.out + said.err + caplog.text
+    assert "case-2" in told
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    jsons = [path.read_text() for path in written if path.suffix == ".json"]
+    assert len(jsons) == 1
+    for text in (told, *jsons, *(str(path.relative_to(tmp_path)) for path in written)):
+        assert not [name for name in ("Doe", "Roe", "Jane", "Rick", socket.gethostname()) if name in text]
+    assert "7.dcm" not in told
+    assert str(tmp_path) not in "".join(jsons)
+    names = (tmp_path / "out-names.csv").read_text()
+    (tmp_path / "out-names.csv").write_text("of another kind\n1\n")
+    assert synthesized(*call) == CALL_WRONG
+    assert "out-names.csv: no list of cases" in capfd.readouterr().err
+    assert names == "case,source\ncase-1,Doe^Jane/T1 Doe\ncase-2,Roe^Rick/T1 Doe\n"
+
+
 def test_structure_sets_are_looked_at_first(checkpoint: Path, tmp_path: Path, capfd) -> None:
     source_series(tmp_path / "mr")
     call = [checkpoint, tmp_path / "mr", tmp_path / "out", "--format", "dicom", "--rtstruct"]
@@ -96,6 +126,9 @@ def test_a_deidentified_series_goes_on_with_the_same_key(checkpoint: Path, tmp_p
         assert synthesized(*call, "--deidentify-key", tmp_path / "key.txt") == 0
     (folder,) = (tmp_path / "out").iterdir()
     assert re.fullmatch("case-[0-9a-f]{12}", folder.name)
+    names = tmp_path / "out-names.csv"
+    assert names.read_text() == f"case,source\n{folder.name},mr\n"
+    assert stat.S_IMODE(names.stat().st_mode) == 0o600
     assert json.loads((folder / "synthesis.json").read_text())["case"] == folder.name
     made = dcmread(folder / "dicom" / "0001.dcm")
     source = dcmread(next((tmp_path / "mr").iterdir()))

@@ -109,6 +109,12 @@ REFUSALS = {
     "structures alone": ("to-dicom sct.nii.gz out --rtstruct drawn/0.dcm", CALL_WRONG, "--reference"),
     "nobody to hide": ("to-dicom sct.nii.gz out --deidentify", CALL_WRONG, "--reference"),
     "a key alone": ("to-dicom sct.nii.gz out --reference mr --deidentify-key a", CALL_WRONG, "--deidentify"),
+    "retained alone": ("to-dicom sct.nii.gz out --reference mr --retain dates", CALL_WRONG, "--deidentify"),
+    "an unknown thing retained": (
+        "to-dicom sct.nii.gz out --reference mr --deidentify --retain names",
+        CALL_WRONG,
+        "--retain names: not known; give device",
+    ),
     "a short key": (
         "to-dicom sct.nii.gz out --reference mr --deidentify --deidentify-key short.key",
         CALL_WRONG,

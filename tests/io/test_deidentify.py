@@ -113,6 +113,20 @@ def test_series_structures_and_source_still_belong_together(patient, tmp_path: P
     assert (read_series(again).array == read_series(patient[1]).array).all()
 
 
+def test_names_of_regions_may_be_kept_as_typed(patient, tmp_path: Path) -> None:
+    """But not those that name the patient."""
+    headers, grid = read_headers(patient[1]), grid_of(patient[1])
+    drawn = {name: [(square(grid, 8), headers[8])] for name in ("Tumour bed, 2nd try", "GTV Wellington", "PTV_5000")}
+    (path,) = saved([structure_set(headers, drawn)], tmp_path / "named")
+    for retain, first in ((frozenset(), "ROI 1"), (frozenset({"roi-names"}), "Tumour bed, 2nd try")):
+        files = export((*patient[:2], path), tmp_path / first, Deidentify(retain=retain))
+        structures = pydicom.dcmread(files[-1])
+        assert [roi.ROIName for roi in structures.StructureSetROISequence] == [first, "ROI 2", "PTV_5000"]
+        assert not structures.get("StructureSetName")
+        codes = [item.CodeValue for item in structures.DeidentificationMethodCodeSequence]
+        assert codes == (["113100", "113107"] if retain else ["113100", "113105", "113107"])
+
+
 def test_it_says_so_and_is_still_marked_synthetic(patient, tmp_path: Path) -> None:
     files = export(patient, tmp_path / "made", Deidentify(with_source=True))
     for file in files:
@@ -160,7 +174,7 @@ def test_patients_are_moved_by_other_times() -> None:
     for number in range(5):
         header = pydicom.Dataset()
         header.PatientID = f"P{number}"
-        moved.add(Deidentifier("k" * 20, header).shift(datetime.datetime(2024, 1, 1)))
+        moved.add(Deidentifier(Deidentify("k" * 20), header).shift(datetime.datetime(2024, 1, 1)))
     assert len(moved) == 5
 
 
@@ -226,6 +240,6 @@ def test_a_source_of_another_patient_gets_another_identity(patient, tmp_path: Pa
     other = read_headers(patient[1])[0]
     other.PatientID = "SOMEONE-ELSE"
     for dataset in (header, other):
-        Deidentifier("k" * 20, dataset).apply(dataset)
+        Deidentifier(Deidentify("k" * 20), dataset).apply(dataset)
     assert header.PatientID != other.PatientID
     assert header.StudyDate != other.StudyDate or header.StudyInstanceUID != other.StudyInstanceUID

@@ -1,8 +1,8 @@
 """Patient data out of DICOM headers, so that objects of one study still belong together.
 
-dicognito replaces identifiers and dates by values that depend on the original and a seed alone; so are UIDs replaced
-here, since those it makes have a root that the standard doesn't know. What it leaves, free text, private attributes and
-what describes the patient, is removed.
+What remains is what `confidentiality` allows, with values that `cleaning` has checked. dicognito replaces PatientID,
+StudyID and dates by values that depend on the original and a seed alone; so are UIDs replaced here, since those that it
+makes have a root that the standard doesn't know.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hmac
 import re
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -21,66 +21,41 @@ from pathlib import Path
 from dicognito.anonymizer import Anonymizer
 from dicognito.element_anonymizer import ElementAnonymizer
 from pydicom import DataElement, Dataset, FileMetaDataset
-from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from medcycle import __version__
 from medcycle.errors import DataError, UsageError
-from medcycle.io.dicom.pixels import read_dataset
+from medcycle.io.dicom.cleaning import DUMMY, checked, coded, concept, is_known_uid, known_words, texts_of
+from medcycle.io.dicom.confidentiality import RETAINED, Retained, action_on, codes_of, kept_terms, keyword_of
+from medcycle.io.dicom.frames import quiet_pydicom
+from medcycle.io.dicom.roi_names import is_standard
 
-__all__ = ["Deidentifier", "Deidentify", "read_key", "write_deidentified"]
+__all__ = ["Deidentifier", "Deidentify", "read_key"]
 
 SHORTEST_KEY = 16
 """characters"""
 
-TEXT = {"PN", "LT", "ST", "UT", "UR", "AE", "UN"}
-"""Kinds of value that are removed."""
+REPLACED = ("PatientID", "StudyID")
+"""Text that becomes another, by which objects still find each other."""
 
-TIMES = {"DA": r"(?P<date>\d{8})", "DT": r"(?P<date>\d{8})((?P<hour>\d\d).*)?", "TM": r"(?P<hour>\d\d).*"}
-"""What dicognito can shift, by kind of value."""
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
-FIRST_YEAR = 1800
+OF_THE_WHOLE = frozenset(
+    (
+        *("PatientName", "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize", "PatientWeight"),
+        *("AccessionNumber", "ReferringPhysicianName", "StudyDescription", *REPLACED, *PIXELS),
+    )
+)
+"""Kept at the top of a data set alone, and removed from its sequences."""
 
-SEARCHED = {"LO", "SH", "UC"}
-"""Kinds of value in which a name or a number of the patient may stand where it doesn't belong."""
+CODED = (
+    *("AnatomicRegionSequence", "AnatomicRegionModifierSequence", "PrimaryAnatomicStructureSequence"),
+    *("PrimaryAnatomicStructureModifierSequence", "ContrastBolusAgentSequence"),
+    "ContrastBolusAdministrationRouteSequence",
+)
+"""Sequences whose items are codes, though their names don't end so."""
 
-REPLACED = {"PatientID", "StudyID"}
-"""Random by then, so that what is found in them is chance."""
-
-EMPTIED = {
-    *("PatientName", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName"),
-    *("OperatorsName", "ROIInterpreter"),
-}
-"""Kept without a value, where present: type 2 of their modules."""
-
-KEPT_OF_GROUP = {
-    0x0010: {"PatientName", "PatientID", "PatientBirthDate", "PatientSex"},
-    0x0012: set[str](),
-    0x0032: set[str](),
-    0x0038: set[str](),
-    0x0040: {"RealWorldValueMappingSequence"},
-    0x0400: set[str](),
-    0x4008: set[str](),
-    0xFFFA: set[str](),
-}
-"""Of the patient, trials, requests, visits, procedure steps, signatures, results: only these attributes."""
-
-REPEATING_GROUPS = range(0x5000, 0x6100)
-"""Curves and overlays, which may hold handwriting."""
-
-STANDARD_UIDS = "1.2.840.10008."
-"""The root of what the standard defines, such as classes; these tell of nobody."""
-
-KEPT_UIDS = ("ClassUID", "SyntaxUID")
-"""Ends of keywords: kinds of objects, standard or private."""
-
-REMOVED = {
-    *("InstitutionName", "InstitutionAddress", "InstitutionCodeSequence", "InstitutionalDepartmentName"),
-    *("InstitutionalDepartmentTypeCodeSequence", "StationName", "DeviceSerialNumber", "DeviceUID", "GantryID"),
-    *("StudyDescription", "SeriesDescription", "ProtocolName", "DetectorID", "PlateID", "IconImageSequence"),
-    *("ReferencedPatientSequence", "ReferencedPatientPhotoSequence", "PersonIdentificationCodeSequence"),
-    *("PrivateInformation", "PrivateInformationCreatorUID", "DataSetTrailingPadding", "TimezoneOffsetFromUTC"),
-}
+TIMES = ("DA", "TM", "DT")
 
 SHORTEST_CLUE = 3
 """characters of a name or number that are searched for in other attributes."""
@@ -93,16 +68,24 @@ class Deidentify:
     Args:
         key: a secret; the same key gives the same new identifiers for the same patient. A new one by default.
         with_source: whether the source series is written too, de-identified alike.
+        retain: what is kept beyond the basic profile: `device` identity, `dates` unshifted, `patient` characteristics
+            (sex, age, size, weight), known words of `descriptions`, `roi-names` as they were typed.
 
     Attributes:
         lasting: whether the key was given, so that another call can have it.
+
+    Raises:
+        UsageError: if `retain` holds something else.
     """
 
     key: str = field(default="", repr=False)
     with_source: bool = False
+    retain: frozenset[Retained] = frozenset()
     lasting: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        if unknown := set(self.retain) - set(RETAINED):
+            raise UsageError(f"--retain {sorted(unknown)[0]}: not known; give {', '.join(RETAINED)}")
         object.__setattr__(self, "lasting", bool(self.key))
         if not self.key:
             object.__setattr__(self, "key", secrets.token_hex(32))
@@ -135,42 +118,55 @@ class Deidentifier:
     old ones without the key.
 
     Args:
-        key: a secret.
+        how: the key, and what is retained.
         patient: a header of the source series.
+        structures: whether a structure set is among the objects, whose names are descriptors.
     """
 
-    def __init__(self, key: str, patient: Dataset) -> None:
+    def __init__(self, how: Deidentify, patient: Dataset, *, structures: bool = False) -> None:
         patient_id = str(patient.get("PatientID") or "")
-        seed = hmac.new(key.encode(), patient_id.encode(), hashlib.sha256).hexdigest()
+        seed = hmac.new(how.key.encode(), patient_id.encode(), hashlib.sha256).hexdigest()
+        self._retain = how.retain
+        self._codes = codes_of(how.retain, structures=structures)
         self._dicognito = Anonymizer(seed=seed)
-        self._dicognito.add_element_handler(_UidReplacer(seed))
+        self._dicognito.add_element_handler(_Replacer(seed, how.retain))
         self._clues = _clues(patient)
 
     def apply(self, dataset: Dataset) -> None:
-        """De-identify a dataset, with its `file_meta`, in place. Raises `DataError` if it can't be."""
+        """De-identify a dataset, with its `file_meta` and preamble, in place. Raises `DataError` if it can't be."""
         try:
-            self._apply(dataset)
-        except Exception as error:  # on foreign values dicognito and pydicom raise what they like
+            with quiet_pydicom():
+                self._apply(dataset)
+        except Exception as error:  # noqa: BLE001 - on foreign values dicognito and pydicom raise what they like
             kind = type(error).__name__  # what it says may quote the patient's name
-            raise DataError(f"a header can't be de-identified ({kind}); correct it, or export it again") from error
+            raise DataError(f"a header can't be de-identified ({kind}); correct it, or export it again") from None
 
     def _apply(self, dataset: Dataset) -> None:
-        clues = {*self._clues, *_clues(dataset)}
-        dataset.remove_private_tags()
-        _remove_groups(dataset)
-        dataset.file_meta.walk(_without_text)
-        dataset.walk(_without_text)
-        dataset.walk(_without_malformed_dates)
+        clean = self._cleaned(dataset, {*self._clues, *_clues(dataset)}, top=True)
+        if not clean.get("SpecificCharacterSet"):
+            clean.SpecificCharacterSet = "ISO_IR 192"  # which holds all text
+        syntax = dataset.file_meta.get("TransferSyntaxUID")
+        dataset.file_meta = FileMetaDataset()
+        if syntax:
+            dataset.file_meta.TransferSyntaxUID = syntax
+        if not all(is_known_uid(uid) for uid in (clean.get("SOPClassUID"), syntax) if uid):
+            raise ValueError  # a private kind of object or encoding, which may hold anything
+        dataset.clear()
+        dataset.update(clean)
+        dataset.preamble = bytes(128)  # which may hold anything
         self._dicognito.anonymize(dataset)
-        dataset.walk(lambda parent, element: _without_clues(parent, element, clues))
+        self._say_so(dataset)
+
+    def _say_so(self, dataset: Dataset) -> None:
         dataset.PatientName = f"Deidentified^{dataset.get('PatientID') or ''}"
         dataset.PatientIdentityRemoved = "YES"
         dataset.DeidentificationMethod = [
             f"medcycle {__version__}, dicognito {version('dicognito')}",
-            "UIDs, IDs and dates replaced",
-            "names, free text, private attributes removed",
+            "attributes of an allowlist kept (PS3.15, E)",
+            *(f"{option} retained" for option in RETAINED if option in self._retain),
         ]
-        dataset.LongitudinalTemporalInformationModified = "MODIFIED"
+        dataset.DeidentificationMethodCodeSequence = [concept(value) for value in self._codes]
+        dataset.LongitudinalTemporalInformationModified = "UNMODIFIED" if "dates" in self._retain else "MODIFIED"
 
     def shift(self, moment: datetime.datetime) -> datetime.datetime:
         """A time, moved as the patient's dates are."""
@@ -178,118 +174,112 @@ class Deidentifier:
         dataset.file_meta = FileMetaDataset()
         dataset.AcquisitionDateTime = moment.strftime("%Y%m%d%H%M%S")
         self._dicognito.anonymize(dataset)
-        (shifted,) = _values(dataset["AcquisitionDateTime"])
+        (shifted,) = texts_of(dataset["AcquisitionDateTime"])
         return datetime.datetime.strptime(shifted, "%Y%m%d%H%M%S")
 
+    def _cleaned(self, dataset: Dataset, clues: Collection[str], *, top: bool = False) -> Dataset:
+        """What the allowlist has of a data set; other elements are not even decoded."""
+        result = Dataset()
+        for tag in sorted(map(BaseTag, dataset.keys())):
+            keyword = keyword_of(tag)
+            if keyword not in kept_terms() or (keyword in OF_THE_WHOLE and not top):
+                continue
+            kept = self._kept(dataset[tag], dataset, clues)
+            if kept is not None:
+                result[tag] = kept
+        if "dates" not in self._retain:
+            _without_lone_times(result)
+        return result
 
-class _UidReplacer(ElementAnonymizer):
-    """UIDs made of UUIDs (PS3.5, B.2), the same one for the same original."""
+    def _kept(self, element: DataElement, parent: Dataset, clues: Collection[str]) -> DataElement | None:
+        keyword, action = element.keyword, action_on(element.tag, element.keyword, self._retain)
+        if keyword in REPLACED:
+            return DataElement(element.tag, element.VR, "\\".join(texts_of(element)), validation_mode=0)
+        if keyword in PIXELS:
+            return element
+        if action == "remove":
+            return None
+        if element.VR == "SQ":
+            return DataElement(element.tag, "SQ", []) if action == "empty" else self._sequence(element, clues)
+        if keyword == "ROIName":
+            return DataElement(element.tag, "LO", self._roi_name(str(element.value), parent, clues))
+        return self._by_action(element, action, clues)
 
-    def __init__(self, seed: str) -> None:
+    def _by_action(self, element: DataElement, action: str, clues: Collection[str]) -> DataElement | None:
+        if action == "clean":
+            words = known_words(" ".join(texts_of(element)), clues)
+            return DataElement(element.tag, element.VR, words) if words else None
+        typed = " ".join(texts_of(element))
+        if action == "dummy" or (action == "as typed" and _told(typed, clues)):
+            return DataElement(element.tag, element.VR, DUMMY)
+        if action == "empty":
+            return DataElement(element.tag, element.VR, "")
+        return element if action == "as typed" else checked(element)
+
+    def _roi_name(self, name: str, roi: Dataset, clues: Collection[str]) -> str:
+        allowed = "roi-names" in self._retain or is_standard(name)
+        return name if allowed and not _told(name, clues) else f"ROI {int(roi.get('ROINumber') or 0)}"
+
+    def _sequence(self, element: DataElement, clues: Collection[str]) -> DataElement | None:
+        """The items but those with a code that the standard doesn't know; `None` where all are such."""
+        items = [self._cleaned(item, clues) for item in element.value]
+        if element.keyword.endswith("CodeSequence") or element.keyword in CODED:
+            known = [(kept, code) for kept, item in zip(items, element.value, strict=True) if (code := coded(item))]
+            for kept, code in known:
+                kept.update(code)
+            items = [kept for kept, _ in known]
+        return None if element.value and not items else DataElement(element.tag, "SQ", items)
+
+
+class _Replacer(ElementAnonymizer):
+    """UIDs made of UUIDs (PS3.5, B.2), the same one for the same original; the rest but IDs and dates stays.
+
+    Args:
+        seed: of the new values.
+        retain: with `dates` these stay, too.
+    """
+
+    def __init__(self, seed: str, retain: Collection[str]) -> None:
         self._seed = seed.encode()
+        self._retain = retain
 
     def __call__(self, dataset: Dataset, data_element: DataElement) -> bool:  # noqa: ARG002 - dicognito's signature
-        """Replace a UID, and return whether it was one."""
-        if data_element.VR != "UI" or data_element.is_empty or data_element.keyword.endswith(KEPT_UIDS):
-            return False
-        replaced = [self._replaced(text) for text in _values(data_element)]
-        data_element.value = replaced if data_element.VM > 1 else replaced[0]
-        return True
+        """Replace a UID, and return whether nothing else is to be done."""
+        if action_on(data_element.tag, data_element.keyword, self._retain) == "as typed":
+            return True
+        if data_element.VR == "UI" and not data_element.is_empty:
+            replaced = [self._replaced(text) for text in texts_of(data_element)]
+            data_element.value = replaced if data_element.VM > 1 else replaced[0]
+        shifted = data_element.VR in TIMES and "dates" not in self._retain
+        return not shifted and data_element.keyword not in REPLACED
 
     def describe_actions(self) -> Iterator[str]:
         """What dicognito asks of its handlers."""
-        yield "Replace UIDs but those of classes and transfer syntaxes"
+        yield "Replace UIDs but those of the standard"
 
     def _replaced(self, uid: str) -> str:
-        if uid.startswith(STANDARD_UIDS):
+        if is_known_uid(uid):
             return uid
         digest = hmac.new(self._seed, uid.encode(), hashlib.sha256).digest()
         return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
-
-
-def write_deidentified(files: Sequence[Path], folder: Path, deidentifier: Deidentifier) -> list[Path]:
-    """Write a series de-identified, pixels as they are: `0001.dcm` and so on.
-
-    Args:
-        files: of one series.
-        folder: made here.
-        deidentifier: of its patient.
-
-    Raises:
-        UnreadableFile: if a file is damaged.
-        DataError: if a header says that pixels show text.
-    """
-    folder.mkdir()
-    written = []
-    for number, path in enumerate(files, 1):
-        dataset = read_dataset(path)
-        if dataset.get("BurnedInAnnotation") == "YES":
-            raise DataError(
-                "the source series has text burned into its pixels, which de-identification leaves; write it without "
-                "--with-source"
-            )
-        deidentifier.apply(dataset)
-        dataset.preamble = bytes(128)  # which may hold anything
-        written.append(folder / f"{number:04d}.dcm")
-        dataset.save_as(written[-1], enforce_file_format=True)
-    return written
 
 
 def _clues(dataset: Dataset) -> set[str]:
     """What names the patient: parts of the name, numbers, the day of birth; in capitals."""
     found: list[str] = []
     for keyword in ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthDate"):
-        for value in _values(dataset[keyword]) if keyword in dataset else ():
+        for value in texts_of(dataset[keyword]) if keyword in dataset else ():
             found += [value, *re.split(r"[\^=\s,]+", value)]
     return {clue.upper() for clue in found if len(clue) >= SHORTEST_CLUE}
 
 
-def _values(element: DataElement) -> list[str]:
-    values = element.value if isinstance(element.value, MultiValue | list) else [element.value]
-    return [str(value) for value in values if value is not None]
+def _told(text: str, clues: Collection[str]) -> bool:
+    """Whether a text names the patient."""
+    return any(clue in text.upper() for clue in clues)
 
 
-def _remove_groups(dataset: Dataset) -> None:
-    for tag in list(dataset.keys()):
-        if _is_removed(BaseTag(tag), dataset):
-            del dataset[tag]
-
-
-def _is_removed(tag: BaseTag, dataset: Dataset) -> bool:
-    if tag.group in REPEATING_GROUPS:
-        return True
-    return tag.group in KEPT_OF_GROUP and dataset[tag].keyword not in KEPT_OF_GROUP[tag.group]
-
-
-def _without_text(parent: Dataset, element: DataElement) -> None:
-    """Names, free text, and what tells the hospital."""
-    if element.keyword in EMPTIED:
-        element.value = ""
-    elif element.keyword in REMOVED or element.VR in TEXT:
-        del parent[element.tag]
-
-
-def _without_malformed_dates(_: Dataset, element: DataElement) -> None:
-    """Empty what is no date: dicognito would fail on it."""
-    if element.VR in TIMES and not all(_is_time(element.VR, text) for text in _values(element)):
-        element.value = ""
-
-
-def _is_time(kind: str, text: str) -> bool:
-    found = re.fullmatch(TIMES[kind], text)
-    if not text or not found:
-        return not text
-    parts = found.groupdict()
-    try:
-        day = datetime.datetime.strptime(parts.get("date") or "20000101", "%Y%m%d")
-    except ValueError:
-        return False
-    return day.year >= FIRST_YEAR and int(parts.get("hour") or 0) < 24
-
-
-def _without_clues(parent: Dataset, element: DataElement, clues: Iterable[str]) -> None:
-    """A text in which the patient's name or a number stands is emptied; of a ROI it becomes the ROI's number."""
-    if element.VR not in SEARCHED or element.keyword in REPLACED:
-        return
-    if any(clue in value.upper() for value in _values(element) for clue in clues):
-        element.value = f"ROI {parent.ROINumber}" if element.keyword == "ROIName" else ""
+def _without_lone_times(dataset: Dataset) -> None:
+    """Empty times of no known day, which would not be moved."""
+    for element in dataset:
+        if element.VR == "TM" and not dataset.get(element.keyword.replace("Time", "Date")):
+            element.value = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from pydicom import Dataset
 
 from medcycle.body import Modality
 from medcycle.errors import DataError, DefectiveSeries, UsageError, WrongModality
-from medcycle.io.dicom.deidentify import Deidentifier, Deidentify, write_deidentified
+from medcycle.io.dicom.companion import write_deidentified
+from medcycle.io.dicom.deidentify import Deidentifier, Deidentify
 from medcycle.io.dicom.gate import DicomSeries
 from medcycle.io.dicom.header import SOURCE_OF, Origin
+from medcycle.io.dicom.hidden import hidden_names, names_of
 from medcycle.io.dicom.rebuild import upright_grid
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space, retarget, write_structure_set
 from medcycle.io.dicom.series import read_headers
@@ -71,26 +74,35 @@ def write_dicom(
     require_new(folder)
     if reference is None and (rtstruct or deidentify):
         raise UsageError("a structure set or de-identification needs the source series; give it with --reference")
-    headers = _headers(reference, volume.grid, modality) if reference else None
-    structures = deidentifier = None
-    if headers and rtstruct:
-        structures = read_structure_set(rtstruct)
-        require_same_space(structures, headers[0])
-    if headers and deidentify:
-        deidentifier = Deidentifier(deidentify.key, headers[0])
-        origin = replace(origin, created=deidentifier.shift(origin.created))
-        for dataset in [*headers, *([structures] if structures else [])]:
-            deidentifier.apply(dataset)
-    with atomic_path(folder) as partial:
-        partial.mkdir()
-        written = write_slices(volume, partial, modality=modality, reference=headers, origin=origin)
-        files = list(written.files)
-        if structures:
-            moved = retarget(structures, written, modality=modality, origin=origin)
-            files.append(write_structure_set(moved, partial / STRUCTURE_SET))
-        if reference and deidentifier and deidentify and deidentify.with_source:
-            files += write_deidentified(reference.files, partial / SOURCE_FOLDER, deidentifier)
+    names = _names(reference, rtstruct) if reference and deidentify else None
+    with hidden_names(names) if names else nullcontext():
+        headers = _headers(reference, volume.grid, modality) if reference else None
+        structures = deidentifier = None
+        if headers and rtstruct:
+            structures = read_structure_set(rtstruct)
+            require_same_space(structures, headers[0])
+        if headers and deidentify:
+            deidentifier = Deidentifier(deidentify, headers[0], structures=bool(structures))
+            origin = replace(origin, created=deidentifier.shift(origin.created))
+            for dataset in [*headers, *([structures] if structures else [])]:
+                deidentifier.apply(dataset)
+        with atomic_path(folder) as partial:
+            partial.mkdir()
+            written = write_slices(volume, partial, modality=modality, reference=headers, origin=origin)
+            files = list(written.files)
+            if structures:
+                moved = retarget(structures, written, modality=modality, origin=origin)
+                files.append(write_structure_set(moved, partial / STRUCTURE_SET))
+            if reference and deidentifier and deidentify and deidentify.with_source:
+                files += write_deidentified(reference.files, partial / SOURCE_FOLDER, deidentifier)
     return [folder / file.relative_to(partial) for file in files]
+
+
+def _names(reference: DicomSeries, rtstruct: Path | None) -> dict[str, str]:
+    """What messages of a de-identified call say instead of names of files, which may tell the patient's."""
+    called = {file: f"source file {number}" for number, file in enumerate(reference.files, 1)}
+    called |= {file.parent: "the source series" for file in reference.files}
+    return names_of(called | ({rtstruct: "the structure set"} if rtstruct else {}))
 
 
 def _headers(reference: DicomSeries, grid: Grid, modality: Modality) -> list[Dataset]:

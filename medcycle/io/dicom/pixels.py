@@ -19,7 +19,7 @@ from medcycle.io.dicom.parsing import open_dicom, parse
 from medcycle.io.dicom.plane import merged_groups
 from medcycle.volume import Array
 
-__all__ = ["read_dataset", "real_units", "same_pixels"]
+__all__ = ["read_dataset", "real_units", "same_pixels", "shown_alone"]
 
 
 ITK_SYNTAXES = {JPEGExtended12Bit, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"}
@@ -103,6 +103,25 @@ def _stored(dataset: Dataset, words: Array) -> Array:
     lowest = -(2 ** (bits - 1)) if words.dtype.kind == "i" else 0
     inverted: Array = (2 * lowest + 2**bits - 1) - stored.astype(np.int64)
     return inverted
+
+
+def shown_alone(dataset: Dataset) -> bytes:
+    """Native PixelData of the length that its image has, with zero in bits that show nothing, which may hold overlays.
+
+    Signed values keep their sign, and words that are padding as a whole stay as they are.
+
+    Args:
+        dataset: not compressed, one sample a pixel, of 8, 16 or 32 bits.
+    """
+    allocated, signed = int(dataset.BitsAllocated), bool(dataset.get("PixelRepresentation"))
+    bits = int(dataset.get("BitsStored") or allocated)
+    high = bits - 1 if dataset.get("HighBit") is None else int(dataset.HighBit)
+    count = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
+    words = np.frombuffer(dataset.PixelData, f"<{'i' if signed else 'u'}{allocated // 8}", count)
+    shifted = (words << (allocated - 1 - high)) >> (allocated - bits)
+    kept = np.where(_padding(dataset, words), words, shifted << (high + 1 - bits))
+    content = kept.astype(words.dtype).tobytes()
+    return content + bytes(len(content) % 2)
 
 
 def _padding(dataset: Dataset, words: Array) -> Array:
