@@ -31,6 +31,7 @@ __all__ = [
     "load_method",
     "read_checkpoint",
     "save_method",
+    "without_places",
 ]
 
 FORMAT = "medcycle checkpoint 1"
@@ -117,12 +118,20 @@ def facts_of(saved: SavedMethod) -> Facts:
     return Facts(saved.step, **saved.learned)
 
 
+def without_places(config: Config) -> dict[str, Any]:
+    """A configuration's plain values, of files their names alone: checkpoints travel, and folders may name patients."""
+    values = config.model_dump(mode="json")
+    if path := values["data"]["split_file"]:
+        values["data"]["split_file"] = Path(path).name
+    return values
+
+
 def _model_state(saved: SavedMethod) -> dict[str, Any]:
     """A dictionary of tensors and plain values that `load_method` reads back once it is saved by torch."""
     return {
         "format": FORMAT,
         "medcycle": __version__,
-        "config": saved.config.model_dump(mode="json"),
+        "config": without_places(saved.config),
         "intensity": {modality: item.to_dict() for modality, item in saved.intensity.items()},
         "step": saved.step,
         "profiles": {modality: list(seen) for modality, seen in saved.profiles.items()},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
 from medcycle.methods.base import Losses
@@ -19,6 +22,17 @@ from medcycle.training.validation import Validation
 __all__ = ["SKIPPED", "Journal"]
 
 SKIPPED = "skipped.csv"
+
+
+@contextmanager
+def _nameless_computer() -> Iterator[None]:
+    """TensorBoard puts the computer's name into that of its file, which travels; here it is `medcycle`."""
+    known = event_file_writer.socket
+    event_file_writer.socket = SimpleNamespace(gethostname=lambda: "medcycle")
+    try:
+        yield
+    finally:
+        event_file_writer.socket = known
 
 
 class Journal:
@@ -44,7 +58,8 @@ class Journal:
             self._losses, self._skipped, self._validations = (
                 StepTable(run / name, step) for name in (METRICS, SKIPPED, VALIDATION)
             )
-            self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1 if step else None)
+            with _nameless_computer():
+                self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1 if step else None)
 
     def note(self, step: int, elapsed_seconds: float, losses: Losses) -> None:
         """Take the losses of a step, none of one that was skipped, and write a row when it is due."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -16,9 +17,9 @@ from medcycle.config import Config, parse_stored
 from medcycle.data.cohort import PREPARATION_KEYS
 from medcycle.data.split import describe_split, part_of
 from medcycle.data.store import Store
-from medcycle.errors import UsageError
+from medcycle.errors import BadCheckpoint, UsageError
 from medcycle.io.files import write_text
-from medcycle.methods.saved import LAST, read_checkpoint
+from medcycle.methods.saved import LAST, read_checkpoint, without_places
 from medcycle.training.runs import MANIFEST
 
 __all__ = [
@@ -58,7 +59,8 @@ def store_of_run(run: Path) -> Path:
     """The store that a run was begun on. Raises `UsageError` if there is no run, or its store is gone."""
     require_run_folder(run, resume=True)
     try:
-        root = Path(json.loads((run / MANIFEST).read_text(encoding="utf-8"))["store"]["path"])
+        told = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
+        root = run / str(told["store"]["path"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{run / MANIFEST}: can't be read ({error}); give --store") from error
     if not root.is_dir():
@@ -74,9 +76,9 @@ def state_to_resume(config: Config, run: Path) -> dict[str, Any]:
         BadCheckpoint: if the checkpoint is damaged.
     """
     state = read_checkpoint(run / LAST)
-    begun_with = parse_stored(state.get("config") or {}, where=str(run / LAST)).model_dump(mode="json")
+    begun_with = without_places(parse_stored(state.get("config") or {}, where=str(run / LAST)))
     for section, names in UNCHANGING.items():
-        saved, given = begun_with[section], getattr(config, section).model_dump(mode="json")
+        saved, given = begun_with[section], without_places(config)[section]
         changed = [f"{section}.{key}" for key in given if key in (names or given) and saved.get(key) != given[key]]
         if changed:
             raise UsageError(f"{run}: {', '.join(changed)} can't change when a run is resumed; start a new run")
@@ -90,30 +92,44 @@ def cases_begun_on(state: dict[str, Any], store: Store, run: Path) -> tuple[Stor
         UsageError: if one is gone or has other voxels.
     """
     now = voxels_of(store)
-    none: dict[str, dict[str, str]] = {"mr": {}, "ct": {}}
-    trained_on, held_out = (state.get(part, none) for part in ("trained_on", "held_out"))
-    gone = [
-        name
-        for then in (trained_on, held_out)
-        for kind in now
-        for name, voxels in then[kind].items()
-        if now[kind].get(name) != voxels
-    ]
+    trained_on, held_out = (_voxels_in(state, part, run) for part in ("trained_on", "held_out"))
+    gone = sum(len(set(then[kind]) - set(now[kind])) for then in (trained_on, held_out) for kind in now)
     if gone or not trained_on["ct"]:
         raise UsageError(
-            f"{run}: began on other data ({', '.join(gone[:5])} are gone or changed); restore them, or start a new run"
+            f"{run}: began on other data ({gone} cases are gone or changed; {run / MANIFEST} names what it began on); "
+            "restore them, or start a new run"
         )
-    return _named(trained_on, store), _named(held_out, store)
+    return _those(trained_on, store), _those(held_out, store)
 
 
-def _named(names: dict[str, dict[str, str]], store: Store) -> Store:
-    chosen = [case for kind, cases in store.both().items() for case in cases if case.record.name in names[kind]]
+def _voxels_in(state: dict[str, Any], part: str, run: Path) -> dict[str, list[str]]:
+    """The hashes that a checkpoint has of the cases of a part; older ones have them by name."""
+    found = state.get(part, {"mr": {}, "ct": {}})
+    try:
+        return {
+            kind: [str(one) for one in (found[kind].values() if isinstance(found[kind], dict) else found[kind])]
+            for kind in ("mr", "ct")
+        }
+    except (KeyError, TypeError) as error:
+        raise BadCheckpoint(f"{run / LAST}: {part} is damaged; start a new run") from error
+
+
+def _those(hashes: dict[str, list[str]], store: Store) -> Store:
+    chosen = [case for kind, cases in store.both().items() for case in cases if case.record.voxels in hashes[kind]]
     return part_of(store, {case.folder for case in chosen})
 
 
-def voxels_of(store: Store) -> dict[str, dict[str, str]]:
-    """The hash of every case's voxels, by modality and name."""
-    return {kind: {case.record.name: case.record.voxels for case in cases} for kind, cases in store.both().items()}
+def voxels_of(store: Store) -> dict[str, list[str]]:
+    """The hash of every case's voxels, by modality: what tells cases apart, and nobody who they are."""
+    return {kind: [case.record.voxels for case in cases] for kind, cases in store.both().items()}
+
+
+def _from(folder: Path, path: Path) -> str:
+    """A path as seen from a folder, which may lie on another computer tomorrow."""
+    try:
+        return os.path.relpath(path.resolve(), folder.resolve())
+    except ValueError:  # on another drive of Windows
+        return str(path.resolve())
 
 
 def _commit() -> str | None:
@@ -149,8 +165,8 @@ def write_manifest(run: Path, store: Store, train: Store, validation: Store, beg
         "monai": monai.__version__,
         "source": _commit(),
         "hardware": _hardware(),
-        "begun_with": str(begun_with.resolve()) if begun_with else None,
-        "store": {"path": str(store.root.resolve()), "key": store.key},
+        "begun_with": _from(run, begun_with) if begun_with else None,
+        "store": {"path": _from(run, store.root), "key": store.key},
         "split": describe_split(train, validation),
     }
     write_text(run / MANIFEST, json.dumps(manifest, indent=1))

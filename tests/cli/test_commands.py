@@ -156,6 +156,8 @@ def test_runs_are_listed(run: Path, tmp_path: Path, capfd) -> None:
     (tmp_path / "below" / "two" / "checkpoints" / "last.pt").unlink()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text("{")
+    shutil.copytree(run, tmp_path / "zeros")
+    (tmp_path / "zeros" / "metrics.csv").write_bytes(b"step,elapsed_seconds\n" + bytes(1000))
     shutil.copytree(run, tmp_path / "torn")
     saved = tmp_path / "torn" / "checkpoints" / "last.pt"
     saved.write_bytes(saved.read_bytes()[:1000])
@@ -172,7 +174,8 @@ def test_runs_are_listed(run: Path, tmp_path: Path, capfd) -> None:
     assert re.search(r"one .* cyclegan .* 2D .* 2, 2 .* 4 .* 2\.0 .* 0\.25 .* 90\.0 HU at step 2 .* yes", told)
     assert re.search(r"torn .* 9 .* 120\.0 at step 2 .* damaged", told)
     assert re.search(r"two .* 9 .* none yet", told)
-    assert "broken" not in told
+    assert re.search(r"broken .* damaged", told)
+    assert re.search(r"damaged: .*zeros.*: its files can't be read", told)
 
 
 @pytest.mark.parametrize(

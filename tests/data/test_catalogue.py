@@ -6,7 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from medcycle.errors import DataError, EmptyFolder, UsageError, WorkerLost, Wron
 from medcycle.io import read_volume, write_nifti
 from medcycle.io.itk import to_itk
 from medcycle.volume import Grid, Volume
+from tests.io.test_locks import holding
 
 CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
 
@@ -52,6 +56,45 @@ def test_unchanged_data_are_prepared_once(cohort: Path, tmp_path) -> None:
     fourth = store_for_training(CONFIG, find_cohort(data / "mr", data / "ct"), runs / "e")
     assert [case.record.name for case in fourth.mr] == ["mr001", "new"]
     assert times(first.root / "ct") == kept  # what is there is not prepared again
+
+
+def test_a_changed_source_is_another_version(cohort: Path, tmp_path) -> None:
+    """Beside the one that a training may be reading, which goes when none does."""
+    data, root = tmp_path / "data", tmp_path / "store"
+    shutil.copytree(cohort, data)
+    before = prepare_cohort(find_cohort(data / "mr", data / "ct"), root, CONFIG)
+    shutil.copy(data / "mr" / "mr001.nii.gz", data / "mr" / "mr000.nii.gz")
+    (data / "mr" / "mr001.nii.gz").unlink()
+    with reading(root):
+        after = prepare_cohort(find_cohort(data / "mr", data / "ct"), root, CONFIG)
+        (old, _), (new,) = before.mr, after.mr
+        assert (old.record.name, new.record.name) == ("mr000", "mr000")
+        assert new.folder.name == f"mr000@{new.record.key}"
+        assert not np.array_equal(old.image, new.image)  # both can be read, the old one only now
+    again = prepare_cohort(find_cohort(data / "mr", data / "ct"), root, CONFIG)
+    assert again.mr[0].folder == new.folder
+    (data / "mr" / "new.nii.gz").write_bytes((data / "mr" / "mr000.nii.gz").read_bytes())
+    prepare_cohort(find_cohort(data / "mr", data / "ct"), root, CONFIG)
+    assert not old.folder.exists()
+    assert new.folder.exists()
+
+
+def test_two_preparations_make_one_store(cohort: Path, store: Store, tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    with holding(root) as other:
+        threading.Timer(0.5, other.stdin.close).start()  # type: ignore[union-attr]
+        began = time.monotonic()
+        made = prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), root, CONFIG)
+        assert time.monotonic() - began > 0.5
+    assert [case.record.voxels for case in made.mr] == [case.record.voxels for case in store.mr]
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[None]:
+    """While another process reads a store."""
+    with holding(root, "keep") as other:
+        yield
+        other.kill()
 
 
 def test_stored_arrays_are_slices_on_disk(store: Store) -> None:

@@ -10,11 +10,12 @@ import pytest
 
 from medcycle.body import body_mask
 from medcycle.data.pairs import match_patients, register_cohort
-from medcycle.errors import DataError, UsageError
+from medcycle.errors import DataError, InUse, UsageError
 from medcycle.io import Source, read_volume, write_nifti
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.registration import Registration, register_rigid
 from medcycle.volume import Grid, Volume
+from tests.io.test_locks import holding
 
 FOUND: dict[tuple[bytes, ...], Registration] = {}
 
@@ -139,6 +140,26 @@ def test_an_interrupted_call_is_gone_on_with(patients: Path, tmp_path, monkeypat
     with pytest.raises(DataError, match="1 of 2 not registered, 1 written"):
         register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
     assert len(calls) == 4  # what was refused is tried again
+
+
+def test_killed_in_the_first_pair_it_can_be_called_again(patients: Path, tmp_path, monkeypatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        (tmp_path / "out" / ".partial-0123456789ab-sub-1_T1w.png").touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("medcycle.data.pairs.register_rigid", killed)
+        with pytest.raises(KeyboardInterrupt):
+            register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
+
+    def failed(*_: object, **__: object) -> None:
+        raise MemoryError("17 GiB")
+
+    monkeypatch.setattr("medcycle.data.pairs.register_rigid", failed)
+    with pytest.raises(DataError, match=r"2 of 2 not registered.*more memory than there is \(17 GiB\)"):
+        register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
+    with holding(tmp_path / "out"), pytest.raises(InUse, match="in use by process"):
+        register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from medcycle.config import Config, load_config
 from medcycle.data.patches import UnpairedPatches
 from medcycle.data.store import Store
-from medcycle.errors import BadCheckpoint, DataError, TrainingFailed, UsageError
+from medcycle.errors import BadCheckpoint, DataError, InUse, TrainingFailed, UsageError
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import LAST, load_method, read_checkpoint
 from medcycle.training import loop, pairs
@@ -32,6 +33,7 @@ from medcycle.training.journal import Journal
 from medcycle.training.loop import train
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.signals import SIGNALS
+from tests.io.test_locks import holding
 from tests.sizes import TINY, fitting
 
 
@@ -73,6 +75,30 @@ def test_a_run_is_complete(finished: Path, store: Store) -> None:
     saved = load_method(finished / "checkpoints" / "last.pt")
     assert saved.step == 6
     assert saved.intensity["ct"].inverse(np.array([-1.0]))[0] == -1024
+
+
+def test_what_may_travel_names_nobody(store: Store, tmp_path: Path) -> None:
+    """Neither cases nor folders nor this computer."""
+    run, split = tmp_path / "run", tmp_path / "split.yaml"
+    split.write_text("mr000: validation\n")
+    train(config(f"data.split_file={split}", "training.max_steps=2", "training.validations=1"), store, run)
+    names = [case.record.name for cases in store.both().values() for case in cases]
+    words = [word.encode() for word in (*names, str(tmp_path), str(store.root), socket.gethostname())]
+    travels = [*(run / "checkpoints").iterdir(), *(run / "tensorboard").iterdir(), run / "metrics.csv"]
+    assert {"best.pt", "last.pt"} < {path.name for path in travels}
+    for path in travels:
+        assert not [word for word in words if word in path.read_bytes() or word.decode() in path.name], path.name
+    manifest = (run / "manifest.json").read_text()
+    assert str(tmp_path) not in manifest  # which names the cases, and stays
+    assert "mr000" in manifest
+
+
+def test_a_run_that_another_process_trains_is_left_alone(store: Store, tmp_path: Path) -> None:
+    with holding(tmp_path / "run") as other:
+        with pytest.raises(InUse, match=f"in use by process {other.pid}"):
+            train(config(), store, tmp_path / "run")
+        other.communicate("")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_same_seed_gives_the_same_run(finished: Path, store: Store, tmp_path: Path) -> None:
@@ -371,7 +397,7 @@ def test_a_run_keeps_its_validation_patients(store: Store, tmp_path: Path) -> No
     train(config("training.max_steps=4", f"data.split_file={by_file}"), store, tmp_path / "run", resume=True)
     state = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.pt")
     assert state["step"] == 4
-    assert list(state["trained_on"]["mr"]) == ["mr001"]  # as it began
+    assert state["trained_on"]["mr"] == [case.record.voxels for case in store.mr if case.record.name == "mr001"]
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["training"]["max_steps"] == 4
 
 
