@@ -90,7 +90,7 @@ def print_runs(runs: Sequence[RunSummary | DamagedRun]) -> None:
     console.print(table)
     for run in runs:
         if isinstance(run, DamagedRun):
-            console.print(_cell(f"damaged: {run.folder}: {run.problem}"))
+            console.print(_cell(f"damaged: {run.folder}: {run.problem}"), soft_wrap=True)
 
 
 def print_summary(summary: Summary) -> None:

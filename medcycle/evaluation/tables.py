@@ -106,13 +106,14 @@ def evaluate(
                 scores[case.name] = _score_case(case, real, protocol, ct_offset)
         except DataError as error:
             failed[case.name] = error
-            log.warning("case %s: %s", case.name, error)
             continue
         if on_case is not None:
             on_case(case.name, scores[case.name])
     if failed and not scores:
         name, first = next(iter(failed.items()))
         raise type(first)(f"case {name}: {first}") from first
+    for name, error in failed.items():
+        log.warning("not scored: case %s: %s", name, error)
     reasons = {name: str(error) for name, error in failed.items()}
     return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, reasons)
 

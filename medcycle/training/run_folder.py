@@ -93,13 +93,26 @@ def cases_begun_on(state: dict[str, Any], store: Store, run: Path) -> tuple[Stor
     """
     now = voxels_of(store)
     trained_on, held_out = (_voxels_in(state, part, run) for part in ("trained_on", "held_out"))
-    gone = sum(len(set(then[kind]) - set(now[kind])) for then in (trained_on, held_out) for kind in now)
-    if gone or not trained_on["ct"]:
-        raise UsageError(
-            f"{run}: began on other data ({gone} cases are gone or changed; {run / MANIFEST} names what it began on); "
-            "restore them, or start a new run"
-        )
+    known = {kind: {*trained_on[kind], *held_out[kind]} for kind in now}
+    if not trained_on["ct"] or any(known[kind] - set(now[kind]) for kind in now):
+        there = {
+            case.record.name
+            for kind, cases in store.both().items()
+            for case in cases
+            if case.record.voxels in known[kind]
+        }
+        gone = ", ".join([name for name in _names_in(run) if name not in there][:5]) or "some"
+        raise UsageError(f"{run}: began on other data ({gone} are gone or changed); restore them, or start a new run")
     return _those(trained_on, store), _those(held_out, store)
+
+
+def _names_in(run: Path) -> list[str]:
+    """The cases that a run was begun on, as far as its manifest tells."""
+    try:
+        split = json.loads((run / MANIFEST).read_text(encoding="utf-8"))["split"]
+        return [str(case["name"]) for part in split.values() for cases in part.values() for case in cases]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def _voxels_in(state: dict[str, Any], part: str, run: Path) -> dict[str, list[str]]:

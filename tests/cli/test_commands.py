@@ -157,7 +157,7 @@ def test_runs_are_listed(run: Path, tmp_path: Path, capfd) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "manifest.json").write_text("{")
     shutil.copytree(run, tmp_path / "zeros")
-    (tmp_path / "zeros" / "metrics.csv").write_bytes(b"step,elapsed_seconds\n" + bytes(1000))
+    (tmp_path / "zeros" / "metrics.csv").write_bytes(b"step,elapsed_seconds\n9," + bytes(1000))
     shutil.copytree(run, tmp_path / "torn")
     saved = tmp_path / "torn" / "checkpoints" / "last.pt"
     saved.write_bytes(saved.read_bytes()[:1000])

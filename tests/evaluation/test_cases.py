@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from medcycle.body import body_mask
+from medcycle.cli.main import execute
 from medcycle.errors import ConfigError, DataError, EmptyFolder, GridMismatch, UsageError, WrongModality
-from medcycle.evaluation import Case, evaluate, match_cases, write_tables
+from medcycle.evaluation import Case, evaluate, match_cases, tables, write_tables
 from medcycle.io import discover, read_volume, write_nifti
 from medcycle.io.discover import case_name
 from medcycle.phantom import HeadPhantom, head_grid
@@ -164,8 +165,30 @@ def test_a_link_to_nowhere_is_a_case_that_fails(tmp_path: Path) -> None:
     save(tmp_path / "out" / "a.nii.gz", 40)
     (tmp_path / "ct" / "b.nii.gz").symlink_to(tmp_path / "nowhere")
     save(tmp_path / "out" / "b.nii.gz", 40)
-    with pytest.raises(DataError, match=r"case b: .*which is not there"):
-        evaluate(match_cases(tmp_path / "ct", tmp_path / "out"))
+    found = evaluate(match_cases(tmp_path / "ct", tmp_path / "out"))
+    assert (list(found.cases), list(found.failed)) == (["a"], ["b"])
+    with pytest.raises(DataError, match=r"1 of 2 cases not scored; the first: case b: .*which is not there"):
+        found.require_all()
+    assert found.to_json()["failed"] == dict(found.failed)
+
+
+def test_a_fault_in_one_case_is_no_end_of_the_others(tmp_path: Path, monkeypatch) -> None:
+    for name in ("a", "b", "c"):
+        save(tmp_path / "ct" / f"{name}.nii.gz", 40)
+        save(tmp_path / "out" / f"{name}.nii.gz", 40)
+
+    def failing(*given: object) -> object:
+        if given[0].name == "b":  # type: ignore[attr-defined]
+            raise MemoryError("17 GiB")
+        return score_case(*given)  # type: ignore[arg-type]
+
+    score_case = tables._score_case
+    monkeypatch.setattr(tables, "_score_case", failing)
+    call = ["evaluate", "--real", str(tmp_path / "ct"), "--synthetic", str(tmp_path / "out")]
+    assert execute([*call, "--output", str(tmp_path / "scores")]) == 1
+    told = json.loads((tmp_path / "scores" / "summary.json").read_text())
+    assert list(told["cases"]) == ["a", "c"]
+    assert "17 GiB" in told["failed"]["b"]
 
 
 def pair(tmp_path: Path, real: Volume, made: Volume) -> list[Case]:
