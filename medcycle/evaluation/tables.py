@@ -112,9 +112,9 @@ def evaluate(
     if failed and not scores:
         name, first = next(iter(failed.items()))
         raise type(first)(f"case {name}: {first}") from first
-    for name, error in failed.items():
-        log.warning("not scored: case %s: %s", name, error)
     reasons = {name: str(error) for name, error in failed.items()}
+    for name, reason in reasons.items():
+        log.warning("not scored: case %s: %s", name, reason)
     return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, reasons)
 
 
