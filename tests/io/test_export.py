@@ -28,9 +28,7 @@ from tests.io.support import (
 )
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("sagittal", "MR"), ("oblique", "CT"), ("feet first", "CT")]
-)
+@pytest.mark.parametrize(("name", "kind"), [("sagittal", "MR"), ("oblique", "CT"), ("feet first", "CT")])
 def test_series_and_source_are_one_study(name: str, kind: str, tmp_path: Path) -> None:
     made, series = source_series(tmp_path / "source", name, kind)
     modality = "ct" if kind == "MR" else "mr"

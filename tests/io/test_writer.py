@@ -183,9 +183,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("damage", "modality"), [*((damage, "ct") for damage in DAMAGES), (next(iter(DAMAGES)), "mr")]
-)
+@pytest.mark.parametrize(("damage", "modality"), [*((damage, "ct") for damage in DAMAGES), (next(iter(DAMAGES)), "mr")])
 def test_what_does_not_read_back_is_not_kept(damage: str, modality: Modality, tmp_path: Path) -> None:
     volume, reference = case("axial", SOURCE_OF[modality])
     harm, message = DAMAGES[damage]
