@@ -403,6 +403,7 @@ def test_a_plan_suits_the_run_that_it_begins_with(cohort: Path, tmp_path, capfd)
 def test_what_does_not_fit_is_found_before_the_work(cohort: Path, planned: Path, tmp_path, capfd) -> None:
     run = ["train", "auto", "--store", str(planned), "--set=training.max_steps=1"]
     assert execute([*run, "--output", str(tmp_path / "first"), *SMALL]) == 0
+    capfd.readouterr()
     folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(tmp_path / "second")]
     assert execute(["train", "demo", *folders, "--begin-with", str(tmp_path / "first")]) == 2
     said = capfd.readouterr()
