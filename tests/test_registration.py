@@ -103,6 +103,7 @@ def test_starts_that_end_apart_are_not_trusted(monkeypatch) -> None:
 
 @pytest.mark.slow
 def test_what_both_fields_of_view_show_is_measured() -> None:
+@pytest.mark.slow
     mr, ct = HEAD.mr(head_grid(spacing=(3, 3, 3))), HEAD.ct(head_grid(spacing=(3, 3, 3)))
     slices = ct.grid.shape[2]
     whole, half = (

@@ -143,6 +143,7 @@ def test_an_interrupted_call_is_gone_on_with(patients: Path, tmp_path, monkeypat
 
 @pytest.mark.slow
 def test_other_scans_of_the_same_name_are_registered_anew(patients: Path, tmp_path) -> None:
+@pytest.mark.slow
     shutil.copytree(patients, tmp_path / "data")
     mr, ct = (tmp_path / "data" / kind / f"sub-1_{end}.nii.gz" for kind, end in (("mr", "T1w"), ("ct", "ct")))
     register_cohort(mr, ct, tmp_path / "out")

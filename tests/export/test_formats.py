@@ -166,12 +166,13 @@ def test_the_other_way_and_a_style(tmp_path: Path, extension: str) -> None:
     assert differs(made, to="mr", style_input=True) <= TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "kernels"),
     [
         (["method.name=cyclegan"], {(7, 7), (3, 3)}),
-        pytest.param(["method.name=munit"], {(7, 7), (3, 3)}, marks=pytest.mark.slow),
-        pytest.param(["network.name=unet", "network.levels=2"], {(3, 3)}, marks=pytest.mark.slow),
+        (["method.name=munit"], {(7, 7), (3, 3)}),
+        (["network.name=unet", "network.levels=2"], {(3, 3)}),
     ],
     ids=["cyclegan", "munit", "unet"],
 )
@@ -184,10 +185,10 @@ def test_a_graph_is_of_plain_convolutions_on_no_device(
     assert {tuple(node.args[1].meta["val"].shape[2:]) for node in nodes if "conv2d" in str(node.target)} == kernels
 
 
-@pytest.mark.parametrize(
-    "name", ["cyclegan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("munit", "unit"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cyclegan", "munit", "unit"])
 def test_only_what_is_needed_is_written(written: Callable[..., Written], name: str) -> None:
+@pytest.mark.slow
     saved, path = written(".pt2", f"method.name={name}")
     image = torch.rand(1, 1, 32, 32, requires_grad=True)
     saved.method.translate(image).sum().backward()
