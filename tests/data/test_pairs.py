@@ -143,7 +143,6 @@ def test_an_interrupted_call_is_gone_on_with(patients: Path, tmp_path, monkeypat
 
 @pytest.mark.slow
 def test_other_scans_of_the_same_name_are_registered_anew(patients: Path, tmp_path) -> None:
-@pytest.mark.slow
     shutil.copytree(patients, tmp_path / "data")
     mr, ct = (tmp_path / "data" / kind / f"sub-1_{end}.nii.gz" for kind, end in (("mr", "T1w"), ("ct", "ct")))
     register_cohort(mr, ct, tmp_path / "out")
@@ -156,6 +155,7 @@ def test_other_scans_of_the_same_name_are_registered_anew(patients: Path, tmp_pa
     assert not (tmp_path / "out" / "sub-1_T1w.nii.gz").exists()
 
 
+@pytest.mark.slow
 def test_an_unreadable_volume_does_not_stop_the_others(patients: Path, tmp_path) -> None:
     shutil.copytree(patients, tmp_path / "data")
     (tmp_path / "data" / "ct" / "sub-2_ct.nii.gz").write_bytes(b"torn")

@@ -188,7 +188,6 @@ def test_a_graph_is_of_plain_convolutions_on_no_device(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cyclegan", "munit", "unit"])
 def test_only_what_is_needed_is_written(written: Callable[..., Written], name: str) -> None:
-@pytest.mark.slow
     saved, path = written(".pt2", f"method.name={name}")
     image = torch.rand(1, 1, 32, 32, requires_grad=True)
     saved.method.translate(image).sum().backward()
@@ -200,6 +199,7 @@ def test_only_what_is_needed_is_written(written: Callable[..., Written], name: s
     assert sum(sizes.values()) < 0.75 * sum(item.numel() for item in saved.method.parameters())
 
 
+@pytest.mark.slow
 def test_the_file_tells_of_itself(written: Callable[..., Written]) -> None:
     model = onnx.load(written(".onnx", "method.name=cyclegan").path)
     onnx.checker.check_model(model, full_check=True)
