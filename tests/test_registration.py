@@ -113,6 +113,7 @@ def test_what_both_fields_of_view_show_is_measured() -> None:
     assert 0.3 < half.shared < 0.8
 
 
+@pytest.mark.slow
 def test_four_slices_have_outlines() -> None:
     mr, ct = HEAD.mr(head_grid((60, 70, 4), (3, 3, 12))), HEAD.ct(head_grid(spacing=(3, 3, 3)))
     result = register_rigid(mr, ct, fixed_modality="mr", moving_modality="ct")

@@ -176,6 +176,7 @@ def test_other_scans_of_the_same_name_are_registered_anew(patients: Path, tmp_pa
     assert not (tmp_path / "out" / "sub-1_T1w.nii.gz").exists()
 
 
+@pytest.mark.slow
 def test_an_unreadable_volume_does_not_stop_the_others(patients: Path, tmp_path) -> None:
     shutil.copytree(patients, tmp_path / "data")
     (tmp_path / "data" / "ct" / "sub-2_ct.nii.gz").write_bytes(b"torn")

@@ -29,13 +29,13 @@ HEADS = Fingerprint(volumes=40, spacing=(1, 1, 1), slices=(7000, 8000, 6000), bo
 
 def test_a_cohort_is_measured(tmp_path: Path) -> None:
     for number, orientation in enumerate(("RAS", "PIR", "LIP")):
-        grid = head_grid(spacing=(2, 3, 4), orientation=orientation)
+        grid = head_grid(spacing=(3, 4, 5), orientation=orientation)
         write_nifti(HeadPhantom.random(1).ct(grid, couch=True), tmp_path / f"{number}.nii.gz")
     (tmp_path / "torn.nii.gz").write_bytes(b"torn")
     sources = [Source(path.name, path) for path in sorted(tmp_path.iterdir())]
     found = fingerprint(sources, "ct")
     assert found.volumes == 3
-    expected = head_grid(spacing=(2, 3, 4), orientation="RAS")
+    expected = head_grid(spacing=(3, 4, 5), orientation="RAS")
     inside = np.argwhere(HeadPhantom.random(1).labels(expected).array != Tissue.AIR)
     extent = (np.ptp(inside, axis=0) + 1) * expected.spacing
     np.testing.assert_allclose(found.body, extent, atol=12)

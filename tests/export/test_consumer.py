@@ -30,11 +30,9 @@ def landmarks(saved: SavedMethod) -> SavedMethod:
 
 
 CASES = {
-    "2d": ("ct", SPACED),
     "2d to mr": ("mr", SPACED),
     "25d": ("ct", [*SPACED, "data.slices=3", "data.mr_normalisation=z-score"]),
     "all planes": ("ct", [*SPACED, "data.plane=all", "data.mr_normalisation=nyul"]),
-    "unet": ("ct", [*SPACED, "network.name=unet", "network.levels=3", "method.name=randomized"]),
     "munit": ("ct", [*SPACED, "method.name=munit"]),
     "3d": ("ct", VOLUMES),
     "3d to mr": ("mr", [*VOLUMES, "network.name=unet", "network.levels=3"]),

@@ -230,8 +230,14 @@ def test_spectral_normalisation_holds_the_largest_singular_value(layers: int) ->
     assert all(original.std().item() == pytest.approx(0.02, rel=0.5) for original in originals)
 
 
-@pytest.mark.parametrize("name", ["resnet", "unet", *NAMES])
-@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize(
+    ("name", "dims"),
+    [
+        pytest.param(name, dims, marks=pytest.mark.slow if (name, dims) == ("swin-unetr", 3) else [])
+        for name in ("resnet", "unet", *NAMES)
+        for dims in (2, 3)
+    ],
+)
 def test_configurations_give_every_network(name: str, dims: int) -> None:
     sizes = [f"network.name={name}", f"network.spatial_dims={dims}", f"data.patch_size={[32] * dims}"]
     levels = "network.levels=3" if "levels" in NETWORKS[name].model_fields else "network.members=1"

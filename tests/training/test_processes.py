@@ -134,7 +134,6 @@ def test_two_processes_go_on_where_they_stopped(store: Store, tmp_path: Path) ->
 SPREAD = {
     "anchored": ["method.anchor_weight=10", "training.gradient_clip=1", "training.validations=2"],
     "separate": ["network.name=unet", "network.levels=2", "training.optimizers=separate"],
-    "cut": ["method.name=cut"],
     "munit": ["method.name=munit"],
     "regcyclegan": ["method.name=regcyclegan", "training.accumulate=2"],
 }
