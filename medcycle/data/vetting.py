@@ -150,8 +150,8 @@ def _is_noise(values: Array) -> bool:
     for axis in range(3):
         places: list[Any] = [slice(None, None, every)] * 3
         pairs = []
-        for ends in ((0, -1), (1, None)):
-            places[axis] = slice(*ends, every)
+        for part in (slice(0, -1, every), slice(1, None, every)):
+            places[axis] = part
             pairs.append(values[tuple(places)].ravel().astype(np.float64))
         low, high = np.percentile(pairs[0], (0.5, 99.5))
         first, second = (np.clip(pair, low, high) for pair in pairs)  # single voxels decide nothing
