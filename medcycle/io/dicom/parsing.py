@@ -30,6 +30,11 @@ ITEM = b"\xfe\xff\x00\xe0"
 SMALL = 2**22
 """Bytes of a file that can't hold too many items."""
 
+DEFLATED = DeflatedExplicitVRLittleEndian.encode()
+
+LONG, SHORT = (b"OB", b"UN"), (b"UL", b"UI", b"SH", b"AE")
+"""Kinds of values in a file's own header, with lengths of 32 and 16 bits (PS3.10, 7.1)."""
+
 PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 
 
@@ -45,14 +50,35 @@ class _Raw(io.FileIO):
 def open_dicom(path: Path) -> BinaryIO:
     """A file for `parse`. Raises `UnreadableFile` if it is no regular one, or has too many items; and `OSError`."""
     size = require_regular(path).st_size
-    stream = io.BufferedReader(_Raw(str(path), "rb", opener=without_waiting))
+    stream = io.BufferedReader(io.FileIO(path, "rb", opener=without_waiting))
     try:
+        if not _is_plain(stream.peek()):  # seldom, since a class of one's own makes every read of a few bytes slower
+            stream.close()
+            stream = io.BufferedReader(_Raw(str(path), "rb", opener=without_waiting))
         if size > SMALL:
             _require_few_items(path, stream)
     except BaseException:
         stream.close()
         raise
     return stream
+
+
+def _is_plain(start: bytes) -> bool:
+    """Whether a file's own header is as it should be, and names a transfer syntax that is not deflated."""
+    if start[128:132] != b"DICM":
+        return False
+    place, syntaxes = 132, []
+    while start[place : place + 2] == b"\x02\x00":
+        if start[place + 4 : place + 6] in LONG:
+            begin, end = place + 12, int.from_bytes(start[place + 8 : place + 12], "little")
+        elif start[place + 4 : place + 6] in SHORT:
+            begin, end = place + 8, int.from_bytes(start[place + 6 : place + 8], "little")
+        else:
+            return False
+        if start[place + 2 : place + 4] == b"\x10\x00":
+            syntaxes.append(start[begin : begin + end].rstrip(b"\0 "))
+        place = begin + end
+    return place + 2 <= len(start) and len(syntaxes) == 1 and syntaxes[0] != DEFLATED
 
 
 def parse(stream: BinaryIO, *, pixels: bool, tags: Sequence[Any] | None = None, force: bool = False) -> Dataset:
