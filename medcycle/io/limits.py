@@ -15,7 +15,14 @@ from typing import BinaryIO
 
 from medcycle.errors import UnreadableFile, UsageError
 
-__all__ = ["LARGEST_HEADER", "SETTING", "inflated", "most_voxels", "require_voxels"]
+__all__ = [
+    "LARGEST_HEADER",
+    "SETTING",
+    "inflated",
+    "machine_memory",
+    "most_voxels",
+    "require_voxels",
+]
 
 SETTING = "MEDCYCLE_MAX_VOXELS"
 
@@ -63,7 +70,7 @@ def require_voxels(path: Path, shape: Iterable[int], width: int = 1) -> None:
         raise UnreadableFile(
             f"{path}: {size} voxels, more than the {most} that are read; if that is right, set {SETTING} to more"
         )
-    needed, there = count * (4 + width), _memory()
+    needed, there = count * (4 + width), machine_memory()
     if needed > there:
         raise UnreadableFile(
             f"{path}: needs {needed / 2**30:.1f} GiB of memory, of which this machine has {there / 2**30:.1f}; read it "
@@ -77,7 +84,7 @@ def most_bytes() -> int:
 
 
 @cache
-def _memory() -> int:
+def machine_memory() -> int:
     """Bytes of the machine's memory; more than any has if that is not known."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -50,7 +50,10 @@ from medcycle.networks.sampler import PatchSampler
 from medcycle.networks.style import StyledAutoencoder
 from medcycle.networks.unet import UnetGenerator
 
-__all__ = ["build_method"]
+__all__ = ["MADE_IN_MEMORY", "build_method"]
+
+MADE_IN_MEMORY = {"swin-unetr"}
+"""Networks that PyTorch's meta device can't make; how large these may be, the configuration limits."""
 
 
 def build_method(config: Config) -> Method:

@@ -12,7 +12,7 @@ from torch import Tensor
 from medcycle.config import Config
 from medcycle.errors import DataError
 from medcycle.intensity import IntensityMap, map_from_dict
-from medcycle.methods.build import build_method
+from medcycle.methods.build import MADE_IN_MEMORY, build_method
 
 __all__ = ["Contents", "checked", "require_shapes"]
 
@@ -145,7 +145,7 @@ def checked(state: Mapping[str, Any]) -> Contents:
 
 def require_shapes(config: Config, weights: Mapping[str, Tensor]) -> None:
     """Raise `ValueError` unless weights are those of the configuration's networks, before memory is asked for these."""
-    if config.network.name == "swin-unetr":  # which can't be made without memory
+    if config.network.name in MADE_IN_MEMORY:
         return
     with torch.device("meta"):
         wanted = build_method(config).state_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,17 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from medcycle.config import Config
+from medcycle.errors import UsageError
 from medcycle.methods.base import Batch, Bodies, Losses, Method, Pair
-from medcycle.methods.build import build_method
+from medcycle.methods.build import MADE_IN_MEMORY, build_method
 
-__all__ = ["StepCost", "step_cost", "step_memory"]
+__all__ = ["StepCost", "require_memory", "step_cost", "step_memory"]
 
 BYTES_A_PARAMETER = 20
 """Weight, gradient, two moments of Adam and the running average, in float32."""
+
+PLAINLY_FITTING, USUAL_FILTERS, USUAL_LAYERS = 2**33, 64, 100
+"""bytes, and filters and layers of networks; steps that stay below them fit on any machine, and are not counted."""
 
 HALF_PRECISION_SHARE = 0.75
 """of the activations' float32 bytes under autocast, which leaves some in float32: 0.77 measured in 2D, 0.52 in 3D."""
@@ -86,9 +91,31 @@ def step_memory(config: Config, *, half_precision: bool = True) -> int:
     return weights * BYTES_A_PARAMETER + int(activations * (HALF_PRECISION_SHARE if half_precision else 1))
 
 
+def require_memory(config: Config, memory: int) -> None:
+    """Raise `UsageError` if a training step needs more memory than there is, before any of it is asked for.
+
+    Args:
+        config: networks, method, patch and batch size.
+        memory: bytes that the device has in all.
+    """
+    network, patch = config.network, math.prod(config.data.patch_size)
+    images = config.training.batch_size * config.data.slices * network.members
+    if network.filters <= USUAL_FILTERS and 4 * images * patch * network.filters <= PLAINLY_FITTING / USUAL_LAYERS:
+        return
+    if (needed := step_memory(config)) > memory:
+        raise UsageError(
+            f"a training step needs about {needed / 2**30:.0f} GiB, and the device has {memory / 2**30:.0f}; lower "
+            "network.filters, data.patch_size or training.batch_size"
+        )
+
+
 def _on_meta(config: Config) -> tuple[Method, Batch]:
     """The method and a batch of a step, without their data."""
-    method = build_method(config).to("meta")  # some of MONAI's networks can't be made there
+    if config.network.name in MADE_IN_MEMORY:
+        method = build_method(config).to("meta")
+    else:
+        with torch.device("meta"):
+            method = build_method(config)
     shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
     images = [torch.empty(shape, device="meta") for _ in range(10)]
     bodies = Bodies(*(image.bool() for image in images[8:]))

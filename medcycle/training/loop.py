@@ -20,8 +20,10 @@ from medcycle.data.split import split_store
 from medcycle.data.store import Store
 from medcycle.errors import TrainingFailed, UsageError
 from medcycle.io.files import write_text
+from medcycle.io.limits import machine_memory
 from medcycle.io.locks import keep, locked
 from medcycle.methods.base import Batch
+from medcycle.methods.cost import require_memory
 from medcycle.methods.saved import LAST
 from medcycle.progress import ProgressLine
 from medcycle.training.feed import Feed
@@ -126,6 +128,7 @@ def _train(
     config: Config, store: Store, run: Path, resume: bool, begin_with: Path | None, fabric: Fabric
 ) -> TrainingResult:
     require_run_folder(run, resume=resume)
+    require_memory(config, _memory_of(fabric.device))
     keep(store.root)
     if resume:
         state = state_to_resume(config, run)
@@ -139,6 +142,13 @@ def _train(
             write_manifest(run, store, training, held_out, begin_with)
         write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     return _Trainer(learner).run_to_end()
+
+
+def _memory_of(device: torch.device) -> int:
+    """Bytes that a device has."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return machine_memory()
 
 
 class _Trainer:

@@ -269,7 +269,7 @@ def test_small_gpus_get_small_networks(mebibytes: int) -> None:
         ("network={filters: 4}", "section.key=value"),
         ("other.filters=4", "other"),
         ("data.patch_size", "key=value"),
-        ("network.filters=-1", "greater than 0"),
+        ("network.filters=-1", "above 0"),
     ],
 )
 def test_wrong_settings_are_found_before_the_work(cohort: Path, tmp_path, capfd, override: str, words: str) -> None:

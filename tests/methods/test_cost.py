@@ -5,9 +5,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from medcycle.config import Config, load_config
+from medcycle.errors import UsageError
 from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
-from medcycle.methods.cost import step_cost
+from medcycle.methods.cost import require_memory, step_cost
 from medcycle.networks import layers
 from tests.sizes import fitting
 
@@ -50,6 +51,13 @@ def test_a_convolution_is_counted_by_hand() -> None:
     two = config("randomized", "method.adversarial_weight=0", "network.blocks=2")
     block = 2 * (2 * 9 * 32 * 32 * 8 * 8)  # two convolutions, 32 channels, 8 by 8 voxels; a product and a sum each
     assert step_cost(two).flop - step_cost(one).flop == 3 * block
+
+
+def test_a_step_that_fits_no_machine_is_refused_before_it_is_tried() -> None:
+    require_memory(config("cyclegan"), 2**30)
+    wide = load_config("demo", fitting(["method.name=cyclegan", "network.name=resnet", "network.filters=2048"]))
+    with pytest.raises(UsageError, match=r"needs about \d+ GiB, and the device has 16; lower network\.filters"):
+        require_memory(wide, 2**34)
 
 
 def test_a_gradient_penalty_is_left_out() -> None:
