@@ -21,6 +21,7 @@ from medcycle.io.dicom.series import grid_of, read_series
 from medcycle.io.files import require_exists
 from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid
 from medcycle.io.nifti import NIFTI_SUFFIXES, pair_files, read_nifti, read_nifti_grid
+from medcycle.io.patience import within_time
 from medcycle.io.places import Place, places_below
 from medcycle.isolation import isolated
 from medcycle.modality import ct_offset_of
@@ -98,20 +99,22 @@ class Source:
         """Where the voxels are, from the headers. Raises `DataError` for whatever is wrong."""
         self._require_opened()
         with isolated(self.path):
-            return grid_of(self.series) if self.series else read_grid(self.path)
+            return within_time(lambda: grid_of(self.series) if self.series else read_grid(self.path), self.path)
 
     def read(self) -> Volume:
         """Read the volume. Raises `DataError` for whatever is wrong."""
         self._require_opened()
         with isolated(self.path):
-            if self.series:
-                volume = read_series(self.series, resample_irregular=self.resample_irregular)
-            else:
-                volume = _read_file(self.path)
+            volume = within_time(self._voxels, self.path)
         if self.ct_offset and ct_offset_of(volume.array):
             log.warning("%s: %g taken off its values", self.path, self.ct_offset)
             volume = volume.with_array(volume.array - np.float32(self.ct_offset))
         return volume
+
+    def _voxels(self) -> Volume:
+        if self.series:
+            return read_series(self.series, resample_irregular=self.resample_irregular)
+        return _read_file(self.path)
 
     def _require_opened(self) -> None:
         if self.problem:
@@ -231,11 +234,18 @@ def _is_volume(path: Path) -> bool:
     return path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
+def _header(path: Path) -> ImageFile | Skipped:
+    try:
+        return within_time(lambda: read_image_file(path), path)
+    except UnreadableFile as error:
+        return Skipped(path, str(error).removeprefix(f"{path}: "), damaged=True)
+
+
 def _headers(files: Sequence[Path], workers: int) -> tuple[list[ImageFile], list[Skipped]]:
     images: list[ImageFile] = []
     skipped: list[Skipped] = []
     with ProgressLine("reading headers", len(files), quiet=len(files) < HEADERS_TOGETHER) as progress:
-        for path, item in parallel_map(read_image_file, files, workers, together=HEADERS_TOGETHER):
+        for path, item in parallel_map(_header, files, workers, together=HEADERS_TOGETHER):
             if isinstance(item, Skipped):
                 skipped.append(item)
             else:

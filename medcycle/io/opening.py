@@ -1,7 +1,6 @@
 """Opening files that others made: regular ones alone, and no more of them than there should be.
 
-A device may do anything when it is opened, and a pipe waits for ever. What can't be ended from Python is a read from
-a network disk that is gone: for that the mount's own time limit counts (`soft` for NFS).
+A device may do anything when it is opened, and a pipe waits for ever.
 """
 
 from __future__ import annotations
