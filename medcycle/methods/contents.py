@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from medcycle.config import Config
 from medcycle.errors import DataError
 from medcycle.intensity import IntensityMap, map_from_dict
 from medcycle.methods.build import build_method
 
-__all__ = ["Contents", "checked", "require_shapes"]
+__all__ = ["Contents", "checked", "require_fitting_weights"]
 
 LENGTHS = 10.0**5
 """mm; no scan is longer."""
@@ -143,11 +144,22 @@ def checked(state: Mapping[str, Any]) -> Contents:
         raise ValueError(f"{place}: {message}" if place else message) from None
 
 
-def require_shapes(config: Config, weights: Mapping[str, Tensor]) -> None:
-    """Raise `ValueError` unless weights are those of the configuration's networks, before memory is asked for these."""
-    if config.network.name == "swin-unetr":  # which can't be made without memory
-        return
-    with torch.device("meta"):
+class _WithoutMemory(TorchFunctionMode):
+    """Within `torch.device("meta")`, lets MONAI's transformer read the few numbers of which it makes its layers."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = dict(kwargs or {})
+        if function is torch.linspace:
+            given["device"] = "cpu"
+        return function(*args, **given)
+
+
+def require_fitting_weights(config: Config, weights: Mapping[str, Tensor]) -> None:
+    """Raise `ValueError` unless weights are those of the configuration's networks, before memory is asked for these.
+
+    They have to be real numbers, all of them finite.
+    """
+    with torch.device("meta"), _WithoutMemory():
         wanted = build_method(config).state_dict()
     if missing := sorted(wanted.keys() - weights.keys()):
         raise ValueError(f"method: no {missing[0]}{_more(missing)}, which the configuration's networks have")
@@ -157,6 +169,10 @@ def require_shapes(config: Config, weights: Mapping[str, Tensor]) -> None:
         if weights[name].shape != tensor.shape:
             shapes = f"{list(weights[name].shape)}, not {list(tensor.shape)}"
             raise ValueError(f"method.{name}: is of another shape than the configuration's networks, {shapes}")
+        if weights[name].is_complex() or weights[name].is_floating_point() != tensor.is_floating_point():
+            raise ValueError(f"method.{name}: of {weights[name].dtype}, not {tensor.dtype}")
+        if not bool(torch.isfinite(weights[name]).all()):
+            raise ValueError(f"method.{name}: holds what are no numbers, as diverged training leaves it")
 
 
 def _is_number(value: object) -> bool:
