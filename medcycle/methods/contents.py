@@ -25,15 +25,15 @@ LARGEST_SIGNAL = 1e30
 
 MOST_CASES = 10**6
 
-Length = Annotated[float, Field(gt=0, le=LENGTHS)]
-Signal = Annotated[float, Field(ge=-LARGEST_SIGNAL, le=LARGEST_SIGNAL)]
-Error = Annotated[float, Field(ge=0, le=LARGEST_SIGNAL)]
+Length = Annotated[float, Field(gt=0, le=LENGTHS, strict=True)]
+Signal = Annotated[float, Field(ge=-LARGEST_SIGNAL, le=LARGEST_SIGNAL, strict=True)]
+Error = Annotated[float, Field(ge=0, le=LARGEST_SIGNAL, strict=True)]
 Lengths = Annotated[list[Length], Field(min_length=3, max_length=3)]
-Mapped = Annotated[float, Field(ge=-1, le=1)]
+Mapped = Annotated[float, Field(ge=-1, le=1, strict=True)]
 
 
 class _Part(BaseModel):
-    """Plain values; lists for tuples, as torch gives both back."""
+    """Plain values; lists for tuples, as torch gives both back. Numbers are numbers, not what can be made into one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -76,7 +76,7 @@ class _Profile(_Part):
     spacing: Lengths
     field: Lengths
     body: Lengths
-    section: float = Field(ge=0, le=1)
+    section: float = Field(ge=0, le=1, strict=True)
     deciles: list[Mapped] = Field(min_length=9, max_length=9)
 
 
@@ -98,11 +98,11 @@ class _Calibration(_Part):
 class _Learned(_Part):
     """Those of `Facts` that are known."""
 
-    mr: int | None = Field(None, ge=0, le=MOST_CASES)
-    ct: int | None = Field(None, ge=0, le=MOST_CASES)
-    score: Annotated[float, Field(ge=0)] | None = None
+    mr: int | None = Field(None, ge=0, le=MOST_CASES, strict=True)
+    ct: int | None = Field(None, ge=0, le=MOST_CASES, strict=True)
+    score: Annotated[float, Field(ge=0, strict=True)] | None = None
     kind: Literal["mae", "unpaired"] | None = None
-    constant: Annotated[float, Field(ge=0)] | None = None
+    constant: Annotated[float, Field(ge=0, strict=True)] | None = None
 
 
 class Contents(_Part):
@@ -112,7 +112,7 @@ class Contents(_Part):
 
     config: dict[str, Any]
     intensity: dict[Literal["mr", "ct"], _Intensity]
-    step: int = Field(ge=0, le=10**9)
+    step: int = Field(ge=0, le=10**9, strict=True)
     profiles: dict[Literal["mr", "ct"], list[_Profile]] = Field(default_factory=dict)
     calibration: _Calibration | None = None
     learned: _Learned = _Learned()

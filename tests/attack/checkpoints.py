@@ -204,7 +204,7 @@ def _config() -> dict[str, Change]:
         for what, value in {"huge": huge, "negative": -1, "none": float("nan"), "a text": "x", "a list": [4]}.items():
             found[f"{key} is {what}"] = (f"config.network.{key}", value, f"network.{key}")
     for key, value in {"filters": 2048, "blocks": 64, "discriminator_filters": 2048}.items():
-        found[f"{key} as many as there may be"] = (f"config.network.{key}", value, "method.")
+        found[f"{key} as many as there may be"] = (f"config.network.{key}", value, "(method")
     found["patches without an end"] = ("config.data.patch_size", [10**9, 10**9], "data.patch_size")
     found["spacing of nothing"] = ("config.data.spacing", [1e-9, 1e-9, 1e-9], "data.spacing")
     found["a window turned"] = ("config.data.hu_window", [2000.0, -1000.0], "data.hu_window")
@@ -227,7 +227,7 @@ def _weights() -> dict[str, Change]:
         "no weights": ("method", GONE, "method"),
         "weights of nothing": ("method", None, "method"),
         "weights of a list": ("method", [torch.zeros(3)], "method"),
-        "weights of none": ("method", {}, f"method: no {name.partition('.')[0]}"),
+        "weights of none": ("method", {}, "method: no "),
         "a weight missing": (one, GONE, name),
         "the last weight missing": (f"method:{last}", GONE, last),
         "a foreign weight": ("method:more", torch.zeros(3), "more"),

@@ -74,11 +74,11 @@ def names() -> Iterator[Attack]:
             "model_fields",
         ):
             told = name if name.isascii() and name.isprintable() and len(name) < 100 else section
-            yield _attack(f"{section}, {ascii(name[:40])}", section, "", name, 1, told=told)
+            yield _attack(f"{section}, {name[:40]!a}", section, "", name, 1, told=told)
     for name in ("more", "Training", "x" * 300, "__init__", "model_config", "\x07"):
         content = yaml.safe_dump({name: {"a": 1}}).encode()
         told = name if len(name) < 100 and name.isprintable() else "unknown key"
-        yield Attack(f"section {ascii(name[:40])}", files(config__yaml=content), CALL, names=told, status=2)
+        yield Attack(f"section {name[:40]!a}", files(config__yaml=content), CALL, names=told, status=2)
 
 
 def _attack(name: str, section: str, kind: str, key: str, value: Any, told: str = "") -> Attack:
