@@ -43,6 +43,7 @@ class Attack:
         harmless: whether something may be read of it.
         names: what has to be told: the part that is wrong.
         status: the exit status that there has to be; None for any of 0, 1 and 2.
+        slow: whether it is left out of the quick tests, as one of many alike.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Attack:
     harmless: bool = False
     names: str = ""
     status: int | None = None
+    slow: bool = False
 
 
 def files(**content: bytes) -> Callable[[Path], None]:
@@ -142,10 +144,12 @@ class Scenario:
     Args:
         name: unique in its kind.
         play: raises `AssertionError` if the program doesn't survive it.
+        slow: whether it is left out of the quick tests.
     """
 
     name: str
     play: Callable[[Stage], None]
+    slow: bool = False
 
 
 def survives(attack: Attack, folder: Path, capfd) -> None:

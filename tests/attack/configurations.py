@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
@@ -38,13 +39,16 @@ def keys() -> Iterator[tuple[str, str, str, FieldInfo]]:
 
 
 def numbers() -> Iterator[Attack]:
-    """Every key that takes numbers, with what is none of it."""
+    """Every key that takes numbers, with what is none of it; two of each in turn are in the quick tests."""
+    number = 0
     for section, kind, key, field in keys():
         if not _is_numeric(field.annotation):
             continue
         width = _width(field.annotation)
-        for what, value in WRONG.items():
-            yield _attack(f"{section}.{key} {what}", section, kind, key, [value] * width if width else value)
+        number += 1
+        for turn, (what, value) in enumerate(WRONG.items()):
+            one = _attack(f"{section}.{key} {what}", section, kind, key, [value] * width if width else value)
+            yield replace(one, slow=(turn - number) % len(WRONG) > 1)
         if width:
             yield _attack(f"{section}.{key} of a number", section, kind, key, 1)
             yield _attack(f"{section}.{key} of none", section, kind, key, [])
