@@ -13,6 +13,7 @@
         ├── BadCheckpoint       not a checkpoint of medcycle, or a damaged one
         ├── TrainingFailed      the optimisation cannot go on
         ├── ExportFailed        a network that can't be written in another format
+        ├── CaseFailed          one case of many, of memory, a disk or a fault
         ├── InUse               another process writes there
         └── WorkerLost          a process was ended from outside
 
@@ -21,6 +22,7 @@ Every message says what is wrong, where, and what to do, in one line.
 
 __all__ = [
     "BadCheckpoint",
+    "CaseFailed",
     "ConfigError",
     "DataError",
     "DefectiveSeries",
@@ -92,6 +94,10 @@ class TrainingFailed(DataError):
 
 class ExportFailed(DataError):
     """A network that can't be written in another format, or gives other values in it."""
+
+
+class CaseFailed(DataError):
+    """One case of many that failed of something else than what it holds, as memory, a disk or a fault of medcycle."""
 
 
 class InUse(DataError):

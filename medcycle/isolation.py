@@ -6,30 +6,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medcycle.errors import DataError, MedcycleError
+from medcycle.errors import CaseFailed, MedcycleError
 from medcycle.words import told
 
 __all__ = ["as_data_error", "isolated"]
 
 
 @contextmanager
-def isolated(place: Path | str) -> Iterator[None]:
-    """Turn every error of the block that medcycle doesn't raise on purpose into a `DataError` that names the place.
+def isolated(place: Path | str, *, but: type[Exception] | None = None) -> Iterator[None]:
+    """Turn every error of the block that medcycle doesn't raise on purpose into a `CaseFailed` that names the place.
 
     Lack of memory, a disk that fails and what libraries raise on foreign data are such errors, and so is a fault of
     medcycle: with one case of many, none of them is a reason to give up the others.
 
     Args:
         place: of the case, which the message begins with.
+        but: errors that are let through, as those of writing to a disk, which is the same for all cases.
 
     Raises:
         MedcycleError: whatever went wrong.
     """
     try:
         yield
-    except MedcycleError:
-        raise
     except Exception as error:
+        if isinstance(error, MedcycleError) or (but and isinstance(error, but)):
+            raise
         raise as_data_error(error, f"{place}: ") from error
 
 
@@ -44,16 +45,16 @@ def as_data_error(error: Exception, before: str = "") -> MedcycleError:
         case MedcycleError():
             return error
         case MemoryError():
-            return DataError(f"{before}needs more memory than there is ({_line(error) or 'no more is said'})")
+            return CaseFailed(f"{before}needs more memory than there is ({_line(error) or 'no more is said'})")
         case OSError() if error.filename:
-            return DataError(told(error))
+            return CaseFailed(told(error))
         case OSError():
-            return DataError(f"{before}{error.strerror or _line(error)}; check the disk")
+            return CaseFailed(f"{before}{error.strerror or _line(error)}; check the disk")
         case _ if type(error).__name__ == "OutOfMemoryError":  # of torch, which need not be loaded here
-            return DataError(f"{before}needs more memory than the device has ({_line(error)})")
+            return CaseFailed(f"{before}needs more memory than the device has ({_line(error)})")
         case _:
             kind = f"{type(error).__name__}: {_line(error)}"
-            return DataError(f"{before}{kind}; a fault of medcycle, please report it with --debug")
+            return CaseFailed(f"{before}{kind}; a fault of medcycle, please report it with --debug")
 
 
 def _line(error: Exception) -> str:

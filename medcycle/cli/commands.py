@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,7 +10,7 @@ import typer
 
 from medcycle.cli.options import CtOffset, Irregular, Overrides, config_names_like
 from medcycle.cli.say import say
-from medcycle.errors import UsageError
+from medcycle.errors import CaseFailed, DataError, UsageError
 from medcycle.processors import available_processors
 from medcycle.progress import is_first_process
 
@@ -39,6 +40,7 @@ def inspect(
     if json_file:
         write_findings(findings, json_file)
     print_findings(findings)
+    _require_none_failed([f"{one.path}: {one.reason}" for one in findings if one.verdict == "failed"], len(findings))
 
 
 def prepare(
@@ -63,12 +65,20 @@ def prepare(
     require_place(store)
     cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     settings, plan = settings_for(config, overrides or (), cohort, known=store)
-    made = prepare_cohort(cohort, store, settings.data, workers=workers)
+    failed: list[CaseFailed] = []
+    made = prepare_cohort(cohort, store, settings.data, workers=workers, on_failed=failed.append)
     if plan:
         say(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
     elif config == "auto" and overrides:
         say(f"{store / 'config.yaml'}: planned before and kept; what else --set says is for `medcycle train`")
     say(f"{store}: {_count(made)} prepared")
+    _require_none_failed([str(error) for error in failed], len(cohort))
+
+
+def _require_none_failed(reasons: Sequence[str], of: int) -> None:
+    """Raise `DataError` if volumes failed, not of what they hold, where the others are done."""
+    if reasons:
+        raise DataError(f"{len(reasons)} of {of} failed, the others are done; the first: {reasons[0]}")
 
 
 def _count(store: Store) -> str:

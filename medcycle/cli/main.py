@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import sys
@@ -95,6 +96,8 @@ def execute(arguments: Sequence[str]) -> int:
 
 def _explain(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and the exit status."""
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # Python's word for it up to 3.12
+        error = OSError(errno.ELOOP, str(error))
     match error:
         case MedcycleError():
             return str(error), error.exit_status

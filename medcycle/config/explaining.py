@@ -40,7 +40,7 @@ def explain(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if words := OUT_OF_BOUNDS.get(first["type"]):
         message = words.format(**first["ctx"])
-    if isinstance(first["input"], dict):  # of a section whose keys don't fit each other
+    if isinstance(first["input"], dict) and first["type"] == "value_error" and not rest:  # keys don't fit each other
         return message
     if not key:
         return message

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from medcycle.data.store import (
     write_case,
 )
 from medcycle.data.vetting import compare_regions, read_trainable
-from medcycle.errors import DataError, MedcycleError, UsageError, WorkerLost, WrongModality
+from medcycle.errors import CaseFailed, DataError, MedcycleError, UsageError, WorkerLost, WrongModality
 from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of, write_text
 from medcycle.io.locks import locked
@@ -48,18 +48,27 @@ VOLUMES_A_PROCESS = 8
 """Fewer are prepared before another process has started."""
 
 
-def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig, *, workers: int | None = None) -> Store:
+def prepare_cohort(
+    cohort: Cohort,
+    root: Path,
+    config: DataConfig,
+    *,
+    workers: int | None = None,
+    on_failed: Callable[[CaseFailed], None] | None = None,
+) -> Store:
     """Vet and prepare every volume into the store `root`.
 
     Volumes that the store has already, of the same files and settings, are kept; those that are no longer among the
     scans are left out of the store. What can't be used is refused by name in a warning; the rest is prepared. An
-    interrupted preparation goes on where it stopped.
+    interrupted preparation goes on where it stopped. What failed for lack of memory or by a disk, and not of what it
+    is, is tried again by the next one.
 
     Args:
         cohort: the scans.
         root: a new or empty folder, a store, or an unfinished one.
         config: how to prepare.
         workers: processes; None for as many as there are processors, if the cohort is large enough for them.
+        on_failed: called with each error that is not of what a volume holds.
 
     Raises:
         UsageError: if `root` holds anything but a store of the same settings, or an unfinished one.
@@ -81,11 +90,15 @@ def prepare_cohort(cohort: Cohort, root: Path, config: DataConfig, *, workers: i
         tasks = [
             _Task(source, kind, root, config, standard) for kind, sources in cohort.both().items() for source in sources
         ]
-        store = Store.finish(root, key, preparation_of(config), _prepare_all(tasks, workers))
+        cases, failed = _prepare_all(tasks, workers)
+        store = Store.finish(root, f"{key} in part" if failed else key, preparation_of(config), cases)
         remove_other_versions(store)
         _record_split(store, config)
     if warning := compare_regions(store):
         log.warning("%s", warning)
+    if on_failed:
+        for error in failed:
+            on_failed(error)
     return store
 
 
@@ -213,8 +226,8 @@ def store_for_training(config: DataConfig, scans: Store | Cohort, run: Path) -> 
     return scans
 
 
-def _prepare_all(tasks: Sequence[_Task], workers: int) -> dict[Modality, list[StoredCase]]:
-    """All that could be used, sorted by name; what could not is refused in a warning."""
+def _prepare_all(tasks: Sequence[_Task], workers: int) -> tuple[dict[Modality, list[StoredCase]], list[CaseFailed]]:
+    """All that could be used, sorted by name, and what failed; what could not be used is refused in a warning."""
     cases: list[StoredCase] = []
     refused: dict[Modality, list[DataError]] = {"mr": [], "ct": []}
     with ProgressLine("preparing", len(tasks)) as progress:
@@ -232,7 +245,8 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> dict[Modality, list[St
         for reason in reasons:
             log.warning("refused: %s", reason)
     single = _without_duplicates(sorted(cases, key=lambda case: case.record.name))
-    return {kind: [case for case in single if case.record.modality == kind] for kind in refused}
+    failed = [error for errors in refused.values() for error in errors if isinstance(error, CaseFailed)]
+    return {kind: [case for case in single if case.record.modality == kind] for kind in refused}, failed
 
 
 def _prepare_one(task: _Task) -> StoredCase | DataError:
@@ -248,12 +262,13 @@ def _prepare_one(task: _Task) -> StoredCase | DataError:
                 raise DataError(f"{source.path}: no body found; check that it shows a patient")
             if prepared.remark:
                 log.warning("%s: %s", source.path, prepared.remark)
+            identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}
+            profile = profile_of(volume.grid, prepared, task.config.plane)
+        _mark(task.root)
+        with isolated(source.path, but=OSError):  # of the store's disk, which is the same for all
+            write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)
     except DataError as error:
         return error
-    identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}
-    _mark(task.root)
-    profile = profile_of(volume.grid, prepared, task.config.plane)
-    write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)
     written = read_case(task.root, modality, source.name, key)
     if written is None:
         raise DataError(f"{task.root}: {source.name} can't be read back; is another preparation writing there?")

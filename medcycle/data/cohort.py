@@ -10,7 +10,7 @@ from pathlib import Path
 from medcycle.body import Modality
 from medcycle.config import DataConfig
 from medcycle.data.store import STORE_VERSION
-from medcycle.errors import EmptyFolder, UsageError
+from medcycle.errors import DataError, EmptyFolder, UsageError
 from medcycle.io.discover import Source, discover
 from medcycle.io.files import require_exists
 
@@ -110,7 +110,10 @@ def pair_key(fixed: Source, moving: Source) -> str:
 def _identity(source: Source) -> list[object]:
     if source.problem:
         return [source.name, source.problem]
-    files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
+    try:
+        files = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in source.files]
+    except (OSError, DataError) as error:  # of a file that is gone by now: reading it says so, of that case alone
+        return [source.name, str(error)]
     return [source.name, source.resample_irregular, source.ct_offset, files]
 
 

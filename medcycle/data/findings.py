@@ -14,7 +14,7 @@ from typing import Literal, cast
 
 from medcycle.body import Modality
 from medcycle.data.vetting import modality_of, require_trainable, require_usable, vet
-from medcycle.errors import DataError, EmptyFolder
+from medcycle.errors import CaseFailed, DataError, EmptyFolder
 from medcycle.io.discover import Source, survey
 from medcycle.io.files import write_text
 from medcycle.isolation import isolated
@@ -32,7 +32,8 @@ class Finding:
     Args:
         name: the case's name, or the file's.
         path: the file or the series' folder.
-        verdict: `sound`; `irregular`, a series that can be rebuilt; `refused`; or `skipped`, as no volume was meant.
+        verdict: `sound`; `irregular`, a series that can be rebuilt; `refused`; `failed`, for lack of memory, by a disk
+            or by a fault; or `skipped`, as no volume was meant.
         reason: why it is not sound, or an empty string.
         patient: PatientID, or the BIDS subject.
         description: SeriesDescription.
@@ -46,7 +47,7 @@ class Finding:
 
     name: str
     path: str
-    verdict: Literal["sound", "irregular", "refused", "skipped"] = "sound"
+    verdict: Literal["sound", "irregular", "refused", "failed", "skipped"] = "sound"
     reason: str = ""
     patient: str = ""
     description: str = ""
@@ -114,7 +115,8 @@ def _inspect(source: Source, *, voxels: bool) -> Finding:
                         vet(source, volume, cast(Modality, modality))
                 require_trainable(source.path, grid)
         except DataError as error:
-            found = replace(found, verdict="refused", reason=_without(str(source.path), str(error)))
+            verdict: Literal["failed", "refused"] = "failed" if isinstance(error, CaseFailed) else "refused"
+            found = replace(found, verdict=verdict, reason=_without(str(source.path), str(error)))
     notes = dict.fromkeys((*found.notes, *(_without(str(source.path), text) for text in said)))
     return replace(found, notes=tuple(notes))
 

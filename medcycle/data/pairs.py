@@ -163,11 +163,12 @@ def _register(fixed: Source, moving: Source, output: Path, onto: Modality) -> di
             vet(moving, moved, other)
             result = _registered(still, moved, onto, other)
             placed = resample_to(result.place(moved), still.grid, background=OUTSIDE[other])
+        with isolated(fixed.path, but=OSError):  # of the output's disk, which is the same for all
+            _draw(still, placed, other, result, output / f"{fixed.name}.png")
+            if not result.problem:
+                write_nifti(placed, output / f"{fixed.name}.nii.gz", like=fixed.path)
     except DataError as error:
         return told | {"refused": " ".join(str(error).split())[:500]}
-    _draw(still, placed, other, result, output / f"{fixed.name}.png")
-    if not result.problem:
-        write_nifti(placed, output / f"{fixed.name}.nii.gz", like=fixed.path)
     return told | {
         "refused": result.problem,
         "moving_to_fixed_ras_mm": result.matrix.tolist(),

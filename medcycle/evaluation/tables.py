@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any, NamedTuple, cast
 
 from medcycle.body import Modality
-from medcycle.errors import ConfigError, DataError, WrongModality
+from medcycle.errors import CaseFailed, ConfigError, DataError, WrongModality
 from medcycle.evaluation.cases import Case
 from medcycle.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, require_protocol, score
 from medcycle.io import read_volume
@@ -127,6 +127,7 @@ class _Scan(NamedTuple):
 
 def _read(path: Path, modality: Modality | None, ct_offset: float) -> _Scan:
     """A volume; its modality, unless that is given, from the header of a series, or else from its values."""
+    _require_there(path)
     source = one_source(path, ct_offset=ct_offset)
     volume = source.read()
     if offset := ct_offset_of(volume.array):
@@ -149,8 +150,16 @@ def _score_case(case: Case, real: _Scan, protocol: str, ct_offset: float) -> dic
         )
     if real.modality == "ct" and synthetic.array.min() >= 0:
         raise WrongModality(f"{case.synthetic}: has no negative values, but {case.real} is a CT in Hounsfield units")
+    if case.mask:
+        _require_there(case.mask)
     mask = None if case.mask is None else read_volume(case.mask)
     return score(real.volume, synthetic, mask, protocol)
+
+
+def _require_there(path: Path) -> None:
+    """Raise `CaseFailed` if there is nothing any more, which is no reason to give up the other cases."""
+    if not path.exists():
+        raise CaseFailed(f"{path}: gone since its folder was looked through; bring it back, or try again without")
 
 
 def _other_protocol(protocol: str, modality: Modality) -> str:

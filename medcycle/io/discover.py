@@ -7,13 +7,14 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from medcycle.errors import EmptyFolder, UnreadableFile
+from medcycle.errors import CaseFailed, EmptyFolder, UnreadableFile
 from medcycle.io.detached import voxel_files
 from medcycle.io.dicom.frames import NOT_DICOM, ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
@@ -97,14 +98,12 @@ class Source:
 
     def grid(self) -> Grid:
         """Where the voxels are, from the headers. Raises `DataError` for whatever is wrong."""
-        self._require_opened()
-        with isolated(self.path):
+        with self._isolated():
             return within_time(lambda: grid_of(self.series) if self.series else read_grid(self.path), self.path)
 
     def read(self) -> Volume:
         """Read the volume. Raises `DataError` for whatever is wrong."""
-        self._require_opened()
-        with isolated(self.path):
+        with self._isolated():
             volume = within_time(self._voxels, self.path)
         if self.ct_offset and ct_offset_of(volume.array):
             log.warning("%s: %g taken off its values", self.path, self.ct_offset)
@@ -116,9 +115,19 @@ class Source:
             return read_series(self.series, resample_irregular=self.resample_irregular)
         return _read_file(self.path)
 
-    def _require_opened(self) -> None:
+    @contextmanager
+    def _isolated(self) -> Iterator[None]:
         if self.problem:
             raise UnreadableFile(f"{self.path}: {self.problem}")
+        try:
+            with isolated(self.path):
+                yield
+        except UnreadableFile as error:
+            if gone := [file for file in (self.series.files if self.series else (self.path,)) if not file.exists()]:
+                raise CaseFailed(
+                    f"{gone[0]}: gone since its folder was looked through; bring it back, or try again without"
+                ) from error
+            raise
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,7 @@ def _tried(file: Path) -> int | None:
         try:
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still_there(stream, file):
-                _sign(stream)
+                _sign(stream, file)
                 return stream
         except OSError as error:
             os.close(stream)
@@ -184,8 +184,8 @@ def _is_still_there(stream: int, file: Path) -> bool:
         return False
 
 
-def _sign(stream: int) -> None:
-    """Write who holds the lock."""
+def _sign(stream: int, file: Path) -> None:
+    """Write who holds the lock; without room for it, the lock file goes."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # of a user without a name, as in containers
@@ -197,5 +197,10 @@ def _sign(stream: int) -> None:
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         "command": Path(sys.argv[0]).name,
     }
-    os.ftruncate(stream, 0)
-    os.pwrite(stream, json.dumps(told).encode(), 0)
+    try:
+        os.ftruncate(stream, 0)
+        os.pwrite(stream, json.dumps(told).encode(), 0)
+    except OSError as error:
+        with suppress(OSError):
+            file.unlink()
+        raise OSError(error.errno, error.strerror, str(file)) from error

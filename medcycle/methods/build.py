@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
+import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from medcycle.config import (
     AnyNetwork,
@@ -50,10 +54,24 @@ from medcycle.networks.sampler import PatchSampler
 from medcycle.networks.style import StyledAutoencoder
 from medcycle.networks.unet import UnetGenerator
 
-__all__ = ["MADE_IN_MEMORY", "build_method"]
+__all__ = ["build_method", "without_memory"]
 
-MADE_IN_MEMORY = {"swin-unetr"}
-"""Networks that PyTorch's meta device can't make; how large these may be, the configuration limits."""
+
+class _OnProcessor(TorchFunctionMode):
+    """Lets MONAI's transformer read the few numbers of which it makes its layers."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = dict(kwargs or {})
+        if function is torch.linspace:
+            given["device"] = "cpu"
+        return function(*args, **given)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Methods that are built in the block have weights of known sizes and without values (PyTorch's meta device)."""
+    with torch.device("meta"), _OnProcessor():
+        yield
 
 
 def build_method(config: Config) -> Method:

@@ -12,9 +12,9 @@ from torch import Tensor
 from medcycle.config import Config
 from medcycle.errors import DataError
 from medcycle.intensity import IntensityMap, map_from_dict
-from medcycle.methods.build import MADE_IN_MEMORY, build_method
+from medcycle.methods.build import build_method, without_memory
 
-__all__ = ["Contents", "checked", "require_shapes"]
+__all__ = ["Contents", "checked", "require_fitting_weights"]
 
 LENGTHS = 10.0**5
 """mm; no scan is longer."""
@@ -24,15 +24,15 @@ LARGEST_SIGNAL = 1e30
 
 MOST_CASES = 10**6
 
-Length = Annotated[float, Field(gt=0, le=LENGTHS)]
-Signal = Annotated[float, Field(ge=-LARGEST_SIGNAL, le=LARGEST_SIGNAL)]
-Error = Annotated[float, Field(ge=0, le=LARGEST_SIGNAL)]
+Length = Annotated[float, Field(gt=0, le=LENGTHS, strict=True)]
+Signal = Annotated[float, Field(ge=-LARGEST_SIGNAL, le=LARGEST_SIGNAL, strict=True)]
+Error = Annotated[float, Field(ge=0, le=LARGEST_SIGNAL, strict=True)]
 Lengths = Annotated[list[Length], Field(min_length=3, max_length=3)]
-Mapped = Annotated[float, Field(ge=-1, le=1)]
+Mapped = Annotated[float, Field(ge=-1, le=1, strict=True)]
 
 
 class _Part(BaseModel):
-    """Plain values; lists for tuples, as torch gives both back."""
+    """Plain values; lists for tuples, as torch gives both back. Numbers are numbers, not what can be made into one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -75,7 +75,7 @@ class _Profile(_Part):
     spacing: Lengths
     field: Lengths
     body: Lengths
-    section: float = Field(ge=0, le=1)
+    section: float = Field(ge=0, le=1, strict=True)
     deciles: list[Mapped] = Field(min_length=9, max_length=9)
 
 
@@ -97,11 +97,11 @@ class _Calibration(_Part):
 class _Learned(_Part):
     """Those of `Facts` that are known."""
 
-    mr: int | None = Field(None, ge=0, le=MOST_CASES)
-    ct: int | None = Field(None, ge=0, le=MOST_CASES)
-    score: Annotated[float, Field(ge=0)] | None = None
+    mr: int | None = Field(None, ge=0, le=MOST_CASES, strict=True)
+    ct: int | None = Field(None, ge=0, le=MOST_CASES, strict=True)
+    score: Annotated[float, Field(ge=0, strict=True)] | None = None
     kind: Literal["mae", "unpaired"] | None = None
-    constant: Annotated[float, Field(ge=0)] | None = None
+    constant: Annotated[float, Field(ge=0, strict=True)] | None = None
 
 
 class Contents(_Part):
@@ -111,7 +111,7 @@ class Contents(_Part):
 
     config: dict[str, Any]
     intensity: dict[Literal["mr", "ct"], _Intensity]
-    step: int = Field(ge=0, le=10**9)
+    step: int = Field(ge=0, le=10**9, strict=True)
     profiles: dict[Literal["mr", "ct"], list[_Profile]] = Field(default_factory=dict)
     calibration: _Calibration | None = None
     learned: _Learned = _Learned()
@@ -143,11 +143,12 @@ def checked(state: Mapping[str, Any]) -> Contents:
         raise ValueError(f"{place}: {message}" if place else message) from None
 
 
-def require_shapes(config: Config, weights: Mapping[str, Tensor]) -> None:
-    """Raise `ValueError` unless weights are those of the configuration's networks, before memory is asked for these."""
-    if config.network.name in MADE_IN_MEMORY:
-        return
-    with torch.device("meta"):
+def require_fitting_weights(config: Config, weights: Mapping[str, Tensor]) -> None:
+    """Raise `ValueError` unless weights are those of the configuration's networks, before memory is asked for these.
+
+    They have to be real numbers, all of them finite.
+    """
+    with without_memory():
         wanted = build_method(config).state_dict()
     if missing := sorted(wanted.keys() - weights.keys()):
         raise ValueError(f"method: no {missing[0]}{_more(missing)}, which the configuration's networks have")
@@ -157,6 +158,10 @@ def require_shapes(config: Config, weights: Mapping[str, Tensor]) -> None:
         if weights[name].shape != tensor.shape:
             shapes = f"{list(weights[name].shape)}, not {list(tensor.shape)}"
             raise ValueError(f"method.{name}: is of another shape than the configuration's networks, {shapes}")
+        if weights[name].is_complex() or weights[name].is_floating_point() != tensor.is_floating_point():
+            raise ValueError(f"method.{name}: of {weights[name].dtype}, not {tensor.dtype}")
+        if not bool(torch.isfinite(weights[name]).all()):
+            raise ValueError(f"method.{name}: holds what are no numbers, as diverged training leaves it")
 
 
 def _is_number(value: object) -> bool:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from medcycle.config import Config
 from medcycle.errors import UsageError
 from medcycle.methods.base import Batch, Bodies, Losses, Method, Pair
-from medcycle.methods.build import MADE_IN_MEMORY, build_method
+from medcycle.methods.build import build_method, without_memory
 
 __all__ = ["StepCost", "require_memory", "step_cost", "step_memory"]
 
@@ -111,11 +111,8 @@ def require_memory(config: Config, memory: int) -> None:
 
 def _on_meta(config: Config) -> tuple[Method, Batch]:
     """The method and a batch of a step, without their data."""
-    if config.network.name in MADE_IN_MEMORY:
-        method = build_method(config).to("meta")
-    else:
-        with torch.device("meta"):
-            method = build_method(config)
+    with without_memory():
+        method = build_method(config)
     shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
     images = [torch.empty(shape, device="meta") for _ in range(10)]
     bodies = Bodies(*(image.bool() for image in images[8:]))

@@ -19,7 +19,7 @@ from medcycle.io.files import atomic_path
 from medcycle.methods.archive import require_sound_archive
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
-from medcycle.methods.contents import checked, require_shapes
+from medcycle.methods.contents import checked, require_fitting_weights
 
 __all__ = [
     "BEST",
@@ -211,7 +211,7 @@ def load_method(path: Path) -> SavedMethod:
     try:
         contents = checked(state)
         config = parse_stored(contents.config, where=str(path))
-        require_shapes(config, contents.method)
+        require_fitting_weights(config, contents.method)
         method = build_method(config)
         method.load_state_dict(contents.method)
     except (KeyError, TypeError, ValueError, RuntimeError, MedcycleError) as error:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from medcycle.cli.main import execute
 from medcycle.errors import MedcycleError
 from medcycle.io import discover
@@ -39,12 +41,18 @@ class Attack:
         lay: puts it into an empty folder.
         call: of the program, with IN for that folder and OUT for one that is absent; empty to read all volumes in it.
         harmless: whether something may be read of it.
+        names: what has to be told: the part that is wrong.
+        status: the exit status that there has to be; None for any of 0, 1 and 2.
+        slow: whether it is left out of the quick tests, as one of many alike.
     """
 
     name: str
     lay: Callable[[Path], None]
     call: tuple[str, ...] = ()
     harmless: bool = False
+    names: str = ""
+    status: int | None = None
+    slow: bool = False
 
 
 def files(**content: bytes) -> Callable[[Path], None]:
@@ -101,6 +109,49 @@ def _kilobytes(status: Path, name: str) -> int:
     return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Where a scenario is played.
+
+    Args:
+        folder: an empty one.
+        patch: of what is changed in the program meanwhile.
+        capfd: what it prints.
+    """
+
+    folder: Path
+    patch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str]
+
+    def call(self, *words: object) -> tuple[int, str]:
+        """The exit status of a call of the program, and what it printed, which is fit to be seen."""
+        self.capfd.readouterr()
+        with within(4 * SECONDS):
+            status = execute([str(word) for word in words])
+        printed = "".join(self.capfd.readouterr())
+        assert status in (0, 1, 2), (status, printed)
+        assert "Traceback" not in printed, printed
+        assert not CONTROLS.search(printed), repr(printed)
+        assert not list(self.folder.rglob(".partial*")), "half-written"
+        assert sum(line.startswith("error: ") for line in printed.splitlines()) == bool(status), printed
+        return status, printed
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """An attack that is more than files: a disk that is full, a process that is killed.
+
+    Args:
+        name: unique in its kind.
+        play: raises `AssertionError` if the program doesn't survive it.
+        slow: whether it is left out of the quick tests.
+    """
+
+    name: str
+    play: Callable[[Stage], None]
+    slow: bool = False
+
+
 def survives(attack: Attack, folder: Path, capfd) -> None:
     """Lay an attack, run into it, and check that nothing came of it."""
     given, output = folder / "in", folder / "out"
@@ -110,7 +161,8 @@ def survives(attack: Attack, folder: Path, capfd) -> None:
     with within(SECONDS), within_memory(MEGABYTES):
         status = run(attack, given, output) if attack.call else read(given)
     printed = "".join(capfd.readouterr())
-    assert status in (0, 1, 2), (status, printed)
+    assert status in ((0, 1, 2) if attack.status is None else (attack.status,)), (status, printed)
+    assert attack.names in printed, printed
     assert status or attack.harmless, f"read or done: {printed}"
     assert "a fault of medcycle" not in printed, printed
     assert "Traceback" not in printed, printed

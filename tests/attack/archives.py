@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 import torch
 
 from tests.attack import Attack, files
+from tests.attack.small import drawn
 
 
 def archives() -> Iterator[Attack]:
     """Of every kind, to be translated with."""
     for name, content in _contents().items():
-        yield Attack(name, files(model__pt=content), ("synthesize", "IN/model.pt", "IN", "OUT"))
+        laid = files(model__pt=content, case__nii=drawn()["mr/c0.nii"])
+        yield Attack(name, laid, ("synthesize", "IN/model.pt", "IN/case.nii", "OUT"), names="checkpoint", status=1)
 
 
 def saved(values: object, *, legacy: bool = False) -> bytes:

@@ -7,7 +7,11 @@ from tests.attack import Attack, archives, bombs, characters, detached, special,
 
 def named(*kinds) -> list:
     """The attacks of some generators, each under its name."""
-    return [pytest.param(attack, id=ascii(attack.name)[1:-1]) for kind in kinds for attack in kind()]
+    return [
+        pytest.param(attack, id=ascii(attack.name)[1:-1], marks=[pytest.mark.slow] * attack.slow)
+        for kind in kinds
+        for attack in kind()
+    ]
 
 
 @pytest.mark.parametrize("attack", named(bombs.nifti, bombs.itk, bombs.dicom))

@@ -1,0 +1,388 @@
+"""Two at once, and processes that are killed."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from medcycle.config import load_config
+from medcycle.data.catalogue import prepare_cohort
+from medcycle.data.cohort import find_cohort
+from medcycle.data.store import Store
+from medcycle.errors import InUse
+from medcycle.io import read_volume, write_nifti
+from medcycle.io.locks import KEEPERS, holder_of, lock_file_of
+from medcycle.methods.saved import LAST, read_checkpoint
+from tests.attack import Scenario, Stage
+from tests.attack.faults import COMMANDS, lay
+from tests.attack.small import AS_OPTIONS, CASES, SETTINGS
+
+PATIENCE = 120
+"""Seconds for a process to come to where it is wanted, on a busy machine."""
+
+RUNNING = """
+import sys
+from medcycle.cli.main import run
+run()
+"""
+
+STOPPING = """
+import importlib, sys, time
+from medcycle.cli.main import execute
+place, number = sys.argv[1].rsplit(".", 1), int(sys.argv[2])
+module, calls = importlib.import_module(place[0]), []
+work = getattr(module, place[1])
+def stopping(*given, **named):
+    calls.append(1)
+    if len(calls) >= number:
+        print("there", flush=True)
+        time.sleep(600)
+    return work(*given, **named)
+setattr(module, place[1], stopping)
+sys.exit(execute(sys.argv[3:]))
+"""
+"""Runs a command up to the so-manieth call of a function, says so there, and waits."""
+
+HOLDING = """
+import fcntl, os, sys
+stream = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o666)
+fcntl.lockf(stream, int(sys.argv[2]) | fcntl.LOCK_NB)
+print("there", flush=True)
+sys.stdin.read()
+"""
+"""Holds a lock as medcycle's processes do."""
+
+MAPPING = """
+import time
+from medcycle.parallel import parallel_map
+import threading
+threading.Timer(8, print, ["there"], {"flush": True}).start()
+list(parallel_map(time.sleep, [600] * 8, 2))
+"""
+
+TRAIN = ("train", "demo", *AS_OPTIONS, "--set=training.accelerator=cpu", "--set=training.log_every=1")
+
+
+def at_once() -> Iterator[Scenario]:
+    """Of threads, of locks that others hold, and of locks that are nobody's."""
+    yield Scenario("a source changes while the store is read", _source_changes)
+    yield Scenario("a store that another process reads keeps what it had", _kept_by_another)
+    yield Scenario("two threads prepare one store", _two_threads)
+    for name in ("prepare", "register", "synthesize"):
+        for what, content in {"empty": b"", "garbage": b"\xff{" * 99, "escapes": b'{"host": "\x1b[2J"}'}.items():
+            yield Scenario(f"{name} beside a lock that is nobody's, {what}", _stale(name, content), what != "garbage")
+    yield Scenario("register where another process registers", _held("register"))
+    yield Scenario("train where another process trains", _train_is_held)
+    yield Scenario("prepare waits for another process", _waits("prepare", "out"))
+    yield Scenario("synthesize waits for another process", _waits("synthesize", "out/c1"))
+    yield Scenario("a folder for a lock", _folder_for_a_lock)
+
+
+def of_processes() -> Iterator[Scenario]:
+    """Of whole programs, two at once or killed."""
+    for name, play in {
+        "two trainings in one output": _two_trainings,
+        "two preparations of one store": _two_preparations,
+        "two syntheses into one output": _two_syntheses,
+        "a training killed before its first checkpoint": _training_killed,
+        "a training killed after a checkpoint": _training_killed_later,
+        "workers that load data end with their parent": _loaders_end,
+        "workers of a map end with their parent": _mappers_end,
+    }.items():
+        yield Scenario(name, play, slow=True)
+    for name, place in {
+        "register": "medcycle.data.pairs._registered",
+        "evaluate": "medcycle.evaluation.tables.score",
+        "synthesize": "medcycle.synthesis.works.synthesize",
+        "prepare": "medcycle.data.catalogue.prepare_volume",
+        "inspect": "medcycle.data.findings.vet",
+    }.items():
+        for number in (1, 2):
+            yield Scenario(f"{name} killed in its case {number}", _killed(name, place, number), slow=True)
+
+
+def _source_changes(stage: Stage) -> None:
+    lay(stage)
+    config = load_config("demo", SETTINGS).data
+    before = prepare_cohort(find_cohort(stage.folder / "mr", stage.folder / "ct"), stage.folder / "out", config)
+    was, bodies = [case.image.copy() for case in before.mr], [case.body.copy() for case in before.mr]
+    _turn(stage.folder / "mr" / "c1.nii")
+    assert stage.call(*COMMANDS["prepare"].call(stage.folder))[0] == 0
+    after = Store.open(stage.folder / "out")
+    for case, image, body in zip(before.mr, was, bodies, strict=True):
+        np.testing.assert_array_equal(case.image, image)
+        np.testing.assert_array_equal(case.body, body)
+    assert [one.folder.name for one in after.mr] != [one.folder.name for one in before.mr]
+    assert not np.array_equal(after.mr[1].image, was[1])
+
+
+def _kept_by_another(stage: Stage) -> None:
+    lay(stage)
+    assert stage.call(*COMMANDS["prepare"].call(stage.folder))[0] == 0
+    first = {path.name for path in (stage.folder / "out" / "mr").iterdir()}
+    with _holding(stage.folder / "out" / KEEPERS, shared=True):
+        _turn(stage.folder / "mr" / "c1.nii")
+        assert stage.call(*COMMANDS["prepare"].call(stage.folder))[0] == 0
+        assert first < {path.name for path in (stage.folder / "out" / "mr").iterdir()}
+    _turn(stage.folder / "mr" / "c2.nii")
+    assert stage.call(*COMMANDS["prepare"].call(stage.folder))[0] == 0
+    assert len(list((stage.folder / "out" / "mr").iterdir())) == 3
+
+
+def _turn(path: Path) -> None:
+    volume = read_volume(path)
+    write_nifti(volume.with_array(volume.array[::-1].copy()), path)
+
+
+def _two_threads(stage: Stage) -> None:
+    lay(stage)
+    config = load_config("demo", SETTINGS).data
+    cohort, ended = find_cohort(stage.folder / "mr", stage.folder / "ct"), []
+
+    def prepare() -> None:
+        try:
+            ended.append(len(prepare_cohort(cohort, stage.folder / "out", config, workers=1).mr))
+        except InUse:
+            ended.append(0)
+
+    threads = [threading.Thread(target=prepare) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ended) in ([0, 3], [3, 3])
+    assert len(Store.open(stage.folder / "out").mr) == 3
+
+
+def _stale(name: str, content: bytes) -> Callable[[Stage], None]:
+    def play(stage: Stage) -> None:
+        lay(stage)
+        lock_file_of(stage.folder / "out").write_bytes(content)
+        status, printed = stage.call(*COMMANDS[name].call(stage.folder))
+        assert status == 0, printed
+        assert COMMANDS[name].done(stage.folder) == set(CASES)
+
+    return play
+
+
+def _held(name: str) -> Callable[[Stage], None]:
+    def play(stage: Stage) -> None:
+        lay(stage)
+        with _holding(lock_file_of(stage.folder / "out")):
+            status, printed = stage.call(*COMMANDS[name].call(stage.folder))
+        assert status == 1, printed
+        assert "out: in use by" in printed
+        assert not (stage.folder / "out").exists()
+        assert stage.call(*COMMANDS[name].call(stage.folder))[0] == 0
+
+    return play
+
+
+def _train_is_held(stage: Stage) -> None:
+    lay(stage)
+    assert stage.call(*COMMANDS["prepare"].call(stage.folder))[0] == 0
+    call = (*TRAIN, "--store", stage.folder / "out", "--output", stage.folder / "run", "--set=training.max_steps=1")
+    with _holding(lock_file_of(stage.folder / "run")):
+        status, printed = stage.call(*call)
+    assert status == 1, printed
+    assert "run: in use by" in printed
+    assert not (stage.folder / "run").exists()
+
+
+def _waits(name: str, place: str) -> Callable[[Stage], None]:
+    def play(stage: Stage) -> None:
+        lay(stage)
+        with _holding(lock_file_of(stage.folder / place)) as other:
+            asked: list[str] = []
+
+            def holder(path: Path) -> str:
+                assert other.stdin
+                other.stdin.close()  # so that it ends now
+                asked.append(holder_of(path))
+                return asked[-1]
+
+            stage.patch.setattr("medcycle.io.locks.holder_of", holder)
+            status, printed = stage.call(*COMMANDS[name].call(stage.folder))
+            assert status == 0, printed
+            assert "waiting for it to end" in printed
+            assert asked
+        assert COMMANDS[name].done(stage.folder) == set(CASES)
+
+    return play
+
+
+def _folder_for_a_lock(stage: Stage) -> None:
+    lay(stage)
+    lock_file_of(stage.folder / "out").mkdir()
+    status, printed = stage.call(*COMMANDS["register"].call(stage.folder))
+    assert status in (1, 2), printed
+    assert ".out.lock" in printed
+
+
+@contextmanager
+def _holding(file: Path, *, shared: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds a lock until its input ends."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    call = [sys.executable, "-S", "-c", HOLDING, str(file), str(kind)]
+    with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdin
+        try:
+            assert other.stdout.readline() == "there\n"
+            yield other
+        finally:
+            other.kill()
+            other.wait()
+
+
+def _started(code: str, *words: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def _ended(one: subprocess.Popen[str]) -> tuple[int, str]:
+    """Its exit status, and what it printed."""
+    printed = "".join(one.communicate(timeout=PATIENCE))
+    assert "Traceback" not in printed, printed
+    return one.returncode, printed
+
+
+def _killed_there(code: str, *words: object, before: Callable[[int], object] = lambda process: None) -> None:
+    """Starts a process, and kills it where it says that it is there."""
+    with _started(code, *words) as one:
+        assert one.stdout
+        assert any(line == "there\n" for line in one.stdout), one.stderr and one.stderr.read()
+        before(one.pid)
+        one.kill()
+        assert one.wait() == -signal.SIGKILL
+
+
+def _killed(name: str, place: str, number: int) -> Callable[[Stage], None]:
+    def play(stage: Stage) -> None:
+        lay(stage)
+        call = COMMANDS[name].call(stage.folder)
+        _killed_there(STOPPING, place, number, *call)
+        for path in stage.folder.rglob("*.nii.gz"):
+            assert path.name.startswith(".partial-") or nib.load(path).get_fdata().size
+        for torn in stage.folder.rglob(".partial-*"):  # which the next call removes when they are an hour old
+            os.utime(torn, (0, 0))
+        status, printed = stage.call(*call)
+        assert status == 0, printed
+        assert COMMANDS[name].done(stage.folder) == set(CASES)
+
+    return play
+
+
+def _train(stage: Stage, *more: str) -> tuple[object, ...]:
+    """A call that trains on a store."""
+    if not (stage.folder / "store").exists():
+        lay(stage)
+        words = COMMANDS["prepare"].call(stage.folder)
+        store = stage.folder / "store"
+        assert stage.call(*(store if word == stage.folder / "out" else word for word in words))[0] == 0
+    return *TRAIN, "--store", stage.folder / "store", "--output", stage.folder / "out", *more
+
+
+def _two_trainings(stage: Stage) -> None:
+    call = _train(stage, "--set=training.max_steps=30")
+    both = [_ended(one) for one in [_started(RUNNING, *call) for _ in range(2)]]
+    assert sorted(status for status, _ in both) in ([0, 1], [0, 2]), both
+    (refused,) = [printed for status, printed in both if status]
+    assert "in use by" in refused or "not empty" in refused
+    with (stage.folder / "out" / "metrics.csv").open() as stream:
+        assert [int(row["step"]) for row in csv.DictReader(stream)] == list(range(1, 31))
+    assert read_checkpoint(stage.folder / "out" / LAST)["step"] == 30
+
+
+def _two_preparations(stage: Stage) -> None:
+    lay(stage)
+    call = COMMANDS["prepare"].call(stage.folder)
+    both = [_ended(one) for one in [_started(RUNNING, *call) for _ in range(2)]]
+    assert [status for status, _ in both] == [0, 0], both
+    assert COMMANDS["prepare"].done(stage.folder) == set(CASES)
+    assert {path.name for path in (stage.folder / "out" / "mr").iterdir()} == set(CASES)
+
+
+def _two_syntheses(stage: Stage) -> None:
+    lay(stage)
+    call = COMMANDS["synthesize"].call(stage.folder)
+    both = [_ended(one) for one in [_started(RUNNING, *call) for _ in range(2)]]
+    assert [status for status, _ in both] == [0, 0], both
+    assert COMMANDS["synthesize"].done(stage.folder) == set(CASES)
+    for name in CASES:
+        assert nib.load(stage.folder / "out" / name / "sct.nii.gz").get_fdata().shape == (14, 16, 12)
+        assert json.loads((stage.folder / "out" / name / "synthesis.json").read_text())["files"]
+
+
+def _training_killed(stage: Stage) -> None:
+    call = _train(stage, "--set=training.max_steps=3")
+    _killed_there(STOPPING, "medcycle.training.loop.draw_preview", 1, *call, "--set=training.preview_every=2")
+    assert lock_file_of(stage.folder / "out").exists()
+    assert _ended(_started(RUNNING, *call))[0] == 0
+    assert read_checkpoint(stage.folder / "out" / LAST)["step"] == 3
+
+
+def _training_killed_later(stage: Stage) -> None:
+    call = _train(stage, "--set=training.max_steps=6", "--set=training.checkpoint_every=1")
+    _killed_there(STOPPING, "medcycle.training.loop.draw_preview", 1, *call, "--set=training.preview_every=4")
+    assert read_checkpoint(stage.folder / "out" / LAST)["step"] == 3
+    assert _ended(_started(RUNNING, *call, "--resume"))[0] == 0
+    with (stage.folder / "out" / "metrics.csv").open() as stream:
+        assert [int(row["step"]) for row in csv.DictReader(stream)] == list(range(1, 7))
+
+
+def _loaders_end(stage: Stage) -> None:
+    call = _train(stage, "--set=training.max_steps=50", "--set=training.workers=2")
+    children: list[int] = []
+    place = "medcycle.training.loop.draw_preview"
+    _killed_there(
+        STOPPING, place, 1, *call, "--set=training.preview_every=2", before=lambda one: children.extend(_children(one))
+    )
+    assert len(children) >= 2
+    _all_end(children)
+
+
+def _mappers_end(stage: Stage) -> None:
+    children: list[int] = []
+    _killed_there(MAPPING, before=lambda one: children.extend(_children(one)))
+    assert len(children) >= 2
+    _all_end(children)
+
+
+def _children(process: int) -> list[int]:
+    """The processes that one has started."""
+    return [int(one) for path in Path(f"/proc/{process}/task").glob("*/children") for one in path.read_text().split()]
+
+
+def _all_end(processes: Sequence[int]) -> None:
+    ends = time.monotonic() + 30
+    while left := [one for one in processes if _runs(one)]:
+        assert time.monotonic() < ends, f"{left} go on"
+        time.sleep(0.2)
+
+
+def _runs(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
