@@ -23,7 +23,7 @@ from medcycle.errors import MedcycleError
 from medcycle.io import discover
 from medcycle.words import told_in_a_line, warn_plainly
 
-SECONDS = 5
+SECONDS = 20  # most end in a tenth of one; the first of a kind imports torch
 MEGABYTES = 400
 
 LONGEST_OUTPUT = 20_000

@@ -1,6 +1,7 @@
 """How much is read, by which setting."""
 
 import io
+import logging
 import zlib
 
 import numpy as np
@@ -81,7 +82,8 @@ def test_wrong_affines_name_the_file(tmp_path) -> None:
         read_volume(path)
 
 
-def test_nibabel_and_numpy_are_quiet(tmp_path, capfd) -> None:
+def test_nibabel_and_numpy_are_quiet(tmp_path, capfd, monkeypatch) -> None:
+    monkeypatch.setattr(logging.getLogger("medcycle"), "handlers", [logging.NullHandler()])
     path = tmp_path / "a.nii"
     write_nifti(VOLUME.with_array(VOLUME.array.astype(np.int16)), path)
     content = bytearray(path.read_bytes())

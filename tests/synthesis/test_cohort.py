@@ -212,7 +212,7 @@ def test_a_full_disk_is_a_bad_case(folder: Path, checkpoint: Path, monkeypatch: 
         own(synthesis, source, *given, **named)
 
     monkeypatch.setattr(module, "write_case", full)
-    with pytest.raises(DataError, match=r"1 of 4 .* No space left"):
+    with pytest.raises(DataError, match=r"1 of 4 .* no room left"):
         synthesize_path(checkpoint, folder, folder.parent / "out")
     assert sorted(path.name for path in (folder.parent / "out").iterdir()) == ["case0", "case1", "case3"]
 
