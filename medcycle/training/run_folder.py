@@ -17,8 +17,9 @@ from medcycle.config import Config, parse_stored
 from medcycle.data.cohort import PREPARATION_KEYS
 from medcycle.data.split import describe_split, part_of
 from medcycle.data.store import Store
-from medcycle.errors import BadCheckpoint, UsageError
+from medcycle.errors import BadCheckpoint, UnreadableFile, UsageError
 from medcycle.io.files import write_text
+from medcycle.io.opening import read_json
 from medcycle.methods.saved import LAST, read_checkpoint, without_places
 from medcycle.training.runs import MANIFEST
 
@@ -59,9 +60,9 @@ def store_of_run(run: Path) -> Path:
     """The store that a run was begun on. Raises `UsageError` if there is no run, or its store is gone."""
     require_run_folder(run, resume=True)
     try:
-        told = json.loads((run / MANIFEST).read_text(encoding="utf-8"))
+        told = read_json(run / MANIFEST)
         root = run / str(told["store"]["path"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, UnreadableFile) as error:
         raise UsageError(f"{run / MANIFEST}: can't be read ({error}); give --store") from error
     if not root.is_dir():
         raise UsageError(f"{root}: the store of {run} is no longer there; give --store")
@@ -109,9 +110,9 @@ def cases_begun_on(state: dict[str, Any], store: Store, run: Path) -> tuple[Stor
 def _names_in(run: Path) -> list[str]:
     """The cases that a run was begun on, as far as its manifest tells."""
     try:
-        split = json.loads((run / MANIFEST).read_text(encoding="utf-8"))["split"]
+        split = read_json(run / MANIFEST)["split"]
         return [str(case["name"]) for part in split.values() for cases in part.values() for case in cases]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UnreadableFile):
         return []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 import yaml
 
-from medcycle.errors import BadCheckpoint, EmptyFolder
+from medcycle.config.plain import read_yaml
+from medcycle.errors import BadCheckpoint, EmptyFolder, MedcycleError
 from medcycle.io.files import require_exists
+from medcycle.io.opening import open_regular, read_json
 from medcycle.methods.saved import LAST, read_checkpoint
 
 __all__ = [
@@ -104,8 +106,8 @@ def find_runs(folder: Path) -> list[RunSummary | DamagedRun]:
 
 def _summary(folder: Path) -> RunSummary | DamagedRun:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST)
+        config = read_yaml(folder / "config.yaml")
         last = (_rows(folder / METRICS) or [{}])[-1]
         scores = [(float(row["score"]), int(row["step"])) for row in _rows(folder / VALIDATION)]
         trained_on = manifest["split"]["train"]
@@ -124,7 +126,7 @@ def _summary(folder: Path) -> RunSummary | DamagedRun:
         )
     except FileNotFoundError as error:
         return DamagedRun(folder, f"{Path(error.filename).name} is missing")
-    except (OSError, *UNREADABLE) as error:
+    except (OSError, MedcycleError, *UNREADABLE) as error:
         return DamagedRun(folder, f"its files can't be read ({type(error).__name__}: {error})")
     except yaml.YAMLError:
         return DamagedRun(folder, "config.yaml is not YAML")
@@ -159,5 +161,5 @@ def _rows(table: Path) -> list[dict[str, str]]:
     """Its rows, without one that is just being written."""
     if not table.is_file():
         return []
-    with table.open(newline="", encoding="utf-8") as stream:
+    with io.TextIOWrapper(open_regular(table), encoding="utf-8", newline="") as stream:
         return [row for row in csv.DictReader(stream) if None not in row.values()]

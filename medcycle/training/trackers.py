@@ -15,6 +15,7 @@ from typing import Any
 from medcycle.config import Config
 from medcycle.errors import UsageError
 from medcycle.io.files import write_text
+from medcycle.io.opening import read_json
 
 __all__ = ["Tracker", "require_trackers", "trackers_for"]
 
@@ -123,7 +124,7 @@ def trackers_for(config: Config, run: Path) -> list[Tracker]:
         UsageError: if a library isn't installed, or doesn't begin, as when no server answers.
     """
     path = run / KNOWN_RUNS
-    known: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known: dict[str, str] = read_json(path) if path.is_file() else {}
     trackers: dict[str, Tracker] = {}
     for name in config.training.trackers:
         try:

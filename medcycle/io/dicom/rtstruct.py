@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from highdicom import UID
 from pydicom import Dataset, FileMetaDataset
 from pydicom.dataelem import RawDataElement
@@ -21,6 +20,7 @@ from medcycle.body import Modality
 from medcycle.errors import DataError, UnreadableFile, UsageError
 from medcycle.io.dicom.header import RESEARCH_ONLY, Origin, contributing_equipment, plain
 from medcycle.io.dicom.inherited import patient_and_study
+from medcycle.io.dicom.parsing import open_dicom, parse
 from medcycle.io.dicom.values import give_known_kinds, valid_copy
 from medcycle.io.dicom.writer import WrittenSeries
 from medcycle.volume import Array
@@ -58,7 +58,8 @@ def read_structure_set(path: Path) -> Dataset:
     try:
         with warnings.catch_warnings(action="ignore"):
             warnings.filterwarnings("error", ENDS_TOO_SOON)
-            dataset = pydicom.dcmread(path, force=True)  # some systems write no preamble
+            with open_dicom(path) as stream:
+                dataset = parse(stream, pixels=True, force=True)  # some systems write no preamble
             is_one = dataset.get("SOPClassUID") == RTStructureSetStorage
             cut_short = not is_one or _cut_short(dataset)
             if is_one:
