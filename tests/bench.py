@@ -44,6 +44,7 @@ from medcycle.training.runs import METRICS
 from medcycle.training.runtime import make_fabric
 from medcycle.training.step import Stepper
 from medcycle.volume import Grid, Volume
+from tests.bench_limits import limits
 from tests.bench_synthesis import synthesis
 from tests.timing import compare
 
@@ -353,6 +354,7 @@ def main() -> None:
         },
     )
     synthesis()
+    limits()
     compare("180 axial slices of 256×256", reading())
     for size in ((256, 256), (96, 96, 96)):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Attacks on the program by what it reads: `python -m pytest tests/attack`.
+"""Attacks on the program by what it reads, and by what happens meanwhile: `python -m tests.attack`.
 
 A kind of attacks is a module with functions that yield `Attack`s, and one parametrised test of them. An attack lays
 files into an empty folder; what is done with them then has to end soon, within some memory, by one of medcycle's own

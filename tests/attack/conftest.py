@@ -6,6 +6,10 @@ from functools import cache
 import pytest
 import typer.main
 
+import medcycle.data.findings
+import medcycle.synthesis.cohort
+import medcycle.training.loop  # noqa: F401 - commands import them when they are called, which takes longer than attacks may
+
 
 @pytest.fixture(scope="session", autouse=True)
 def commands_are_made_once() -> Iterator[None]:

@@ -1,0 +1,83 @@
+"""What limits and checks of foreign files, locks and syncing cost; part of `make bench`."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from medcycle.cli.main import execute
+from medcycle.config import load_config
+from medcycle.intensity import HounsfieldWindow, MrPercentile
+from medcycle.io import write_nifti
+from medcycle.methods.build import build_method
+from medcycle.methods.saved import SavedMethod, save_method
+from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.phantom.series import write_series
+from tests.timing import compare
+
+WITHOUT: dict[str, Callable[..., Any]] = {
+    "medcycle.io.nifti.require_voxels": lambda *_: None,
+    "medcycle.io.nifti.require_room": lambda *_: None,
+    "medcycle.io.nifti.open_regular": lambda path: path.open("rb"),
+    "medcycle.io.itk.require_voxels": lambda *_: None,
+    "medcycle.io.itk.require_room": lambda *_: None,
+    "medcycle.io.dicom.series.require_voxels": lambda *_: None,
+    "medcycle.io.dicom.parsing.require_regular": lambda path: path.stat(),
+    "medcycle.io.files.open_regular": lambda path: path.open("rb"),
+    "medcycle.io.files._sync": lambda path: None,
+    "medcycle.io.files._sync_one": lambda path: None,
+    "medcycle.io.discover.voxel_files": lambda path: (),
+    "medcycle.synthesis.works.locked": lambda *_, **__: contextlib.nullcontext(),
+    "medcycle.methods.saved.require_sound_archive": lambda path: None,
+    "medcycle.methods.saved.require_fitting_weights": lambda *_: None,
+}
+"""What there is instead of limits and checks."""
+
+
+def limits() -> None:
+    """`inspect` and `synthesize` with them and without, of three NIfTI files and a DICOM series."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        grid = head_grid(spacing=(1.5, 1.5, 2.0))
+        for number in range(3):
+            write_nifti(HeadPhantom.random(number).mr(grid), folder / "mr" / f"c{number}.nii.gz")
+        write_series(HeadPhantom.random(3).mr(grid), folder / "mr" / "series", modality="MR")
+        config = load_config("head_mr_ct_2d_cpu")
+        torch.manual_seed(0)
+        maps = {"ct": HounsfieldWindow(-1024, 2000), "mr": MrPercentile(0, 1000)}
+        save_method(SavedMethod(build_method(config), config, maps, 1), folder / "model.pt")
+        calls = {
+            "inspect": ["inspect", str(folder / "mr"), "--workers", "1"],
+            "inspect --headers": ["inspect", str(folder / "mr"), "--workers", "1", "--headers"],
+            "synthesize": ["synthesize", str(folder / "model.pt"), str(folder / "mr"), str(folder / "out")],
+        }
+        for title, call in calls.items():
+            ways = {"without limits": _called(call, folder, WITHOUT), "with limits": _called(call, folder, {})}
+            found = compare(title, ways, rounds=9)
+            print(f"  limits and checks take {found['with limits'] / found['without limits'] - 1:+.1%}")
+
+
+def _called(call: list[str], folder: Path, instead: dict[str, Callable[..., Any]]) -> Callable[[], object]:
+    def work() -> None:
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        with pytest.MonkeyPatch.context() as patch:
+            for place, by in instead.items():
+                module, _, name = place.rpartition(".")
+                patch.setattr(importlib.import_module(module), name, by)
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                assert execute(call) == 0
+
+    return work
+
+
+if __name__ == "__main__":
+    limits()
