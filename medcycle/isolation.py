@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from medcycle.errors import CaseFailed, MedcycleError
-from medcycle.words import told
+from medcycle.words import reason_of, told
 
 __all__ = ["as_data_error", "isolated"]
 
@@ -49,7 +49,7 @@ def as_data_error(error: Exception, before: str = "") -> MedcycleError:
         case OSError() if error.filename:
             return CaseFailed(told(error))
         case OSError():
-            return CaseFailed(f"{before}{error.strerror or _line(error)}; check the disk")
+            return CaseFailed(f"{before}{reason_of(error)}")
         case _ if type(error).__name__ == "OutOfMemoryError":  # of torch, which need not be loaded here
             return CaseFailed(f"{before}needs more memory than the device has ({_line(error)})")
         case _:

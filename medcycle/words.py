@@ -12,6 +12,7 @@ __all__ = [
     "LONGEST_MESSAGE",
     "LONGEST_VALUE",
     "quoted",
+    "reason_of",
     "shown",
     "shown_traceback",
     "told",
@@ -76,8 +77,12 @@ def quoted(value: object) -> str:
 
 def told(error: OSError) -> str:
     """What is wrong with a file or folder, where, and what to do."""
-    reason = REMEDIES.get(error.errno or 0) or f"{error.strerror or error or type(error).__name__}; check the path"
-    return f"{error.filename or 'input or output'}: {reason}"
+    return f"{error.filename or 'input or output'}: {reason_of(error)}"
+
+
+def reason_of(error: OSError) -> str:
+    """What is wrong, and what to do, without the place."""
+    return REMEDIES.get(error.errno or 0) or f"{error.strerror or error or type(error).__name__}; check the path"
 
 
 def shown_traceback(error: BaseException) -> str:

@@ -123,7 +123,8 @@ class Source:
             with isolated(self.path):
                 yield
         except UnreadableFile as error:
-            if gone := [file for file in (self.series.files if self.series else (self.path,)) if not file.exists()]:
+            files = self.series.files if self.series else (self.path,)
+            if gone := [file for file in files if not file.exists() and not file.is_symlink()]:
                 raise CaseFailed(
                     f"{gone[0]}: gone since its folder was looked through; bring it back, or try again without"
                 ) from error
