@@ -44,6 +44,7 @@ def test_phantom_bodies_are_found(modality: str, orientation: str) -> None:
     assert dice(mask.array, truth) > 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["mr", "ct"])
 def test_thick_slices(modality: str) -> None:
     grid = head_grid(spacing=(2, 2, 6))

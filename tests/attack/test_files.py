@@ -4,13 +4,18 @@ import pytest
 
 from tests.attack import Attack, archives, bombs, characters, detached, special, survives, yamls
 
+EVERY = 4
+"""The quick tests make one attack of so many; the slow ones, and `python -m tests.attack`, make all."""
+
 
 def named(*kinds) -> list:
     """The attacks of some generators, each under its name."""
+    attacks = [attack for kind in kinds for attack in kind()]
     return [
-        pytest.param(attack, id=ascii(attack.name)[1:-1], marks=[pytest.mark.slow] * attack.slow)
-        for kind in kinds
-        for attack in kind()
+        pytest.param(
+            attack, id=ascii(attack.name)[1:-1], marks=[pytest.mark.slow] * (attack.slow or number % EVERY > 0)
+        )
+        for number, attack in enumerate(attacks)
     ]
 
 

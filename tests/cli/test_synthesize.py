@@ -118,6 +118,7 @@ def test_structure_sets_are_looked_at_first(checkpoint: Path, tmp_path: Path, ca
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_deidentified_series_goes_on_with_the_same_key(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "mr").mkdir()
     source_series(tmp_path / "mr", "sagittal")

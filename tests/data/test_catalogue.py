@@ -257,6 +257,7 @@ def test_processes_prepare_the_same(cohort: Path, store: Store, tmp_path) -> Non
         assert one.record.voxels == other.record.voxels
 
 
+@pytest.mark.slow
 def test_mr_of_a_cohort_get_one_scale(cohort: Path, tmp_path) -> None:
     shutil.copytree(cohort, tmp_path / "data")
     mr, ct = tmp_path / "data" / "mr", tmp_path / "data" / "ct"
@@ -356,6 +357,7 @@ def test_a_store_whose_growing_was_interrupted_is_not_trained_on(
     assert Store.open(root).key == made.key
 
 
+@pytest.mark.slow
 def test_a_scale_that_was_not_used_is_learned_again(cohort: Path, tmp_path, monkeypatch) -> None:
     sources = find_cohort(cohort / "mr", cohort / "ct")
     nyul = CONFIG.model_copy(update={"mr_normalisation": "nyul"})

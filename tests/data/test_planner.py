@@ -358,6 +358,7 @@ def test_prepare_writes_the_plan_and_train_follows_it(planned: Path, tmp_path, c
     assert "1 steps" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_planned_store_grows(cohort: Path, planned: Path, tmp_path, capfd) -> None:
     store = tmp_path / "store"
     shutil.copytree(planned, store)
@@ -400,6 +401,7 @@ def test_a_plan_suits_the_run_that_it_begins_with(cohort: Path, tmp_path, capfd)
     assert planned.data.spacing == begun.data.spacing
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_found_before_the_work(cohort: Path, planned: Path, tmp_path, capfd) -> None:
     run = ["train", "auto", "--store", str(planned), "--set=training.max_steps=1"]
     assert execute([*run, "--output", str(tmp_path / "first"), *SMALL]) == 0

@@ -145,6 +145,7 @@ def test_it_says_so_and_is_still_marked_synthetic(patient, tmp_path: Path) -> No
     assert rt.ContributingEquipmentSequence[0].Manufacturer == "medcycle"
 
 
+@pytest.mark.slow
 def test_the_same_key_gives_the_same_patient_again(patient, tmp_path: Path) -> None:
     def identity(folder: str, key: str) -> tuple[str, ...]:
         header = pydicom.dcmread(export(patient, tmp_path / folder, Deidentify(key))[0])
@@ -178,6 +179,7 @@ def test_patients_are_moved_by_other_times() -> None:
     assert len(moved) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dates",
     [

@@ -312,6 +312,7 @@ def with_outline(series: DicomSeries, points: int) -> tuple[pydicom.Dataset, lis
     return structures, texts
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The value for the data element .* exceeds the size of 64 kByte:UserWarning")
 @pytest.mark.parametrize(("points", "syntax"), [(40, ExplicitVRLittleEndian), (3000, ImplicitVRLittleEndian)])
 def test_coordinates_of_any_length_come_out_valid(tmp_path: Path, points: int, syntax: UID) -> None:

@@ -53,6 +53,7 @@ def contents(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_what_is_done_is_left_as_it_is(folder: Path, checkpoint: Path, counted: list[str], caplog) -> None:
     out = folder.parent / "out"
     (folder / "case3.nii.gz").rename(folder.parent / "later")
@@ -99,6 +100,7 @@ def test_what_was_made_otherwise_is_refused_and_kept(
     assert contents(tmp_path / "out") == before
 
 
+@pytest.mark.slow
 def test_options_that_do_nothing_make_no_difference(folder: Path, checkpoint: Path, caplog) -> None:
     synthesize_path(checkpoint, folder, folder.parent / "out")
     other = Order(options=Options(windows=Windows(overlap=0.3)))  # of 3D networks alone

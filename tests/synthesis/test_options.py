@@ -78,6 +78,7 @@ def test_results_of_several_networks_are_fused() -> None:
         synthesize(MR, [], "ct")
 
 
+@pytest.mark.slow
 def test_where_nothing_depends_on_the_contrast_there_is_no_doubt() -> None:
     class Silhouette(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -108,6 +109,7 @@ def test_uncertainty_is_calibrated_for_the_passes_it_was_found_with() -> None:
     assert synthesize(ct, known, "mr", replace(FLOAT, uncertainty=True)).calibration is None
 
 
+@pytest.mark.slow
 def test_what_comes_back_of_a_cycle() -> None:
     both = synthesize(MR, saved(Negative(), Negative()), "ct", replace(FLOAT, uncertainty=True))
     assert both.cycle_error.array.max() < 1e-3 * both.intensity.inverse(np.ones(1))[0]

@@ -33,6 +33,7 @@ def made(folder: Path) -> tuple[np.ndarray, list[float] | None]:
     return nib.load(image).get_fdata(), json.loads((folder / "synthesis.json").read_text())["style"]
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_style_again(munit: Path, cohort: Path, tmp_path: Path) -> None:
     given = str(cohort / "mr" / "mr000.nii.gz")
     for name, style in (
@@ -61,6 +62,7 @@ def test_samples_are_cases_of_their_own(munit: Path, cohort: Path, tmp_path: Pat
     assert np.abs(images[1] - images[2]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_a_volume_gives_its_style(munit: Path, cohort: Path, tmp_path: Path) -> None:
     given = [str(munit), str(cohort / "ct" / "ct000.nii.gz")]
     for name in ("mr000", "mr001"):

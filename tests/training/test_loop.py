@@ -128,6 +128,7 @@ FROM_CT = ["method.name=randomized", "network.name=unet", "network.levels=2", "t
 THICK = ["randomize.thick_share=0.5", "randomize.rotation=10", "randomize.bending=0.015", "randomize.ghost_share=0.5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effects", [[], THICK])
 def test_a_run_on_ct_alone(store: Store, tmp_path: Path, effects: list[str]) -> None:
     alone = replace(store, mr=())
@@ -212,6 +213,7 @@ def test_registered_pairs_are_learned_from_in_every_dimension(
     assert (tmp_path / "run" / "previews" / "step_000004.png").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings", "loss", "warm"),
     [
@@ -312,6 +314,7 @@ def test_the_learning_rate_rises_and_is_lower_in_refinement(store: Store, tmp_pa
     assert rates[-1] == pytest.approx(0.5 * 2 * 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [2, 4])
 def test_an_anchored_run_can_be_resumed(
     store: Store, tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
@@ -513,6 +516,7 @@ def test_a_run_is_not_both_resumed_and_begun_with_another(finished: Path, store:
         train(config(), store, finished, resume=True, begin_with=finished)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["training.optimizer=muon", "network.filters=12"]])
 def test_a_step_of_several_batches_is_resumed_in_the_right_place(store: Store, tmp_path: Path, more: list[str]) -> None:
     chosen = ["training.accumulate=2", "training.decay=cosine", "training.gradient_clip=1", *ANCHORED, *more]
@@ -559,6 +563,7 @@ def test_signals_save_and_end_cleanly(store: Store, tmp_path: Path, number: sign
     assert f"{step + 2} steps" in finish.stdout
 
 
+@pytest.mark.slow
 def test_neighbouring_slices_are_trained_on_and_gone_on_with(store: Store, tmp_path: Path) -> None:
     thin = ["data.slices=3", "method.anchor_weight=10", "training.warm_start=0.5", "training.max_steps=6"]
     train(config(*thin), store, tmp_path / "one")

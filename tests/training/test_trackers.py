@@ -24,6 +24,7 @@ def config(*overrides: str, steps: int = 4) -> Config:
     return load_config("demo", [*small, f"training.max_steps={steps}", *overrides])
 
 
+@pytest.mark.slow
 def test_mlflow_gets_settings_and_losses_and_goes_on(store: Store, tmp_path: Path, monkeypatch) -> None:
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")

@@ -104,6 +104,7 @@ def test_registered_pairs_that_are_held_out_are_the_score(store: Store, paired: 
     assert "mae" not in validator(store)(method_that(torch.zeros_like)).terms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -136,6 +137,7 @@ def trained(store: Store, run: Path, *overrides: str, resume: bool = False) -> T
     return train(config(*overrides), store, run, resume=resume)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["randomized", "cyclegan"])
 def test_half_precision_is_validated(store: Store, tmp_path: Path, name: str, caplog) -> None:
     short = [
@@ -199,6 +201,7 @@ def test_a_constant_is_the_mean_of_each_body(store: Store, paired: Store) -> Non
     assert found.constant == pytest.approx(np.abs(units - units.mean()).mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_validated_as_one_in_one_go(finished: Path, store: Store, tmp_path: Path) -> None:
     run = tmp_path / "run"
     trained(store, run, "training.max_minutes=1e-9", "training.validations=0")
@@ -219,6 +222,7 @@ def test_validation_changes_nothing_of_the_training(finished: Path, store: Store
         torch.testing.assert_close(other[name], tensor, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_a_run_ends_when_nothing_gets_better(store: Store, tmp_path: Path, monkeypatch, caplog) -> None:
     scores = iter([100.0, 90.0, 95.0, 120.0])
 
@@ -321,6 +325,7 @@ SLOW = ["training.max_steps=1000", "training.max_minutes=4", "training.validatio
 VOLUMES = ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]", "data.spacing=[4, 4, 4]"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "minutes"),
     [([], 0.5), ([], 6), ([], 600), (["data.slices=3"], 6), (VOLUMES, 6)],
