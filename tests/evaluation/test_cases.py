@@ -164,8 +164,10 @@ def test_a_link_to_nowhere_is_a_case_that_fails(tmp_path: Path) -> None:
     save(tmp_path / "out" / "a.nii.gz", 40)
     (tmp_path / "ct" / "b.nii.gz").symlink_to(tmp_path / "nowhere")
     save(tmp_path / "out" / "b.nii.gz", 40)
+    summary = evaluate(match_cases(tmp_path / "ct", tmp_path / "out"))
+    assert list(summary.cases) == ["a"]
     with pytest.raises(DataError, match=r"case b: .*which is not there"):
-        evaluate(match_cases(tmp_path / "ct", tmp_path / "out"))
+        summary.require_all()
 
 
 def pair(tmp_path: Path, real: Volume, made: Volume) -> list[Case]:
