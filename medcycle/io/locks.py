@@ -52,7 +52,7 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
 
     The operating system takes the lock (POSIX record locks), so that it ends with its process, however that ends: a
     lock file that a killed process left behind is taken over. The file says who holds the lock, where and since when.
-    Where a file system has no locks, a warning says so and the block runs without.
+    Where a file system has no locks, or its folder may not be written to, a warning says so and the block runs without.
 
     Args:
         path: what is written to.
@@ -60,7 +60,7 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
 
     Raises:
         InUse: if another process, or another thread of this one, holds the lock.
-        OSError: if the lock file can't be made.
+        OSError: if the lock file can't be made for another reason.
     """
     file = lock_file_of(path)
     _require_free_here(file, path)
@@ -150,6 +150,9 @@ def _taken(file: Path, path: Path, *, wait: bool) -> int | None:
                 log.warning("%s: in use by %s; waiting for it to end", path, holder)
             told = True
             time.sleep(EVERY)
+        except PermissionError:
+            log.warning("%s: no lock can be made beside it; let no other process write there meanwhile", path)
+            return None
         except OSError as error:
             if error.errno not in UNSUPPORTED:
                 raise

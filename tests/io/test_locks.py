@@ -103,6 +103,20 @@ def test_where_there_are_no_locks_it_says_so(
     assert "no locks" in caplog.text
 
 
+def test_where_no_lock_file_may_be_made_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As beside a folder of one's own in one of others."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, os.strerror(13))
+
+    monkeypatch.setattr("medcycle.io.locks.os.open", refuse)
+    with locked(tmp_path / "run"):
+        pass
+    assert "no lock can be made" in caplog.text
+
+
 def test_readers_are_known_as_long_as_they_live(tmp_path: Path) -> None:
     assert not is_kept(tmp_path)
     with holding(tmp_path, "keep") as other:
