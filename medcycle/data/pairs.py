@@ -18,7 +18,7 @@ from medcycle.data.cohort import PATIENTS_KNOWN_BY, find_cohort, pair_key
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, RegistrationFailed, UsageError
 from medcycle.io.discover import Source
-from medcycle.io.files import PARTIAL, atomic_path, remove_torn, write_text
+from medcycle.io.files import PARTIAL, atomic_path, remove_torn, seen_from, write_text
 from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
 from medcycle.io.opening import read_json
@@ -155,7 +155,7 @@ def _others(output: Path) -> Iterator[Path]:
 def _register(fixed: Source, moving: Source, output: Path, onto: Modality) -> dict[str, Any]:
     """Register one pair, draw it, write the volume if it can be trusted, and return what is to be told of it."""
     other: Modality = "ct" if onto == "mr" else "mr"
-    told: dict[str, Any] = {"fixed": str(fixed.path), "moving": str(moving.path)}
+    told: dict[str, Any] = {"fixed": seen_from(output, fixed.path), "moving": seen_from(output, moving.path)}
     try:
         with isolated(fixed.path):
             still, moved = fixed.read(), moving.read()

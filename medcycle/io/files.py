@@ -23,6 +23,7 @@ __all__ = [
     "remove_torn",
     "require_exists",
     "require_room",
+    "seen_from",
     "sha256_of",
     "unopened",
     "write_text",
@@ -182,6 +183,14 @@ def _pointer(start: bytes) -> str:
     if start.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not the image itself; fetch it with `git lfs pull`"
     return ""
+
+
+def seen_from(folder: Path, path: Path) -> str:
+    """A path as seen from a folder, which may lie on another computer tomorrow."""
+    try:
+        return os.path.relpath(path.resolve(), folder.resolve())
+    except ValueError:  # on another drive of Windows
+        return str(path.resolve())
 
 
 def sha256_of(path: Path) -> str:

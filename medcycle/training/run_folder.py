@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 from pathlib import Path
@@ -18,7 +17,7 @@ from medcycle.data.cohort import PREPARATION_KEYS
 from medcycle.data.split import describe_split, part_of
 from medcycle.data.store import Store
 from medcycle.errors import BadCheckpoint, UnreadableFile, UsageError
-from medcycle.io.files import write_text
+from medcycle.io.files import seen_from, write_text
 from medcycle.io.opening import read_json
 from medcycle.methods.saved import LAST, read_checkpoint, without_places
 from medcycle.training.runs import MANIFEST
@@ -138,14 +137,6 @@ def voxels_of(store: Store) -> dict[str, list[str]]:
     return {kind: [case.record.voxels for case in cases] for kind, cases in store.both().items()}
 
 
-def _from(folder: Path, path: Path) -> str:
-    """A path as seen from a folder, which may lie on another computer tomorrow."""
-    try:
-        return os.path.relpath(path.resolve(), folder.resolve())
-    except ValueError:  # on another drive of Windows
-        return str(path.resolve())
-
-
 def _commit() -> str | None:
     """The git commit that the package runs from, `+` behind it if files have changed since; None if there is none."""
     root = Path(__file__).parents[2]
@@ -179,8 +170,8 @@ def write_manifest(run: Path, store: Store, train: Store, validation: Store, beg
         "monai": monai.__version__,
         "source": _commit(),
         "hardware": _hardware(),
-        "begun_with": _from(run, begun_with) if begun_with else None,
-        "store": {"path": _from(run, store.root), "key": store.key},
+        "begun_with": seen_from(run, begun_with) if begun_with else None,
+        "store": {"path": seen_from(run, store.root), "key": store.key},
         "split": describe_split(train, validation),
     }
     write_text(run / MANIFEST, json.dumps(manifest, indent=1))
