@@ -32,6 +32,7 @@ from medcycle.training import loop, pairs
 from medcycle.training.journal import Journal
 from medcycle.training.loop import train
 from medcycle.training.optimizers import Optimizers
+from medcycle.training.run_folder import store_of_run
 from medcycle.training.signals import SIGNALS
 from tests.io.test_locks import holding
 from tests.sizes import TINY, fitting
@@ -478,7 +479,7 @@ def test_what_was_learned_is_saved_when_the_store_is_gone(
 def test_a_full_disk_leaves_the_last_checkpoint(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
-    store = json.loads((run / "manifest.json").read_text())["store"]["path"]
+    store = str(store_of_run(finished))
     before = (run / LAST).read_bytes()
     room = len(before) // 2
     script = f"""if True:
