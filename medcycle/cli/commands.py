@@ -132,7 +132,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
     require_trackers(settings)
     if begin_with:
-        say(f"starting from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
+        say(f"initialised from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
     if settings.method.needs_registered and isinstance(scans, Cohort):
         require_patients_in_both(scans)
     fabric = make_fabric(settings.training)  # from here on there are as many processes as devices

@@ -7,28 +7,22 @@ import logging
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from medcycle.errors import CaseFailed, EmptyFolder, UnreadableFile
-from medcycle.io.detached import voxel_files
+from medcycle.errors import EmptyFolder, UnreadableFile
 from medcycle.io.dicom.frames import NOT_DICOM, ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
-from medcycle.io.dicom.series import grid_of, read_series
 from medcycle.io.files import require_exists
-from medcycle.io.itk import ITK_SUFFIXES, read_itk, read_itk_grid
-from medcycle.io.nifti import NIFTI_SUFFIXES, pair_files, read_nifti, read_nifti_grid
+from medcycle.io.itk import ITK_SUFFIXES
+from medcycle.io.nifti import NIFTI_SUFFIXES, pair_files
 from medcycle.io.patience import within_time
 from medcycle.io.places import Place, places_below
-from medcycle.isolation import isolated
-from medcycle.modality import ct_offset_of
+from medcycle.io.source import Source, read_grid
 from medcycle.parallel import parallel_map
 from medcycle.progress import ProgressLine
-from medcycle.volume import Grid, Volume
+from medcycle.volume import Volume
 
 __all__ = [
     "NOT_DICOM",
@@ -55,80 +49,6 @@ HEADERS_TOGETHER = 250
 """Headers that a process reads at once."""
 
 BIDS_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+(?=_|$)")
-
-
-@dataclass(frozen=True)
-class Source:
-    """One volume that can be read, or is refused when it is.
-
-    Args:
-        name: a name for the case, made of letters, digits, `.`, `-` and `_`; unique within one discovery.
-        path: the file, or the folder of the DICOM series.
-        series: the series' files, or None for an image file.
-        resample_irregular: whether a series with gaps or varying distances is rebuilt instead of refused.
-        ct_offset: what is taken off a CT that has something added to its HU; nothing is taken off others.
-        subject: of a BIDS name below the folder that was searched, as `sub-01`.
-        problem: why a file or folder can't be opened, or an empty string.
-    """
-
-    name: str
-    path: Path
-    series: DicomSeries | None = None
-    resample_irregular: bool = False
-    subject: str = ""
-    problem: str = ""
-    ct_offset: float = 0.0
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files that the volume is read from, with those that its header names; none if it can't be opened."""
-        if self.problem:
-            return ()
-        return self.series.files if self.series else (self.path, *pair_files(self.path), *voxel_files(self.path))
-
-    @property
-    def patient(self) -> str:
-        """The PatientID of a DICOM series, the subject of a BIDS name, or else the case's name."""
-        return self.known_patient or self.name
-
-    @property
-    def known_patient(self) -> str:
-        """The PatientID or BIDS subject; empty if there is neither."""
-        return (self.series.patient_id if self.series else "") or self.subject
-
-    def grid(self) -> Grid:
-        """Where the voxels are, from the headers. Raises `DataError` for whatever is wrong."""
-        with self._isolated():
-            return within_time(lambda: grid_of(self.series) if self.series else read_grid(self.path), self.path)
-
-    def read(self) -> Volume:
-        """Read the volume. Raises `DataError` for whatever is wrong."""
-        with self._isolated():
-            volume = within_time(self._voxels, self.path)
-        if self.ct_offset and ct_offset_of(volume.array):
-            log.warning("%s: %g taken off its values", self.path, self.ct_offset)
-            volume = volume.with_array(volume.array - np.float32(self.ct_offset))
-        return volume
-
-    def _voxels(self) -> Volume:
-        if self.series:
-            return read_series(self.series, resample_irregular=self.resample_irregular)
-        return _read_file(self.path)
-
-    @contextmanager
-    def _isolated(self) -> Iterator[None]:
-        if self.problem:
-            raise UnreadableFile(f"{self.path}: {self.problem}")
-        try:
-            with isolated(self.path):
-                yield
-        except UnreadableFile as error:
-            files = self.series.files if self.series else (self.path,)
-            if gone := [file for file in files if not file.exists() and not file.is_symlink()]:
-                raise CaseFailed(
-                    f"{gone[0]}: gone since its folder was looked through; bring it back, or try again without"
-                ) from error
-            raise
 
 
 @dataclass(frozen=True)
@@ -222,11 +142,6 @@ def one_source(path: Path, *, ct_offset: float = 0.0) -> Source:
     return sources[0]
 
 
-def read_grid(path: Path) -> Grid:
-    """The grid of an image file, from its header. Raises `UnreadableFile`."""
-    return read_nifti_grid(path) if path.name.lower().endswith(NIFTI_SUFFIXES) else read_itk_grid(path)
-
-
 def stem(path: Path) -> str:
     """The file's name without the suffixes of an image file."""
     name = path.name
@@ -234,10 +149,6 @@ def stem(path: Path) -> str:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return path.stem
-
-
-def _read_file(path: Path) -> Volume:
-    return read_nifti(path) if path.name.lower().endswith(NIFTI_SUFFIXES) else read_itk(path)
 
 
 def _is_volume(path: Path) -> bool:

@@ -78,7 +78,7 @@ COMMANDS = {
         lambda folder: ("inspect", folder / "mr", "--workers", 1, "--json", folder / "out.json"),
         _inspected,
         {
-            "medcycle.io.discover._read_file": True,
+            "medcycle.io.source._read_file": True,
             "medcycle.data.findings.require_usable": True,
             "medcycle.data.findings.vet": True,
         },
@@ -90,7 +90,7 @@ COMMANDS = {
         ),
         _prepared,
         {
-            "medcycle.io.discover._read_file": True,
+            "medcycle.io.source._read_file": True,
             "medcycle.data.vetting.vet": True,
             "medcycle.data.catalogue.prepare_volume": False,
             "medcycle.data.catalogue.profile_of": False,
@@ -101,7 +101,7 @@ COMMANDS = {
         lambda folder: ("register", folder / "out", "--mr", folder / "mr", "--ct", folder / "ct"),
         _registered,
         {
-            "medcycle.io.discover._read_file": True,
+            "medcycle.io.source._read_file": True,
             "medcycle.data.pairs.vet": True,
             "medcycle.data.pairs.register_rigid": False,
             "medcycle.data.pairs.resample_to": False,
@@ -110,13 +110,13 @@ COMMANDS = {
     "evaluate": Command(
         lambda folder: ("evaluate", "--real", folder / "ct", "--synthetic", folder / "ct", "--output", folder / "out"),
         _scored,
-        {"medcycle.io.discover._read_file": True, "medcycle.evaluation.tables.score": False},
+        {"medcycle.io.source._read_file": True, "medcycle.evaluation.tables.score": False},
     ),
     "synthesize": Command(
         lambda folder: ("synthesize", folder / "model.pt", folder / "mr", folder / "out"),
         lambda folder: {path.parent.name for path in (folder / "out").glob("*/synthesis.json")},
         {
-            "medcycle.io.discover._read_file": True,
+            "medcycle.io.source._read_file": True,
             "medcycle.synthesis.works.vet": True,
             "medcycle.synthesis.works.synthesize": False,
             "medcycle.synthesis.works.write_case": True,
@@ -139,7 +139,7 @@ def of_one_case() -> Iterator[Scenario]:
 def vanishing() -> Iterator[Scenario]:
     """A file that is gone before it is read."""
     moments = {
-        "medcycle.io.discover._read_file": tuple(COMMANDS),
+        "medcycle.io.source._read_file": tuple(COMMANDS),
         "medcycle.data.catalogue.cohort_key": ("prepare",),
         "medcycle.data.catalogue.prepare_volume": ("prepare",),
         "medcycle.data.pairs.match_patients": ("register",),

@@ -394,7 +394,7 @@ def test_a_plan_suits_the_run_that_it_begins_with(cohort: Path, tmp_path, capfd)
     assert execute(["train", "auto", *ct, "--output", str(first), *few, *plain]) == 0
     both = ["--mr", str(cohort / "mr"), *ct, "--output", str(second), "--begin-with", str(first)]
     assert execute(["train", "auto", *both, *plain]) == 0
-    assert f"starting from {first}: generators.target" in capfd.readouterr().out
+    assert f"initialised from {first}: generators.target" in capfd.readouterr().out
     begun, planned = (load_config(str(run / "config.yaml")) for run in (first, second))
     assert planned.method.name == "cyclegan"
     assert planned.network == begun.network

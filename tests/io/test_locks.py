@@ -1,5 +1,6 @@
 """One process at a time, whoever is killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -88,7 +89,7 @@ def test_a_lock_ends_with_an_error(tmp_path: Path) -> None:
 def test_what_the_lock_file_says_is_not_trusted(tmp_path: Path) -> None:
     lock_file_of(tmp_path / "run").write_bytes(b"\xff{" * 100)
     with locked(tmp_path / "run"):
-        pass
+        assert json.loads(lock_file_of(tmp_path / "run").read_text())["process"] == os.getpid()
 
 
 def test_where_there_are_no_locks_it_says_so(

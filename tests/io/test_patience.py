@@ -35,7 +35,7 @@ def test_a_volume_that_does_not_answer_is_a_case_that_fails(tmp_path: Path, hurr
     def hanging(path: Path) -> object:
         return gone.wait(30) if path.name == "b.nii.gz" else read_nifti(path)
 
-    monkeypatch.setattr(DISCOVER, "_read_file", hanging)
+    monkeypatch.setattr("medcycle.io.source._read_file", hanging)
     began = time.monotonic()
     found = {one.name: one for one in inspect_paths([tmp_path])}
     assert time.monotonic() - began < 10
