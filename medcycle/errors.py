@@ -15,7 +15,7 @@
         ├── ExportFailed        a network that can't be written in another format
         ├── CaseFailed          one case of many, of memory, a disk or a fault
         ├── InUse               another process writes there
-        └── WorkerLost          a process was ended from outside
+        └── WorkerLost          no worker process stays alive
 
 Every message says what is wrong, where, and what to do, in one line.
 """
@@ -105,4 +105,4 @@ class InUse(DataError):
 
 
 class WorkerLost(DataError):
-    """A process that was ended from outside, as for lack of memory; what others finished is sound."""
+    """No worker process stays alive to do anything."""

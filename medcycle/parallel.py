@@ -7,14 +7,14 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from medcycle.errors import WorkerLost
 from medcycle.words import warn_plainly
 
-__all__ = ["parallel_map"]
+__all__ = ["KILLED", "parallel_map"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,40 +22,84 @@ R = TypeVar("R")
 WORTH_IT = 4
 """Pieces of work a process must have for its start to pay."""
 
+KILLED = "the process that worked on it was killed, perhaps because memory ran out"
+"""What `killed` may say of an item."""
+
 
 def parallel_map(
-    work: Callable[[T], R], items: Sequence[T], workers: int = 1, *, together: int = 1
+    work: Callable[[T], R], items: Sequence[T], workers: int = 1, *, killed: Callable[[T], R], together: int = 1
 ) -> Iterator[tuple[T, R]]:
     """Each item with what `work` makes of it, in the items' order, as it is ready.
+
+    When a process is killed, as the system does when memory runs out, what it may have been working on is tried again
+    with nothing beside it. An item that kills its process again gets `killed(item)`, and the others go on.
 
     Args:
         work: a function at the top level of a module.
         items: what to work on; pickled, as the results are, if there are several workers.
         workers: processes; with 1, or few items, all is done in this one. A script that asks for more needs the usual
             `if __name__ == "__main__":`.
+        killed: the result for an item whose process was killed each time.
         together: items that go to a process at once.
 
     Raises:
-        WorkerLost: if a process was ended from outside.
+        WorkerLost: if no process stays alive to give a first result.
     """
     if workers <= 1 or len(items) < WORTH_IT * together:
         for item in items:
             yield item, work(item)
         return
+    chunks = [items[start : start + together] for start in range(0, len(items), together)]
+    made: dict[int, list[R]] = {}
+    shown = 0
+    while shown < len(chunks):
+        with _pool(workers) as pool:
+            running = {
+                number: pool.submit(_each, work, chunks[number])
+                for number in range(shown, len(chunks))
+                if number not in made
+            }
+            try:
+                while shown < len(chunks):
+                    results = made.pop(shown) if shown in made else running[shown].result()
+                    yield from zip(chunks[shown], results, strict=True)
+                    shown += 1
+            except BrokenProcessPool:
+                made |= {number: future.result() for number, future in running.items() if _has_ended_well(future)}
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        # work begins in the order of the chunks: the first ones without a result are those that were being worked on
+        lost = [number for number in range(shown, len(chunks)) if number not in made][:workers]
+        alone = {number: [_alone(work, item) for item in chunks[number]] for number in lost}
+        if not (shown or made or any(result for results in alone.values() for result in results)):
+            raise WorkerLost("no worker process stays alive; try again with --workers 1")
+        for number, results in alone.items():
+            made[number] = [result[0] if result else killed(item) for item, result in zip(chunks[number], results)]
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
     # not forked: threads of this process, as OpenMP's, would be missing in a copy of it
     context = multiprocessing.get_context("spawn")
     warns = bool(logging.getLogger("medcycle").handlers)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(warns,)) as pool:
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(warns,))
+
+
+def _each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    return [work(item) for item in items]
+
+
+def _has_ended_well(future: Future[list[R]]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
+
+
+def _alone(work: Callable[[T], R], item: T) -> tuple[R] | None:
+    """The result of one item in a process of its own; None if that is killed."""
+    with _pool(1) as pool:
         try:
-            yield from zip(items, pool.map(work, items, chunksize=together), strict=True)
-        except BrokenProcessPool as error:
-            raise WorkerLost(
-                "a process was ended from outside, perhaps for lack of memory; what is finished is kept, try again "
-                "with fewer --workers"
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            return (pool.submit(work, item).result(),)
+        except BrokenProcessPool:
+            return None
 
 
 def _begin(warns: bool) -> None:

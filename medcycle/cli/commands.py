@@ -224,9 +224,10 @@ def evaluate(
     """Score synthetic volumes against the true ones."""
     from medcycle.cli.tables import print_summary
     from medcycle.evaluation import cases, tables
+    from medcycle.synthesis.pseudonyms import own_names
 
     known = None if modality == "auto" else modality
-    matched = cases.match_cases(real, synthetic, mask)
+    matched = cases.match_cases(real, synthetic, mask, own_names(synthetic))
     summary = tables.evaluate(matched, protocol, modality=known, ct_offset=ct_offset)
     tables.write_tables(summary, output)
     print_summary(summary)

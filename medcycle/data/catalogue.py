@@ -35,7 +35,7 @@ from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of, write_text
 from medcycle.io.locks import locked
 from medcycle.isolation import isolated
-from medcycle.parallel import parallel_map
+from medcycle.parallel import KILLED, parallel_map
 from medcycle.processors import available_processors
 from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
@@ -231,7 +231,7 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> tuple[dict[Modality, l
     cases: list[StoredCase] = []
     refused: dict[Modality, list[DataError]] = {"mr": [], "ct": []}
     with ProgressLine("preparing", len(tasks)) as progress:
-        for task, made in parallel_map(_prepare_one, tasks, workers):
+        for task, made in parallel_map(_prepare_one, tasks, workers, killed=_killed):
             if isinstance(made, DataError):
                 refused[task.modality].append(made)
             else:
@@ -247,6 +247,10 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> tuple[dict[Modality, l
     single = _without_duplicates(sorted(cases, key=lambda case: case.record.name))
     failed = [error for errors in refused.values() for error in errors if isinstance(error, CaseFailed)]
     return {kind: [case for case in single if case.record.modality == kind] for kind in refused}, failed
+
+
+def _killed(task: _Task) -> CaseFailed:
+    return CaseFailed(f"{task.source.path}: {KILLED}")
 
 
 def _prepare_one(task: _Task) -> StoredCase | DataError:

@@ -18,7 +18,7 @@ from medcycle.errors import CaseFailed, DataError, EmptyFolder
 from medcycle.io.discover import Source, survey
 from medcycle.io.files import write_text
 from medcycle.isolation import isolated
-from medcycle.parallel import parallel_map
+from medcycle.parallel import KILLED, parallel_map
 from medcycle.progress import ProgressLine
 from medcycle.volume import Grid
 
@@ -81,7 +81,7 @@ def inspect_paths(
         raise EmptyFolder(f"{places}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     findings = []
     with ProgressLine("inspecting", len(sources)) as progress:
-        for source, finding in parallel_map(partial(_inspect, voxels=voxels), sources, workers):
+        for source, finding in parallel_map(partial(_inspect, voxels=voxels), sources, workers, killed=_killed):
             findings.append(finding)
             progress.advance(source.name)
     skipped = [item for found in surveys for item in found.skipped]
@@ -91,6 +91,10 @@ def inspect_paths(
 def write_findings(findings: Sequence[Finding], path: Path) -> None:
     """Write the findings as a JSON list."""
     write_text(path, json.dumps([asdict(finding) for finding in findings], indent=1))
+
+
+def _killed(source: Source) -> Finding:
+    return Finding(source.name, str(source.path), "failed", KILLED, patient=source.patient)
 
 
 def _inspect(source: Source, *, voxels: bool) -> Finding:

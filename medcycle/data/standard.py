@@ -42,7 +42,9 @@ def learn_standard(sources: Sequence[Source], root: Path, config: DataConfig, wo
         return _read(path)
     with ProgressLine("learning the MR scale", len(sources)) as progress:
         cohort = []
-        for source, landmarks in parallel_map(partial(_landmarks, config=config), sources, workers):
+        for source, landmarks in parallel_map(
+            partial(_landmarks, config=config), sources, workers, killed=lambda source: None
+        ):
             cohort += [landmarks] if landmarks else []
             progress.advance(source.name)
     if not cohort:

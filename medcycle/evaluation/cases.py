@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from medcycle.errors import EmptyFolder, UsageError
 from medcycle.io.discover import VOLUME_SUFFIXES, case_name, stem
@@ -28,15 +29,19 @@ class Case:
         real: volume file or DICOM folder.
         synthetic: volume file or DICOM folder, on the real volume's grid.
         mask: region to score, on that grid; `None` for the patient outline of the real CT.
+        is_coded: whether the name stands for the patient's, which nothing may tell then.
     """
 
     name: str
     real: Path
     synthetic: Path
     mask: Path | None = None
+    is_coded: bool = False
 
 
-def match_cases(real: Path, synthetic: Path, mask: Path | None = None) -> list[Case]:
+def match_cases(
+    real: Path, synthetic: Path, mask: Path | None = None, own_names: Mapping[str, str] = MappingProxyType({})
+) -> list[Case]:
     """Pair volumes by name.
 
     Each path is one volume (a file, or a folder of DICOM files) or a folder of cases. In a folder of cases, a case NAME
@@ -48,6 +53,7 @@ def match_cases(real: Path, synthetic: Path, mask: Path | None = None) -> list[C
         real: what was measured.
         synthetic: what was synthesised.
         mask: where to score. Masks of further cases are ignored.
+        own_names: what synthetic cases that have codes for names are called among the real ones.
 
     Returns:
         The cases in the order of their names.
@@ -57,19 +63,29 @@ def match_cases(real: Path, synthetic: Path, mask: Path | None = None) -> list[C
         EmptyFolder: if a folder holds no case.
     """
     reals, synthetics = _volumes(real), _volumes(synthetic, SYNTHETIC_STEMS)
+    codes = {own: code for code, own in own_names.items() if code in synthetics}
+    if len(reals) == len(synthetics) == len(codes) == 1:
+        codes = dict(zip(reals, synthetics, strict=True))
+    reals = _coded(reals, codes)
     if len(reals) == len(synthetics) == 1:
         if not _is_single(real) or not _is_single(synthetic):
             _say_pair(*reals.values(), *synthetics.values())
         synthetics = dict(zip(reals, synthetics.values(), strict=True))
     synthetics = _named_alike(synthetics, reals)
     _require_same(reals, synthetics, real, synthetic)
-    masks = {} if mask is None else _named_alike(_volumes(mask), reals)
+    masks = {} if mask is None else _named_alike(_coded(_volumes(mask), codes), reals)
     if len(masks) == len(reals) == 1:
         masks = dict(zip(reals, masks.values(), strict=True))
     missing = sorted(set(reals) - set(masks))
     if mask is not None and missing:
         raise UsageError(f"{mask} has no mask for {_listed(missing)}; give one a case, of the case's name")
-    return [Case(name, reals[name], synthetics[name], masks.get(name)) for name in sorted(reals)]
+    known = set(codes.values())
+    return [Case(name, reals[name], synthetics[name], masks.get(name), name in known) for name in sorted(reals)]
+
+
+def _coded(found: dict[str, Path], codes: Mapping[str, str]) -> dict[str, Path]:
+    """The volumes under the codes of those names that have one."""
+    return {codes.get(name, name): path for name, path in _named_alike(found, codes).items()}
 
 
 def _say_pair(real: Path, synthetic: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -18,6 +19,7 @@ from medcycle.errors import CaseFailed, ConfigError, DataError, WrongModality
 from medcycle.evaluation.cases import Case
 from medcycle.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, require_protocol, score
 from medcycle.io import read_volume
+from medcycle.io.dicom.hidden import hidden_names, names_of
 from medcycle.io.discover import one_source
 from medcycle.io.files import write_text
 from medcycle.isolation import isolated
@@ -99,7 +101,7 @@ def evaluate(
     scores, failed = {}, dict[str, DataError]()
     for case in cases:
         try:
-            with isolated(case.real):
+            with _discreet(case), isolated(case.real):
                 real = _read(case.real, modality, ct_offset)
                 modality = modality or real.modality
                 protocol = protocol or DEFAULT_PROTOCOL[modality]
@@ -116,6 +118,13 @@ def evaluate(
     for name, reason in reasons.items():
         log.warning("not scored: case %s: %s", name, reason)
     return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, reasons)
+
+
+def _discreet(case: Case) -> AbstractContextManager[None]:
+    """Nothing that is said tells the name of a case that has a code."""
+    if not case.is_coded:
+        return nullcontext()
+    return hidden_names(names_of({path: case.name for path in (case.real, case.mask) if path}))
 
 
 class _Scan(NamedTuple):

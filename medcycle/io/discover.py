@@ -20,7 +20,7 @@ from medcycle.io.nifti import NIFTI_SUFFIXES, pair_files
 from medcycle.io.patience import within_time
 from medcycle.io.places import Place, places_below
 from medcycle.io.source import Source, read_grid
-from medcycle.parallel import parallel_map
+from medcycle.parallel import KILLED, parallel_map
 from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
 
@@ -162,11 +162,15 @@ def _header(path: Path) -> ImageFile | Skipped:
         return Skipped(path, str(error).removeprefix(f"{path}: "), damaged=True)
 
 
+def _killed(path: Path) -> Skipped:
+    return Skipped(path, KILLED, damaged=True)
+
+
 def _headers(files: Sequence[Path], workers: int) -> tuple[list[ImageFile], list[Skipped]]:
     images: list[ImageFile] = []
     skipped: list[Skipped] = []
     with ProgressLine("reading headers", len(files), quiet=len(files) < HEADERS_TOGETHER) as progress:
-        for path, item in parallel_map(_header, files, workers, together=HEADERS_TOGETHER):
+        for path, item in parallel_map(_header, files, workers, killed=_killed, together=HEADERS_TOGETHER):
             if isinstance(item, Skipped):
                 skipped.append(item)
             else:

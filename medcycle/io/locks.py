@@ -56,14 +56,14 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
 
     Args:
         path: what is written to.
-        wait: wait for another process to end instead of raising an error.
+        wait: wait for the other one to end instead of raising an error.
 
     Raises:
         InUse: if another process, or another thread of this one, holds the lock.
         OSError: if the lock file can't be made for another reason.
     """
     file = lock_file_of(path)
-    _require_free_here(file, path)
+    _hold_here(file, path, wait=wait)
     try:
         stream = _taken(file, path, wait=wait)
         try:
@@ -127,12 +127,20 @@ def is_kept(folder: Path) -> bool:
         return False
 
 
-def _require_free_here(file: Path, path: Path) -> None:
-    """Record locks don't keep threads of one process apart."""
-    with _guard:
-        if file in _held:
+def _hold_here(file: Path, path: Path, *, wait: bool) -> None:
+    """Keep other threads of this process out, which record locks don't."""
+    told = False
+    while True:
+        with _guard:
+            if file not in _held:
+                _held.add(file)
+                return
+        if not wait:
             raise InUse(f"{path}: in use by this process already; wait for it to end, or give another folder")
-        _held.add(file)
+        if not told:
+            log.warning("%s: in use by another thread of this process; waiting for it to end", path)
+        told = True
+        time.sleep(EVERY)
 
 
 def _taken(file: Path, path: Path, *, wait: bool) -> int | None:

@@ -55,26 +55,29 @@ def synthesize_path(
     order = order or Order()
     checkpoints = [checkpoint_of(path, to=order.to) for path in (run_or_checkpoint, *order.ensemble)]
     sources = _sources(input_path, output, order)
-    if not order.outputs.deidentify:
-        return _synthesized(checkpoints, sources, input_path, output, order, say)
-    with hidden_names(told_as(sources)):
-        return _synthesized(checkpoints, sources, input_path, output, order, say)
+    if not (how := order.outputs.deidentify):
+        return _synthesized(checkpoints, sources, output, order, say, given=input_path)
+    coded = pseudonymous(sources, how)
+    with hidden_names(told_as(coded)):
+        return _synthesized(checkpoints, coded, output, order, say, given=input_path, owners=sources)
 
 
 def _synthesized(
     checkpoints: Sequence[Path],
     sources: Sequence[Source],
-    input_path: Path,
     output: Path,
     order: Order,
     say: Callable[[str], None] | None,
+    *,
+    given: Path,
+    owners: Sequence[Source] = (),
 ) -> list[Path]:
     targets = _targets(sources, output, order)
-    _require_series(sources, input_path, order.outputs)
+    _require_series(sources, given, order.outputs)
     require_writable(output)
     remove_torn(output)
-    if order.outputs.deidentify:
-        write_names(sources, input_path, output)
+    if owners:
+        write_names(sources, owners, given, output)
     models = [load_method(checkpoint) for checkpoint in checkpoints]
     for checkpoint, model in zip(checkpoints, models, strict=True):
         require_direction(model, order.to)
@@ -97,8 +100,7 @@ def _synthesized(
 def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     """The volumes of the input but those that an earlier call made, with a warning of what is no volume."""
     found = survey(input_path, resample_irregular=order.resample_irregular, ct_offset=order.ct_offset)
-    how = order.outputs.deidentify
-    if not how:
+    if not order.outputs.deidentify:
         found.warn_of_skipped()
     elif found.skipped:  # by their names, and descriptions, which may tell the patient's
         log.warning("%d files and series hold no volume; `medcycle inspect` names them", len(found.skipped))
@@ -109,7 +111,7 @@ def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
         log.warning("%s: %d volumes that an earlier call made are not translated", output, made)
     if not sources:
         raise EmptyFolder(f"{input_path}: nothing but what medcycle made; give the folder of the sources")
-    return pseudonymous(sources, how) if how else sources
+    return sources
 
 
 def _report(works: Works, total: int) -> None:

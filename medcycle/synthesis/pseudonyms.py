@@ -16,9 +16,9 @@ from medcycle.io.dicom.hidden import names_of
 from medcycle.io.discover import Source
 from medcycle.io.files import atomic_path
 
-__all__ = ["names_file", "pseudonymous", "told_as", "write_names"]
+__all__ = ["names_file", "own_names", "pseudonymous", "told_as", "write_names"]
 
-COLUMNS = ("case", "source")
+COLUMNS = ("case", "name", "source")
 
 
 def pseudonymous(sources: Sequence[Source], how: Deidentify) -> list[Source]:
@@ -43,11 +43,21 @@ def names_file(output: Path) -> Path:
     return output.absolute().with_name(f"{output.absolute().name}-names.csv")
 
 
-def write_names(sources: Sequence[Source], given: Path, output: Path) -> Path:
+def own_names(output: Path) -> dict[str, str]:
+    """The cases' own names by their pseudonyms, as the file beside the outputs tells; none where there is no file.
+
+    Raises:
+        UsageError: if the file is something else.
+    """
+    return {case: name for case, (name, _) in _listed(names_file(output)).items()}
+
+
+def write_names(sources: Sequence[Source], owners: Sequence[Source], given: Path, output: Path) -> Path:
     """Write which case is made of which source, readable by the owner alone; cases of earlier calls stay listed.
 
     Args:
         sources: under their pseudonyms.
+        owners: the same ones under their own names.
         given: what was searched; sources are told by their places in it.
         output: the folder of the outputs.
 
@@ -56,11 +66,11 @@ def write_names(sources: Sequence[Source], given: Path, output: Path) -> Path:
     """
     path = names_file(output)
     rows = _listed(path)
-    for one in sources:
-        rows[one.name] = str(one.path.relative_to(given)) if one.path != given else given.name
+    for one, owner in zip(sources, owners, strict=True):
+        rows[one.name] = (owner.name, str(one.path.relative_to(given)) if one.path != given else given.name)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([COLUMNS, *sorted(rows.items())])
+    writer.writerows([COLUMNS, *((case, *told) for case, told in sorted(rows.items()))])
     try:
         with atomic_path(path) as temporary:
             temporary.touch(mode=0o600)
@@ -73,11 +83,11 @@ def write_names(sources: Sequence[Source], given: Path, output: Path) -> Path:
     return path
 
 
-def _listed(path: Path) -> dict[str, str]:
-    """What an earlier call listed."""
+def _listed(path: Path) -> dict[str, tuple[str, str]]:
+    """What an earlier call listed: names and sources by pseudonyms."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return {row["case"]: row["source"] for row in csv.DictReader(stream)}
+            return {row["case"]: (row["name"], row["source"]) for row in csv.DictReader(stream)}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError) as error:

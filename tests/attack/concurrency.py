@@ -70,7 +70,7 @@ import time
 from medcycle.parallel import parallel_map
 import threading
 threading.Timer(8, print, ["there"], {"flush": True}).start()
-list(parallel_map(time.sleep, [600] * 8, 2))
+list(parallel_map(time.sleep, [600] * 8, 2, killed=print))
 """
 
 TRAIN = ("train", "demo", *AS_OPTIONS, "--set=training.accelerator=cpu", "--set=training.log_every=1")

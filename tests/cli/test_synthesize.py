@@ -103,7 +103,9 @@ def test_a_deidentified_call_names_nobody(checkpoint: Path, tmp_path: Path, capl
     (tmp_path / "out-names.csv").write_text("of another kind\n1\n")
     assert synthesized(*call) == CALL_WRONG
     assert "out-names.csv: no list of cases" in capfd.readouterr().err
-    assert names == "case,source\ncase-1,Doe^Jane/T1 Doe\ncase-2,Roe^Rick/T1 Doe\n"
+    assert names == (
+        "case,name,source\ncase-1,Doe-Jane_T1-Doe,Doe^Jane/T1 Doe\ncase-2,Roe-Rick_T1-Doe,Roe^Rick/T1 Doe\n"
+    )
 
 
 def test_structure_sets_are_looked_at_first(checkpoint: Path, tmp_path: Path, capfd) -> None:
@@ -128,7 +130,7 @@ def test_a_deidentified_series_goes_on_with_the_same_key(checkpoint: Path, tmp_p
     (folder,) = (tmp_path / "out").iterdir()
     assert re.fullmatch("case-[0-9a-f]{12}", folder.name)
     names = tmp_path / "out-names.csv"
-    assert names.read_text() == f"case,source\n{folder.name},mr\n"
+    assert names.read_text() == f"case,name,source\n{folder.name},mr,mr\n"
     assert stat.S_IMODE(names.stat().st_mode) == 0o600
     assert json.loads((folder / "synthesis.json").read_text())["case"] == folder.name
     made = dcmread(folder / "dicom" / "0001.dcm")

@@ -67,6 +67,34 @@ def test_unmatched_names_are_listed(tmp_path: Path) -> None:
         match_cases(tmp_path / "ct", tmp_path / "ct", tmp_path / "mask")
 
 
+def test_codes_stand_for_the_names_that_they_hide(tmp_path: Path, caplog) -> None:
+    real, out = tmp_path / "ct", tmp_path / "out"
+    for patient, shift in (("Doe Jane", 0.0), ("Roe Rick", 9.0)):
+        save(real / f"{patient}.nii.gz", 40, shift)
+        save(tmp_path / "mask" / f"{patient}.nii.gz", 1, shift)
+    for number in (1, 2):
+        save(out / f"case-{number}" / "sct.nii.gz", 10)
+    own = {"case-1": "Doe-Jane", "case-2": "Roe-Rick", "case-3": "Poe-Pia"}
+    matched = match_cases(real, out, tmp_path / "mask", own)
+    assert [(case.name, case.real.name, case.is_coded) for case in matched] == [
+        ("case-1", "Doe Jane.nii.gz", True),
+        ("case-2", "Roe Rick.nii.gz", True),
+    ]
+    assert matched[1].mask == tmp_path / "mask" / "Roe Rick.nii.gz"
+    summary = evaluate(match_cases(real, out, own_names=own))
+    assert set(summary.cases) == {"case-1"}
+    write_tables(summary, tmp_path)
+    for text in ((tmp_path / "cases.csv").read_text(), (tmp_path / "summary.json").read_text(), caplog.text):
+        assert "case-" in text
+        assert not [name for name in ("Doe", "Roe", "Poe") if name in text]
+
+
+def test_one_and_one_keep_the_code(tmp_path: Path) -> None:
+    touch(tmp_path / "Doe Jane" / "1.dcm", tmp_path / "out" / "case-1" / "sct.nii.gz")
+    (case,) = match_cases(tmp_path / "Doe Jane", tmp_path / "out", own_names={"case-1": "Doe-Jane_T1"})
+    assert (case.name, case.is_coded) == ("case-1", True)
+
+
 def test_ambiguity_and_absence_are_refused(tmp_path: Path) -> None:
     touch(tmp_path / "twice" / "a.nii", tmp_path / "twice" / "a.nii.gz")
     touch(tmp_path / "several" / "a" / "ct.nii", tmp_path / "several" / "a" / "mr.nii")

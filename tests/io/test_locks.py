@@ -79,6 +79,23 @@ def test_threads_of_a_process_are_kept_apart(tmp_path: Path) -> None:
         pytest.fail("both hold it")
 
 
+def test_a_thread_waits_for_another(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with locked(tmp_path / "run", wait=True):
+            order.append("second")
+
+    other = threading.Thread(target=second)
+    with locked(tmp_path / "run"):
+        other.start()
+        time.sleep(0.2)
+        order.append("first")
+    other.join()
+    assert order == ["first", "second"]
+    assert "another thread of this process" in caplog.text
+
+
 def test_a_lock_ends_with_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), locked(tmp_path / "run"):
         _ = 1 // 0
