@@ -1,4 +1,4 @@
-"""Windows of a 3D network, before and after they fade into each other and mix their statistics.
+"""Windows of a 3D network, before and after they fade into each other.
 
 Run it with `python examples/show_windows.py PICTURE.png RUN [MR]`, where RUN is a training run of a 3D network and MR
 an image file or a DICOM series folder; without it, a generated T1 of a head is taken. Columns are windows by MONAI, of
@@ -52,7 +52,7 @@ def ours(saved: SavedMethod, mr: Prepared, window: tuple[int, ...]) -> tuple[np.
     config, body, method = saved.config, mr.body.array, saved.method
     config = config.model_copy(update={"data": config.data.model_copy(update={"patch_size": window})})
     cpu = torch.device("cpu")
-    made = translate_array(mr.image.array, body, config, method.translate, device=cpu, network=method)
+    made = translate_array(mr.image.array, body, config, method.translate, device=cpu)
     return made, window_borders(body, config, Windows())
 
 

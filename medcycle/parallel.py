@@ -53,29 +53,35 @@ def parallel_map(
     made: dict[int, list[R]] = {}
     shown = 0
     while shown < len(chunks):
-        with _pool(workers) as pool:
-            running = {
-                number: pool.submit(_each, work, chunks[number])
-                for number in range(shown, len(chunks))
-                if number not in made
-            }
-            try:
-                while shown < len(chunks):
-                    results = made.pop(shown) if shown in made else running[shown].result()
-                    yield from zip(chunks[shown], results, strict=True)
-                    shown += 1
-            except BrokenProcessPool:
-                made |= {number: future.result() for number, future in running.items() if _has_ended_well(future)}
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        for results in _until_killed(work, chunks, shown, made, workers):
+            yield from zip(chunks[shown], results, strict=True)
+            shown += 1
         # work begins in the order of the chunks: the first ones without a result are those that were being worked on
         lost = [number for number in range(shown, len(chunks)) if number not in made][:workers]
         alone = {number: [_alone(work, item) for item in chunks[number]] for number in lost}
-        if not (shown or made or any(result for results in alone.values() for result in results)):
+        if lost and not (shown or made or any(result for results in alone.values() for result in results)):
             raise WorkerLost("no worker process stays alive; try again with --workers 1")
-        for number, results in alone.items():
-            made[number] = [result[0] if result else killed(item) for item, result in zip(chunks[number], results)]
+        for number, tried in alone.items():
+            pairs = zip(chunks[number], tried, strict=True)
+            made[number] = [result[0] if result else killed(item) for item, result in pairs]
+
+
+def _until_killed(
+    work: Callable[[T], R], chunks: Sequence[Sequence[T]], start: int, made: dict[int, list[R]], workers: int
+) -> Iterator[list[R]]:
+    """The results of the chunks from one on, until all are there or a process is killed; later ones go to `made`."""
+    with _pool(workers) as pool:
+        wanted = (number for number in range(start, len(chunks)) if number not in made)
+        running = {number: pool.submit(_each, work, chunks[number]) for number in wanted}
+        try:
+            for number in range(start, len(chunks)):
+                yield made.pop(number) if number in made else running[number].result()
+        except BrokenProcessPool:
+            later = (other for other in running if other > number and _has_ended_well(running[other]))
+            made |= {other: running[other].result() for other in later}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

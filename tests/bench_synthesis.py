@@ -59,13 +59,11 @@ def synthesis() -> None:
 
         ways = {
             "MONAI, float32": partial(plainly, image, body, config, method),
-            "medcycle, float32": partial(translated, image, body, config, method, "32-true", "own"),
-            "medcycle": partial(translated, image, body, config, method, "bf16-mixed", "own"),
+            "medcycle, float32": partial(translated, image, body, config, method, "32-true"),
+            "medcycle": partial(translated, image, body, config, method, "bf16-mixed"),
         }
         if config.network.spatial_dims == 2:
             ways["MONAI, float32, a window a slice"] = partial(plainly, image, body, config, method, whole=True)
-        else:
-            ways["with mixed statistics"] = partial(translated, image, body, config, method, "bf16-mixed", "mixed")
         compare(f"whole volume, {title}", {name: kept(name, work) for name, work in ways.items()}, rounds=2)
         found["MONAI, same windows"] = on_same_windows(image, body, config, method)
         against = partial(difference, found["medcycle"], body=body, config=config)
@@ -124,13 +122,11 @@ def overlap_of(length: int, window: int) -> float:
     return max(0.0, 1 - (max(np.diff(begun), default=window) + 0.5) / window)
 
 
-def translated(
-    image: np.ndarray, body: np.ndarray, config: Config, method: Method, precision: Precision, kind: str
-) -> np.ndarray:
+def translated(image: np.ndarray, body: np.ndarray, config: Config, method: Method, precision: Precision) -> np.ndarray:
     """The project's way."""
-    device, windows = torch.device("cpu"), Windows(statistics=kind)  # type: ignore[arg-type]
+    device = torch.device("cpu")
     with autocast_on(device, precision):
-        return translate_array(image, body, config, method.translate, device=device, network=method, windows=windows)
+        return translate_array(image, body, config, method.translate, device=device)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,7 @@ def error(result: Registration, truth: np.ndarray, fixed: Volume) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("degrees", "shift"), [((0, 0, 0), (0, 0, 0)), ((12, -6, 9), (25, -40, 60)), ((-14, 8, -12), (-300, 200, 900))]
-)
+@pytest.mark.parametrize(("degrees", "shift"), [((12, -6, 9), (25, -40, 60)), ((-14, 8, -12), (-300, 200, 900))])
 def test_known_motions_are_found(degrees, shift) -> None:
     mr = HEAD.mr(head_grid(spacing=(2, 2, 4)))
     truth = motion(degrees, shift)

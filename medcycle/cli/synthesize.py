@@ -37,10 +37,6 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         Literal["mean", "median"], typer.Option(help="What voxels get of several translations.")
     ] = "mean",
     overlap: Annotated[float, typer.Option(min=0, max=0.9, help="3D: part that windows have in common.")] = 0.6,
-    statistics: Annotated[
-        Literal["mixed", "own"],
-        typer.Option(help="3D: whether windows are normalised alike, or each by itself, which shows more seams."),
-    ] = "mixed",
     precision: Annotated[
         Literal["auto", "32-true", "bf16-mixed", "16-mixed"], typer.Option(help="Of the network; auto is the fastest.")
     ] = "auto",
@@ -82,7 +78,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         flips=flips,
         shifts=shifts,
         uncertainty=uncertainty,
-        windows=Windows(batch_size, overlap, statistics),
+        windows=Windows(batch_size, overlap),
         precision=None if precision == "auto" else precision,
     )
     order = Order(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from medcycle.config.fields import Because, Section
+from medcycle.config.removed import REMOVED, REMOVED_KINDS
 from medcycle.config.sections import KINDS, Config
 from medcycle.words import quoted
 
@@ -72,6 +73,8 @@ def unknown_key(key: str, kind: str = "") -> str:
         key: dotted.
         kind: the method or the network, where the key is of the section of either.
     """
+    if key in REMOVED:
+        return f"{key}: no longer a key; {REMOVED[key]}"
     near = difflib.get_close_matches(key, list(_keys()), n=1, cutoff=0.5)
     if kind:
         section, _, name = key.partition(".")
@@ -92,6 +95,8 @@ def _keys_of(kind: type[Section]) -> list[str]:
 
 def _no_such_kind(section: str, fault: ErrorDetails) -> str:
     given, names = fault["ctx"]["tag"], list(KINDS[section])
+    if instead := REMOVED_KINDS.get((section, given)):
+        return f"{section}.name {given}: no longer there; {instead}"
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     meant = f"did you mean {near[0]}? " if near else ""
     return f"{section}.name: there is no {section} {given}; {meant}there are {', '.join(names)}"

@@ -78,7 +78,6 @@ class SupervisedConfig(MethodConfig):
         description="weight of the L1 loss: on MR-like images in randomized and in a warm start, and on registered "
         "pairs in pix2pix, where 100 is usual",
     )
-    gradient_weight: Weight = Field(0.0, description="weight of the loss on slopes; 0 for none")
 
 
 class RandomizedConfig(SupervisedConfig):
@@ -136,9 +135,6 @@ class UnpairedConfig(MethodConfig):
         0.0,
         description="weight of the difference of MIND descriptors between a synthetic image and its input; of CT to MR "
         "alone where synthetic CT has no adversary",
-    )
-    gradient_consistency_weight: Weight = Field(
-        0.0, description="weight of one minus the correlation of their slopes, in the same way"
     )
     mutual_information_weight: Weight = Field(
         0.0, description="weight of minus their mutual information, in the same way"

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from medcycle.config.explaining import explain, unknown_key
 from medcycle.config.layers import GENERATED, Layered
 from medcycle.config.plain import parse_yaml, read_yaml
+from medcycle.config.removed import REMOVED
 from medcycle.config.sections import KINDS, Config
 from medcycle.config.unused import Unused, tell_unused
 from medcycle.errors import ConfigError
@@ -136,9 +137,10 @@ def parse_planned(planned: Mapping[str, Any], by_hand: Mapping[str, Any], where:
 def _stored(values: Mapping[str, Any]) -> Layered:
     given = Layered()
     given.lay(values, GENERATED)
-    network = given.values.get("network")
-    if isinstance(network, dict) and network.get("name") == "dynunet" and "blocks" in network:
-        network["filters"] = 32  # whatever was set, before each network had keys of its own
+    for key in REMOVED:
+        section, _, name = key.partition(".")
+        if isinstance(kept := given.values.get(section), dict) and name in kept:
+            given.drop(key)
     return given
 
 

@@ -226,19 +226,13 @@ class Config(Section):
             raise ValueError(f"data.patch_size {list(self.data.patch_size)} needs multiples of 4, 32 or more")
         if self.network.spatial_dims == 3 and (self.data.plane, self.data.slices) != ("axial", 1):
             raise ValueError("data.plane and data.slices are for network.spatial_dims: 2; leave them axial and 1")
-        fitting = {"cut": ("resnet", "unet"), "unit": ("resnet",), "munit": ("resnet",)}.get(
+        own = ("resnet", "unet")
+        fitting = {"cut": own, "regcyclegan": own, "unit": own[:1], "munit": own[:1]}.get(
             self.method.name, (self.network.name,)
         )
         if self.network.name not in fitting:
             needed = " or ".join(fitting)
             raise ValueError(f"method.name {self.method.name} needs network.name {needed}, not {self.network.name}")
-        self._members_fit()
-        if self.training.sharded and self.method.name == "unit":
-            raise ValueError("training.sharded doesn't go with method.name unit, whose networks share layers")
-        if self.training.sharded and self.training.optimizer == "muon":
-            raise ValueError("training.sharded doesn't go with training.optimizer muon, which needs whole weights")
-        if self.training.sharded and self.training.compile:
-            raise ValueError("training.sharded doesn't go with training.compile; leave one of them out")
         return self
 
     @model_validator(mode="after")
@@ -246,16 +240,6 @@ class Config(Section):
         if unused := list(unused_keys(self)):
             raise PydanticCustomError("unused", "{told}", {"told": tell_unused(unused), "unused": unused})
         return self
-
-    def _members_fit(self) -> None:
-        members, images = self.network.members, self.training.batch_size
-        if members > 1 and self.method.name in {"cut", "unit", "munit"}:
-            raise ValueError(f"network.members doesn't go with method.name {self.method.name}; leave it 1")
-        if images % members:
-            raise ValueError(
-                f"training.batch_size {images} can't be shared by {members} networks alike; make it a multiple of "
-                "network.members"
-            )
 
     @property
     def learns_from_pairs(self) -> bool:

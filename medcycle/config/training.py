@@ -50,11 +50,6 @@ class TrainingConfig(Section):
         le=10**6,
         description="largest norm of the gradients of an optimiser; longer ones are shortened; null for any",
     )
-    optimizers: Literal["joint", "separate"] = Field(
-        "joint",
-        description="one for all generators and one for all discriminators, or one a network; Adam works weight by "
-        "weight, so that they differ only in that a network whose gradients explode leaves out a step alone",
-    )
     pool_size: Count = Field(50, description="earlier outputs kept to train each discriminator; 0 for none")
     ema_decay: float = Field(
         0.999, ge=0, lt=1, description="what a step keeps of the generators' running average; 0 keeps the last weights"
@@ -69,17 +64,7 @@ class TrainingConfig(Section):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="auto is bf16-mixed where the hardware computes in it, 16-mixed on older GPUs, else 32-true"
     )
-    compile: bool = Field(
-        False,
-        description="compile the networks by torch.compile; a minute or more at first, and where it can't be done they "
-        "stay as they are",
-    )
     devices: Devices = Field(1, description="devices of a machine; each has batches of its own in a step")
-    sharded: bool = Field(
-        False,
-        description="with several devices, each keeps a part of the weights, gradients and Adam's memory (FSDP): for "
-        "networks too large for one",
-    )
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
     workers: Processes = Field(0, description="processes that load data; 0 loads in the training process")
     prefetch: int = Field(2, ge=1, le=1000, description="batches that each of these processes keeps ready")

@@ -29,9 +29,9 @@ def filters_of(count: int, why: str = "") -> Choices:
 
 
 def fitting_filters(choices: Choices, device: Device) -> Choices:
-    """Fewer filters, if a step of one patch does not fit into memory."""
-    filters = choices["network.filters"][0]
-    if _memory(choices, 1) <= USABLE * device.memory:
+    """Fewer filters, if a step of one patch does not fit into memory; nothing for a network that has none."""
+    filters = choices.get("network.filters", (0,))[0]
+    if not filters or _memory(choices, 1) <= USABLE * device.memory:
         return {}
     while filters > LEAST_FILTERS:
         filters //= 2

@@ -101,7 +101,7 @@ def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -
     if name[0] == "unet":
         return {"network.name": name, **filters_of(32, "enough from known targets")}
     if name[0] != "resnet":
-        return {"network.name": name, **filters_of(24, "usual for networks that large")}
+        return {"network.name": name}
     if not flat:
         return {"network.name": name, "network.blocks": (6, "9 are for wider patches"), **filters_of(32)}
     wide = max(shape["data.patch_size"][0]) >= 256

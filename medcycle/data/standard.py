@@ -42,9 +42,7 @@ def learn_standard(sources: Sequence[Source], root: Path, config: DataConfig, wo
         return _read(path)
     with ProgressLine("learning the MR scale", len(sources)) as progress:
         cohort = []
-        for source, landmarks in parallel_map(
-            partial(_landmarks, config=config), sources, workers, killed=lambda source: None
-        ):
+        for source, landmarks in parallel_map(partial(_landmarks, config=config), sources, workers, killed=_none):
             cohort += [landmarks] if landmarks else []
             progress.advance(source.name)
     if not cohort:
@@ -52,6 +50,10 @@ def learn_standard(sources: Sequence[Source], root: Path, config: DataConfig, wo
     standard = MrLandmarks.standard_of(cohort)
     write_text(path, json.dumps(standard))
     return standard
+
+
+def _none(source: Source) -> None:
+    """What is known of an MR whose process was killed."""
 
 
 def _landmarks(source: Source, config: DataConfig) -> tuple[float, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -96,7 +96,7 @@ def _say_pair(real: Path, synthetic: Path) -> None:
         log.warning("%s and %s are taken for a pair, the only ones there are", real, synthetic)
 
 
-def _named_alike(found: dict[str, Path], names: Mapping[str, Path]) -> dict[str, Path]:
+def _named_alike(found: dict[str, Path], names: Collection[str]) -> dict[str, Path]:
     """The volumes by those of the names that are theirs as they are, or as `synthesize` writes them."""
     written: dict[str, list[str]] = {}
     for name in names:

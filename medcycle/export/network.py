@@ -14,8 +14,7 @@ from medcycle.config import Config
 from medcycle.methods.base import Method
 from medcycle.methods.munit import Munit
 from medcycle.methods.saved import SavedMethod
-from medcycle.networks.ensemble import Ensemble
-from medcycle.networks.library import LibraryGenerator
+from medcycle.networks.library import MonaiGenerator
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.networks.unet import UnetGenerator
 
@@ -109,8 +108,7 @@ def sizes_of(saved: SavedMethod, to: Modality, *, style_input: bool) -> Sizes:
     """What a direction of a trained method takes."""
     config, method = saved.config, saved.method
     generator = method.generators["target" if to == "ct" else "source"]
-    generator = generator.members[0] if isinstance(generator, Ensemble) else generator
-    multiple = generator.multiple if isinstance(generator, UnetGenerator | LibraryGenerator) else DOWNSAMPLING
+    multiple = generator.multiple if isinstance(generator, UnetGenerator | MonaiGenerator) else DOWNSAMPLING
     least = -(-max(SMALLEST, 2 * multiple) // multiple) * multiple
     styles = method.styles if style_input and isinstance(method, Munit) else 0
     dims = config.network.spatial_dims
@@ -118,8 +116,8 @@ def sizes_of(saved: SavedMethod, to: Modality, *, style_input: bool) -> Sizes:
 
 
 def _fixed(config: Config, multiple: int, least: int) -> tuple[int, ...] | None:
-    """MONAI's transformer makes its windows in Python, of the sizes at hand: it can't be traced for others."""
-    if config.network.name != "swin-unetr":
+    """Some of MONAI's networks make their parts in Python, of the sizes at hand: they can't be traced for others."""
+    if config.network.name != "monai":
         return None
     return tuple(max(least, -(-size // multiple) * multiple) for size in config.data.patch_size)
 

@@ -3,14 +3,12 @@
 from medcycle.inference.calibration import Calibration
 from medcycle.inference.device import Precision, autocast_on, best_device, best_precision, devices_of
 from medcycle.inference.passes import Pass, passes_of, probes_of, with_flips_and_shifts
-from medcycle.inference.statistics import Statistics
 from medcycle.inference.translate import Windows, translate_array, voxels_through, window_borders
 
 __all__ = [
     "Calibration",
     "Pass",
     "Precision",
-    "Statistics",
     "Windows",
     "autocast_on",
     "best_device",

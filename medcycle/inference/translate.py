@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from medcycle.config import Config
 from medcycle.data.stacks import ACROSS, neighbours
 from medcycle.inference.passes import Pass, passes_of, right_of
-from medcycle.inference.statistics import Statistics
-from medcycle.inference.windows import (
-    Slices,
-    borders_of,
-    frame_of,
-    importance,
-    neighbour_weights,
-    shares_of,
-    windows_of,
-)
+from medcycle.inference.windows import borders_of, frame_of, importance, neighbour_weights, windows_of
 from medcycle.intensity import MrPercentile
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.volume import Array
@@ -39,10 +29,6 @@ AT_ONCE = 2**17
 """Pixels or voxels that go through a network together: a layer of 64 channels then takes 32 MiB in float32. More are
 not faster on a processor."""
 
-NEIGHBOURS = 0.2
-"""How much the statistics of a window that is all but the same, and was translated before, count beside a window's own.
-More, and windows differ less, but get worse: networks are trained on the statistics of single windows."""
-
 BLANK = -1.0
 """What lies outside the body."""
 
@@ -54,13 +40,10 @@ class Windows:
     Args:
         batch_size: slices or windows at once; None for as many as need little memory.
         overlap: the part of a 3D window that the next one has in common with it, at least.
-        statistics: what 3D windows are normalised by: by those of the windows before that they overlap as well as their
-            own, so that they differ less ("mixed"), or each by its own ("own").
     """
 
     batch_size: int | None = None
     overlap: float = 0.6
-    statistics: Literal["mixed", "own"] = "mixed"
 
 
 def window_borders(body: Array, config: Config, windows: Windows) -> list[list[int]]:
@@ -96,7 +79,6 @@ def translate_array(
     predict: Predict,
     *,
     device: torch.device,
-    network: nn.Module | None = None,
     windows: Windows = Windows(),
     passes: Sequence[Pass] = (),
 ) -> Floats:
@@ -111,7 +93,6 @@ def translate_array(
         config: that of the training.
         predict: gives of images of the shape (batch, slices, *sizes) their translations.
         device: what `predict` computes on.
-        network: what `predict` uses, whose statistics are mixed; without it each window has its own.
         windows: how a volume is taken apart.
         passes: those of `passes_of` if there are none.
 
@@ -119,10 +100,9 @@ def translate_array(
         Values in [−1, 1] of the same shape; −1 away from the body.
     """
     passes = passes or passes_of(config)
-    network = network if windows.statistics == "mixed" else None
     output: Floats | None = None
     for one in passes:
-        work = _Work(config, predict, device, network, windows, one.shift)
+        work = _Work(config, predict, device, windows, one.shift)
         made = _through(image, body, one, work)
         output = made if output is None else output + made
     assert output is not None
@@ -134,7 +114,7 @@ def _through(image: Array, body: Array, one: Pass, work: _Work) -> Floats:
     seen, shown = (_turned(part, one, work.config) for part in (image, body))
     made = np.full(seen.shape, BLANK, dtype=np.float32, order="F")  # every slice in one piece
     translate = _by_slices if work.config.network.spatial_dims == 2 else _by_windows
-    with torch.no_grad():  # in inference mode, networks that are spread over devices could not be gathered
+    with torch.inference_mode():
         translate(_adjusted(seen, one.gamma), shown, work, made)
     back = np.moveaxis(made, ACROSS, one.across)
     return np.flip(back, right_of(work.config)) if one.mirrored else back
@@ -142,12 +122,11 @@ def _through(image: Array, body: Array, one: Pass, work: _Work) -> Floats:
 
 @dataclass(frozen=True)
 class _Work:
-    """What all slices or windows of a pass go through; `network` is set if their statistics are mixed."""
+    """What all slices or windows of a pass go through."""
 
     config: Config
     translate: Predict
     device: torch.device
-    network: nn.Module | None
     windows: Windows
     shift: int
 
@@ -213,22 +192,12 @@ def _by_windows(image: Array, body: Array, work: _Work, output: Floats) -> None:
     placed = list(windows_of(shown, window, work.windows.overlap))
     weight = importance(window)
     total, weights = np.zeros(frame.sizes, dtype=np.float32), np.zeros(frame.sizes, dtype=np.float32)
-    for some, made in _predicted(framed, placed, shares_of(placed, shown, NEIGHBOURS), work):
+    together = work.at_once(framed[placed[0]].size)
+    for first in range(0, len(placed), together):
+        some = placed[first : first + together]
+        made = work.predict(np.stack([framed[one][None] for one in some]))
         for one, part in zip(some, made, strict=True):
             total[one] += weight * part[0]
             weights[one] += weight
     np.divide(total, weights, out=total, where=weights > 0)
     output[frame.taken] = np.where(weights > 0, total, BLANK)[frame.place]
-
-
-def _predicted(
-    framed: Floats, placed: Sequence[Slices], shares: Floats, work: _Work
-) -> Iterator[tuple[Sequence[Slices], Floats]]:
-    """Windows, some at once, with what is made of them."""
-    mixing = Statistics(work.network, torch.from_numpy(shares)).mixed if work.network else nullcontext
-    together = work.at_once(framed[placed[0]].size)
-    for first in range(0, len(placed), together):
-        images = slice(first, first + together)
-        with mixing(images):
-            made = work.predict(np.stack([framed[one][None] for one in placed[images]]))
-        yield placed[images], made

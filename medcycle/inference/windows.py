@@ -19,7 +19,6 @@ __all__ = [
     "frame_of",
     "importance",
     "neighbour_weights",
-    "shares_of",
     "starts",
     "windows_of",
 ]
@@ -113,22 +112,6 @@ def neighbour_weights(count: int) -> Floats:
     middle = count // 2
     weights = middle + 1 - np.abs(np.arange(count) - middle)
     return cast(Floats, (weights / weights.sum()).astype(np.float32))
-
-
-def shares_of(windows: Sequence[Slices], body: Array, neighbours: float) -> Floats:
-    """How much a window and those before it count in its statistics, shape (windows, windows), rows of sum 1.
-
-    Args:
-        windows: where they are.
-        body: booleans; windows count by how much of it they show.
-        neighbours: what a window that is all but the same counts beside a window's own; others by what they overlap.
-    """
-    shown = np.array([np.count_nonzero(body[one]) for one in windows])
-    begun, ended = (np.array([[getattr(part, end) for part in one] for one in windows]) for end in ("start", "stop"))
-    common = np.minimum(ended[:, None], ended[None]) - np.maximum(begun[:, None], begun[None])
-    overlap = (np.maximum(common, 0) / (ended - begun)).prod(axis=-1)
-    weights = np.tril(neighbours * overlap + (1 - neighbours) * np.eye(len(windows))) * shown
-    return cast(Floats, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 def borders_of(frame: Frame, window: Sequence[int], overlap: float) -> list[list[int]]:

@@ -12,7 +12,6 @@ from torch.nn import functional
 
 __all__ = [
     "StructureWeights",
-    "gradient_consistency_loss",
     "mind",
     "mind_loss",
     "mutual_information_loss",
@@ -35,13 +34,11 @@ class StructureWeights(NamedTuple):
 
     Args:
         mind: of `mind_loss`.
-        gradient_consistency: of `gradient_consistency_loss`.
         mutual_information: of `mutual_information_loss`.
         shape: of `shape_loss`.
     """
 
     mind: float = 0.0
-    gradient_consistency: float = 0.0
     mutual_information: float = 0.0
     shape: float = 0.0
 
@@ -63,7 +60,6 @@ def structure_loss(image: Tensor, made: Tensor, weights: StructureWeights, body:
     """
     losses = {
         mind_loss: weights.mind,
-        gradient_consistency_loss: weights.gradient_consistency,
         mutual_information_loss: weights.mutual_information,
     }
     weighted = [weight * loss(image, made) for loss, weight in losses.items() if weight]
@@ -119,27 +115,6 @@ def mind_loss(image: Tensor, made: Tensor) -> Tensor:
         A scalar, 0 to 1; 0 for the same image in other grey values a·x + b.
     """
     return (mind(image) - mind(made)).abs().mean()
-
-
-def gradient_consistency_loss(image: Tensor, made: Tensor) -> Tensor:
-    """One minus the normalised cross-correlation of the slopes, mean of the axes.
-
-    Hiasa et al. 2018, "Cross-modality image synthesis from unpaired data using CycleGAN".
-
-    Args:
-        image: shape (batch, channels, *sizes).
-        made: the same shape.
-
-    Returns:
-        A scalar, 0 to 2; 0 for the same image in other grey values a·x + b with a > 0, 2 with a < 0.
-    """
-    losses = []
-    for axis in range(2, image.ndim):
-        slopes = [tensor.float().diff(dim=axis).flatten(1) for tensor in (image, made)]
-        a, b = (slope - slope.mean(dim=1, keepdim=True) for slope in slopes)
-        correlation = (a * b).sum(dim=1) / ((a * a).sum(dim=1) * (b * b).sum(dim=1) + EPSILON**2).sqrt()
-        losses.append(1 - correlation.mean())
-    return torch.stack(losses).mean()
 
 
 def mutual_information_loss(image: Tensor, made: Tensor) -> Tensor:

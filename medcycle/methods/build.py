@@ -12,14 +12,13 @@ from torch.overrides import TorchFunctionMode
 
 from medcycle.config import (
     AnyNetwork,
-    AttentionUnetConfig,
     Config,
     CutConfig,
     CycleGanBaseConfig,
     CycleGanConfig,
-    DynUnetConfig,
     HybridConfig,
     MethodConfig,
+    MonaiConfig,
     MunitConfig,
     NetworkConfig,
     PartlyRegisteredConfig,
@@ -28,7 +27,6 @@ from medcycle.config import (
     RegCycleGanConfig,
     ResnetConfig,
     SupervisedConfig,
-    SwinUnetrConfig,
     UnetConfig,
     UnitConfig,
     UnpairedConfig,
@@ -44,10 +42,9 @@ from medcycle.methods.supervised import Supervised
 from medcycle.methods.unit import Unit, UnitWeights
 from medcycle.networks.autoencoder import sharing_autoencoders
 from medcycle.networks.deformation import DeformationNet
-from medcycle.networks.ensemble import Ensemble
 from medcycle.networks.init import initialise
 from medcycle.networks.layers import Layers
-from medcycle.networks.library import LibraryGenerator
+from medcycle.networks.library import MonaiGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.sampler import PatchSampler
@@ -58,7 +55,7 @@ __all__ = ["build_method", "without_memory"]
 
 
 class _OnProcessor(TorchFunctionMode):
-    """Lets MONAI's transformer read the few numbers of which it makes its layers."""
+    """Lets MONAI's transformers read the few numbers of which they make their layers."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
@@ -123,8 +120,8 @@ def _both_ways(
 
 def _regcyclegan(given: RegCycleGanConfig, network: AnyNetwork, slices: int) -> Method:
     to_target, to_source, judge_target, judge_source = _both_ways(given, network, slices)
-    padding = network.padding if isinstance(network, ResnetConfig | UnetConfig) else "reflect"
-    layers = Layers(network.spatial_dims, network.norm, affine=True, padding=padding, activation=_leaky)
+    assert isinstance(network, ResnetConfig | UnetConfig)  # the configuration sees to it
+    layers = Layers(network.spatial_dims, network.norm, affine=True, padding=network.padding, activation=_leaky)
     registration = DeformationNet(layers, network.filters, 5, slices, given.largest_displacement)
     judges, weights = (judge_target, judge_source), _weights(given)
     return RegCycleGan(to_target, to_source, registration, judges, weights, given.smoothness_weight, _adversary(given))
@@ -182,9 +179,7 @@ def _munit(given: MunitConfig, network: ResnetConfig, slices: int) -> Method:
 
 
 def _structure(given: UnpairedConfig) -> StructureWeights:
-    return StructureWeights(
-        given.mind_weight, given.gradient_consistency_weight, given.mutual_information_weight, given.shape_weight
-    )
+    return StructureWeights(given.mind_weight, given.mutual_information_weight, given.shape_weight)
 
 
 def _supervised(given: SupervisedConfig, network: AnyNetwork, slices: int) -> Method:
@@ -193,7 +188,6 @@ def _supervised(given: SupervisedConfig, network: AnyNetwork, slices: int) -> Me
         _generator(network, slices),
         _discriminator(network, channels) if given.adversarial else None,
         l1_weight=given.l1_weight,
-        gradient_weight=given.gradient_weight,
         adversary=_adversary(given),
         registered=given.needs_registered,
     )
@@ -204,25 +198,17 @@ def _adversary(given: MethodConfig) -> Adversary:
 
 
 def _generator(config: AnyNetwork, slices: int, *, block_means: bool = False) -> nn.Module:
-    members = [_member(config, slices, block_means=block_means) for _ in range(config.members)]
-    return Ensemble(members) if len(members) > 1 else members[0]
-
-
-def _member(config: AnyNetwork, slices: int, *, block_means: bool) -> nn.Module:
-    dims, norm, filters, ends = config.spatial_dims, config.norm, config.filters, (slices, slices)
+    dims, norm, ends = config.spatial_dims, config.norm, (slices, slices)
     match config:
         case ResnetConfig(padding=padding, checkpointing=again):
             layers = Layers(dims, norm, padding=padding)
-            return ResnetGenerator(layers, filters, config.blocks, config.upsampling, *ends, checkpointing=again)
+            return ResnetGenerator(layers, config.filters, config.blocks, config.upsampling, *ends, checkpointing=again)
         case UnetConfig(padding=padding, checkpointing=again):
             layers = Layers(dims, norm, affine=True, padding=padding, activation=_leaky)
-            sizes = (filters, config.levels, config.shuffle)
+            sizes = (config.filters, config.levels, config.shuffle)
             return UnetGenerator(layers, *sizes, *ends, block_means=block_means, checkpointing=again)
-        case SwinUnetrConfig(checkpointing=again):
-            layers = Layers(dims, norm, affine=True)
-            return LibraryGenerator(config.name, layers, filters, 5, *ends, checkpointing=again)
-        case AttentionUnetConfig() | DynUnetConfig():
-            return LibraryGenerator(config.name, Layers(dims, norm, affine=True), filters, config.levels, *ends)
+        case MonaiConfig():
+            return MonaiGenerator(config.type, dims, *ends, config.arguments, config.multiple)
 
 
 def _leaky() -> nn.Module:

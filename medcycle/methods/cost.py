@@ -99,8 +99,8 @@ def require_memory(config: Config, memory: int) -> None:
         memory: bytes that the device has in all.
     """
     network, patch = config.network, math.prod(config.data.patch_size)
-    images = config.training.batch_size * config.data.slices * network.members
-    if network.filters <= USUAL_FILTERS and 4 * images * patch * network.filters <= PLAINLY_FITTING / USUAL_LAYERS:
+    images, filters = config.training.batch_size * config.data.slices, getattr(network, "filters", USUAL_FILTERS + 1)
+    if filters <= USUAL_FILTERS and 4 * images * patch * filters <= PLAINLY_FITTING / USUAL_LAYERS:
         return
     if (needed := step_memory(config)) > memory:
         raise UsageError(

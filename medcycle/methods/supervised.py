@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from medcycle.losses.supervised import gradient_loss, weighted_l1
+from medcycle.losses.supervised import weighted_l1
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
 
@@ -25,7 +25,6 @@ class Supervised(Method):
         judge_target: discriminator; None for no adversarial loss. With `registered` it sees the source's channels and
             the target's, else the target's alone.
         l1_weight: weight of the L1 loss, which counts voxels by the pair's weights.
-        gradient_weight: weight of the loss on slopes; 0 leaves it out.
         adversary: the adversarial loss, where there is a discriminator.
         registered: learn from the batch's registered pair, and from that made of targets in a warm start alone.
     """
@@ -36,7 +35,6 @@ class Supervised(Method):
         judge_target: nn.Module | None = None,
         *,
         l1_weight: float = 10.0,
-        gradient_weight: float = 0.0,
         adversary: Adversary = Adversary(),  # noqa: B008 - frozen
         registered: bool = False,
     ) -> None:
@@ -44,7 +42,6 @@ class Supervised(Method):
         self.generators = nn.ModuleDict({"target": to_target})
         self.discriminators = nn.ModuleDict({"target": judge_target} if judge_target else {})
         self.l1_weight = l1_weight
-        self.gradient_weight = gradient_weight
         self.adversary = adversary
         self.registered = registered
 
@@ -110,7 +107,4 @@ class Supervised(Method):
         return torch.cat([source, target], dim=1) if self.registered else target
 
     def _supervised(self, pair: Pair, made: Tensor) -> Losses:
-        losses = {"l1_target": self.l1_weight * weighted_l1(made.float(), pair.target, pair.weight)}
-        if self.gradient_weight:
-            losses["gradient_target"] = self.gradient_weight * gradient_loss(made.float(), pair.target)
-        return losses
+        return {"l1_target": self.l1_weight * weighted_l1(made.float(), pair.target, pair.weight)}

@@ -190,7 +190,6 @@ class _View:
                 self.config,
                 partial(self._predict, reverse=(self.to == "mr") != back, style=None if back else self.style),
                 device=self.device,
-                network=self.method,
                 windows=self.options.windows,
                 passes=[one],
             )

@@ -53,7 +53,7 @@ class Judge:
         learner, settings = self.learner, self.learner.config.training
         if not (settings.max_minutes and settings.validations):
             return
-        if learner.has_a_part:
+        if learner.fabric.is_global_zero:
             try:
                 self._judged(self.validator.find_pace)
                 learner.selection.cost = self.validator.seconds(learner.method)
@@ -70,9 +70,9 @@ class Judge:
         learner, selection = self.learner, self.learner.selection
         if not selection.is_due(learner.progress):
             return False
-        (share,) = largest(learner.fabric, [self._share() if learner.has_a_part else 0.0])
+        (share,) = largest(learner.fabric, [self._share() if learner.fabric.is_global_zero else 0.0])
         self.validator.take(share or 1.0)
-        if share and learner.has_a_part:
+        if share and learner.fabric.is_global_zero:
             self._validate(journal, share)
         elif not share and learner.progress >= 1 and selection.best is None and learner.fabric.is_global_zero:
             log.warning(

@@ -15,7 +15,6 @@ from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import LAST, SavedMethod, save_method
 from medcycle.training.average import WeightAverage
-from medcycle.training.compiled import compile_networks
 from medcycle.training.feed import typical_intensity
 from medcycle.training.optimizers import Optimizers, learning_rate_factor
 from medcycle.training.pairs import PairMaker
@@ -24,7 +23,6 @@ from medcycle.training.run_folder import voxels_of
 from medcycle.training.runtime import of_all
 from medcycle.training.seeds import seed_of
 from medcycle.training.selection import Selection, Standing
-from medcycle.training.sharding import shard, spread_as, whole
 from medcycle.training.start import start_from
 from medcycle.training.step import Step, Stepper
 
@@ -82,12 +80,6 @@ class Learner:
         if begin_with:
             start_from(self.method, config, begin_with)
         self.method.to(fabric.device)
-        networks = [*self.method.generators.values(), *self.method.discriminators.values()]
-        if config.training.compile:
-            compile_networks(networks)
-        self.spread = config.training.sharded and fabric.world_size > 1
-        if self.spread:
-            shard(networks, fabric)
         self.pools = {
             name: ImagePool(config.training.pool_size, seed_of(config.training.seed, number, fabric.global_rank))
             for number, name in enumerate(self.method.discriminators)
@@ -107,11 +99,6 @@ class Learner:
         settings = self.config.training
         by_time = self.elapsed / (60 * settings.max_minutes) if settings.max_minutes else 0.0
         return max(self.step / settings.max_steps, by_time)
-
-    @property
-    def has_a_part(self) -> bool:
-        """Whether this process translates with the first one, which alone would not have the whole networks."""
-        return self.fabric.is_global_zero or self.spread
 
     def improve(self, batches: list[Batch]) -> Step:
         """One step: of the warm start, or of all losses."""
@@ -138,7 +125,7 @@ class Learner:
         """Write the last checkpoint, with all that the run needs to go on. All processes do it together."""
         pools = {name: pool.state_dict() for name, pool in self.pools.items()}
         by_rank = of_all(self.fabric, {"pools": pools, "pairs": self.pairs.state_dict()})
-        if not self.has_a_part:
+        if not self.fabric.is_global_zero:
             return
         live = self.method.generators.state_dict()
         extra = {
@@ -146,32 +133,30 @@ class Learner:
             "held_out": voxels_of(self.held_out),
             "validation": self.selection.state_dict(),
             "elapsed_seconds": self.elapsed,
-            "optimizers": whole(self.optimizers.state_dict()),
+            "optimizers": self.optimizers.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),  # of losses that are scaled, their scale
             "by_rank": by_rank,
             # copies, since the generators have the averaged weights while they are written
-            "generators": {name: whole(value).clone() for name, value in live.items()},
+            "generators": {name: value.clone() for name, value in live.items()},
         }
         self.write(LAST, extra)
 
     def write(self, name: Path, extra: dict[str, Any]) -> None:
-        """Write a checkpoint of the averaged weights. All processes that have a part in them do it together."""
+        """Write a checkpoint of the averaged weights. The first process does it alone."""
         standing = self.selection.standing
         learned: dict[str, Any] = {"mr": len(self.store.mr), "ct": len(self.store.ct), "score": standing.score}
         learned |= {"kind": standing.kind, "constant": standing.constant}
         of_scans = (self.intensity, self.step, self.profiles, standing.calibration)
         saved = SavedMethod(self.method, self.config, *of_scans, learned)
         with self.average.applied():
-            weights = whole(self.method.state_dict())
-            if self.fabric.is_global_zero:
-                save_method(saved, self.run / name, {**extra, "method": weights})
+            save_method(saved, self.run / name, extra)
 
     def _restore(self, state: dict[str, Any], optimizers: Optimizers) -> None:
         try:
             self.step, self.elapsed = int(state["step"]), float(state["elapsed_seconds"])
-            self.method.load_state_dict(spread_as(state["method"], self.method))
+            self.method.load_state_dict(state["method"])
             self.average = WeightAverage(self.method.generators, self.config.training.ema_decay, self.step)
-            self.method.generators.load_state_dict(spread_as(state["generators"], self.method.generators))
+            self.method.generators.load_state_dict(state["generators"])
             optimizers.load_state_dict(state["optimizers"])
             self.fabric.strategy.precision.load_state_dict(state["precision"])
             mine = state["by_rank"][self.fabric.global_rank % len(state["by_rank"])]

@@ -256,7 +256,7 @@ class _Trainer:
             )
 
     def _draw(self, batch: Batch, journal: Journal) -> None:
-        if not self.learner.has_a_part:
+        if not self.fabric.is_global_zero:
             return
         with self.learner.average.applied(), self.fabric.autocast(), torch.no_grad():
             views = self.learner.method.views(batch)

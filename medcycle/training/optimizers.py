@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from lightning_fabric import Fabric
 from torch import nn
@@ -15,7 +15,6 @@ from torch.optim import Adam, Optimizer
 from medcycle.config import TrainingConfig
 from medcycle.methods.base import Method
 from medcycle.training.muon import Muon
-from medcycle.training.sharding import spread_states
 
 __all__ = ["Optimizers", "learning_rate_factor"]
 
@@ -49,67 +48,52 @@ def learning_rate_factor(progress: float, decay: str = "linear") -> float:
 
 @dataclass(frozen=True)
 class Optimizers:
-    """The optimisers of the generators, and those of the discriminators.
+    """The optimiser of the generators, and that of the discriminators, where there are any.
 
     Args:
-        generators: each steps weights of their own.
-        discriminators: the same.
+        generators: steps all their weights.
+        discriminators: the same; None without discriminators.
         discriminator_rate: how many times faster than generators discriminators go (Heusel et al. 2017).
     """
 
-    generators: Sequence[Optimizer]
-    discriminators: Sequence[Optimizer]
+    generators: Optimizer
+    discriminators: Optimizer | None = None
     discriminator_rate: float = 1.0
 
     @classmethod
     def of(cls, method: Method, config: TrainingConfig) -> Self:
-        """Those of each half of a method or of each network, as `config.optimizers` says.
-
-        What two networks share belongs to the first of them. With `config.optimizer: muon`, Muon steps the wide layers
-        of generators and Adam all that is left.
-        """
-        halves = []
-        for networks in (method.generators, method.discriminators):
-            parts = [networks] if config.optimizers == "joint" else list(networks.values())
-            seen: set[nn.Parameter] = set()
-            half: list[Optimizer] = []
-            for part in parts:
-                weights = [weight for weight in part.parameters() if weight not in seen]
-                seen.update(weights)
-                by_muon = config.optimizer == "muon" and networks is method.generators
-                if weights:
-                    half.append(_of_weights(weights, config, by_muon=by_muon))
-            halves.append(half)
-        generators, discriminators = halves
+        """Those of a method. With `config.optimizer: muon`, Muon steps the wide layers of generators, Adam the rest."""
+        generators = _of_weights(list(method.generators.parameters()), config, by_muon=config.optimizer == "muon")
+        judging = list(method.discriminators.parameters())
+        discriminators = _of_weights(judging, config, by_muon=False) if judging else None
         return cls(generators, discriminators, config.discriminator_rate)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Use this rate from now on; for discriminators `discriminator_rate` times it."""
-        for half, factor in ((self.generators, 1.0), (self.discriminators, self.discriminator_rate)):
-            for group in (group for optimizer in half for group in optimizer.param_groups):
+        factors = {"generators": 1.0, "discriminators": self.discriminator_rate}
+        for name, optimizer in self._halves().items():
+            factor = factors[name]
+            for group in optimizer.param_groups:
                 group["lr"] = factor * group.get("rate", 1.0) * learning_rate
 
     def state_dict(self) -> dict[str, list[dict[str, Any]]]:
         """What they know of the gradients so far."""
-        return {name: [optimizer.state_dict() for optimizer in half] for name, half in self._halves().items()}
+        return {name: [optimizer.state_dict()] for name, optimizer in self._halves().items()}
 
     def load_state_dict(self, state: Mapping[str, Sequence[dict[str, Any]]]) -> None:
         """Go on with it. Raises `KeyError` or `ValueError` where it doesn't fit."""
-        for name, half in self._halves().items():
-            for optimizer, known in zip(half, state[name], strict=True):
-                weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-                optimizer.load_state_dict(spread_states(known, weights))
+        for name, optimizer in self._halves().items():
+            (known,) = state[name]
+            optimizer.load_state_dict(known)
 
     def on_devices(self, fabric: Fabric) -> Self:
         """The same, as Fabric wraps them."""
-        generators, discriminators = (
-            [cast(Optimizer, fabric.setup_optimizers(optimizer)) for optimizer in half]
-            for half in (self.generators, self.discriminators)
-        )
-        return replace(self, generators=generators, discriminators=discriminators)
+        wrapped: dict[str, Any] = {name: fabric.setup_optimizers(half) for name, half in self._halves().items()}
+        return replace(self, **wrapped)
 
-    def _halves(self) -> dict[str, Sequence[Optimizer]]:
-        return {"generators": self.generators, "discriminators": self.discriminators}
+    def _halves(self) -> dict[str, Optimizer]:
+        halves = {"generators": self.generators, "discriminators": self.discriminators}
+        return {name: optimizer for name, optimizer in halves.items() if optimizer}
 
 
 class _Together(Optimizer):

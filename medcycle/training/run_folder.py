@@ -36,7 +36,7 @@ UNCHANGING = {
     "network": None,
     "method": None,
     "data": (*PREPARATION_KEYS, "slices", "validation_fraction", "folds", "fold", "split_file"),
-    "training": ("optimizer", "optimizers"),
+    "training": ("optimizer",),
 }
 """Sections of the configuration, or keys of theirs, that stay as they are when a run is resumed."""
 

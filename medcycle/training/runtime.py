@@ -107,16 +107,9 @@ def precision_for(config: TrainingConfig) -> Precision:
     """The precision that the configuration asks for, on the device that it asks for.
 
     Raises:
-        UsageError: if the machine has no such device, or losses are scaled (16-mixed) and each network has its own
-            optimiser or a part of the weights.
+        UsageError: if the machine has no such device.
     """
     kind = config.accelerator
     if kind not in {"auto", "cpu"} and not torch.get_device_module(kind).is_available():
         raise UsageError(f"training.accelerator {kind}: PyTorch finds no such device here; auto takes what there is")
-    precision = best_precision(kind) if config.precision == "auto" else config.precision
-    if precision == "16-mixed" and config.optimizers == "separate":
-        # Fabric lets a scaler change its mind after each optimiser, whose gradients come from one backward pass
-        raise UsageError("training.optimizers separate doesn't go with precision 16-mixed; leave it joint")
-    if precision == "16-mixed" and config.sharded:
-        raise UsageError("training.sharded doesn't go with precision 16-mixed; leave one of them out")
-    return precision
+    return best_precision(kind) if config.precision == "auto" else config.precision

@@ -15,7 +15,6 @@ from medcycle.methods.base import Batch, Fakes, Losses, Method
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.pool import ImagePool
 from medcycle.training.runtime import Averager
-from medcycle.training.sharding import is_spread, whole
 
 __all__ = ["Stepper"]
 
@@ -70,14 +69,14 @@ class Stepper:
         Returns:
             The losses of both halves, and whether both took their step.
         """
-        discriminators = self.method.discriminators
+        discriminators, optimizer = self.method.discriminators, self.optimizers.discriminators
         discriminators.requires_grad_(False)
         fakes: list[Fakes] = []
         step = self._descend(self.optimizers.generators, self._of_generators(batches, fakes), len(batches))
-        if not discriminators:
+        if optimizer is None:
             return step
         discriminators.requires_grad_(True)
-        judged = self._descend(self.optimizers.discriminators, self._of_discriminators(batches, fakes), len(batches))
+        judged = self._descend(optimizer, self._of_discriminators(batches, fakes), len(batches))
         return Step(step.losses | judged.losses, step.taken and judged.taken)
 
     def warm_start(self, batches: Sequence[Batch], *, reverse: bool = False) -> Step:
@@ -106,23 +105,19 @@ class Stepper:
                 losses = self.method.warm_start_losses(batch, reverse=reverse)
             yield losses
 
-    def _descend(self, optimizers: Sequence[Optimizer], parts: Iterator[Losses], count: int) -> Step:
-        """A step of each optimiser along the mean gradients of the parts' sums, unless its own have exploded."""
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
+    def _descend(self, optimizer: Optimizer, parts: Iterator[Losses], count: int) -> Step:
+        """A step along the mean gradients of the parts' sums, unless these have exploded."""
+        optimizer.zero_grad(set_to_none=True)
         found: list[Losses] = []
         for losses in parts:
             self.fabric.backward(torch.stack(list(losses.values())).sum() / count)
             found.append({name: loss.detach() for name, loss in losses.items()})
         means = self._means(found)
-        taken = True
-        for optimizer in optimizers:
-            gradients = _gradients(optimizer)
-            self.average([gradient for gradient in gradients.values() if not is_spread(gradient)])
-            sound = self._is_sound(optimizer, gradients, means)
-            if sound:
-                optimizer.step()
-            taken = taken and sound
+        gradients = _gradients(optimizer)
+        self.average(list(gradients.values()))
+        taken = self._is_sound(optimizer, gradients, means)
+        if taken:
+            optimizer.step()
         return Step(means, taken)
 
     def _is_sound(self, optimizer: Optimizer, gradients: Mapping[nn.Parameter, Tensor], losses: Losses) -> bool:
@@ -130,7 +125,7 @@ class Stepper:
         scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
         if scaled and self.clip is not None:
             self.fabric.strategy.precision.unscale_gradients(optimizer)
-        norm = whole(nn.utils.get_total_norm(gradients.values()))
+        norm = nn.utils.get_total_norm(gradients.values())
         if self.clip is not None:
             nn.utils.clip_grads_with_norm_(gradients, self.clip, norm)
         # a scaler looks at gradients for itself, and lets the first ones explode until it has found its scale; what

@@ -118,14 +118,14 @@ class Validator:
     def find_pace(self, method: Method) -> None:
         """Find out how long translations take, from a small part of a volume.
 
-        It is translated twice, the first time to have what is made once, as a compiled network.
+        It is translated twice, the first time to have what is made once, as memory.
         """
         piece, training, taken = piece_of(self._scans.ct[0], self.config), method.training, 0.0
         method.eval()
         try:
             for _ in range(2):
                 begun = time.monotonic()
-                self._made(piece, method.translate, method)
+                self._made(piece, method.translate)
                 taken = time.monotonic() - begun
         finally:
             method.train(training)
@@ -217,17 +217,13 @@ class Validator:
         return torch.cat([scale.float().flatten() for scale in logits])
 
     def _translated(self, part: Part, method: Method, *, reverse: bool = False, passes: Sequence[Pass] = ()) -> Floats:
-        made = self._made(part, partial(method.translate, reverse=reverse), method, passes)
+        made = self._made(part, partial(method.translate, reverse=reverse), passes)
         self._done += len(passes) or len(passes_of(self.config))
         self.told(self._done, sum(len(ways) for _, ways in self._ways(method)))
         return made
 
-    def _made(
-        self, part: Part, predict: Callable[[Tensor], Tensor], method: Method, passes: Sequence[Pass] = ()
-    ) -> Floats:
-        return translate_array(
-            part.image, part.body, self.config, predict, device=self.device, network=method, passes=passes
-        )
+    def _made(self, part: Part, predict: Callable[[Tensor], Tensor], passes: Sequence[Pass] = ()) -> Floats:
+        return translate_array(part.image, part.body, self.config, predict, device=self.device, passes=passes)
 
     def _there_and_back(self, ct: Part, method: Method) -> Floats:
         return self._translated(ct._replace(image=self._translated(ct, method, reverse=True)), method)

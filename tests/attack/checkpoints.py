@@ -196,10 +196,21 @@ def _config() -> dict[str, Change]:
         "no network": ("config.network.name", None, "network"),
         "another network": ("config.network", {"name": "unet", "filters": 2048, "levels": 8}, "method"),
         "a wide transformer": (
-            "config.network", {"name": "swin-unetr", "filters": 192, "spatial_dims": 3}, "patch_size"
+            "config.network",
+            {"name": "monai", "type": "SwinUNETR", "arguments": {"feature_size": 1536}, "spatial_dims": 3},
+            "patch_size",
+        ),
+        "a wide network of MONAI": (
+            "config.network",
+            {"name": "monai", "type": "UNet", "arguments": {"channels": [4096] * 8, "strides": [2] * 7}},
+            "(method",
+        ),
+        "another library": ("config.network", {"name": "monai", "type": "DenseNet121"}, "network.type"),
+        "code as an argument": (
+            "config.network", {"name": "monai", "arguments": {"norm": "__import__('os').system('touch fallen')"}}, "net"
         ),
     }  # fmt: skip
-    sizes: dict[str, Any] = {"filters": 10**9, "blocks": 10**6, "discriminator_layers": 99, "members": 10**5}
+    sizes: dict[str, Any] = {"filters": 10**9, "blocks": 10**6, "discriminator_layers": 99}
     for key, huge in sizes.items():
         for what, value in {"huge": huge, "negative": -1, "none": float("nan"), "a text": "x", "a list": [4]}.items():
             found[f"{key} is {what}"] = (f"config.network.{key}", value, f"network.{key}")

@@ -66,9 +66,9 @@ CASES = {
     "unknown family": ("train head_ct_only --ct ct --output out --set randomize.families=[t3]", CALL_WRONG, "t2"),
     "no such device": ("train demo --mr mr --ct ct --output out --set training.accelerator=mps", CALL_WRONG, "mps"),
     "settings at odds": (
-        "train demo --mr mr --ct ct --output out --set training.optimizers=separate --set training.precision=16-mixed",
+        "train demo --mr mr --ct ct --output out --set data.slices=2",
         CALL_WRONG,
-        "leave it joint",
+        "give an odd number",
     ),
     "store that is none": ("train demo --store empty --output out", CALL_WRONG, "store.json"),
     "no runs": ("runs empty", DATA_WRONG, "empty: no runs"),

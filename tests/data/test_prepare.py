@@ -103,7 +103,7 @@ def test_bias_correction_evens_a_tissue(spacing: tuple[float, float, float]) -> 
 
 @pytest.mark.slow
 def test_bias_correction_is_an_option_of_preparation() -> None:
-    mr = HEAD.mr(head_grid(spacing=(4, 4, 6)), replace(T1_GRADIENT_ECHO, bias=0.5))
+    mr = HEAD.mr(head_grid(spacing=(6, 6, 8)), replace(T1_GRADIENT_ECHO, bias=0.5))
     plain, corrected = (
         prepare_volume(mr, "mr", DataConfig(spacing=(4, 4, None), bias_correction=wanted)) for wanted in (False, True)
     )

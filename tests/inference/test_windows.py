@@ -1,11 +1,10 @@
 """Windows: every voxel of a body is in one, whatever the sizes."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medcycle.inference.windows import borders_of, frame_of, importance, shares_of, starts, windows_of
+from medcycle.inference.windows import borders_of, frame_of, importance, starts, windows_of
 
 
 @st.composite
@@ -70,18 +69,6 @@ def test_a_frame_is_about_the_body() -> None:
 def test_borders_are_where_windows_begin_and_end() -> None:
     body = np.ones((40, 16, 16), bool)
     assert borders_of(frame_of(body, (16, 16, 16), 4), (16, 16, 16), 0.25) == [[12, 16, 24, 28], [], []]
-
-
-def test_shares_are_of_the_windows_before_that_overlap() -> None:
-    body = np.ones((48, 16, 16), bool)
-    placed = list(windows_of(body, (16, 16, 16), 0.5))
-    shares = shares_of(placed, body, 0.05)
-    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
-    assert shares[1, 1] == pytest.approx(1 / 1.025)
-    assert shares[1, 0] == pytest.approx(0.025 / 1.025)
-    assert not shares[2, 0]
-    assert not np.triu(shares, 1).any()
-    np.testing.assert_array_equal(shares_of(placed, body, 0.0), np.eye(len(placed)))
 
 
 def test_windows_fade() -> None:

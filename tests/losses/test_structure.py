@@ -10,7 +10,6 @@ from torch import Tensor
 
 from medcycle.losses.structure import (
     StructureWeights,
-    gradient_consistency_loss,
     mind,
     mind_loss,
     mutual_information_loss,
@@ -52,19 +51,6 @@ def test_mind_equals_numpys(sizes: tuple[int, ...]) -> None:
         np.testing.assert_allclose(described[number], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("sizes", SIZES)
-def test_gradient_consistency_equals_numpys(sizes: tuple[int, ...]) -> None:
-    a, b = blobs(sizes, 0), blobs(sizes, 1)
-    expected = [
-        1 - np.corrcoef(np.diff(x[0].numpy(), axis=axis).ravel(), np.diff(y[0].numpy(), axis=axis).ravel())[0, 1]
-        for axis in range(len(sizes))
-        for x, y in zip(a, b, strict=True)
-    ]
-    assert gradient_consistency_loss(a, b).item() == pytest.approx(np.mean(expected), abs=1e-4)
-    assert gradient_consistency_loss(a, 0.4 * a + 0.1).item() == pytest.approx(0, abs=1e-4)
-    assert gradient_consistency_loss(a, -a).item() == pytest.approx(2, abs=1e-4)
-
-
 def test_mutual_information_is_that_of_the_histogram() -> None:
     levels = torch.randint(0, 4, (1, 1, 64, 64), generator=torch.Generator().manual_seed(0))
     values = torch.tensor([-0.9, -0.3, 0.3, 0.9])
@@ -75,7 +61,7 @@ def test_mutual_information_is_that_of_the_histogram() -> None:
     assert mutual_information_loss(image, shuffled.view_as(other)).item() == pytest.approx(0, abs=0.02)
 
 
-@pytest.mark.parametrize("loss", [mind_loss, gradient_consistency_loss, mutual_information_loss])
+@pytest.mark.parametrize("loss", [mind_loss, mutual_information_loss])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_what_is_moved_or_another_costs_more(loss, sizes: tuple[int, ...]) -> None:
     image, other = blobs(sizes, 0), blobs(sizes, 1)
@@ -84,7 +70,7 @@ def test_what_is_moved_or_another_costs_more(loss, sizes: tuple[int, ...]) -> No
     assert same < loss(image, other)
 
 
-@pytest.mark.parametrize("loss", [mind_loss, gradient_consistency_loss, mutual_information_loss])
+@pytest.mark.parametrize("loss", [mind_loss, mutual_information_loss])
 def test_flat_images_have_finite_slopes(loss) -> None:
     made = torch.zeros(1, 1, 16, 16, requires_grad=True)
     loss(torch.full((1, 1, 16, 16), -1.0), made).backward()
@@ -104,7 +90,7 @@ def test_neighbouring_slices_are_described_one_by_one() -> None:
 
 def test_the_sum_is_weighted() -> None:
     image, made = blobs((20, 17), 0), blobs((20, 17), 1)
-    expected = 2 * mind_loss(image, made) + 3 * gradient_consistency_loss(image, made)
+    expected = 2 * mind_loss(image, made) + 3 * mutual_information_loss(image, made)
     torch.testing.assert_close(structure_loss(image, made, StructureWeights(2, 3)), expected)
     informed = structure_loss(image, made, StructureWeights(mutual_information=0.5))
     torch.testing.assert_close(informed, 0.5 * mutual_information_loss(image, made))

@@ -115,4 +115,4 @@ def test_one_direction_and_its_views(batch: Batch) -> None:
 
 def test_networks_without_features_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"cut needs network\.name resnet or unet"):
-        built("network.name=dynunet")
+        built("network.name=monai")

@@ -45,9 +45,9 @@ SHORT = ["training.max_minutes=null", "training.warm_up=20", "training.ema_decay
 PLAIN = ["training.validations=0", "data.morphs=0"]
 
 LEARNS_IN = {
-    **dict.fromkeys(("cyclegan", "pix2pix"), "2d"),
+    **dict.fromkeys(("cyclegan", "pix2pix", "hybrid"), "2d"),
     **dict.fromkeys(("regcyclegan", "unit", "munit"), "25d"),
-    **dict.fromkeys(("randomized", "hybrid", "cut"), "3d"),
+    **dict.fromkeys(("randomized", "cut"), "3d"),
 }
 """Each method learns in one dimension; those whose networks work at the full resolution take too long in 3D."""
 

@@ -1,8 +1,9 @@
 """Generators and discriminators, in 2D and 3D."""
 
+from typing import get_args
+
 import pytest
 import torch
-from monai.networks.nets import DynUNet
 from torch import nn
 
 from medcycle.config import NETWORKS, load_config
@@ -10,7 +11,7 @@ from medcycle.errors import ConfigError
 from medcycle.methods.build import build_method
 from medcycle.networks.init import initialise
 from medcycle.networks.layers import Layers
-from medcycle.networks.library import LibraryGenerator
+from medcycle.networks.library import MonaiGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.unet import UnetGenerator
@@ -88,44 +89,6 @@ def test_a_batch_is_translated_as_its_images_are(upsampling: str) -> None:
     torch.testing.assert_close(unet(images), torch.cat([unet(image[None]) for image in images]), atol=1e-5, rtol=1e-4)
 
 
-NAMES = ["attention-unet", "dynunet", "swin-unetr"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("sizes", [(48, 40), (32, 40, 33)])
-def test_generators_of_the_library_keep_size_and_range(name: str, sizes: tuple[int, ...]) -> None:
-    net = LibraryGenerator(name, Layers(len(sizes), affine=True), 12, 3, in_channels=3, out_channels=2)
-    output = net(torch.randn(1, 3, *sizes))
-    assert output.shape == (1, 2, *sizes)
-    assert output.abs().max() <= 1
-    output.mean().backward()
-    assert all(weight.grad is not None for weight in net.parameters())
-
-
-def test_filters_are_the_width_of_a_dynunet() -> None:
-    """With 32, it is as wide as MONAI's and nnU-Net's."""
-    for dims in (2, 3):
-        ours, usual = (
-            LibraryGenerator("dynunet", Layers(dims), 32, 5).net,
-            DynUNet(dims, 1, 1, [3] * 5, [1, *[2] * 4], [2] * 4),
-        )
-        shapes = [
-            {name: tensor.shape for name, tensor in net.state_dict().items() if tensor.ndim > 1}
-            for net in (ours, usual)
-        ]
-        assert shapes[0] == shapes[1]
-    narrow = LibraryGenerator("dynunet", Layers(2), 4, 3).net.state_dict()
-    assert {tensor.shape[0] for name, tensor in narrow.items() if tensor.ndim == 4 and "downsamples" in name} == {8}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_generators_of_the_library_keep_images_apart(name: str) -> None:
-    net = LibraryGenerator(name, Layers(2), 12, 3).train()
-    images = torch.randn(2, 1, 64, 64)
-    torch.testing.assert_close(net(images), torch.cat([net(image[None]) for image in images]), atol=1e-5, rtol=1e-3)
-
-
 def generators(norm: str, padding: str = "reflect", **settings: bool) -> list[nn.Module]:
     layers = Layers(2, norm, padding=padding)
     unet = UnetGenerator(layers, filters=8, levels=3, **settings)
@@ -137,9 +100,8 @@ def generators(norm: str, padding: str = "reflect", **settings: bool) -> list[nn
     [("instance", nn.InstanceNorm2d), ("group", nn.GroupNorm), ("layer", nn.GroupNorm), ("none", None)],
 )
 def test_layers_are_normalised_as_asked(norm: str, kind: type | None) -> None:
-    library = [LibraryGenerator(name, Layers(2, norm), 12, 3) for name in NAMES[:2]]
     judge = PatchGan(2, 8, layers=2, norm=norm)
-    for net in (*generators(norm), *library, judge):
+    for net in (*generators(norm), judge):
         found = {type(module) for module in net.modules() if "Norm" in type(module).__name__}
         assert found == ({kind} if kind else set())
     group = next(module for module in generators("group")[0].modules() if isinstance(module, nn.GroupNorm))
@@ -232,15 +194,11 @@ def test_spectral_normalisation_holds_the_largest_singular_value(layers: int) ->
 
 @pytest.mark.parametrize(
     ("name", "dims"),
-    [
-        pytest.param(name, dims, marks=pytest.mark.slow if (name, dims) == ("swin-unetr", 3) else [])
-        for name in ("resnet", "unet", *NAMES)
-        for dims in (2, 3)
-    ],
+    [(name, dims) for name in ("resnet", "unet") for dims in (2, 3)],
 )
 def test_configurations_give_every_network(name: str, dims: int) -> None:
     sizes = [f"network.name={name}", f"network.spatial_dims={dims}", f"data.patch_size={[32] * dims}"]
-    levels = "network.levels=3" if "levels" in NETWORKS[name].model_fields else "network.members=1"
+    levels = "network.levels=3" if "levels" in NETWORKS[name].model_fields else "network.norm=group"
     small = fitting(
         [f"network.name={name}", "network.filters=12", "network.blocks=1", "network.discriminator_filters=4"]
     )
@@ -251,9 +209,30 @@ def test_configurations_give_every_network(name: str, dims: int) -> None:
     assert len(method.discriminators["source"](images)) == 2
 
 
-def test_widths_that_a_transformer_cant_have_are_refused() -> None:
-    with pytest.raises(ConfigError, match="multiple of 12"):
-        load_config("demo", ["network.name=swin-unetr", "network.filters=32"])
+OF_MONAI = {
+    "BasicUNet": {"features": [4, 4, 8, 8, 16, 4]},
+    "DynUNet": {"kernel_size": [3, 3, 3], "strides": [1, 2, 2], "upsample_kernel_size": [2, 2], "filters": [4, 8, 8]},
+    "SegResNet": {},
+    "SwinUNETR": {"feature_size": 12, "num_heads": [1, 1, 1, 1]},
+    "UNet": {"channels": [4, 8], "strides": [2]},
+    "UNETR": {"img_size": 64, "hidden_size": 12, "mlp_dim": 12, "num_heads": 1, "feature_size": 4},
+}
+
+
+@pytest.mark.parametrize("name", get_args(NETWORKS["monai"].model_fields["type"].annotation))
+def test_networks_of_monai_keep_size_and_range(name: str) -> None:
+    net = MonaiGenerator(name, 2, 3, 2, OF_MONAI[name], 32)
+    output = net(torch.randn(1, 3, 32, 31))
+    assert output.shape == (1, 2, 32, 31)
+    assert 0 < output.abs().max() <= 1
+    output.mean().backward()
+    assert any(weight.grad is not None for weight in net.parameters())
+
+
+def test_arguments_that_a_network_of_monai_does_not_take_are_told() -> None:
+    config = load_config("demo", ["network.name=monai", "network.type=UNet", "network.arguments={depth: 3}"])
+    with pytest.raises(ConfigError, match=r"network\.arguments: UNet can't be made with .*depth"):
+        build_method(config)
 
 
 def test_a_judgement_sees_seventy_pixels() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 import socket
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 import torch
 
 from medcycle.data.store import Store
-from medcycle.methods.saved import BEST, LAST, load_method, read_checkpoint
+from medcycle.methods.saved import LAST, load_method, read_checkpoint
 from medcycle.training.feed import Turns
 from tests.sizes import TINY, fitting
 
@@ -23,7 +22,6 @@ SMALL = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "traini
 SHORT = ["training.log_every=1", "training.max_minutes=null", "training.max_steps=6", "training.accelerator=cpu"]
 PLAIN = ["method.anchor_weight=0", "training.warm_start=0", "method.adversaries=both", "training.pool_size=0"]
 
-IDLE = "generators.registration.net.down.3"
 """On images of 32 pixels this level has next to one, and gradients that are rounding alone, as have biases that
 instance normalisation takes away; Adam makes them large."""
 
@@ -34,7 +32,6 @@ import torch
 from medcycle.config import load_config
 from medcycle.data.store import Store
 from medcycle.training import loop
-from medcycle.training.sharding import whole
 
 torch.set_num_threads(1)
 trainers = []
@@ -43,11 +40,8 @@ loop._Trainer.__init__ = lambda self, *given: (trainers.append(self), start(self
 for store, run, resume, overrides in json.loads(sys.argv[1]):
     loop.train(load_config("demo", overrides), Store.open(Path(store)), Path(run), resume=resume)
     trainer = trainers.pop()
-    parameters = list(trainer.learner.method.parameters())
-    weights = torch.nn.utils.parameters_to_vector([whole(parameter) for parameter in parameters])
-    here = sum(getattr(parameter, "to_local", lambda: parameter)().numel() for parameter in parameters)
+    weights = torch.nn.utils.parameters_to_vector(trainer.learner.method.parameters())
     told = {"rank": trainer.fabric.global_rank, "of": trainer.fabric.world_size, "weights": weights.double().tolist()}
-    told["here"] = here
     Path(run, f"rank{trainer.fabric.global_rank}.json").write_text(json.dumps(told))
 """
 
@@ -129,62 +123,6 @@ def test_two_processes_go_on_where_they_stopped(store: Store, tmp_path: Path) ->
     images = [of_one["pools"]["source"]["images"] for of_one in read_checkpoint(whole / LAST)["by_rank"]]
     assert len(images) == 2
     assert not torch.equal(images[0][0], images[1][0])
-
-
-SPREAD = {
-    "anchored": ["method.anchor_weight=10", "training.gradient_clip=1", "training.validations=2"],
-    "separate": ["network.name=unet", "network.levels=2", "training.optimizers=separate"],
-    "munit": ["method.name=munit"],
-    "regcyclegan": ["method.name=regcyclegan", "training.accumulate=2"],
-}
-
-
-@pytest.mark.slow
-def test_spread_networks_learn_the_same(paired: Store, tmp_path: Path) -> None:
-    calls = []
-    for name, overrides in SPREAD.items():
-        chosen = [*PLAIN, "training.max_steps=4", "training.warm_start=0.3", *overrides]
-        calls.append(call_of(paired, tmp_path / name / "whole", *chosen))
-        calls.append(call_of(paired, tmp_path / name / "spread", *chosen, "training.sharded=true"))
-    train(tmp_path, *calls)
-    for name in SPREAD:
-        require_learned_the_same(tmp_path / name / "whole", tmp_path / name / "spread")
-    assert load_method(tmp_path / "anchored" / "spread" / BEST).step in {2, 4}
-    tables = [tmp_path / "anchored" / run / "validation.csv" for run in ("whole", "spread")]
-    whole, spread = ([line.split(",")[2] for line in table.read_text().splitlines()] for table in tables)
-    assert len(whole) == 3
-    assert [float(score) for score in spread[1:]] == pytest.approx(list(map(float, whole[1:])), rel=1e-3)
-
-
-def require_learned_the_same(whole: Path, spread: Path) -> None:
-    """Losses and weights, of which each process of the spread one holds a part."""
-    torch.testing.assert_close(losses(spread), losses(whole), rtol=1e-4, atol=1e-5, equal_nan=True)
-    everywhere, parts = (read_checkpoint(run / LAST)["method"] for run in (whole, spread))
-    for name, tensor in everywhere.items():
-        assert type(parts[name]) is torch.Tensor
-        if tensor.ndim > 1 and not name.startswith(IDLE):
-            # but for few: a weight whose gradient is rounding goes by Adam's whole step one way or the other
-            apart = (parts[name] - tensor).abs().flatten().sort().values
-            assert apart[: -math.ceil(len(apart) / 200)].square().mean().sqrt() < 1e-5, name
-    held = [json.loads((spread / f"rank{rank}.json").read_text()) for rank in range(2)]
-    assert sum(one["here"] for one in held) == len(held[0]["weights"])
-    assert max(one["here"] for one in held) < 0.8 * len(held[0]["weights"])
-
-
-@pytest.mark.slow
-def test_a_spread_run_goes_on_spread_or_whole(store: Store, tmp_path: Path) -> None:
-    chosen = [*PLAIN, "training.max_steps=6", "training.sharded=true"]
-    stopped = [*chosen, "training.max_minutes=1e-9"]
-    once, spread, whole = (tmp_path / name for name in ("once", "spread", "whole"))
-    begun = [call_of(store, run, *stopped) for run in (spread, whole)]
-    train(tmp_path, *begun, call_of(store, once, *chosen))
-    assert [read_checkpoint(run / LAST)["step"] for run in (spread, whole)] == [1, 1]
-    train(tmp_path, call_of(store, spread, *chosen, resume=True))
-    train(tmp_path, call_of(store, whole, *chosen, "training.batch_size=2", resume=True), processes=1)
-    expected, found = (read_checkpoint(run / LAST)["generators"] for run in (once, spread))
-    for name, tensor in expected.items():
-        assert torch.equal(found[name], tensor)
-    torch.testing.assert_close(losses(whole), losses(once), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import copy
 from itertools import pairwise
 
-import pytest
 import torch
 from torch.nn.functional import l1_loss
 
@@ -50,12 +49,11 @@ def _idle(method: torch.nn.Module) -> set[str]:
     return {f"{name}.bias" for (name, _), (_, after) in pairwise(parts) if isinstance(after, torch.nn.InstanceNorm2d)}
 
 
-@pytest.mark.parametrize("optimizers", ["joint", "separate"])
-def test_ten_steps_give_the_weights_of_ten_by_hand(optimizers: str, monkeypatch) -> None:
+def test_ten_steps_give_the_weights_of_ten_by_hand(monkeypatch) -> None:
     # PyTorch's convolutions, of which those of one batch are to the last bit those of its images; that the project's
     # equal them is for the tests of networks
     monkeypatch.delattr(layers._Convolution, "_conv_forward")
-    rates = [f"training.learning_rate={RATE}", f"training.betas={list(BETAS)}", f"training.optimizers={optimizers}"]
+    rates = [f"training.learning_rate={RATE}", f"training.betas={list(BETAS)}"]
     config = load_config("demo", [*TINY, *PLAIN, *FLOAT, *rates])
     torch.manual_seed(0)
     method = build_method(config)

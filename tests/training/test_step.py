@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from medcycle.config import load_config
-from medcycle.errors import UsageError
 from medcycle.methods.base import Batch, Method, Pair
 from medcycle.methods.build import build_method
 from medcycle.training.muon import orthogonal
@@ -45,23 +44,6 @@ def test_images_of_air_alone_do_no_harm() -> None:
     assert torch.equal(before, after)
 
 
-def test_each_network_has_its_own_optimizer_if_asked() -> None:
-    halves = {}
-    for kind in ("joint", "separate"):
-        config = load_config("demo", ["method.name=unit", "network.blocks=2", f"training.optimizers={kind}"])
-        method = build_method(config)
-        halves[kind] = Optimizers.of(method, config.training)
-        for half, networks in zip(
-            (halves[kind].generators, halves[kind].discriminators),
-            (method.generators, method.discriminators),
-            strict=True,
-        ):
-            held = [weight for optimizer in half for group in optimizer.param_groups for weight in group["params"]]
-            # those that both autoencoders of UNIT share are stepped once
-            assert sorted(map(id, held)) == sorted(map(id, networks.parameters()))
-    assert [len(half) for half in (halves["joint"].generators, halves["separate"].generators)] == [1, 2]
-
-
 MUON = [*SETTINGS, "network.filters=16", "training.optimizer=muon", "training.learning_rate=1e-3"]
 
 
@@ -69,7 +51,7 @@ def test_muon_steps_the_wide_layers_of_generators_and_adam_the_rest() -> None:
     config = load_config("demo", MUON)
     method = build_method(config)
     optimizers = Optimizers.of(method, config.training)
-    (of_generators,), (of_discriminators,) = optimizers.generators, optimizers.discriminators
+    of_generators, of_discriminators = optimizers.generators, optimizers.discriminators
     assert isinstance(of_discriminators, torch.optim.Adam)
     by_adam, by_muon = ({weight.data_ptr() for weight in group["params"]} for group in of_generators.param_groups)
     kernels, others = {}, set()
@@ -118,12 +100,20 @@ def test_a_matrix_is_made_orthogonal(shape: tuple[int, int]) -> None:
     assert not orthogonal(torch.zeros(shape), 3).any()
 
 
-@pytest.mark.parametrize("network", ["attention-unet", "swin-unetr", "resnet"])
-def test_muon_steps_layers_of_any_shape(network: str) -> None:
+@pytest.mark.parametrize(
+    "network",
+    [
+        ["network.name=resnet", "network.blocks=1", "network.filters=12"],
+        ["network.name=monai", "network.type=SwinUNETR", "network.arguments={feature_size: 12}"],
+        ["network.name=monai", "network.type=SegResNet"],
+    ],
+)
+def test_muon_steps_layers_of_any_shape(network: list[str]) -> None:
     """Some have more outputs than inputs, or are no convolutions."""
-    own = {"attention-unet": ["network.levels=3"], "swin-unetr": [], "resnet": ["network.blocks=1"]}[network]
-    general = [override for override in MUON if "levels" not in override]
-    config = load_config("demo", [*general, f"network.name={network}", "network.filters=12", *own])
+    of_unet = ("network.filters", "network.levels")
+    general = [override for override in MUON if not override.startswith(of_unet)]
+    config = load_config("demo", [*general, *network])
+
     method, fabric = build_method(config), make_fabric(config.training)
     improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
     kernels = [weight for weight in method.generators["target"].parameters() if weight.ndim > 1]
@@ -146,30 +136,7 @@ def test_muon_along_exploded_gradients_changes_nothing() -> None:
     assert torch.equal(before, weights_of(method))
 
 
-def test_a_network_whose_gradients_explode_leaves_out_its_step_alone() -> None:
-    config = load_config("demo", [*SETTINGS, "training.optimizers=separate"])
-    method = build_method(config)
-    fabric = make_fabric(config.training)
-    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
-    before = {name: weights_of(method, name) for name in ("target", "source")}
-    exploding = {"target": 1e30, "source": 1.0}
-    losses = {name: size * weights_of(method, name, detached=False).sum() for name, size in exploding.items()}
-    assert not improve._descend(improve.optimizers.generators, iter([losses]), 1).taken
-    assert torch.equal(before["target"], weights_of(method, "target"))
-    assert not torch.equal(before["source"], weights_of(method, "source"))
-
-
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [("optimizers=separate", "leave it joint"), ("sharded=true", "training.sharded doesn't go with")],
-)
-def test_what_does_not_go_with_scaled_losses(other: str, words: str) -> None:
-    config = load_config("demo", [f"training.{other}", "training.precision=16-mixed"])
-    with pytest.raises(UsageError, match=words):
-        make_fabric(config.training)
-
-
-@pytest.mark.parametrize("more", [[], ["training.optimizers=separate"], ["method.name=randomized"]])
+@pytest.mark.parametrize("more", [[], ["method.name=randomized"]])
 def test_gradients_of_several_batches_are_those_of_one(more: list[str]) -> None:
     """With losses that are means over images, and layers that keep images apart."""
     config = load_config("demo", fitting([*TINY, *more, "training.accelerator=cpu", "training.precision=32-true"]))
@@ -210,7 +177,9 @@ def test_discriminators_can_go_at_another_rate() -> None:
     config = load_config("demo", [*TINY, "training.discriminator_rate=4"])
     optimizers = Optimizers.of(build_method(config), config.training)
     optimizers.set_learning_rate(0.1)
-    rates = [[group["lr"] for one in half for group in one.param_groups] for half in optimizers._halves().values()]
+    rates = [
+        [group["lr"] for group in half.param_groups] for half in (optimizers.generators, optimizers.discriminators)
+    ]
     assert rates == [[0.1], [0.4]]
 
 
