@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 .PHONY: help setup demo test test-all lint bench clean
 
 help:
-	@echo "make demo      the whole way on generated heads, 6 minutes on 2 cores, and 2 to install; writes demo/"
+	@echo "make demo      the whole way on generated heads, 6 minutes on 2 cores, and 3 to install; writes demo/"
 	@echo "make test      the quick tests, ten minutes on 2 cores"
 	@echo "make test-all  the slow ones too, half an hour"
 	@echo "make lint      ruff and mypy"

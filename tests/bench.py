@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from medcycle.methods.build import build_method
 from medcycle.methods.cost import step_cost
 from medcycle.networks import layers
 from medcycle.phantom import write_cohort
-from medcycle.processors import CHOSEN, share_processors
+from medcycle.processors import CHOSEN
 from medcycle.training.feed import Feed, typical_intensity
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.pairs import PairMaker
@@ -290,45 +289,88 @@ def likenesses() -> dict[str, Callable[[], object]]:
 
 SMALL_STEPS = """
 import sys, time
+if "ours" in sys.argv:
+    from medcycle.processors import share_processors
+    share_processors()
 import torch
 from medcycle.config import load_config
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 method = build_method(load_config("demo", ["method.anchor_weight=0", "training.warm_start=0", "network.filters=16"]))
 batch = Batch(torch.rand(1, 1, 64, 80) * 2 - 1, torch.rand(1, 1, 64, 80) * 2 - 1)
-ends, taken = time.monotonic() + float(sys.argv[1]), []
-while time.monotonic() < ends or len(taken) < 3:
-    start = time.monotonic()
-    sum(method.generator_losses(batch, method(batch)).values()).backward()
-    taken.append(time.monotonic() - start)
-print(sorted(taken)[len(taken) // 2])
+for seconds in sys.stdin:
+    ends, taken = time.monotonic() + float(seconds), []
+    while time.monotonic() < ends or len(taken) < 3:
+        start = time.monotonic()
+        sum(method.generator_losses(batch, method(batch)).values()).backward()
+        taken.append(time.monotonic() - start)
+    print(sorted(taken)[len(taken) // 2], flush=True)
 """
-"""A job of small 2D steps, which prints the median of their seconds."""
+"""A job of small 2D steps: for so many seconds each time it is asked, after which it says the median of the steps'."""
 
 
-def busy_machine(seconds: float = 6, jobs: int = 5, turns: int = 6) -> None:
+OWN = "libgomp's own"
+
+
+class Jobs:
+    """Several that are started at once, whose threads wait in one way.
+
+    Args:
+        count: how many.
+        environment: variables by which threads wait; None for those that medcycle chooses.
+    """
+
+    def __init__(self, count: int, environment: Mapping[str, str] | None) -> None:
+        plain = {name: value for name, value in os.environ.items() if name not in {*CHOSEN, "OMP_NUM_THREADS"}}
+        call, chosen = [sys.executable, "-c", SMALL_STEPS], plain | dict(environment or {})
+        call += [] if environment is not None else ["ours"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.jobs = [subprocess.Popen(call, env=chosen, text=True, **pipes) for _ in range(count)]
+        self.seconds_of_a_step(0.0)  # loads and warms up
+
+    def seconds_of_a_step(self, working: float) -> float:
+        """The mean over the jobs, which work for so many seconds and then sleep."""
+        for job in self.jobs:
+            print(working, file=job.stdin, flush=True)
+        return float(np.mean([float(job.stdout.readline()) for job in self.jobs]))
+
+    def end(self) -> None:
+        """Let them go."""
+        for job in self.jobs:
+            job.communicate()
+
+
+def busy_machine(jobs: int = 5, rounds: int = 25) -> None:
     """Small steps alone and of several jobs at once, as threads wait by libgomp's own rule, passively, and by ours.
 
-    Alone, the ways take turns, and the fastest of each counts: what a machine does beside it makes steps slower only.
+    Alone, a job of each way takes its turn for a second in every round, while the others sleep; what counts is the
+    median over the rounds of how fast it was compared with libgomp's own.
     """
-    ours: dict[str, str] = {}
-    share_processors(ours)
-    ways = {"libgomp's own": {}, "passive": {"OMP_WAIT_POLICY": "passive"}, "medcycle's": ours}
-    plain = {name: value for name, value in os.environ.items() if name not in CHOSEN and name != "OMP_NUM_THREADS"}
-    for count in (1, jobs):
-        found = dict.fromkeys(ways, math.inf)
-        for _ in range(turns if count == 1 else 1):
-            for name, chosen in ways.items():
-                call = [sys.executable, "-c", SMALL_STEPS, str(seconds)]
-                started = [
-                    subprocess.Popen(call, env=plain | chosen, stdout=subprocess.PIPE, text=True) for _ in range(count)
-                ]
-                found[name] = min(found[name], float(np.mean([float(job.communicate()[0]) for job in started])))
-        own = found["libgomp's own"]
-        told = ", ".join(
-            f"{name} {1000 * step:.0f} ms ({own / step:.2f} times as fast)" for name, step in found.items()
-        )
-        print(f"a small 2D step, {count} {'job' if count == 1 else 'jobs at once'}: {told}")
+    ways = {OWN: {}, "passive": {"OMP_WAIT_POLICY": "passive"}, "medcycle's": None}
+    alone = {name: Jobs(1, chosen) for name, chosen in ways.items()}
+    found = [
+        {name: alone[name].seconds_of_a_step(1.0) for name in sorted(ways, reverse=bool(number % 2))}
+        for number in range(rounds)
+    ]
+    for one in alone.values():
+        one.end()
+    _tell("1 job", found)
+    together = {}
+    for name, chosen in ways.items():
+        several = Jobs(jobs, chosen)
+        together[name] = several.seconds_of_a_step(8.0)
+        several.end()
+    _tell(f"{jobs} jobs at once", [together])
+
+
+def _tell(title: str, rounds: Sequence[Mapping[str, float]]) -> None:
+    """How long a step takes by each way, and how fast that is compared with libgomp's own, side by side in a round."""
+    told = [
+        f"{name} {1000 * np.median([one[name] for one in rounds]):.0f} ms "
+        f"({np.median([one[OWN] / one[name] for one in rounds]):.2f} times as fast)"
+        for name in rounds[0]
+    ]
+    print(f"a small 2D step, {title}: {', '.join(told)}")
 
 
 def main() -> None:

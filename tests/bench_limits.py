@@ -6,13 +6,13 @@ import contextlib
 import importlib
 import io
 import shutil
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,7 +26,8 @@ from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.series import write_series
 from tests.sizes import TINY
 
-ROUNDS = 9
+SECONDS = 100
+"""that each call is repeated."""
 
 WITHOUT: dict[str, Callable[..., Any]] = {
     "medcycle.io.nifti.require_voxels": lambda *_: None,
@@ -39,7 +40,7 @@ WITHOUT: dict[str, Callable[..., Any]] = {
     "medcycle.io.files.open_regular": lambda path: path.open("rb"),
     "medcycle.io.files._sync": lambda path: None,
     "medcycle.io.files._sync_one": lambda path: None,
-    "medcycle.io.discover.voxel_files": lambda path: (),
+    "medcycle.io.source.voxel_files": lambda path: (),
     "medcycle.synthesis.works.locked": lambda *_, **__: contextlib.nullcontext(),
     "medcycle.methods.saved.require_sound_archive": lambda path: None,
     "medcycle.methods.saved.require_fitting_weights": lambda *_: None,
@@ -68,26 +69,26 @@ def limits() -> None:
 
 
 def _beside(title: str, ways: dict[str, Callable[[], object]]) -> None:
-    """The least seconds of each, by the clock and of the processor, which others on the machine hardly change.
+    """How much longer it takes with limits: the median over turns, in each of which both are taken side by side.
 
-    They are taken in turns, the first of a turn last in the next.
+    By the clock and of the processor; the quartiles tell how much the machine makes of it.
     """
     clocks = {"clock": time.perf_counter, "processor": time.process_time}
-    taken: dict[tuple[str, str], list[float]] = {(way, clock): [] for way in ways for clock in clocks}
-    for turn in range(ROUNDS + 1):
+    found: dict[str, list[float]] = {clock: [] for clock in clocks}
+    ended = time.perf_counter() + SECONDS
+    turn = 0
+    while time.perf_counter() < ended:
+        taken = {}
         for way in sorted(ways, reverse=bool(turn % 2)):
             before = {clock: read() for clock, read in clocks.items()}
             ways[way]()
-            for clock, read in clocks.items():
-                if turn:  # the first one warms up
-                    taken[way, clock].append(read() - before[clock])
-    for clock in clocks:
-        least = {way: min(taken[way, clock]) for way in ways}
-        spread = statistics.median(taken["without", clock]) / least["without"] - 1
-        print(
-            f"{title}, {clock}: {least['without']:.3f} s without limits, {least['with']:.3f} s with them, "
-            f"{least['with'] / least['without'] - 1:+.1%} (noise: the median is {spread:.0%} above the least)"
-        )
+            taken |= {(way, clock): read() - before[clock] for clock, read in clocks.items()}
+        for clock in clocks if turn else ():  # the first one warms up
+            found[clock].append(taken["with", clock] / taken["without", clock] - 1)
+        turn += 1
+    for clock, more in found.items():
+        low, median, high = np.percentile(more, (25, 50, 75))
+        print(f"{title}, {clock}: {median:+.1%} with limits (quartiles {low:+.1%} and {high:+.1%}, {len(more)} turns)")
 
 
 def _called(call: list[str], folder: Path, instead: dict[str, Callable[..., Any]]) -> Callable[[], object]:

@@ -26,6 +26,7 @@ LAYERS = [
     {"inference"},
     {"training", "synthesis", "evaluation"},
     {"report", "export"},
+    {"api"},
     {"cli"},
     {"__main__"},
 ]
@@ -64,7 +65,7 @@ def test_every_layer_is_there() -> None:
     assert {"errors", "volume", "io", "config", "networks", "methods", "data", "training", "cli"} <= rooms
 
 
-@pytest.mark.parametrize("module", ["evaluation.tables", "io.dicom.export", "body", "data.findings"])
+@pytest.mark.parametrize("module", ["evaluation.tables", "io.dicom.export", "body", "data.findings", "api"])
 def test_torch_is_not_imported(module: str) -> None:
     code = f"import sys, medcycle.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

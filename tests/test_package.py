@@ -9,7 +9,7 @@ import nibabel as nib
 import pytest
 from matplotlib import image
 
-from examples import show_windows
+from examples import show_result, show_windows
 from examples.from_python import main
 from medcycle.config import config_names, load_config
 from medcycle.intensity import HounsfieldWindow, MrPercentile
@@ -33,9 +33,15 @@ def test_a_wheel_holds_the_configurations(tmp_path: Path) -> None:
 
 def test_the_example_runs(checkpoint: Path, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = cohort / "mr" / "mr000.nii.gz"
-    main(checkpoint, source, tmp_path / "sct.nii.gz")
+    main(str(checkpoint), str(source), str(tmp_path / "sct.nii.gz"))
     assert nib.load(tmp_path / "sct.nii.gz").shape == nib.load(source).shape
     assert "above 250 HU" in capsys.readouterr().out
+
+
+def test_the_picture_of_a_result(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show_result.main(tmp_path / "result.png", checkpoint, width=5.0)
+    assert image.imread(tmp_path / "result.png")[..., :3].std() > 0.1
+    assert "HU in the body" in capsys.readouterr().out
 
 
 @pytest.mark.slow

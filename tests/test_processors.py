@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medcycle.processors import CHOSEN, available_processors, share_processors
+from medcycle.processors import CHOSEN, SPIN_COUNT, SPIN_COUNT_BUSY, available_processors, is_busy, share_processors
 
 
 @pytest.mark.parametrize(("text", "expected"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", None)])
@@ -33,6 +33,24 @@ def test_what_the_user_has_set_stays() -> None:
         chosen = {name: "7", "OMP_NUM_THREADS": "5"}
         share_processors(chosen)
         assert chosen == {name: "7", "OMP_NUM_THREADS": "5"}
+
+
+def test_on_a_busy_machine_threads_sleep_sooner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = (os.cpu_count() or 1) + 1
+    for text, expected in {
+        f"cpu 1 2 3\nprocs_running {many}\nprocs_blocked 0\n": True,
+        "procs_running 1\n": False,
+        "procs_running\n": False,
+        "nothing": False,
+    }.items():
+        (tmp_path / "stat").write_text(text)
+        assert is_busy(tmp_path / "stat") == expected
+    assert not is_busy(tmp_path / "none")
+    for busy, count in ((True, SPIN_COUNT_BUSY), (False, SPIN_COUNT)):
+        monkeypatch.setattr("medcycle.processors.is_busy", lambda busy=busy: busy)
+        given: dict[str, str] = {}
+        share_processors(given)
+        assert given["GOMP_SPINCOUNT"] == str(count)
 
 
 def test_it_is_done_before_torch_is_loaded() -> None:

@@ -12,10 +12,8 @@ from medcycle.cli.options import CtOffset, Irregular, Overrides, config_names_li
 from medcycle.cli.say import say
 from medcycle.errors import CaseFailed, DataError, UsageError
 from medcycle.processors import available_processors
-from medcycle.progress import is_first_process
 
 if TYPE_CHECKING:
-    from medcycle.data.store import Store
     from medcycle.training.loop import TrainingResult
 
 __all__ = ["demo", "evaluate", "export", "inspect", "prepare", "register", "runs", "train"]
@@ -71,7 +69,7 @@ def prepare(
         say(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
     elif config == "auto" and overrides:
         say(f"{store / 'config.yaml'}: planned before and kept; what else --set says is for `medcycle train`")
-    say(f"{store}: {_count(made)} prepared")
+    say(f"{store}: {made.contents} prepared")
     _require_none_failed([str(error) for error in failed], len(cohort))
 
 
@@ -79,11 +77,6 @@ def _require_none_failed(reasons: Sequence[str], of: int) -> None:
     """Raise `DataError` if volumes failed, not of what they hold, where the others are done."""
     if reasons:
         raise DataError(f"{len(reasons)} of {of} failed, the others are done; the first: {reasons[0]}")
-
-
-def _count(store: Store) -> str:
-    counted = (f"{len(cases)} {kind.upper()}" for kind, cases in store.both().items() if cases)
-    return " and ".join(counted)
 
 
 def train(  # noqa: PLR0913, PLR0917 - the command's options
@@ -99,49 +92,33 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     ct: Annotated[Path | None, typer.Option(help="Folder of CT volumes.")] = None,
     store: Annotated[Path | None, typer.Option(help="A store that `medcycle prepare` made, instead.")] = None,
     overrides: Overrides = None,
-    begin_with: Annotated[
-        Path | None,
-        typer.Option("--begin-with", "--from", metavar="RUN", help="A run or checkpoint whose networks to start from."),
+    init_from: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Initialise from the networks of another run or checkpoint.")
     ] = None,
+    begin_with: Annotated[Path | None, typer.Option("--begin-with", "--from", hidden=True)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
     """Train on two folders of scans, on one of CT alone, or on a prepared store."""
-    from medcycle.data.automatic import keep_plan, settings_for
-    from medcycle.data.catalogue import open_scans, store_for_training
-    from medcycle.data.cohort import Cohort
-    from medcycle.data.registered import require_patients_in_both
-    from medcycle.io.locks import require_unlocked
-    from medcycle.training.loop import train as train_on
-    from medcycle.training.run_folder import require_run_folder, store_of_run
-    from medcycle.training.runtime import make_fabric, precision_for
-    from medcycle.training.start import require_fitting, settings_shared
-    from medcycle.training.trackers import require_trackers
+    from medcycle.training.begin import begin
 
-    if is_first_process():
-        require_unlocked(output)
-    require_run_folder(output, resume=resume)
-    if resume and begin_with:
-        raise UsageError("--resume goes on with the networks of the run itself; leave out --begin-with")
-    begun_with = settings_shared(begin_with) if begin_with and config == "auto" else None
-    if resume and store is None:
-        store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
-    scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
-    settings, plan = settings_for(config, overrides or (), scans, known=output, begun_with=begun_with)
-    precision_for(settings.training)  # wrong settings are told before the scans are prepared
-    require_trackers(settings)
     if begin_with:
-        say(f"initialised from {begin_with}: {', '.join(require_fitting(settings, begin_with))}")
-    if settings.method.needs_registered and isinstance(scans, Cohort):
-        require_patients_in_both(scans)
-    fabric = make_fabric(settings.training)  # from here on there are as many processes as devices
-    with fabric.rank_zero_first():
-        prepared = store_for_training(settings.data, scans, output)
-        if plan:
-            say(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
-    say(f"training on {_count(prepared)}, prepared in {prepared.root}")
-    _tell_end(train_on(settings, prepared, output, resume=resume, begin_with=begin_with, fabric=fabric), output)
+        raise UsageError(f"--begin-with and --from are now --init-from; pass --init-from {begin_with}")
+    result = begin(
+        config,
+        output,
+        mr=mr,
+        ct=ct,
+        store=store,
+        overrides=overrides or (),
+        init_from=init_from,
+        resume=resume,
+        resample_irregular=resample_irregular,
+        ct_offset=ct_offset,
+        say=say,
+    )
+    _tell_end(result, output)
 
 
 def _tell_end(result: TrainingResult, output: Path) -> None:

@@ -43,9 +43,10 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
 ) -> None:
     """Write a synthetic volume as a DICOM series in the study of the series it was made from."""
     from medcycle import __version__
-    from medcycle.cli.inputs import deidentification, one_series, require_synthetic
+    from medcycle.cli.inputs import deidentification, require_synthetic
     from medcycle.io.dicom.export import write_dicom
     from medcycle.io.dicom.header import Origin
+    from medcycle.io.discover import one_series
     from medcycle.io.files import sha256_of
 
     made = require_synthetic(volume, modality)

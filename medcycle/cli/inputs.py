@@ -8,15 +8,14 @@ from typing import cast
 
 from medcycle.body import Modality
 from medcycle.data.vetting import vet
-from medcycle.errors import DataError, EmptyFolder, UnreadableFile, UsageError
+from medcycle.errors import UnreadableFile, UsageError
 from medcycle.io.dicom.confidentiality import Retained
 from medcycle.io.dicom.deidentify import Deidentify, read_key
-from medcycle.io.dicom.gate import DicomSeries
-from medcycle.io.discover import VOLUME_SUFFIXES, Source, stem, survey
+from medcycle.io.discover import VOLUME_SUFFIXES, Source, stem
 from medcycle.io.files import require_exists
 from medcycle.volume import Volume
 
-__all__ = ["deidentification", "one_series", "require_synthetic"]
+__all__ = ["deidentification", "require_synthetic"]
 
 
 def deidentification(
@@ -33,23 +32,6 @@ def deidentification(
         return None
     kept = cast("frozenset[Retained]", frozenset(retain))  # which it looks at
     return Deidentify(read_key(key) if key else "", with_source, kept)
-
-
-def one_series(path: Path) -> DicomSeries:
-    """The one DICOM series at `path`, a file or a folder.
-
-    Raises:
-        UsageError: if there is nothing at `path`.
-        EmptyFolder: if it holds no series.
-        DataError: if it holds several.
-    """
-    found = [source.series for source in survey(path).sources if source.series]
-    if not found:
-        raise EmptyFolder(f"{path}: no DICOM series of images; give the folder of the series it was made from")
-    if len(found) > 1:
-        kinds = ", ".join(f"{series.modality} of {len(series.files)} files" for series in found[:5])
-        raise DataError(f"{path}: {len(found)} series ({kinds}), one is wanted; give the folder of one")
-    return found[0]
 
 
 def require_synthetic(path: Path, modality: Modality) -> Volume:

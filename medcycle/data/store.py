@@ -148,6 +148,11 @@ class Store:
         """The cases by modality."""
         return {"mr": self.mr, "ct": self.ct}
 
+    @property
+    def contents(self) -> str:
+        """How many cases there are, in words: `7 MR and 6 CT`."""
+        return " and ".join(f"{len(cases)} {kind.upper()}" for kind, cases in self.both().items() if cases)
+
     @classmethod
     def open(cls, root: Path) -> Store:
         """Open a store for reading.

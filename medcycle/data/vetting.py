@@ -80,17 +80,15 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
     """Refuse a volume that can't be used as `expected`.
 
     Raises:
-        DataError: if it is flat, constant, or has voxels that are not numbers, or too small or large ones, or is an MR
-            of negative signal, or a whole body in a field of view that is too small for one.
+        DataError: if it is flat, constant or noise, or has voxels that are not numbers, or too small or large ones, or
+            is an MR of negative signal, or a whole body in a field of view that is too small for one.
         WrongModality: if the header or the values say that it is not `expected`, or that it is a CT with something
             added to its HU.
     """
     require_usable(source.path, volume)
     require_spacing(source.path, volume.grid)
     if _is_noise(volume.array):
-        log.warning(
-            "%s: neighbouring voxels have nothing in common: noise, in which no body can be told; check it", source.path
-        )
+        raise DataError(f"{source.path}: pure noise, neighbouring voxels have nothing in common; leave it out")
     for gap in gaps_in(volume.array):
         log.warning("%s: %s", source.path, gap)
     header = source.series.modality.lower() if source.series else expected

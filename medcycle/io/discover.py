@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medcycle.errors import EmptyFolder, UnreadableFile
+from medcycle.errors import DataError, EmptyFolder, UnreadableFile
 from medcycle.io.dicom.frames import NOT_DICOM, ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
 from medcycle.io.files import require_exists
@@ -133,13 +133,30 @@ def read_volume(path: Path) -> Volume:
     return one_source(path).read()
 
 
-def one_source(path: Path, *, ct_offset: float = 0.0) -> Source:
+def one_source(path: Path, *, resample_irregular: bool = False, ct_offset: float = 0.0) -> Source:
     """The one volume at `path`. Raises `UsageError` and `EmptyFolder` as `read_volume` does."""
-    sources = discover(path, ct_offset=ct_offset)
+    sources = discover(path, resample_irregular=resample_irregular, ct_offset=ct_offset)
     if len(sources) != 1:
         found = ", ".join(source.name for source in sources[:5]) or "none"
         raise EmptyFolder(f"{path}: one volume was expected, {len(sources)} found ({found}); give the path of one")
     return sources[0]
+
+
+def one_series(path: Path) -> DicomSeries:
+    """The one DICOM series at `path`, a file or a folder.
+
+    Raises:
+        UsageError: if there is nothing at `path`.
+        EmptyFolder: if it holds no series.
+        DataError: if it holds several.
+    """
+    found = [source.series for source in survey(path).sources if source.series]
+    if not found:
+        raise EmptyFolder(f"{path}: no DICOM series of images; give the folder of the series it was made from")
+    if len(found) > 1:
+        kinds = ", ".join(f"{series.modality} of {len(series.files)} files" for series in found[:5])
+        raise DataError(f"{path}: {len(found)} series ({kinds}), one is wanted; give the folder of one")
+    return found[0]
 
 
 def stem(path: Path) -> str:

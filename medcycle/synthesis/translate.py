@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -22,6 +22,7 @@ from medcycle.inference import (
     best_device,
     best_precision,
     translate_array,
+    voxels_through,
     window_borders,
 )
 from medcycle.intensity import IntensityMap
@@ -79,6 +80,7 @@ def synthesize(
     *,
     style: tuple[float, ...] | None = None,
     device: torch.device | None = None,
+    progress: Callable[[float, str], None] | None = None,
 ) -> Synthesis:
     """Translate one volume, slice by slice (2D) or by overlapping windows (3D).
 
@@ -89,6 +91,7 @@ def synthesize(
         options: how; by default one pass a plane trained on.
         style: of the output, of a method that has styles; None for its own.
         device: what to compute on; None for the accelerator if there is one.
+        progress: is called as images go through the networks with how much is done, 0 to 1, and a note.
 
     Raises:
         UsageError: if a method does not translate to that modality, or the options don't fit it.
@@ -102,9 +105,11 @@ def synthesize(
         raise UsageError("no trained method was given")
     grid, device = volume.grid, device or best_device()
     findings: _Findings | None = None
+    tell = progress or (lambda _share, _note: None)
     with Fusion(grid.shape, options.fusion, spread=options.uncertainty) as fusion:
         for left, model in zip(range(len(models), 0, -1), models, strict=True):
             view = _View(volume, model, to, options, style, device)
+            view.tell(tell, begun=1 - left / len(models), share=1 / len(models))
             if left == 1:
                 del volume  # a large one is let go of, if the caller doesn't keep it
             findings = view.into(fusion, findings)
@@ -163,6 +168,19 @@ class _View:
         self.all_passes = [*self.passes, *probes_for(self.config, options, self.source)]
         self.method = model.method.to(device).eval()
         self.style = style
+        self._seen: Callable[[Tensor], None] = lambda _images: None
+
+    def tell(self, progress: Callable[[float, str], None], begun: float, share: float) -> None:
+        """Have it told how much is done, of a share of the work that comes after what is done already."""
+        total = voxels_through(self.prepared.body.array, self.config, self.all_passes, self.options.windows)
+        through = 0
+
+        def seen(images: Tensor) -> None:
+            nonlocal through
+            through += images.numel() // images.shape[1]
+            progress(begun + share * min(1.0, through / total), "")
+
+        self._seen = seen
 
     def into(self, fusion: Fusion, findings: _Findings | None) -> _Findings:
         """Put the results of all passes into a fusion. What is found of the first one, unless that is known already."""
@@ -245,6 +263,7 @@ class _View:
         return found
 
     def _predict(self, images: Tensor, *, reverse: bool, style: tuple[float, ...] | None) -> Tensor:
+        self._seen(images)
         if not style:
             return self.method.translate(images, reverse=reverse)
         repeated = images.new_tensor(style).expand(len(images), -1)

@@ -42,14 +42,14 @@ class Learner:
         run: the folder of the checkpoints.
         fabric: runs the steps, perhaps in several processes.
         state: the checkpoint to go on from; None to begin.
-        begin_with: a run or checkpoint whose networks to begin with.
+        init_from: a run or checkpoint whose networks to start from.
 
     Attributes:
         step: steps done.
         elapsed: seconds they took.
 
     Raises:
-        UsageError: if what to begin with doesn't fit.
+        UsageError: if what to initialise from doesn't fit.
         BadCheckpoint: if the checkpoint doesn't fit.
     """
 
@@ -61,7 +61,7 @@ class Learner:
         run: Path,
         fabric: Fabric,
         state: dict[str, Any] | None,
-        begin_with: Path | None,
+        init_from: Path | None,
     ) -> None:
         self.config = config
         self.store = store
@@ -74,11 +74,11 @@ class Learner:
         self.profiles: dict[str, list[dict[str, Any]]] = {
             kind: [case.record.profile for case in cases if case.record.profile] for kind, cases in store.both().items()
         }
-        self.pairs = PairMaker(config, self.intensity, fabric.device, trained=begin_with is not None)
+        self.pairs = PairMaker(config, self.intensity, fabric.device, trained=init_from is not None)
         torch.manual_seed(config.training.seed)
         self.method = build_method(config)
-        if begin_with:
-            start_from(self.method, config, begin_with)
+        if init_from:
+            start_from(self.method, config, init_from)
         self.method.to(fabric.device)
         self.pools = {
             name: ImagePool(config.training.pool_size, seed_of(config.training.seed, number, fabric.global_rank))

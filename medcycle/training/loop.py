@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +88,9 @@ def train(
     run: Path,
     *,
     resume: bool = False,
-    begin_with: Path | None = None,
+    init_from: Path | None = None,
     fabric: Fabric | None = None,
+    progress: Callable[[float, str], None] | None = None,
 ) -> TrainingResult:
     """Train a method on a store and leave a run folder.
 
@@ -103,30 +104,29 @@ def train(
         store: the prepared cases.
         run: the folder to write; new or empty, unless `resume`.
         resume: go on from `checkpoints/last.pt`.
-        begin_with: a run or checkpoint whose networks a new run starts from.
+        init_from: a run or checkpoint whose networks a new run starts from.
         fabric: as of `make_fabric`, which makes it if none is given.
+        progress: is called after every step with how much is done, 0 to 1, and a note.
 
     Raises:
         UsageError: if `run` holds a run and `resume` is off, or holds none and it is on, or the run to resume began
             on another store, with another split or with other networks, or the store lacks MR that the method needs,
-            or what to begin with doesn't fit, or is given for a run that is resumed.
+            or what to initialise from doesn't fit, or is given for a run that is resumed.
         BadCheckpoint: if the checkpoint to resume from is damaged or of another method.
         InUse: if another process trains in `run`.
         DataError: if the split leaves nothing to train on.
         TrainingFailed: if a loss is no longer finite, or gradients have exploded for good.
     """
-    if resume and begin_with:
-        raise UsageError(f"{run}: is resumed with its own networks; leave out {begin_with}")
+    if resume and init_from:
+        raise UsageError(f"{run}: is resumed with its own networks; leave out {init_from}")
     if config.method.needs_mr and not store.mr:
         raise UsageError(f"{store.root}: holds no MR, from which method.name {config.method.name} learns; prepare some")
     fabric = fabric or make_fabric(config.training)
     with locked(run) if fabric.is_global_zero else nullcontext():
-        return _train(config, store, run, resume, begin_with, fabric)
+        return _trainer(config, store, run, resume, init_from, fabric).run_to_end(progress)
 
 
-def _train(
-    config: Config, store: Store, run: Path, resume: bool, begin_with: Path | None, fabric: Fabric
-) -> TrainingResult:
+def _trainer(config: Config, store: Store, run: Path, resume: bool, init_from: Path | None, fabric: Fabric) -> _Trainer:
     require_run_folder(run, resume=resume)
     require_memory(config, _memory_of(fabric.device))
     keep(store.root)
@@ -135,13 +135,13 @@ def _train(
         learner = Learner(config, *cases_begun_on(state, store, run), run, fabric, state, None)
     else:
         training, held_out = split_store(store, config.data)
-        learner = Learner(config, training, held_out, run, fabric, None, begin_with)
+        learner = Learner(config, training, held_out, run, fabric, None, init_from)
     fabric.barrier()  # until all have looked into the folder
     if fabric.is_global_zero:
         if not resume:
-            write_manifest(run, store, training, held_out, begin_with)
+            write_manifest(run, store, training, held_out, init_from)
         write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    return _Trainer(learner).run_to_end()
+    return _Trainer(learner)
 
 
 def _memory_of(device: torch.device) -> int:
@@ -165,7 +165,7 @@ class _Trainer:
         self.judge = Judge(learner, self._elapsed, lambda note: self.progress.reach(self._done(), note))
         self.before, self.begun = learner.elapsed, time.monotonic()
 
-    def run_to_end(self) -> TrainingResult:
+    def run_to_end(self, told: Callable[[float, str], None] | None = None) -> TrainingResult:
         """Step until the steps or the minutes are used up or a signal comes, and save."""
         settings, learner = self.config.training, self.learner
         first = self.fabric.is_global_zero
@@ -183,7 +183,10 @@ class _Trainer:
                 stopped, learner.elapsed = self._agreed(stop.name, learner.elapsed)
                 if not stopped and self.judge.take_turn(journal):
                     stopped = "patience"
-                self.progress.reach(learner.progress, journal.standing(learner.step, learner.elapsed))
+                standing = journal.standing(learner.step, learner.elapsed)
+                self.progress.reach(learner.progress, standing)
+                if told:
+                    told(min(1.0, learner.progress), standing)
             self._draw(preview, journal)
             learner.save()
         journal.close()

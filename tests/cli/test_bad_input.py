@@ -62,7 +62,8 @@ CASES = {
     "a cyclegan without mr": ("train demo --ct ct --output out", CALL_WRONG, "give --mr"),
     "mr for ct, alone": ("train head_ct_only --ct mr2 --output out", DATA_WRONG, "not a CT in Hounsfield units"),
     "mr without ct": ("train head_ct_only --mr mr --output out", CALL_WRONG, "--ct"),
-    "nothing to begin with": ("train demo --mr mr --ct ct --output out --begin-with gone", CALL_WRONG, "gone"),
+    "nothing to initialise from": ("train demo --mr mr --ct ct --output out --init-from gone", CALL_WRONG, "gone"),
+    "an old option": ("train demo --mr mr --ct ct --output out --from gone", CALL_WRONG, "are now --init-from"),
     "unknown family": ("train head_ct_only --ct ct --output out --set randomize.families=[t3]", CALL_WRONG, "t2"),
     "no such device": ("train demo --mr mr --ct ct --output out --set training.accelerator=mps", CALL_WRONG, "mps"),
     "settings at odds": (

@@ -392,7 +392,7 @@ def test_a_plan_suits_the_run_that_it_begins_with(cohort: Path, tmp_path, capfd)
     first, second = tmp_path / "first", tmp_path / "second"
     ct = ["--ct", str(cohort / "ct")]
     assert execute(["train", "auto", *ct, "--output", str(first), *few, *plain]) == 0
-    both = ["--mr", str(cohort / "mr"), *ct, "--output", str(second), "--begin-with", str(first)]
+    both = ["--mr", str(cohort / "mr"), *ct, "--output", str(second), "--init-from", str(first)]
     assert execute(["train", "auto", *both, *plain]) == 0
     assert f"initialised from {first}: generators.target" in capfd.readouterr().out
     begun, planned = (load_config(str(run / "config.yaml")) for run in (first, second))
@@ -407,7 +407,7 @@ def test_what_does_not_fit_is_found_before_the_work(cohort: Path, planned: Path,
     assert execute([*run, "--output", str(tmp_path / "first"), *SMALL]) == 0
     capfd.readouterr()
     folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(tmp_path / "second")]
-    assert execute(["train", "demo", *folders, "--begin-with", str(tmp_path / "first")]) == 2
+    assert execute(["train", "demo", *folders, "--init-from", str(tmp_path / "first")]) == 2
     said = capfd.readouterr()
     assert "can't be started from" in said.err
     assert "preparing" not in said.err

@@ -259,12 +259,12 @@ def test_a_run_of_an_older_version_goes_on(store: Store, tmp_path: Path) -> None
     assert train(config(), store, tmp_path, resume=True).step == 6
 
 
-def test_a_run_can_begin_with_the_networks_of_another(store: Store, tmp_path: Path) -> None:
+def test_a_run_can_init_from_the_networks_of_another(store: Store, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     unet = FROM_CT[1:]
     train(config(*FROM_CT), replace(store, mr=()), first)
     still = ["training.learning_rate=1e-12", "training.max_steps=2"]
-    train(config(*unet, *still), store, second, begin_with=first)
+    train(config(*unet, *still), store, second, init_from=first)
     then, now = (load_method(run / LAST).method.generators["target"].state_dict() for run in (first, second))
     for name, tensor in then.items():
         torch.testing.assert_close(now[name], tensor, atol=1e-6, rtol=0)
@@ -279,7 +279,7 @@ def test_what_does_not_fit_is_not_begun_with(
     finished: Path, store: Store, tmp_path: Path, override: str, words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        train(config(override), store, tmp_path / "run", begin_with=finished)
+        train(config(override), store, tmp_path / "run", init_from=finished)
 
 
 ANCHORED = ["method.anchor_weight=10", "training.warm_start=0.5"]
@@ -512,7 +512,7 @@ def test_steps_along_exploded_gradients_are_counted(store: Store, tmp_path: Path
 
 def test_a_run_is_not_both_resumed_and_begun_with_another(finished: Path, store: Store, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="own networks"):
-        train(config(), store, finished, resume=True, begin_with=finished)
+        train(config(), store, finished, resume=True, init_from=finished)
 
 
 @pytest.mark.slow

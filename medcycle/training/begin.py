@@ -1,0 +1,80 @@
+"""From scans and the name of a configuration to a trained run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from medcycle.data.automatic import keep_plan, settings_for
+from medcycle.data.catalogue import open_scans, store_for_training
+from medcycle.data.cohort import Cohort
+from medcycle.data.registered import require_patients_in_both
+from medcycle.errors import UsageError
+from medcycle.io.locks import require_unlocked
+from medcycle.progress import is_first_process
+from medcycle.training.loop import TrainingResult, train
+from medcycle.training.run_folder import require_run_folder, store_of_run
+from medcycle.training.runtime import make_fabric, precision_for
+from medcycle.training.start import require_fitting, settings_shared
+from medcycle.training.trackers import require_trackers
+
+__all__ = ["begin"]
+
+
+def begin(  # noqa: PLR0913 - what a training can be told
+    config: str,
+    output: Path,
+    *,
+    mr: Path | None = None,
+    ct: Path | None = None,
+    store: Path | None = None,
+    overrides: Sequence[str] = (),
+    init_from: Path | None = None,
+    resume: bool = False,
+    resample_irregular: bool = False,
+    ct_offset: float = 0.0,
+    progress: Callable[[float, str], None] | None = None,
+    say: Callable[[str], None] = lambda _text: None,
+) -> TrainingResult:
+    """Vet and prepare scans, plan if that is wanted, and train.
+
+    Args:
+        config: a configuration's name or file, or `auto`.
+        output: the run's folder.
+        mr: a folder of MR.
+        ct: a folder of CT.
+        store: a prepared store, instead.
+        overrides: `key=value`.
+        init_from: a run or checkpoint whose networks to start from.
+        resume: go on with the run in `output`.
+        resample_irregular: rebuild irregular series.
+        ct_offset: what to take off CT that have something added to their HU.
+        progress: is called after every step with how much is done, 0 to 1, and a note.
+        say: takes what is told of the plan and the store.
+
+    Raises:
+        UsageError, DataError: as `open_scans`, `settings_for` and `train` do.
+    """
+    if is_first_process():
+        require_unlocked(output)
+    require_run_folder(output, resume=resume)
+    if resume and init_from:
+        raise UsageError("--resume goes on with the networks of the run itself; leave out --init-from")
+    shared = settings_shared(init_from) if init_from and config == "auto" else None
+    if resume and store is None:
+        store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
+    scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
+    settings, plan = settings_for(config, overrides, scans, known=output, begun_with=shared)
+    precision_for(settings.training)  # wrong settings are told before the scans are prepared
+    require_trackers(settings)
+    if init_from:
+        say(f"initialised from {init_from}: {', '.join(require_fitting(settings, init_from))}")
+    if settings.method.needs_registered and isinstance(scans, Cohort):
+        require_patients_in_both(scans)
+    fabric = make_fabric(settings.training)  # from here on there are as many processes as devices
+    with fabric.rank_zero_first():
+        prepared = store_for_training(settings.data, scans, output)
+        if plan:
+            say(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
+    say(f"training on {prepared.contents}, prepared in {prepared.root}")
+    return train(settings, prepared, output, resume=resume, init_from=init_from, fabric=fabric, progress=progress)
