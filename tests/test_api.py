@@ -121,11 +121,11 @@ def test_training_and_scoring(cohort: Path, tmp_path: Path) -> None:
     with pytest.raises(mc.ConfigError, match="did you mean training"):
         mc.train("demo", output=tmp_path / "other", **folders, settings={"training.max_step": 3})
     pair = cohort / "test"
-    made = mc.synthesize(pair / "mr" / "pair000.nii.gz", result.checkpoint, device="cpu")
-    mc.write_nifti(made.volume, tmp_path / "sct" / "pair000.nii.gz")
+    made = mc.synthesize(pair / "mr" / "case000.nii.gz", result.checkpoint, device="cpu")
+    mc.write_nifti(made.volume, tmp_path / "sct" / "case000.nii.gz")
     by_folder = mc.evaluate(pair / "ct", str(tmp_path / "sct"))
-    by_volume = mc.evaluate(mc.read(pair / "ct" / "pair000.nii.gz"), made.volume, protocol="synthrad2023")
-    assert list(by_folder.cases) == ["pair000"]
+    by_volume = mc.evaluate(mc.read(pair / "ct" / "case000.nii.gz"), made.volume, protocol="synthrad2023")
+    assert list(by_folder.cases) == ["case000"]
     assert by_folder.mean["mae"] > 0
     assert by_volume.mean["psnr"] == pytest.approx(
         mc.evaluate(pair / "ct", tmp_path / "sct", protocol="synthrad2023").mean["psnr"], rel=1e-3

@@ -87,8 +87,6 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
     """
     require_usable(source.path, volume)
     require_spacing(source.path, volume.grid)
-    if _is_noise(volume.array):
-        raise DataError(f"{source.path}: pure noise, neighbouring voxels have nothing in common; leave it out")
     for gap in gaps_in(volume.array):
         log.warning("%s: %s", source.path, gap)
     header = source.series.modality.lower() if source.series else expected
@@ -108,6 +106,8 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
         require_magnitude(source.path, volume.array)
     else:
         say_extremes(source.path, volume.array)
+    if _is_noise(volume.array):
+        raise DataError(f"{source.path}: pure noise, neighbouring voxels have nothing in common; leave it out")
     require_size(source.path, volume, expected)
 
 
