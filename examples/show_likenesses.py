@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from medcycle.config import RandomizeConfig, load_config
 from medcycle.data.prepare import hounsfield_map, prepare_volume
-from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.randomize import ContrastRandomizer, Effects
 from medcycle.io import read_volume
 from medcycle.phantom import HeadPhantom, head_grid
 
@@ -55,7 +55,7 @@ EFFECTS = {
     "gain": {"gain": (0.5, 0.5)},
     "gamma": {"gamma": 1.2},
 }
-"""Settings of `randomize` that show one effect each, much stronger than in training."""
+"""Settings of `Effects` that show one each, much stronger than in training."""
 
 
 def slices_of(ct: Path | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,7 +84,7 @@ def draw(path: Path, rows: list[list[torch.Tensor]], titles: list[str]) -> None:
 
 def contrasts(image: torch.Tensor, body: torch.Tensor, columns: int = 8) -> tuple[list[list[torch.Tensor]], list[str]]:
     """A row a slice: the CT, and random likenesses of it."""
-    randomizer = ContrastRandomizer(hounsfield_map(CONFIG.data), CONFIG.randomize)
+    randomizer = ContrastRandomizer(hounsfield_map(CONFIG.data), Effects.of(CONFIG.randomize))
     generator = torch.Generator().manual_seed(1)
     made = [randomizer(image, body, generator).source for _ in range(columns)]
     rows = [[image[row, 0], *(likeness[row, 0] for likeness in made)] for row in range(len(image))]
@@ -97,8 +97,8 @@ def effects(image: torch.Tensor, body: torch.Tensor, columns: int = 6) -> tuple[
     slices, bodies = (tensor[:1].expand(DRAWS, -1, -1, -1) for tensor in (image, body))
     plain = None
     for settings in EFFECTS.values():
-        config = RandomizeConfig.model_validate(NONE | settings)
-        randomizer = ContrastRandomizer(hounsfield_map(CONFIG.data), config)
+        alone = Effects.of(RandomizeConfig(), **NONE | settings)
+        randomizer = ContrastRandomizer(hounsfield_map(CONFIG.data), alone)
         made = randomizer(slices, bodies, torch.Generator().manual_seed(5)).source[:, 0]
         plain = made if plain is None else plain
         change = (made - plain).abs().mean((1, 2))

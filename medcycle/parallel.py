@@ -58,7 +58,7 @@ def parallel_map(
             shown += 1
         # work begins in the order of the chunks: the first ones without a result are those that were being worked on
         lost = [number for number in range(shown, len(chunks)) if number not in made][:workers]
-        alone = {number: [_alone(work, item) for item in chunks[number]] for number in lost}
+        alone = {number: _alone(work, chunks[number]) for number in lost}
         if lost and not (shown or made or any(result for results in alone.values() for result in results)):
             raise WorkerLost("no worker process stays alive; try again with --workers 1")
         for number, tried in alone.items():
@@ -70,14 +70,16 @@ def _until_killed(
     work: Callable[[T], R], chunks: Sequence[Sequence[T]], start: int, made: dict[int, list[R]], workers: int
 ) -> Iterator[list[R]]:
     """The results of the chunks from one on, until all are there or a process is killed; later ones go to `made`."""
+    number, running = start, dict[int, Future[list[R]]]()
     with _pool(workers) as pool:
-        wanted = (number for number in range(start, len(chunks)) if number not in made)
-        running = {number: pool.submit(_each, work, chunks[number]) for number in wanted}
         try:
+            for other in range(start, len(chunks)):
+                if other not in made:
+                    running[other] = pool.submit(_each, work, chunks[other])
             for number in range(start, len(chunks)):
                 yield made.pop(number) if number in made else running[number].result()
         except BrokenProcessPool:
-            later = (other for other in running if other > number and _has_ended_well(running[other]))
+            later = (other for other in running if other >= number and _has_ended_well(running[other]))
             made |= {other: running[other].result() for other in later}
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -99,13 +101,16 @@ def _has_ended_well(future: Future[list[R]]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
 
 
-def _alone(work: Callable[[T], R], item: T) -> tuple[R] | None:
-    """The result of one item in a process of its own; None if that is killed."""
+def _alone(work: Callable[[T], R], items: Sequence[T]) -> list[tuple[R] | None]:
+    """The result of each item, in processes that work one after the other; None for items that kill theirs."""
     with _pool(1) as pool:
         try:
-            return (pool.submit(work, item).result(),)
+            return [(result,) for result in pool.submit(_each, work, items).result()]
         except BrokenProcessPool:
-            return None
+            if len(items) == 1:
+                return [None]
+    middle = len(items) // 2
+    return [*_alone(work, items[:middle]), *_alone(work, items[middle:])]
 
 
 def _begin(warns: bool) -> None:

@@ -11,6 +11,7 @@ import traceback
 __all__ = [
     "LONGEST_MESSAGE",
     "LONGEST_VALUE",
+    "cell",
     "quoted",
     "reason_of",
     "shown",
@@ -53,6 +54,15 @@ def shown(text: str, longest: int | None = None) -> str:
     """
     text = CONTROLS.sub(_written_out, text if longest is None else text[: longest + 1])
     return text if longest is None or len(text) <= longest else f"{text[:longest]}..."
+
+
+def cell(text: str) -> str:
+    """Text of a table's cell that a spreadsheet doesn't take for a formula.
+
+    >>> cell("=1+1")
+    "'=1+1"
+    """
+    return f"'{shown(text)}" if text.startswith(("=", "+", "-", "@")) else shown(text)
 
 
 def _written_out(match: re.Match[str]) -> str:

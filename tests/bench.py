@@ -26,7 +26,7 @@ from medcycle.data.catalogue import prepare_cohort
 from medcycle.data.cohort import find_cohort
 from medcycle.data.patches import UnpairedPatches
 from medcycle.data.prepare import Prepared, hounsfield_map
-from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.randomize import ContrastRandomizer, Effects
 from medcycle.data.store import Store, write_case
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.base import Batch
@@ -271,7 +271,7 @@ def random_patches(folder: Path, size: tuple[int, ...]) -> dict[str, Callable[[]
 def likenesses() -> dict[str, Callable[[], object]]:
     """MR-like images of 32 slices of 128×128."""
     config = load_config("head_mr_ct_2d_cpu")
-    randomizer = ContrastRandomizer(hounsfield_map(config.data), config.randomize)
+    randomizer = ContrastRandomizer(hounsfield_map(config.data), Effects.of(config.randomize))
     target = torch.rand(32, 7, 128, 128) * 2 - 1
     body, generator = target > -1, torch.Generator().manual_seed(0)
 

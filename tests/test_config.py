@@ -100,7 +100,7 @@ def test_overrides_are_yaml() -> None:
         ("method=3", "method"),
         ("method={adversaries: mr, anchor_weight: 0}", "method.adversaries mr"),
         ("randomize.thickness=[6, 1]", "randomize.thickness"),
-        ("randomize.gain=[1.1, 0.6]", "smaller one first"),
+        ("randomize.thickness=[3, 2]", "smaller one first"),
         ("training.compile=true", "no longer a key; leave it out"),
         ("network.members=3", "no longer a key; train several runs"),
         ("network.name=dynunet", "no longer there; use network.name: monai with network.type: DynUNet"),
@@ -145,11 +145,11 @@ def test_a_base_that_is_none_or_itself(tmp_path) -> None:
         load_config(str(first))
 
 
-@pytest.mark.parametrize("override", ["method.adversaries=mr", "network.name=monai", "randomize.gain=[1, 1]"])
+@pytest.mark.parametrize("override", ["method.adversaries=mr", "network.name=monai", "randomize.thickness=[2, 2]"])
 def test_what_may_fit_other_keys_is_no_wrong_override(override: str) -> None:
     assert check_override(override)[0] == override.split("=", maxsplit=1)[0]
     with pytest.raises(ConfigError, match="smaller one first"):
-        check_override("randomize.gain=[2, 1]")
+        check_override("randomize.thickness=[2, 1]")
 
 
 def test_unknown_names_lead_to_the_known() -> None:
@@ -209,7 +209,7 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
         ("demo", ["method.gradient_penalty=3"], "method.gradient_penalty does nothing where"),
         ("demo", ["method.identity_until=0.5"], "does nothing while method.identity_weight is 0"),
         ("demo", ["method.l1_weight=3", "training.warm_start=0"], "while training.warm_start is 0"),
-        ("cut_2d", ["method.nce_weight=0", "method.nce_identity_weight=0", "method.nce_width=8"], "nce_width does"),
+        ("cut_2d", ["method.nce_weight=0", "method.nce_identity_weight=0", "method.nce_patches=8"], "nce_patches does"),
         ("unit_3d", ["network.checkpointing=true"], "network.checkpointing does nothing in unit"),
         ("head_ct_only", ["network.discriminator_filters=8"], "without a discriminator, which randomized has where"),
         ("head_ct_only", ["training.warm_start=0.5"], "training.warm_start does nothing"),
@@ -222,7 +222,7 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
         ("demo", ["data.mr_normalisation=z-score", "data.mr_percentile=98"], "data.mr_percentile does nothing"),
         ("demo", ["training.patience=2", "training.validations=0"], "while training.validations is 0"),
         ("head_ct_only", ["data.mr_gamma=0.3"], "in randomized while randomize.measured_share is 0"),
-        ("demo", ["randomize.ghosts=0.3"], "while randomize.ghost_share is 0"),
+        ("demo", ["randomize.cut=0.2", "randomize.cut_share=0"], "while randomize.cut_share is 0"),
     ],
 )
 def test_keys_that_other_keys_leave_without_effect_are_errors(name: str, overrides: list[str], words: str) -> None:

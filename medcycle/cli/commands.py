@@ -30,7 +30,7 @@ def inspect(
     headers: Annotated[bool, typer.Option("--headers", help="Read headers only, no voxels: fast, but less.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = available_processors(),
 ) -> None:
-    """Say what volumes there are, and whether they are sound."""
+    """List volumes, and what is wrong with them."""
     from medcycle.cli.tables import print_findings
     from medcycle.data.findings import inspect_paths, write_findings
 
@@ -46,7 +46,10 @@ def prepare(
     ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients than the MR or the same.")],
     mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
     config: Annotated[
-        str, typer.Option(help="A configuration's name or file, or auto: planned.", autocompletion=config_names_like)
+        str,
+        typer.Option(
+            help="auto to have it planned, or a configuration's name or file.", autocompletion=config_names_like
+        ),
     ] = "auto",
     overrides: Overrides = None,
     workers: Annotated[
@@ -55,7 +58,7 @@ def prepare(
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
-    """Vet folders of scans, plan a configuration for them, and prepare them for training."""
+    """Check scans and prepare them for training."""
     from medcycle.data.automatic import keep_plan, settings_for
     from medcycle.data.catalogue import prepare_cohort, require_place
     from medcycle.data.cohort import find_cohort
@@ -83,7 +86,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     config: Annotated[
         str,
         typer.Argument(
-            help="A configuration's name or file, see `medcycle config list`; or auto: planned.",
+            help="auto to have it planned, or a configuration: a name that `medcycle config list` shows, or a file.",
             autocompletion=config_names_like,
         ),
     ],
@@ -100,7 +103,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
-    """Train on two folders of scans, on one of CT alone, or on a prepared store."""
+    """Train on folders of MR and CT, or of CT alone."""
     from medcycle.training.begin import begin
 
     if begin_with:
@@ -141,7 +144,10 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
 
 
 def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or one of several.")]) -> None:
-    """List runs, how far they came, their last losses, and their best scores in validation (lower is better)."""
+    """List training runs, their progress and best scores.
+
+    Lower scores are better.
+    """
     from medcycle.cli.tables import print_runs
     from medcycle.training.runs import find_runs
 
@@ -159,7 +165,7 @@ def export(
         bool, typer.Option("--style-input", help="munit: let the style be given beside the image.")
     ] = False,
 ) -> None:
-    """Write a generator for other software, and all that is needed to use it without medcycle."""
+    """Write a model as ONNX or for PyTorch alone."""
     from medcycle.export.model import description_of, export_model
 
     difference = export_model(run_or_checkpoint, output, to=to, model_format=model_format, style_input=style_input)
@@ -175,7 +181,10 @@ def register(
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
-    """Bring MR and CT of the same patients onto one grid, and refuse what can't be trusted."""
+    """Register MR and CT of the same patients.
+
+    Results that can't be trusted are refused.
+    """
     from medcycle.data.pairs import register_cohort
 
     written = register_cohort(mr, ct, output, onto=onto, resample_irregular=resample_irregular, ct_offset=ct_offset)
@@ -216,7 +225,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder to write to; new or empty.")] = Path("demo"),
     minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 5.0,
 ) -> None:
-    """Show the whole way on generated heads: inspect, prepare, train, synthesize, evaluate."""
+    """Go the whole way on generated heads, without any data."""
     from medcycle.cli.demo import run_demo
 
     run_demo(output, minutes)

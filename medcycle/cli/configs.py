@@ -34,7 +34,7 @@ def _require_written(name: str) -> None:
         )
 
 
-@app.command("list")
+@app.command("list", epilog="Example: medcycle config list")
 def list_names() -> None:
     """List the shipped configurations."""
     from medcycle.config import config_names
@@ -45,9 +45,9 @@ def list_names() -> None:
     say("auto: Planned from the scans and the device, by `prepare` and `train`.")
 
 
-@app.command()
+@app.command(epilog="Example: medcycle config show head_ct_only --set training.max_minutes=60")
 def show(name: Name, overrides: Overrides = None) -> None:
-    """Print a configuration with every key and its default, and what a training step of it takes."""
+    """Print every key of a configuration, and what a training step takes."""
     import yaml
 
     from medcycle.config import load_config
@@ -63,7 +63,7 @@ def show(name: Name, overrides: Overrides = None) -> None:
     )
 
 
-@app.command()
+@app.command(epilog="Example: medcycle config check mine.yaml")
 def check(file: Name) -> None:
     """Check a configuration file."""
     from medcycle.config import load_config
@@ -73,7 +73,7 @@ def check(file: Name) -> None:
     say(f"{file}: correct")
 
 
-@app.command()
+@app.command(epilog="Example: medcycle config schema > medcycle.schema.json")
 def schema() -> None:
     """Print the JSON schema, for editors."""
     from medcycle.config import Config

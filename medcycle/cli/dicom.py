@@ -41,7 +41,10 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
         str | None, typer.Option(metavar="TERM", help="DICOM's term, as HEAD or PELVIS; by default the source's.")
     ] = None,
 ) -> None:
-    """Write a synthetic volume as a DICOM series in the study of the series it was made from."""
+    """Write a synthetic volume as a DICOM series.
+
+    It lies in the study of the series that it was made from.
+    """
     from medcycle import __version__
     from medcycle.cli.inputs import deidentification, require_synthetic
     from medcycle.io.dicom.export import write_dicom

@@ -33,16 +33,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("inspect")(commands.inspect)
-app.command("prepare")(commands.prepare)
-app.command("train")(commands.train)
-app.command("runs")(commands.runs)
-app.command("synthesize")(synthesize.synthesize)
-app.command("to-dicom")(dicom.to_dicom)
-app.command("export")(commands.export)
-app.command("register")(commands.register)
-app.command("evaluate")(commands.evaluate)
-app.command("demo")(commands.demo)
+EXAMPLES = {
+    "inspect": (commands.inspect, "medcycle inspect MR_FOLDER CT_FOLDER --json findings.json"),
+    "prepare": (commands.prepare, "medcycle prepare --mr MR_FOLDER --ct CT_FOLDER STORE"),
+    "train": (commands.train, "medcycle train auto --mr MR_FOLDER --ct CT_FOLDER --output runs/first"),
+    "runs": (commands.runs, "medcycle runs runs"),
+    "synthesize": (synthesize.synthesize, "medcycle synthesize runs/first NEW_MR OUTPUT --format both"),
+    "to-dicom": (dicom.to_dicom, "medcycle to-dicom sct.nii.gz OUTPUT --reference MR_SERIES"),
+    "export": (commands.export, "medcycle export runs/first model.onnx"),
+    "register": (commands.register, "medcycle register --mr MR_FOLDER --ct CT_FOLDER OUTPUT"),
+    "evaluate": (commands.evaluate, "medcycle evaluate --real CT_FOLDER --synthetic OUTPUT --output scores"),
+    "demo": (commands.demo, "medcycle demo --output demo --minutes 2"),
+}
+"""The commands, each with a call that its help shows."""
+
+for command, (function, example) in EXAMPLES.items():
+    app.command(command, epilog=f"Example: {example}")(function)
 app.add_typer(configs.app, name="config")
 
 

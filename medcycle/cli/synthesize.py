@@ -64,7 +64,10 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
-    """Make synthetic CT from MR, or MR from CT, on the input's grid. What is done already is not done again."""
+    """Make synthetic CT from MR, or MR from CT, on the input's grid.
+
+    What is done already is not done again.
+    """
     from medcycle.cli.inputs import deidentification
     from medcycle.inference import Windows, devices_of
     from medcycle.synthesis.cohort import synthesize_path

@@ -161,10 +161,6 @@ class CyclicConfig(UnpairedConfig):
 class CycleGanBaseConfig(CyclicConfig):
     """CycleGAN and its relatives."""
 
-    cycle_ssim_share: Share = Field(
-        0.0,
-        description="part of the cycle's weight for one minus the structural similarity, instead of L1",
-    )
     identity_weight: Weight = Field(5.0, description="weight of the identity loss")
     identity_until: Share = Field(
         0.0, description="part of the run in which that weight falls to nothing; 0 to keep it"
@@ -229,7 +225,6 @@ class RegCycleGanConfig(PartlyRegisteredConfig):
     name: Literal["regcyclegan"] = Field(
         description="both directions, from MR and CT of which some are pairs that lie on each other roughly"
     )
-    smoothness_weight: Weight = Field(10.0, description="weight of the roughness of displacements")
     largest_displacement: AboveZero = Field(8.0, description="voxels that pairs may be apart, at most")
 
 
@@ -242,7 +237,6 @@ class CutConfig(UnpairedConfig):
         1.0, description="weight of that loss on CT that MR to CT is to leave alone; 0 in FastCUT"
     )
     nce_patches: int = Field(256, ge=1, le=2**14, description="places in each level of features")
-    nce_width: Channels = Field(256, description="width of what describes a patch")
     nce_flip: bool = Field(False, description="mirror the input in half of the steps, as FastCUT does")
 
 

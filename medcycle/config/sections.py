@@ -48,9 +48,8 @@ class DataConfig(Section):
     )
     soft_tissue: tuple[Hounsfield, Hounsfield] | None = Field(
         (-200.0, 200.0),
-        description="Hounsfield units that get soft_tissue_share of [-1, 1]; null: a linear window",
+        description="Hounsfield units that get half of [-1, 1]; null: a linear window",
     )
-    soft_tissue_share: float = Field(0.5, gt=0, lt=1, description="part of [-1, 1] for soft tissue")
     mr_normalisation: Literal["percentile", "z-score", "nyul"] = Field(
         "percentile",
         description="what an MR's signal in the body is scaled by: its range, its mean and spread, or the deciles of "
@@ -127,7 +126,6 @@ class RandomizeConfig(Section):
     cut_share: Share = Field(0.1, description="part of the images that a field of view cuts off")
     cut: float = Field(0.3, ge=0, lt=0.5, description="largest part of the size that it cuts off at a side")
     inner_share: Share = Field(0.0, description="part of the images whose field of view lies within the body")
-    inner: Range = Field((0.4, 0.8), description="its size along each axis, as parts of the image's")
     bone_growth: float = Field(
         0.0, ge=0, le=1, description="largest change of how far bone reaches, voxels, and its spread within an image"
     )
@@ -148,43 +146,26 @@ class RandomizeConfig(Section):
     families: tuple[Family, ...] = Field(
         get_args(Family), min_length=1, description="the kinds of sequences that contrasts are drawn from"
     )
-    physical_share: Share = Field(
-        0.5, description="part of the contrasts that a sequence gives; the others are plain random"
-    )
     measured_share: Share = Field(
         0.0, description="part of the contrasts that are measured on the MR, after some steps; the others are drawn"
     )
-    suppressed_share: Share = Field(0.33, description="part of the sequences with suppressed fat")
-    structure_scale: Range = Field((3, 12), description="size, voxels, of shapes in soft tissue that CT does not show")
     templates: Share = Field(0.3, description="part of the images with the structure of a generated brain instead")
     vessels: Share = Field(0.5, description="how visible vessels and septa are that CT does not show, at most")
-    texture: float = Field(0.08, ge=0, le=1, description="fine variation of the signal within a tissue")
-    shift: int = Field(2, ge=0, le=50, description="largest chemical shift of fat, voxels")
     shift_share: Share = Field(0.2, description="part of the images with a chemical shift")
     void_share: Share = Field(
         0.03,
         description="part of the images with a void as of metal at a random place; metal in the CT has one where "
         "data.hu_window reaches 2500 HU",
     )
-    void_size: Range = Field((0.02, 0.08), description="its radius, as parts of the image's size")
     bias: float = Field(0.3, ge=0, le=2, description="largest strength of the receive field, 0 for none")
-    bias_scale: Range = Field((0.3, 0.8), description="its grain, as parts of the image's size")
-    blur: float = Field(1.0, ge=0, le=5, description="largest blur along each axis, standard deviation in voxels")
     ringing_share: Share = Field(0.2, description="part of the images with Gibbs ringing")
-    ringing_kept: float = Field(0.5, gt=0, le=1, description="least part of the spatial frequencies that it keeps")
     ghost_share: Share = Field(0.1, description="part of the images with ghosts of motion")
-    ghosts: float = Field(0.2, ge=0, le=1, description="largest strength of ghosts, relative to the image")
     noise: float = Field(0.12, ge=0, le=1, description="largest Rician noise, relative to the brightest tissue")
     smoothing: float = Field(
         0.8, ge=0, le=5, description="largest blur after the noise, as by filters and resampling, in voxels as blur"
     )
-    gain: Range = Field((0.6, 1.1), description="random factor after the scaling of preparation")
-    gamma: float = Field(
-        0.4, ge=0, le=2, description="largest exponent of the grey values is exp(gamma), least its inverse"
-    )
     air_weight: Weight = Field(1.0, description="how much an error in air within the body counts")
     bone_weight: Weight = Field(1.0, description="how much an error in bone counts")
-    outside_weight: Weight = Field(0.2, description="how much an error outside the body counts")
 
 
 KINDS: Mapping[str, Mapping[str, type[Section]]] = {"network": NETWORKS, "method": METHODS}

@@ -13,22 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["Unused", "tell_unused", "unused_keys"]
 
 SWITCHES = {
-    "data.soft_tissue_share": "data.soft_tissue",
     "data.fold": "data.folds",
     "method.identity_until": "method.identity_weight",
-    "method.cycle_ssim_share": "method.cycle_weight",
     "method.registered_share": "method.registered_weight",
     "randomize.cut": "randomize.cut_share",
-    "randomize.inner": "randomize.inner_share",
     "randomize.thickness": "randomize.thick_share",
-    "randomize.suppressed_share": "randomize.physical_share",
-    "randomize.shift": "randomize.shift_share",
-    "randomize.shift_share": "randomize.shift",
-    "randomize.void_size": "randomize.void_share",
-    "randomize.bias_scale": "randomize.bias",
-    "randomize.ringing_kept": "randomize.ringing_share",
-    "randomize.ghosts": "randomize.ghost_share",
-    "randomize.ghost_share": "randomize.ghosts",
     "training.patience": "training.validations",
     "training.prefetch": "training.workers",
 }
@@ -55,7 +44,6 @@ OF_CHANGED_ANATOMY = (
     "cut_share",
     "cut",
     "inner_share",
-    "inner",
 )
 """Of `randomize`: validation simulates MR of the CT as they are, but with all other settings."""
 
@@ -152,8 +140,7 @@ def _of_one_method(config: Config) -> Iterator[Unused]:
     method = config.method
     if isinstance(method, CutConfig) and not (method.nce_weight or method.nce_identity_weight):
         contrasts = ("method.nce_weight", "method.nce_identity_weight")
-        for key in ("method.nce_patches", "method.nce_width"):
-            yield Unused(key, f"while {' and '.join(contrasts)} are 0", contrasts)
+        yield Unused("method.nce_patches", f"while {' and '.join(contrasts)} are 0", contrasts)
     if isinstance(method, RandomizedConfig) and not config.randomize.measured_share:
         why, causes = "in randomized while randomize.measured_share is 0", ("method.name", "randomize.measured_share")
         for key in ("data.mr_gamma", "data.mr_bias", "data.match_height"):
@@ -171,7 +158,7 @@ def _of_pairs(config: Config) -> Iterator[Unused]:
     if isinstance(config.method, UnpairedConfig):
         switches = f"method.anchor_weight and {switches.replace(' is', ' are')}"
     why = f"where no pairs are made from CT, as while {switches}"
-    of_errors = () if config.method.needs_registered else ("air_weight", "bone_weight", "outside_weight")
+    of_errors = () if config.method.needs_registered else ("air_weight", "bone_weight")
     for key in (*OF_CHANGED_ANATOMY, "measured_share", *of_errors):
         yield Unused(f"randomize.{key}", why, causes)
     of_single = (*OF_SLICES, "data.morphs") if isinstance(config.method, Pix2PixConfig) else ()

@@ -30,7 +30,7 @@ PATIENTS_KNOWN_BY = "a patient is known by PatientID, a BIDS name (sub-01), or t
 """For errors of scans that don't belong together."""
 
 PREPARATION_KEYS = {
-    *("plane", "spacing", "hu_window", "soft_tissue", "soft_tissue_share"),
+    *("plane", "spacing", "hu_window", "soft_tissue"),
     *("mr_normalisation", "mr_percentile", "bias_correction"),
 }
 """The settings that the stored arrays depend on; the rest only decide how they are sampled."""

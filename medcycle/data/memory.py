@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from medcycle.config import DataConfig
+from medcycle.config import Config, DataConfig
 from medcycle.data.plan import Choices, Device, Plan
 from medcycle.methods.cost import step_memory
 
@@ -67,8 +67,10 @@ def largest_side(device: Device) -> int | None:
 def _memory(choices: Choices, batch: int) -> int:
     config = Plan(choices | {"training.batch_size": (batch, "")}).config()
     sizes = DataConfig(slices=config.data.slices, patch_size=config.data.patch_size)
-    return _counted(config.model_copy(update={"data": sizes}))
+    return _counted(config.model_copy(update={"data": sizes}).model_dump_json())
 
 
-_counted = cache(step_memory)
-"""Of configurations whose data differ in sizes alone."""
+@cache
+def _counted(config: str) -> int:
+    """What a step takes of a configuration in JSON, which can be remembered."""
+    return step_memory(Config.model_validate_json(config))

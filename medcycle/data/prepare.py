@@ -22,6 +22,9 @@ from medcycle.volume import Grid, Volume
 __all__ = ["AXES", "Prepared", "hounsfield_map", "mr_landmarks", "prepare_volume"]
 
 
+SOFT_TISSUE_SHARE = 0.5
+"""Part of [−1, 1] that the window of soft tissue gets."""
+
 AXES = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR", "all": "RAS"}
 """Where a prepared volume's axes point for each plane of its slices, the last across them."""
 
@@ -88,7 +91,7 @@ def hounsfield_map(config: DataConfig) -> IntensityMap:
     """The map of CT that the configuration asks for."""
     if config.soft_tissue is None:
         return HounsfieldWindow(*config.hu_window)
-    return HounsfieldCurve(*config.hu_window, *config.soft_tissue, config.soft_tissue_share)
+    return HounsfieldCurve(*config.hu_window, *config.soft_tissue, SOFT_TISSUE_SHARE)
 
 
 def to_metatensor(volume: Volume) -> MetaTensor:

@@ -25,7 +25,7 @@ from medcycle.io.files import write_text
 from medcycle.isolation import isolated
 from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
 from medcycle.volume import Volume
-from medcycle.words import shown
+from medcycle.words import cell
 
 __all__ = ["Summary", "evaluate", "write_tables"]
 
@@ -188,7 +188,7 @@ def write_tables(summary: Summary, folder: Path) -> None:
     rows = io.StringIO()
     writer = csv.DictWriter(rows, ["case", *summary.metrics], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({"case": shown(name), **values} for name, values in summary.cases.items())
+    writer.writerows({"case": cell(name), **values} for name, values in summary.cases.items())
     write_text(folder / "cases.csv", rows.getvalue())
     write_text(folder / "summary.json", json.dumps(summary.to_json(), indent=2, allow_nan=False) + "\n")
 

@@ -100,7 +100,6 @@ def _weights(given: CycleGanBaseConfig) -> Weights:
         cycle=given.cycle_weight,
         identity=given.identity_weight,
         identity_until=given.identity_until,
-        cycle_ssim=given.cycle_ssim_share,
         anchor=given.anchor_weight,
         registered=given.registered_weight if isinstance(given, PartlyRegisteredConfig) else 0.0,
         warm_start=given.l1_weight,
@@ -124,7 +123,7 @@ def _regcyclegan(given: RegCycleGanConfig, network: AnyNetwork, slices: int) -> 
     layers = Layers(network.spatial_dims, network.norm, affine=True, padding=network.padding, activation=_leaky)
     registration = DeformationNet(layers, network.filters, 5, slices, given.largest_displacement)
     judges, weights = (judge_target, judge_source), _weights(given)
-    return RegCycleGan(to_target, to_source, registration, judges, weights, given.smoothness_weight, _adversary(given))
+    return RegCycleGan(to_target, to_source, registration, judges, weights, adversary=_adversary(given))
 
 
 def _cut(given: CutConfig, network: AnyNetwork, slices: int) -> Method:
@@ -135,7 +134,7 @@ def _cut(given: CutConfig, network: AnyNetwork, slices: int) -> Method:
     return Cut(
         to_target,
         _discriminator(network, slices),
-        PatchSampler(to_target.feature_channels, given.nce_width, given.nce_patches),
+        PatchSampler(to_target.feature_channels, patches=given.nce_patches),
         weights,
         _adversary(given),
         flip=given.nce_flip,

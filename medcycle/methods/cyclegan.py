@@ -23,7 +23,6 @@ class Weights(NamedTuple):
         cycle: of the cycles.
         identity: of the identities, at the beginning.
         identity_until: part of the run after which identities count no more, the weight falling evenly; 0 for never.
-        cycle_ssim: part of the cycle's weight that structural similarity has.
         anchor: of the L1 loss on the batch's pair, where it has one.
         registered: of the L1 losses of both generators on the batch's registered pair, where it has one.
         warm_start: of the losses of a warm start.
@@ -34,7 +33,6 @@ class Weights(NamedTuple):
     cycle: float = 10.0
     identity: float = 5.0
     identity_until: float = 0.0
-    cycle_ssim: float = 0.0
     anchor: float = 0.0
     registered: float = 0.0
     warm_start: float = 10.0
@@ -132,7 +130,7 @@ class CycleGan(Unpaired[Weights]):
         if made is not None and domain in self.discriminators:
             losses[f"adversarial_{domain}"] = self.adversary.of_generator(self.discriminators[domain], made)
         if restored is not None:
-            losses[f"cycle_{domain}"] = cycle_loss(real, restored, weights.cycle, weights.cycle_ssim, counted)
+            losses[f"cycle_{domain}"] = cycle_loss(real, restored, weights.cycle, counted)
         if same is not None:
             losses[f"identity_{domain}"] = identity_loss(real, same, weights.identity_at(batch.progress), counted)
         if made is not None:

@@ -15,6 +15,7 @@ from medcycle.io.dicom.deidentify import Deidentify
 from medcycle.io.dicom.hidden import names_of
 from medcycle.io.discover import Source
 from medcycle.io.files import atomic_path
+from medcycle.words import cell
 
 __all__ = ["names_file", "own_names", "pseudonymous", "told_as", "write_names"]
 
@@ -67,7 +68,7 @@ def write_names(sources: Sequence[Source], owners: Sequence[Source], given: Path
     path = names_file(output)
     rows = _listed(path)
     for one, owner in zip(sources, owners, strict=True):
-        rows[one.name] = (owner.name, str(one.path.relative_to(given)) if one.path != given else given.name)
+        rows[one.name] = (owner.name, cell(str(one.path.relative_to(given)) if one.path != given else given.name))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([COLUMNS, *((case, *told) for case, told in sorted(rows.items()))])

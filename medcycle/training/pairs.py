@@ -9,7 +9,7 @@ from torch import Tensor
 
 from medcycle.config import Config
 from medcycle.data.patches import Thickness
-from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.randomize import ContrastRandomizer, Effects
 from medcycle.intensity import IntensityMap
 from medcycle.methods.base import Batch, Bodies, Method, Pair
 from medcycle.training.seeds import seed_of
@@ -39,9 +39,8 @@ class PairMaker:
         self.wanted = config.learns_from_pairs
         self.measures = self.wanted and config.randomize.measured_share > 0
         self.seed = config.training.seed
-        self.randomizer = ContrastRandomizer(
-            intensity["ct"], config.randomize, intensity["mr"], config.data.mr_percentile
-        )
+        effects = Effects.of(config.randomize)
+        self.randomizer = ContrastRandomizer(intensity["ct"], effects, intensity["mr"], config.data.mr_percentile)
         self.random = torch.Generator(device)
         self.thick = _thickness(config)
         self.trained = trained

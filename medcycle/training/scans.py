@@ -11,7 +11,7 @@ import torch
 
 from medcycle.body import Modality
 from medcycle.config import Config
-from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.randomize import ContrastRandomizer, Effects
 from medcycle.data.registered import registered_cases
 from medcycle.data.stacks import neighbours
 from medcycle.data.store import Store, StoredCase
@@ -120,7 +120,7 @@ def likenesses_of(ct: Sequence[Part], config: Config, intensity: Mapping[str, In
 
     Each volume has one contrast, or each slice that is translated alone.
     """
-    still = config.randomize.model_copy(update=dict.fromkeys(OF_ANATOMY, 0))
+    still = Effects.of(config.randomize, **dict.fromkeys(OF_ANATOMY, 0))
     randomizer = ContrastRandomizer(intensity["ct"], still, intensity["mr"], config.data.mr_percentile)
     random = torch.Generator().manual_seed(config.training.seed)
     return [one._replace(image=_likeness(one, randomizer, random, config)) for one in ct]

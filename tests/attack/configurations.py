@@ -30,7 +30,7 @@ def keys() -> Iterator[tuple[str, str, str, FieldInfo]]:
     """Section, method or network, key and field of each key once, of the first that has it."""
     for section, field in Config.model_fields.items():
         owners: dict[str, Any] = dict(KINDS[section]) if section in KINDS else {"": field.annotation}
-        seen: set[str] = {"name"}
+        seen: set[str] = {"name", "arguments"}  # those of a network of MONAI are a map, and no value by themselves
         for kind, owner in owners.items():
             for key, one in owner.model_fields.items():
                 if key not in seen:

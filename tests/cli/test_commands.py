@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from medcycle import __version__
-from medcycle.cli.main import execute
+from medcycle.cli.main import EXAMPLES, execute
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.series import write_series
 from medcycle.training.runs import score_in_words
@@ -203,9 +203,19 @@ def test_configurations(capfd, tmp_path: Path) -> None:
 def test_help_and_version(capfd) -> None:
     assert execute(["--version"]) == 0
     assert capfd.readouterr().out.strip() == __version__
-    for command in ("inspect", "prepare", "train", "synthesize", "export", "evaluate", "config", "demo"):
-        assert execute([command, "--help"]) == 0
-        assert command in capfd.readouterr().out
+    assert execute(["--help"]) == 0
+    assert "..." not in capfd.readouterr().out.partition("Commands:")[2]  # no summary is cut
+
+
+OF_CONFIG = [["config", name] for name in ("list", "show", "check", "schema")]
+
+
+@pytest.mark.parametrize("command", [*([name] for name in EXAMPLES), *OF_CONFIG], ids=" ".join)
+def test_every_help_has_an_example_with_its_own_options(command: list[str], capfd) -> None:
+    assert execute([*command, "--help"]) == 0
+    told, _, example = capfd.readouterr().out.partition("Example: ")
+    assert " ".join(example.split()).startswith(f"medcycle {' '.join(command)}")
+    assert all(word in told for word in example.split() if word.startswith("--"))
 
 
 @pytest.mark.parametrize("group", [[], ["config"]])

@@ -81,9 +81,8 @@ def test_an_axis_that_is_nearly_as_wanted_is_kept(width: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spacing", [(4, 4, 4), (2, 2, 8)])
-def test_bias_correction_evens_a_tissue(spacing: tuple[float, float, float]) -> None:
-    grid = head_grid(spacing=spacing)
+def test_bias_correction_evens_a_tissue() -> None:
+    grid = head_grid(spacing=(2, 2, 8))
     protocol = replace(T1_GRADIENT_ECHO, bias=0.0, noise=0.01)
     even = HEAD.mr(grid, protocol)
     places = (grid.affine[:3, :3] @ np.indices(grid.shape).reshape(3, -1) + grid.affine[:3, 3:]).reshape(3, *grid.shape)

@@ -89,6 +89,14 @@ def test_codes_stand_for_the_names_that_they_hide(tmp_path: Path, caplog) -> Non
         assert not [name for name in ("Doe", "Roe", "Poe") if name in text]
 
 
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    for folder in ("ct", "out"):
+        save(tmp_path / folder / "=HYPERLINK(1).nii.gz", 40)
+    write_tables(evaluate(match_cases(tmp_path / "ct", tmp_path / "out")), tmp_path)
+    with (tmp_path / "cases.csv").open(newline="") as stream:
+        assert next(csv.DictReader(stream))["case"] == "'=HYPERLINK(1)"
+
+
 def test_one_and_one_keep_the_code(tmp_path: Path) -> None:
     touch(tmp_path / "Doe Jane" / "1.dcm", tmp_path / "out" / "case-1" / "sct.nii.gz")
     (case,) = match_cases(tmp_path / "Doe Jane", tmp_path / "out", own_names={"case-1": "Doe-Jane_T1"})

@@ -30,9 +30,8 @@ def landmarks(saved: SavedMethod) -> SavedMethod:
 
 CASES = {
     "2d to mr": ("mr", [*SPACED, "network.name=unet", "network.levels=3"]),
-    "25d": ("ct", [*SPACED, "data.slices=3", "data.mr_normalisation=z-score"]),
+    "25d": ("ct", [*SPACED, "data.slices=3", "data.mr_normalisation=z-score", "method.name=munit"]),
     "all planes": ("ct", [*SPACED, "data.plane=all", "data.mr_normalisation=nyul"]),
-    "munit": ("ct", [*SPACED, "method.name=munit"]),
     "3d": ("ct", VOLUMES),
 }
 

@@ -134,8 +134,7 @@ def short_name(value: str | list[str]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("extension", [".onnx", ".pt2"])
-@pytest.mark.parametrize("name", ["cyclegan", "munit"])
+@pytest.mark.parametrize(("name", "extension"), [("cyclegan", ".onnx"), ("munit", ".pt2")])
 def test_what_is_written_gives_the_same(written: Callable[..., Written], name: str, extension: str) -> None:
     assert differs(written(extension, f"method.name={name}")) <= TOLERANCE
 
@@ -155,11 +154,10 @@ def test_a_network_of_monai_for_one_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("extension", [".onnx", ".pt2"])
-def test_the_other_way_and_a_style(tmp_path: Path, extension: str) -> None:
+def test_the_other_way_and_a_style(tmp_path: Path) -> None:
     saved = untrained("method.name=munit")
     assert isinstance(saved.method, Munit)
-    made = write(saved, tmp_path / f"m{extension}", to="mr", style_input=True)
+    made = write(saved, tmp_path / "m.onnx", to="mr", style_input=True)
     assert differs(made, to="mr", style_input=True) <= TOLERANCE
 
 

@@ -1,7 +1,6 @@
 """Written series as other programs see them."""
 
 import re
-import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK as sitk
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from scipy.ndimage import map_coordinates
@@ -26,7 +24,6 @@ from tests.io.support import (
     HEADS,
     KEEPS_VOXELS,
     LPS,
-    as_volume,
     case,
     complaints,
     read_dcm2niix,
@@ -450,29 +447,6 @@ def test_nothing_is_overwritten_or_left_half_written(tmp_path: Path) -> None:
     (tmp_path / "ct").mkdir()
     files = write_ct(volume, tmp_path / "ct", reference=reference, software_version="1")
     assert sorted((tmp_path / "ct").iterdir()) == files
-
-
-@pytest.mark.slow
-def test_real_sagittal_mprage(shared: Path, tmp_path: Path) -> None:
-    with tarfile.open(shared / "dicom" / "series" / "head_mr_sagittal_mprage.tar.xz") as archive:
-        archive.extractall(tmp_path / "mr", filter="data")
-    sources = sorted((tmp_path / "mr").rglob("*.dcm"))
-    reference = [pydicom.dcmread(path, stop_before_pixels=True) for path in sources]
-    folder = str(sources[0].parent)
-    image = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder), sitk.sitkFloat32) * 4 - 1000
-    files = write_ct(as_volume(image), tmp_path / "ct", reference=reference, software_version="0.1.0")
-    assert complaints("dciodvfy", [*files[::12], files[-1]]) == []
-    # The localizers that the source refers to are not in the archive, and its names are in the retired free-text form.
-    known = ("Missing SOPInstanceUID", "<PatientName>", "<ReferringPhysicianName>", "<PhysiciansOfRecord>")
-    assert [line for line in complaints("dcentvfy", [*files, *sources]) if not any(k in line for k in known)] == []
-    first, second = read_sitk(files), read_dcm2niix(files, tmp_path / "nifti").to_ras()
-    np.testing.assert_allclose(first.to_ras().grid.affine, second.grid.affine, rtol=0, atol=1e-3)
-    np.testing.assert_array_equal(first.to_ras().array, second.array)
-    written = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(tmp_path / "ct")))
-    clipped = sitk.Clamp(image, lowerBound=-1024, upperBound=3071)
-    expected = sitk.GetArrayFromImage(sitk.Resample(clipped, written, sitk.Transform(), sitk.sitkLinear, -1024))
-    assert np.abs(sitk.GetArrayFromImage(written) - expected).max() <= 0.51
-    assert pydicom.dcmread(files[0]).FrameOfReferenceUID == reference[0].FrameOfReferenceUID
 
 
 def test_names_in_other_scripts_survive(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_roughness_is_numpys(sizes: tuple[int, ...]) -> None:
 
 def test_losses_follow_the_paper() -> None:
     method, batch = (
-        small_method("regcyclegan", "method.registered_weight=20", "method.smoothness_weight=10"),
+        small_method("regcyclegan", "method.registered_weight=20"),
         images_for([], registered=True),
     )
     outputs = method(batch)

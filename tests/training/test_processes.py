@@ -81,17 +81,10 @@ def weights_by_rank(run: Path) -> list[torch.Tensor]:
 
 @pytest.mark.slow
 def test_two_processes_are_one_with_twice_the_batch(store: Store, tmp_path: Path) -> None:
-    of_one, of_two = [], []
-    for batches in (1, 2):
-        # later on, Adam has made rounding large
-        chosen = [*PLAIN, f"training.accumulate={batches}", "training.max_steps=5"]
-        of_one.append(call_of(store, tmp_path / f"one{batches}", *chosen, "training.batch_size=2"))
-        of_two.append(call_of(store, tmp_path / f"two{batches}", *chosen, "training.batch_size=1"))
-    train(tmp_path, *of_one, processes=1)
-    train(tmp_path, *of_two)
-    for batches in (1, 2):
-        one, two = (losses(tmp_path / f"{name}{batches}") for name in ("one", "two"))
-        torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-5)
+    chosen = [*PLAIN, "training.accumulate=2", "training.max_steps=5"]  # later on, Adam has made rounding large
+    train(tmp_path, call_of(store, tmp_path / "one", *chosen, "training.batch_size=2"), processes=1)
+    train(tmp_path, call_of(store, tmp_path / "two", *chosen, "training.batch_size=1"))
+    torch.testing.assert_close(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow

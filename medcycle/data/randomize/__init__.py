@@ -5,6 +5,7 @@ contrast afterwards. The idea is that of SynthSeg (Billot et al. 2023, "SynthSeg
 contrast and resolution without retraining", Medical Image Analysis 86:102789), with CT in place of the labels.
 """
 
+from medcycle.data.randomize.effects import Effects
 from medcycle.data.randomize.randomizer import ContrastRandomizer
 
-__all__ = ["ContrastRandomizer"]
+__all__ = ["ContrastRandomizer", "Effects"]

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from medcycle.config import RandomizeConfig
 from medcycle.data.randomize import acquisition as mr
 from medcycle.data.randomize.anatomy import (
     cut_off,
@@ -18,6 +17,7 @@ from medcycle.data.randomize.anatomy import (
     with_filled_cavities,
 )
 from medcycle.data.randomize.contrast import Voxels, hidden_structure, lookup_tables
+from medcycle.data.randomize.effects import Effects
 from medcycle.data.randomize.fields import chosen, each, interpolate, quantiles, smooth_noise, uniform
 from medcycle.data.randomize.measured import MeasuredContrasts
 from medcycle.data.randomize.templates import BrainTemplates
@@ -52,22 +52,22 @@ class ContrastRandomizer:
 
     Args:
         ct: the map that made the CT's values.
-        config: how much of every effect.
+        effects: how much of every one.
         mr: a map of the MR that the images are to be like; its kind decides how they are scaled.
         percentile: of the signal in the body that is scaled to 1, as in the preparation of MR.
 
     Attributes:
-        measured: contrasts of real MR, which `config.measured_share` of the images follow once there are any.
+        measured: contrasts of real MR, which `effects.measured_share` of the images follow once there are any.
     """
 
     def __init__(
-        self, ct: IntensityMap, config: RandomizeConfig, mr: IntensityMap | None = None, percentile: float = 99.5
+        self, ct: IntensityMap, effects: Effects, mr: IntensityMap | None = None, percentile: float = 99.5
     ) -> None:
         self.ct = ct
-        self.config = config
+        self.effects = effects
         self.mr = mr
         self.brightest = percentile / 100
-        self.templates = BrainTemplates() if config.templates else None
+        self.templates = BrainTemplates() if effects.templates else None
         self.measured = MeasuredContrasts()
 
     def slices(self, target: Tensor, body: Tensor, generator: torch.Generator, *, thick: bool) -> Pair:
@@ -106,13 +106,13 @@ class ContrastRandomizer:
             return self._pair(target, body, generator, thick=thick)
 
     def _pair(self, target: Tensor, body: Tensor, generator: torch.Generator, *, thick: bool) -> Pair:
-        config, kind = self.config, target.dtype
+        effects, kind = self.effects, target.dtype
         see = self._seen_in_slices if thick else self._seen
         image, hounsfield, body = see(target.float(), body, generator)
         image = self._acquired(image.abs(), hounsfield > METAL, generator)
         image = self._scaled(image, body)
-        image = (image * uniform(image, config.gain, generator)).clamp(0, 1)
-        image = image ** torch.exp(uniform(image, (-config.gamma, config.gamma), generator))
+        image = (image * uniform(image, effects.gain, generator)).clamp(0, 1)
+        image = image ** torch.exp(uniform(image, (-effects.gamma, effects.gamma), generator))
         source = torch.where(body, BOTTOM + (1 - BOTTOM) * image, -1.0)
         target = torch.where(body, self.mapped(hounsfield), -1.0)
         return Pair(source.to(kind), target.to(kind), self._counting(hounsfield, body).to(kind))
@@ -149,22 +149,22 @@ class ContrastRandomizer:
 
     def _counting(self, hounsfield: Tensor, body: Tensor) -> Tensor:
         """How much an error counts: air in the body and bone are few voxels, and the ones that matter most."""
-        config = self.config
-        bone = torch.where(hounsfield > BONE, config.bone_weight, 1.0)
-        inside = torch.where(hounsfield < AIR, config.air_weight, bone)
-        return torch.where(body, inside, config.outside_weight)
+        effects = self.effects
+        bone = torch.where(hounsfield > BONE, effects.bone_weight, 1.0)
+        inside = torch.where(hounsfield < AIR, effects.air_weight, bone)
+        return torch.where(body, inside, effects.outside_weight)
 
     def _seen(self, target: Tensor, body: Tensor, generator: torch.Generator) -> _Seen:
         """A changed anatomy."""
-        config = self.config
+        effects = self.effects
         target, body = deformed(
-            target, body, generator, rotation=config.rotation, scaling=config.scaling, bending=config.bending
+            target, body, generator, rotation=effects.rotation, scaling=effects.scaling, bending=effects.bending
         )
-        body = cut_off(body, generator, config.cut_share, config.cut)
-        body = inner_field(body, generator, config.inner_share, config.inner)
-        hounsfield = with_filled_cavities(self.ct_numbers(target), body, generator, config.filled_share)
-        hounsfield = with_bone_grown(hounsfield, generator, config.bone_growth)
-        density, signal = config.bone_density, config.bone_signal
+        body = cut_off(body, generator, effects.cut_share, effects.cut)
+        body = inner_field(body, generator, effects.inner_share, effects.inner)
+        hounsfield = with_filled_cavities(self.ct_numbers(target), body, generator, effects.filled_share)
+        hounsfield = with_bone_grown(hounsfield, generator, effects.bone_growth)
+        density, signal = effects.bone_density, effects.bone_signal
         hounsfield = with_bone_scaled(hounsfield, generator, density, density / 2, DENSITY_GRAIN)
         # MR doesn't show how dense bone is as CT numbers do: a network must not learn to read that off
         shown = with_bone_scaled(hounsfield, generator, signal, signal, SIGNAL_GRAIN)
@@ -172,7 +172,7 @@ class ContrastRandomizer:
 
     def _seen_in_slices(self, target: Tensor, body: Tensor, generator: torch.Generator) -> _Seen:
         """The same from sub-slices: thick slices in a share of the images, in the others thin ones."""
-        is_thick = torch.rand(len(target), generator=generator, device=target.device) < self.config.thick_share
+        is_thick = torch.rand(len(target), generator=generator, device=target.device) < self.effects.thick_share
         made = _Seen(*(torch.empty_like(part[..., 1::2]) for part in (target, target, body)))
         if is_thick.any():
             seen = self._seen(target[is_thick], body[is_thick], generator)
@@ -187,14 +187,14 @@ class ContrastRandomizer:
         return made
 
     def _signal(self, hounsfield: Tensor, generator: torch.Generator) -> Tensor:
-        config = self.config
+        effects = self.effects
         signals = tissue_signals(
             len(hounsfield),
             generator,
             hounsfield.device,
-            families=config.families,
-            physical_share=config.physical_share,
-            suppressed_share=config.suppressed_share,
+            families=effects.families,
+            physical_share=effects.physical_share,
+            suppressed_share=effects.suppressed_share,
         )
         self._follow_measured(signals, generator)
         lookup = lookup_tables(signals, generator)
@@ -202,38 +202,38 @@ class ContrastRandomizer:
             hounsfield,
             signals,
             generator,
-            scale=config.structure_scale,
-            vessels=config.vessels,
+            scale=effects.structure_scale,
+            vessels=effects.vessels,
             templates=self.templates,
-            template_share=config.templates,
+            template_share=effects.templates,
         )
-        texture = 1 + config.texture * smooth_noise(hounsfield, (1.0, 3.0), generator)
+        texture = 1 + effects.texture * smooth_noise(hounsfield, (1.0, 3.0), generator)
         voxels = Voxels.of(hounsfield)
         signal = voxels.signal(lookup, hidden, texture)
-        some = chosen(signal, config.shift_share, generator)
+        some = chosen(signal, effects.shift_share, generator)
         if len(some):
             fat = voxels.of_images(some).fat(lookup.of_images(some), texture[some])
-            signal[some] += mr.chemical_shift(fat, generator, config.shift)
+            signal[some] += mr.chemical_shift(fat, generator, effects.shift)
         return signal
 
     def _follow_measured(self, signals: dict[str, Tensor], generator: torch.Generator) -> None:
         """Put measured contrasts in place of drawn ones, but for what was not seen."""
-        some = chosen(signals["soft"], self.config.measured_share, generator)
+        some = chosen(signals["soft"], self.effects.measured_share, generator)
         if not len(some) or not len(self.measured):
             return
         for name, measured in self.measured.draw(len(some), generator).items():
             signals[name][some] = torch.where(measured.isnan(), signals[name][some], measured)
 
     def _acquired(self, image: Tensor, metal: Tensor, generator: torch.Generator) -> Tensor:
-        config = self.config
-        image = mr.metal_voids(image, metal, generator, config.void_share, config.void_size)
-        image = image * mr.bias_field(image, config.bias, config.bias_scale, generator)
-        image = mr.blurred(image, config.blur, generator)
-        image = mr.ringing(image, config.ringing_share, config.ringing_kept, generator)
-        image = mr.ghosted(image, config.ghost_share, config.ghosts, generator)
-        image = mr.rician(image, config.noise, generator)
+        effects = self.effects
+        image = mr.metal_voids(image, metal, generator, effects.void_share, effects.void_size)
+        image = image * mr.bias_field(image, effects.bias, effects.bias_scale, generator)
+        image = mr.blurred(image, effects.blur, generator)
+        image = mr.ringing(image, effects.ringing_share, effects.ringing_kept, generator)
+        image = mr.ghosted(image, effects.ghost_share, effects.ghosts, generator)
+        image = mr.rician(image, effects.noise, generator)
         # filters and resampling even noise out, but not what it adds where there is no signal
-        return mr.blurred(image, config.smoothing, generator)
+        return mr.blurred(image, effects.smoothing, generator)
 
     def _scaled(self, image: Tensor, body: Tensor) -> Tensor:
         """To [0, 1] as preparation does."""

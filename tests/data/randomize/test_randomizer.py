@@ -1,11 +1,13 @@
 """Pairs of an MR-like image and a CT, from CT."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from medcycle.config import RandomizeConfig
-from medcycle.data.randomize import ContrastRandomizer
+from medcycle.data.randomize import ContrastRandomizer, Effects
 from medcycle.data.store import Store
 from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrLandmarks, MrPercentile, MrZScore
 
@@ -14,7 +16,8 @@ STILL = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_shar
 STILL |= {"bone_growth": 0, "bone_density": 0}
 CLEAN = {"texture": 0, "bias": 0, "blur": 0, "noise": 0, "gain": (1, 1), "gamma": 0, "vessels": 0, "shift_share": 0}
 CLEAN |= {"void_share": 0, "ringing_share": 0, "ghost_share": 0, "bone_signal": 0, "smoothing": 0}
-QUIET = RandomizeConfig(**STILL, **CLEAN)
+USUAL = Effects.of(RandomizeConfig())
+QUIET = replace(USUAL, **STILL, **CLEAN)
 """Contrast alone, of an anatomy that stays as it is."""
 
 
@@ -33,7 +36,7 @@ def head(store: Store, sizes: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("seed", range(5))
 def test_values_are_those_of_prepared_mr_and_ct(store: Store, sizes: int, seed: int) -> None:
     target, body = head(store, sizes)
-    pair = ContrastRandomizer(store.ct[0].intensity, RandomizeConfig())(target, body, seeded(seed))
+    pair = ContrastRandomizer(store.ct[0].intensity, USUAL)(target, body, seeded(seed))
     assert {part.shape for part in pair} == {target.shape}
     assert {part.dtype for part in pair} == {target.dtype}
     inside = pair.source > -1
@@ -48,7 +51,7 @@ def test_values_are_those_of_prepared_mr_and_ct(store: Store, sizes: int, seed: 
 @pytest.mark.parametrize("sizes", [2, 3])
 def test_the_half_precision_of_networks_is_not_for_pairs(store: Store, sizes: int) -> None:
     target, body = head(store, sizes)
-    randomizer = ContrastRandomizer(store.ct[0].intensity, RandomizeConfig())
+    randomizer = ContrastRandomizer(store.ct[0].intensity, USUAL)
     expected = randomizer(target, body, seeded())
     with torch.autocast("cpu", torch.bfloat16):
         found = randomizer(target, body, seeded())
@@ -63,7 +66,7 @@ def test_without_changes_of_anatomy_the_target_is_the_ct(store: Store) -> None:
 
 
 def test_the_seed_decides_and_images_of_a_batch_differ(store: Store) -> None:
-    randomizer = ContrastRandomizer(store.ct[0].intensity, RandomizeConfig())
+    randomizer = ContrastRandomizer(store.ct[0].intensity, USUAL)
     target, body = (part.expand(2, -1, -1, -1) for part in head(store, 2))
     first, second = randomizer(target, body, seeded()).source
     assert torch.equal(randomizer(target, body, seeded()).source[1], second)
@@ -81,7 +84,7 @@ def ring() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def test_borders_stay_where_the_ct_has_them() -> None:
     radius, target, body = ring()
-    config = QUIET.model_copy(update={"families": ("t1", "t2", "pd", "flair", "stir"), "structure_scale": (60, 61)})
+    config = replace(QUIET, **{"families": ("t1", "t2", "pd", "flair", "stir"), "structure_scale": (60, 61)})
     bones = []
     for seed in range(30):
         signal = ContrastRandomizer(CURVE, config)(target, body, seeded(seed)).source[0, 0]
@@ -100,7 +103,7 @@ def test_soft_tissue_has_shapes_that_the_ct_does_not_show() -> None:
 
 def test_an_image_without_body_is_empty() -> None:
     nothing = torch.full((1, 1, 32, 32), -1.0)
-    pair = ContrastRandomizer(CURVE, RandomizeConfig())(nothing, nothing > -1, seeded())
+    pair = ContrastRandomizer(CURVE, USUAL)(nothing, nothing > -1, seeded())
     assert (pair.source == -1).all()
     assert (pair.target == -1).all()
 
@@ -108,7 +111,7 @@ def test_an_image_without_body_is_empty() -> None:
 @pytest.mark.parametrize("ct", [CURVE, HounsfieldWindow(-1000, 3000)])
 def test_ct_numbers_undo_the_map(ct: IntensityMap) -> None:
     values = torch.linspace(-1, 1, 200).reshape(2, 1, 10, 10)
-    randomizer = ContrastRandomizer(ct, RandomizeConfig())
+    randomizer = ContrastRandomizer(ct, USUAL)
     found = randomizer.ct_numbers(values)
     np.testing.assert_allclose(found.numpy(), ct.inverse(values.numpy()), atol=0.01)
     torch.testing.assert_close(randomizer.mapped(found), values, atol=1e-5, rtol=0)
@@ -117,7 +120,7 @@ def test_ct_numbers_undo_the_map(ct: IntensityMap) -> None:
 def test_air_and_bone_weigh_what_is_asked() -> None:
     radius, target, body = ring()
     target[0, 0, (radius < 10)] = float(CURVE.forward(np.array(-900.0)))
-    config = QUIET.model_copy(update={"air_weight": 4.0, "bone_weight": 2.0, "outside_weight": 0.5})
+    config = replace(QUIET, **{"air_weight": 4.0, "bone_weight": 2.0, "outside_weight": 0.5})
     weight = ContrastRandomizer(CURVE, config)(target, body, seeded()).weight[0, 0]
     assert (weight[radius < 10] == 4).all()
     assert (weight[(radius > 10) & (radius < 24)] == 1).all()
@@ -138,7 +141,7 @@ def about_the_middle(store: Store, slices: int) -> tuple[torch.Tensor, torch.Ten
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_thick_slice_is_a_mean_of_its_sub_slices(store: Store, count: int, thin: bool) -> None:
     slices, body = about_the_middle(store, 2 * count + 1)
-    config = QUIET.model_copy(update={"thick_share": 0.0 if thin else 1.0})
+    config = replace(QUIET, **{"thick_share": 0.0 if thin else 1.0})
     randomizer = ContrastRandomizer(store.ct[0].intensity, config)
     pair = randomizer.slices(slices, body, seeded(), thick=True)
     assert pair.source.shape == (1, count, *slices.shape[2:])
@@ -155,7 +158,7 @@ def test_a_thick_slice_is_a_mean_of_its_sub_slices(store: Store, count: int, thi
 
 def test_a_share_of_the_images_has_thick_slices(store: Store) -> None:
     slices, body = (part.expand(80, -1, -1, -1) for part in about_the_middle(store, 3))
-    randomizer = ContrastRandomizer(store.ct[0].intensity, QUIET.model_copy(update={"thick_share": 0.25}))
+    randomizer = ContrastRandomizer(store.ct[0].intensity, replace(QUIET, **{"thick_share": 0.25}))
     made = randomizer.slices(slices, body, seeded(), thick=True).target
     change = (made - slices[:, 1:2]).abs().amax((1, 2, 3))
     assert (change > 1e-5).float().mean() == pytest.approx(0.25, abs=0.12)
@@ -167,7 +170,7 @@ def test_how_dense_bone_is_shows_in_the_ct_and_not_in_the_signal() -> None:
 
     def spreads(**changes: float) -> tuple[float, float]:
         """How much bone's CT number and its signal differ from one likeness to the next, seeds being the same."""
-        config = QUIET.model_copy(update=changes)
+        config = replace(QUIET, **changes)
         made = [ContrastRandomizer(CURVE, config)(target, body, seeded(seed)) for seed in range(20)]
         plain = [ContrastRandomizer(CURVE, QUIET)(target, body, seeded(seed)) for seed in range(20)]
         number = np.std([pair.target[0, 0][bone].mean() for pair in made])
@@ -187,7 +190,7 @@ def test_smoothing_evens_noise_out_and_leaves_its_level() -> None:
     bone = (radius > 26) & (radius < 30)
 
     def in_bone(**changes: object) -> tuple[float, float, float]:
-        config = QUIET.model_copy(update={"families": ("t2",), **changes})
+        config = replace(QUIET, **{"families": ("t2",), **changes})
         made = [ContrastRandomizer(CURVE, config)(target, body, seeded(seed)).source[0, 0][bone] for seed in range(20)]
         return torch.stack(made).mean().item(), torch.stack(made).std(1).mean().item(), torch.stack(made).min().item()
 
