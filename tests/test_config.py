@@ -272,7 +272,7 @@ def test_what_older_versions_stored_is_read(tmp_path: Path) -> None:
     assert load_stored(OLD, ["training.max_steps=9"]).training.max_steps == 9
     with pytest.raises(ConfigError, match="cut has no such key"):
         load_stored(OLD, ["method.cycle_weight=9"])
-    with pytest.raises(ConfigError, match=r"network\.members: no longer a key"):
+    with pytest.raises(ConfigError, match="no longer a key"):
         load_config(str(OLD))
     old["method"] |= {"gradient_penalty": 3.0}
     assert parse_stored(old, "old") == now

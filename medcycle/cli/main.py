@@ -7,7 +7,7 @@ import io
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 
 import typer
@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-EXAMPLES = {
+EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
     "inspect": (commands.inspect, "medcycle inspect MR_FOLDER CT_FOLDER --json findings.json"),
     "prepare": (commands.prepare, "medcycle prepare --mr MR_FOLDER --ct CT_FOLDER STORE"),
     "train": (commands.train, "medcycle train auto --mr MR_FOLDER --ct CT_FOLDER --output runs/first"),

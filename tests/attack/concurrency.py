@@ -95,7 +95,6 @@ def of_processes() -> Iterator[Scenario]:
     """Of whole programs, two at once or killed."""
     for name, play in {
         "two trainings in one output": _two_trainings,
-        "two preparations of one store": _two_preparations,
         "two syntheses into one output": _two_syntheses,
         "a training killed before its first checkpoint": _training_killed,
         "workers that load data end with their parent": _loaders_end,
@@ -310,15 +309,6 @@ def _two_trainings(stage: Stage) -> None:
     with (stage.folder / "out" / "metrics.csv").open() as stream:
         assert [int(row["step"]) for row in csv.DictReader(stream)] == list(range(1, 31))
     assert read_checkpoint(stage.folder / "out" / LAST)["step"] == 30
-
-
-def _two_preparations(stage: Stage) -> None:
-    lay(stage)
-    call = COMMANDS["prepare"].call(stage.folder)
-    both = [_ended(one) for one in [_started(RUNNING, *call) for _ in range(2)]]
-    assert [status for status, _ in both] == [0, 0], both
-    assert COMMANDS["prepare"].done(stage.folder) == set(CASES)
-    assert {path.name for path in (stage.folder / "out" / "mr").iterdir()} == set(CASES)
 
 
 def _two_syntheses(stage: Stage) -> None:
