@@ -17,8 +17,8 @@ from medcycle.body import Modality
 from medcycle.data.vetting import vet
 from medcycle.errors import UsageError
 from medcycle.io.discover import Source, one_source
-from medcycle.io.itk import from_itk
-from medcycle.volume import Array, Grid, Volume
+from medcycle.io.images import volume_of
+from medcycle.volume import Array, Volume
 
 if TYPE_CHECKING:
     from medcycle.evaluation import Summary
@@ -202,9 +202,11 @@ def evaluate(real: Any, synthetic: Any, mask: Any = None, *, protocol: str | Non
     """
     from medcycle import evaluation
     from medcycle.modality import modality_of_values
+    from medcycle.synthesis.pseudonyms import own_names
 
     if all(isinstance(one, str | os.PathLike) for one in (real, synthetic)):
-        return evaluation.evaluate(evaluation.match_cases(Path(real), Path(synthetic), _path(mask)), protocol)
+        names = own_names(Path(synthetic))
+        return evaluation.evaluate(evaluation.match_cases(Path(real), Path(synthetic), _path(mask), names), protocol)
     (_, true), (_, made) = _image(real), _image(synthetic)
     region = None if mask is None else _image(mask)[1]
     known = protocol or evaluation.DEFAULT_PROTOCOL[modality_of_values(true.array)]
@@ -280,28 +282,4 @@ def _image(image: Any, affine: Array | None = None) -> tuple[Source, Volume]:
     if isinstance(image, str | os.PathLike):
         source = one_source(Path(image))
         return source, source.read()
-    return Source("image", GIVEN), _volume(image, affine)
-
-
-def _volume(image: Any, affine: Array | None) -> Volume:
-    import nibabel as nib
-    import SimpleITK as sitk
-
-    match image:
-        case Volume():
-            return image
-        case np.ndarray():
-            if affine is None:
-                raise UsageError("an array needs its affine (4×4, RAS+ mm); give affine=")
-            return Volume(image, Grid(image.shape, affine))  # which looks at the shape
-        case nib.spatialimages.SpatialImage():
-            array = np.asarray(image.get_fdata(dtype=np.float32, caching="unchanged"))
-            shape = array.shape[:3] if set(array.shape[3:]) <= {1} else array.shape
-            return Volume(array.reshape(shape), Grid(shape, image.affine))
-        case sitk.Image():
-            return from_itk(image)
-        case _:
-            raise UsageError(
-                f"a {type(image).__name__} is no image; give a path, a Volume, an array with its affine, or an image "
-                "of nibabel or SimpleITK"
-            )
+    return Source("image", GIVEN), volume_of(image, affine)

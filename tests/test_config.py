@@ -264,7 +264,7 @@ def test_ablations_of_shipped_configurations_work(name: str, overrides: list[str
     assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
-def test_what_older_versions_stored_is_read(tmp_path: Path) -> None:
+def test_what_older_versions_stored_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     old = yaml.safe_load(OLD.read_text(encoding="utf-8"))
     assert {"cycle_weight", "styles", "nce_weight"} <= old["method"].keys()
     now = load_config("cut_2d_cpu")
@@ -276,6 +276,9 @@ def test_what_older_versions_stored_is_read(tmp_path: Path) -> None:
         load_config(str(OLD))
     old["method"] |= {"gradient_penalty": 3.0}
     assert parse_stored(old, "old") == now
+    assert not caplog.text
+    parse_stored(old | {"randomize": old["randomize"] | {"gain": [1.0, 1.0]}}, "old")
+    assert "old: randomize.gain was [1.0, 1.0], and is [0.6, 1.1] now: no longer a key" in caplog.text
     with pytest.raises(ConfigError, match=r"unknown key data\.colour"):
         parse_stored(old | {"data": old["data"] | {"colour": "red"}}, "old")
 

@@ -74,7 +74,7 @@ def unknown_key(key: str, kind: str = "") -> str:
         kind: the method or the network, where the key is of the section of either.
     """
     if key in REMOVED:
-        return f"{key}: no longer a key; {REMOVED[key]}"
+        return f"{key}: no longer a key; {REMOVED[key].instead}"
     near = difflib.get_close_matches(key, list(_keys()), n=1, cutoff=0.5)
     if kind:
         section, _, name = key.partition(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from medcycle.config.removed import REMOVED
 from medcycle.config.sections import KINDS, Config
 from medcycle.config.unused import Unused, tell_unused
 from medcycle.errors import ConfigError
+from medcycle.words import quoted
 
 __all__ = [
     "check_override",
@@ -29,6 +31,8 @@ __all__ = [
     "parse_stored",
 ]
 
+
+log = logging.getLogger(__name__)
 
 LONGEST_REASON = 400
 """Characters of what YAML's parser says: two places with what stands there."""
@@ -70,7 +74,7 @@ def load_stored(path: Path, overrides: Sequence[str] = (), below: Mapping[str, A
     Raises:
         ConfigError: as `load_config` does.
     """
-    given = _stored(_layers(str(path), ())[-1])
+    given = _stored(_layers(str(path), ())[-1], str(path))
     for key, value in (below or {}).items():
         section, _, name = key.partition(".")
         given.lay({section: {name: value}}, 0)
@@ -119,7 +123,7 @@ def parse_stored(values: Mapping[str, Any], where: str) -> Config:
     Raises:
         ConfigError: as `parse_config` does.
     """
-    return _checked(_stored(values), where)
+    return _checked(_stored(values, where), where)
 
 
 def parse_planned(planned: Mapping[str, Any], by_hand: Mapping[str, Any], where: str) -> Config:
@@ -134,13 +138,18 @@ def parse_planned(planned: Mapping[str, Any], by_hand: Mapping[str, Any], where:
     return _checked(given, where)
 
 
-def _stored(values: Mapping[str, Any]) -> Layered:
+def _stored(values: Mapping[str, Any], where: str) -> Layered:
+    """What an older version may have stored, without the keys that are no longer there."""
     given = Layered()
     given.lay(values, GENERATED)
-    for key in REMOVED:
+    for key, (usual, _) in REMOVED.items():
         section, _, name = key.partition(".")
-        if isinstance(kept := given.values.get(section), dict) and name in kept:
-            given.drop(key)
+        kept = given.values.get(section)
+        if not isinstance(kept, dict) or name not in kept:
+            continue
+        if kept[name] != usual:
+            log.warning("%s: %s was %s, and is %s now: no longer a key", where, key, quoted(kept[name]), quoted(usual))
+        given.drop(key)
     return given
 
 

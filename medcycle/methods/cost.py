@@ -92,7 +92,7 @@ def step_memory(config: Config, *, half_precision: bool = True) -> int:
 
 
 def require_memory(config: Config, memory: int) -> None:
-    """Raise `UsageError` if a training step needs more memory than there is, before any of it is asked for.
+    """Raise `UsageError` if a training step needs more memory than there is, or can't be made at all of these sizes.
 
     Args:
         config: networks, method, patch and batch size.
@@ -102,7 +102,15 @@ def require_memory(config: Config, memory: int) -> None:
     images, filters = config.training.batch_size * config.data.slices, getattr(network, "filters", USUAL_FILTERS + 1)
     if filters <= USUAL_FILTERS and 4 * images * patch * filters <= PLAINLY_FITTING / USUAL_LAYERS:
         return
-    if (needed := step_memory(config)) > memory:
+    try:
+        needed = step_memory(config)
+    except (RuntimeError, ValueError) as error:  # of a network of MONAI, which takes other sizes
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"network.name {network.name} can't be trained on patches of {list(config.data.patch_size)} ({reason}); "
+            "change network.arguments or network.multiple"
+        ) from error
+    if needed > memory:
         raise UsageError(
             f"a training step needs about {needed / 2**30:.0f} GiB, and the device has {memory / 2**30:.0f}; lower "
             "network.filters, data.patch_size or training.batch_size"

@@ -14,6 +14,9 @@ from medcycle.networks.layers import cut_to, to_multiple
 
 __all__ = ["MonaiGenerator"]
 
+UNFIT = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What MONAI's networks raise when their arguments, or the sizes of images, are not to their liking."""
+
 
 class MonaiGenerator(nn.Module):
     """A network of MONAI that keeps sizes, its output brought to [−1, 1].
@@ -44,7 +47,7 @@ class MonaiGenerator(nn.Module):
         ends = {"spatial_dims": spatial_dims, "in_channels": in_channels, "out_channels": out_channels}
         try:
             self.net: nn.Module = getattr(nets, name)(**ends, **arguments)
-        except (AssertionError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        except UNFIT as error:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"network.arguments: {name} can't be made with {dict(arguments)} ({reason})") from error
 

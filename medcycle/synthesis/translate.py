@@ -105,11 +105,10 @@ def synthesize(
         raise UsageError("no trained method was given")
     grid, device = volume.grid, device or best_device()
     findings: _Findings | None = None
-    tell = progress or (lambda _share, _note: None)
     with Fusion(grid.shape, options.fusion, spread=options.uncertainty) as fusion:
         for left, model in zip(range(len(models), 0, -1), models, strict=True):
             view = _View(volume, model, to, options, style, device)
-            view.tell(tell, begun=1 - left / len(models), share=1 / len(models))
+            view.tell(progress, begun=1 - left / len(models), share=1 / len(models))
             if left == 1:
                 del volume  # a large one is let go of, if the caller doesn't keep it
             findings = view.into(fusion, findings)
@@ -170,8 +169,10 @@ class _View:
         self.style = style
         self._seen: Callable[[Tensor], None] = lambda _images: None
 
-    def tell(self, progress: Callable[[float, str], None], begun: float, share: float) -> None:
-        """Have it told how much is done, of a share of the work that comes after what is done already."""
+    def tell(self, progress: Callable[[float, str], None] | None, begun: float, share: float) -> None:
+        """Tell whoever wants to know how much of a share of the work is done, after what is done already."""
+        if progress is None:
+            return
         total = voxels_through(self.prepared.body.array, self.config, self.all_passes, self.options.windows)
         through = 0
 

@@ -263,6 +263,5 @@ class _Trainer:
             return
         with self.learner.average.applied(), self.fabric.autocast(), torch.no_grad():
             views = self.learner.method.views(batch)
-        if self.fabric.is_global_zero:
-            path = self.run / "previews" / f"step_{self.learner.step:06d}.png"
-            journal.show(self.learner.step, draw_preview(views, path))
+        path = self.run / "previews" / f"step_{self.learner.step:06d}.png"
+        journal.show(self.learner.step, draw_preview(views, path))
