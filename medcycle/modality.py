@@ -7,7 +7,7 @@ import numpy as np
 from medcycle.body import Modality
 from medcycle.volume import Array
 
-__all__ = ["ct_offset_of", "looks_like_ct", "modality_of_values"]
+__all__ = ["ct_offset_of", "looks_like_ct", "missing_of_ct", "modality_of_values"]
 
 AIR_HU = -500.0
 """Below this is air: only CT has it, MR signal is not that negative."""
@@ -44,10 +44,16 @@ SAMPLE = 200_000
 
 def looks_like_ct(values: Array) -> bool:
     """Whether values have the two landmarks of the Hounsfield scale: air near −1000 and soft tissue near 0."""
+    return not missing_of_ct(values)
+
+
+def missing_of_ct(values: Array) -> list[str]:
+    """The landmarks of the Hounsfield scale that are missing, in words; none for a CT."""
     low, high = SOFT_TISSUE_HU
     air = float(np.mean(values < AIR_HU))
     soft = float(np.mean((values > low) & (values < high)))
-    return air > MIN_AIR and soft > MIN_SOFT_TISSUE
+    landmarks = {"no air near -1000": air > MIN_AIR, "no soft tissue near 0": soft > MIN_SOFT_TISSUE}
+    return [missing for missing, there in landmarks.items() if not there]
 
 
 def modality_of_values(values: Array) -> Modality:

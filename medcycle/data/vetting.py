@@ -12,7 +12,7 @@ from medcycle.body import Modality, body_mask
 from medcycle.errors import DataError, WrongModality
 from medcycle.gaps import gaps_in
 from medcycle.io.discover import Source
-from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
+from medcycle.modality import ct_offset_of, looks_like_ct, missing_of_ct, modality_of_values
 from medcycle.volume import Array, Grid, Volume
 
 if TYPE_CHECKING:
@@ -230,5 +230,6 @@ def _section(record: CaseRecord) -> float:
 def _mismatch(source: Source, values: Array, expected: Modality) -> str:
     span = f"values from {values.min():g} to {values.max():g}"
     if expected == "ct":
-        return f"{source.path}: not a CT in Hounsfield units ({span}, no air near -1000); is it an MR?"
+        missing = " and ".join(missing_of_ct(values))
+        return f"{source.path}: not a CT in Hounsfield units ({span}, {missing}); is it an MR?"
     return f"{source.path}: not an MR ({span}, as of a CT in Hounsfield units); are MR and CT swapped?"
