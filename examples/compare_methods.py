@@ -20,11 +20,11 @@ from medcycle.data.cohort import find_cohort
 from medcycle.data.store import Store
 from medcycle.evaluation.cases import Case, match_cases
 from medcycle.evaluation.protocols import score
+from medcycle.inference import Predictor
 from medcycle.io import read_volume
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import LAST, SavedMethod, load_method
 from medcycle.phantom import write_cohort
-from medcycle.synthesis.translate import synthesize
 from medcycle.training.loop import train
 
 SHORT = ["network.filters=24", "network.blocks=6", "training.max_steps=1000000", "training.log_every=20"]
@@ -65,7 +65,7 @@ def scores(cases: Sequence[Case], model: SavedMethod | None) -> tuple[float, flo
     for case in cases:
         real, mr = read_volume(case.real), read_volume(case.synthetic)
         if model:
-            made = synthesize(mr, model, "ct").volume
+            made = Predictor(model).predict(mr).volume
         else:
             inside = real.array > -300
             made = real.with_array(np.full(real.grid.shape, real.array[inside].mean(), dtype=np.float32))

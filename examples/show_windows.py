@@ -7,6 +7,7 @@ borders of its windows, over that of the one pass at the same places. Rows are a
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,13 @@ from monai.data.utils import dense_patch_slices
 from monai.inferers import SlidingWindowInferer
 
 from medcycle.data.prepare import Prepared, prepare_volume
-from medcycle.inference import Windows, translate_array, window_borders
+from medcycle.inference import Translator
+from medcycle.inference.quality import seam_score
 from medcycle.inference.windows import frame_of
 from medcycle.io import read_volume
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.synthesis.quality import seam_score
 
 LOWEST_HU, HIGHEST_HU = -300, 1000
 OVERLAP = 0.25
@@ -49,11 +50,9 @@ def by_monai(saved: SavedMethod, mr: Prepared, mode: str) -> tuple[np.ndarray, B
 
 def ours(saved: SavedMethod, mr: Prepared, window: tuple[int, ...]) -> tuple[np.ndarray, Borders]:
     """The same by medcycle, with windows of a size."""
-    config, body, method = saved.config, mr.body.array, saved.method
-    config = config.model_copy(update={"data": config.data.model_copy(update={"patch_size": window})})
-    cpu = torch.device("cpu")
-    made = translate_array(mr.image.array, body, config, method.translate, device=cpu)
-    return made, window_borders(body, config, Windows())
+    translator = Translator(replace(saved.config.geometry, size=window), torch.device("cpu"))
+    made = translator.translate(mr.image.array, mr.body.array, saved.method.translate)
+    return made, translator.borders(mr.body.array)
 
 
 def main(picture: Path, run: Path, source: Path | None = None) -> None:

@@ -18,13 +18,14 @@ from medcycle.data.vetting import vet
 from medcycle.errors import UsageError
 from medcycle.io.discover import Source, one_source
 from medcycle.io.images import volume_of
+from medcycle.modality import SOURCE_OF, modality_of_values
 from medcycle.volume import Array, Volume
 
 if TYPE_CHECKING:
     from medcycle.evaluation import Summary
+    from medcycle.inference import Prediction
     from medcycle.io.dicom.deidentify import Deidentify
     from medcycle.methods.saved import SavedMethod
-    from medcycle.synthesis.translate import Synthesis
     from medcycle.training.loop import TrainingResult
 
 __all__ = [
@@ -75,8 +76,8 @@ def load_model(run_or_checkpoint: Path | str, *, to: Modality = "ct") -> SavedMe
         UsageError: if there is no checkpoint, or the model doesn't make `to`.
         BadCheckpoint: if it is damaged, or not one of medcycle. Nothing in the file is executed.
     """
+    from medcycle.inference import require_direction
     from medcycle.methods.saved import checkpoint_of, load_method
-    from medcycle.synthesis.translate import require_direction
 
     model = load_method(checkpoint_of(Path(run_or_checkpoint), to=to))
     require_direction(model, to)
@@ -95,7 +96,7 @@ def synthesize(
     uncertainty: bool = False,
     device: str | None = None,
     progress: Progress | None = None,
-) -> Synthesis:
+) -> Prediction:
     """Make synthetic CT from MR, or MR from CT, on the image's own grid.
 
     Args:
@@ -119,10 +120,7 @@ def synthesize(
         DataError: if the image can't be used, or shows no body.
         WrongModality: if it is a CT where an MR belongs, or the reverse.
     """
-    from medcycle.inference import devices_of
-    from medcycle.synthesis.options import Options
-    from medcycle.synthesis.translate import SOURCE_OF
-    from medcycle.synthesis.translate import synthesize as translated
+    from medcycle.inference import Options, Predictor, devices_of
 
     source, volume = _image(image, affine)
     vet(source, volume, SOURCE_OF[to])
@@ -130,7 +128,7 @@ def synthesize(
     models = [load_model(one, to=to) if isinstance(one, str | os.PathLike) else one for one in several]
     options = Options(planes=planes, flips=flips, shifts=shifts, uncertainty=uncertainty)
     on = devices_of(device)[0] if device else None
-    return translated(volume, models, to, options, device=on, progress=progress)
+    return Predictor(models, options, to=to, device=on).predict(volume, progress)
 
 
 def train(
@@ -201,7 +199,6 @@ def evaluate(real: Any, synthetic: Any, mask: Any = None, *, protocol: str | Non
         DataError: if nothing could be scored.
     """
     from medcycle import evaluation
-    from medcycle.modality import modality_of_values
     from medcycle.synthesis.pseudonyms import own_names
 
     if all(isinstance(one, str | os.PathLike) for one in (real, synthetic)):

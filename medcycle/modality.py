@@ -7,7 +7,10 @@ import numpy as np
 from medcycle.body import Modality
 from medcycle.volume import Array
 
-__all__ = ["ct_offset_of", "looks_like_ct", "missing_of_ct", "modality_of_values"]
+__all__ = ["SOURCE_OF", "ct_offset_of", "looks_like_ct", "missing_of_ct", "modality_of_values"]
+
+SOURCE_OF: dict[Modality, Modality] = {"ct": "mr", "mr": "ct"}
+"""What a synthetic volume of a modality is made from."""
 
 AIR_HU = -500.0
 """Below this is air: only CT has it, MR signal is not that negative."""

@@ -41,7 +41,7 @@ WITHOUT: dict[str, Callable[..., Any]] = {
     "medcycle.io.files._sync": lambda path: None,
     "medcycle.io.files._sync_one": lambda path: None,
     "medcycle.io.source.voxel_files": lambda path: (),
-    "medcycle.synthesis.works.locked": lambda *_, **__: contextlib.nullcontext(),
+    "medcycle.synthesis.runner.locked": lambda *_, **__: contextlib.nullcontext(),
     "medcycle.methods.saved.require_sound_archive": lambda path: None,
     "medcycle.methods.saved.require_fitting_weights": lambda *_: None,
 }

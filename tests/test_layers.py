@@ -14,7 +14,7 @@ LAYERS = [
     {"isolation", "progress"},
     {"parallel"},
     {"volume"},
-    {"gaps", "intensity", "resample"},
+    {"gaps", "geometry", "intensity", "resample"},
     {"body"},
     {"modality"},
     {"io"},

@@ -26,7 +26,7 @@ from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save
 from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
 from medcycle.synthesis.cohort import synthesize_path
 from medcycle.synthesis.outputs import Outputs
-from medcycle.synthesis.works import Order
+from medcycle.synthesis.runner import Order
 from medcycle.training.loop import train
 
 __all__ = ["run_demo"]

@@ -69,11 +69,10 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     What is done already is not done again.
     """
     from medcycle.cli.inputs import deidentification
-    from medcycle.inference import Windows, devices_of
+    from medcycle.inference import Options, Windows, devices_of
     from medcycle.synthesis.cohort import synthesize_path
-    from medcycle.synthesis.options import Options
     from medcycle.synthesis.outputs import Outputs
-    from medcycle.synthesis.works import Order
+    from medcycle.synthesis.runner import Order
 
     options = Options(
         planes=planes,

@@ -13,6 +13,7 @@ from medcycle.config.method import METHODS, AnyMethod, CycleGanConfig
 from medcycle.config.network import NETWORKS, AnyNetwork, ResnetConfig
 from medcycle.config.training import TrainingConfig
 from medcycle.config.unused import tell_unused, unused_keys
+from medcycle.geometry import PatchGeometry, Plane
 
 __all__ = [
     "KINDS",
@@ -30,7 +31,7 @@ class DataConfig(Section):
     spacing: tuple[Spacing, Spacing, Spacing] = Field(
         (1.0, 1.0, None), description="voxel size (mm) right-left, front-back, foot-head; null keeps the volume's own"
     )
-    plane: Literal["axial", "coronal", "sagittal", "all"] = Field(
+    plane: Plane = Field(
         "axial",
         description="the slices that 2D networks work on; all: slices of all three planes, whose translations are "
         "averaged, from one spacing along all axes",
@@ -221,6 +222,12 @@ class Config(Section):
         if unused := list(unused_keys(self)):
             raise PydanticCustomError("unused", "{told}", {"told": tell_unused(unused), "unused": unused})
         return self
+
+    @property
+    def geometry(self) -> PatchGeometry:
+        """The voxels, slices and patches that the network takes."""
+        data = self.data
+        return PatchGeometry(self.network.spatial_dims, data.plane, data.slices, data.patch_size, data.spacing)
 
     @property
     def learns_from_pairs(self) -> bool:

@@ -14,8 +14,9 @@ from torch.utils.data import Dataset
 from medcycle.config import DataConfig
 from medcycle.data.augment import Contrast
 from medcycle.data.cutting import Cutter, Floats, middle_of
-from medcycle.data.stacks import ACROSS, Stack, neighbours, stacks_of
+from medcycle.data.stacks import Stack, neighbours, stacks_of
 from medcycle.data.store import Store
+from medcycle.geometry import ACROSS
 
 __all__ = ["Thickness", "UnpairedPatches", "preview_patches"]
 
@@ -74,8 +75,8 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         self.slices = config.slices
         self.thick = thick
         self.match_height = config.match_height
-        target = stacks_of(store.ct, config)
-        source = stacks_of(store.mr, config) if store.mr else target
+        target = stacks_of(store.ct, config.plane, config.min_body_fraction)
+        source = stacks_of(store.mr, config.plane, config.min_body_fraction) if store.mr else target
         self.axes = sorted({stack.axis for stack in source} & {stack.axis for stack in target})
         self.source = _by_axis(source, 0.0) if store.mr else {}
         self.target = _by_axis(target, config.focus)
@@ -168,7 +169,10 @@ def preview_patches(
     Returns:
         `target`, `body` and, if there are MR, `source` and `source_body`; each of shape (patches, slices, *patch_size).
     """
-    ct, mr = stacks_of(store.ct, config), stacks_of(store.mr, config) if store.mr else []
+    ct, mr = (
+        stacks_of(store.ct, config.plane, config.min_body_fraction),
+        stacks_of(store.mr, config.plane, config.min_body_fraction) if store.mr else [],
+    )
     count = min(count, len(ct), len(mr) or len(ct))
     wanted = {("target", "body"): (ct, thick.sub_slices if thick else config.slices)}
     if mr:

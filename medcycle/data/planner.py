@@ -10,11 +10,13 @@ from medcycle.config import NETWORKS
 from medcycle.data.fingerprint import Fingerprint
 from medcycle.data.memory import SIDES_3D, filters_of, fitting_batch, fitting_filters, largest_side
 from medcycle.data.plan import BEGUN_WITH, BY_HAND, Choices, Device, Plan
-from medcycle.data.prepare import AXES
+from medcycle.geometry import AXES
 
 __all__ = ["plan"]
 
-PLANES = {plane: tuple("RAS".index(axis) for axis in axes) for plane, axes in AXES.items() if plane != "all"}
+PLANES: dict[str, tuple[int, ...]] = {
+    plane: tuple("RAS".index(axis) for axis in axes) for plane, axes in AXES.items() if plane != "all"
+}
 """Which of right-left, front-back and foot-head lie in a plane, and the one across it."""
 
 MARGIN = 1.05

@@ -15,18 +15,16 @@ from medcycle.config import DataConfig
 from medcycle.data.bias import correct_bias
 from medcycle.errors import DataError
 from medcycle.gaps import bridged
+from medcycle.geometry import AXES
 from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrLandmarks, MrPercentile, MrZScore
 from medcycle.resample import respace, slabs
 from medcycle.volume import Grid, Volume
 
-__all__ = ["AXES", "Prepared", "hounsfield_map", "mr_landmarks", "prepare_volume"]
+__all__ = ["Prepared", "hounsfield_map", "mr_landmarks", "prepare_volume"]
 
 
 SOFT_TISSUE_SHARE = 0.5
 """Part of [−1, 1] that the window of soft tissue gets."""
-
-AXES = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR", "all": "RAS"}
-"""Where a prepared volume's axes point for each plane of its slices, the last across them."""
 
 
 @dataclass(frozen=True)

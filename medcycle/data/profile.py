@@ -10,7 +10,8 @@ import nibabel as nib
 import numpy as np
 
 from medcycle.body import Modality
-from medcycle.data.prepare import AXES, Prepared
+from medcycle.data.prepare import Prepared
+from medcycle.geometry import AXES, Plane
 from medcycle.volume import Array, Grid
 
 __all__ = ["Profile", "Profiles", "profile_of"]
@@ -55,7 +56,7 @@ class Profile:
         return asdict(self)
 
 
-def profile_of(grid: Grid, prepared: Prepared, plane: str) -> Profile:
+def profile_of(grid: Grid, prepared: Prepared, plane: Plane) -> Profile:
     """Of a scan with a body.
 
     Args:

@@ -13,9 +13,10 @@ from medcycle.data.augment import Contrast
 from medcycle.data.cohort import PATIENTS_KNOWN_BY, Cohort
 from medcycle.data.cutting import Cutter
 from medcycle.data.patches import UnpairedPatches
-from medcycle.data.stacks import ACROSS, Stack, neighbours, stacks_of
+from medcycle.data.stacks import Stack, neighbours, stacks_of
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
+from medcycle.geometry import ACROSS
 
 __all__ = ["RegisteredPatches", "WithRegistered", "registered_cases", "require_patients_in_both"]
 
@@ -71,7 +72,7 @@ class RegisteredPatches(Dataset[dict[str, Tensor]]):
         self.seed = seed
         self.slices = config.slices
         together = registered_cases(store)
-        found = stacks_of(list({ct.folder: ct for _, ct in together}.values()), config)
+        found = stacks_of([*{ct.folder: ct for _, ct in together}.values()], config.plane, config.min_body_fraction)
         self.pairs = [
             (replace(stack, case=mr), stack) for mr, ct in together for stack in found if stack.case.folder == ct.folder
         ]

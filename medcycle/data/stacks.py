@@ -9,15 +9,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from medcycle.config import DataConfig
 from medcycle.data.store import StoredCase
 from medcycle.errors import DataError
+from medcycle.geometry import ACROSS, AXES, Plane
 from medcycle.volume import Array
 
-__all__ = ["ACROSS", "Stack", "neighbours", "stacks_of"]
-
-ACROSS = 2
-"""The axis across the slices of a prepared volume."""
+__all__ = ["Stack", "neighbours", "stacks_of"]
 
 
 @dataclass(frozen=True)
@@ -65,25 +62,30 @@ class Stack:
         return np.asarray(chances / chances[-1], dtype=np.float32)
 
 
-def stacks_of(cases: Sequence[StoredCase], config: DataConfig) -> list[Stack]:
-    """The stacks that are trained on: of each case one, or with `data.plane` all three.
+def stacks_of(cases: Sequence[StoredCase], plane: Plane, min_body_fraction: float) -> list[Stack]:
+    """The stacks that are trained on: of each case one, or of all planes three.
+
+    Args:
+        cases: prepared volumes.
+        plane: that of the slices.
+        min_body_fraction: slices with less of their area in the body than this are left out.
 
     Raises:
         DataError: if no slice shows enough of a body.
     """
     stacks = []
     for case in cases:
-        for axis in (0, 1, 2) if config.plane == "all" else (ACROSS,):
+        for axis in (0, 1, 2) if plane == "all" else (ACROSS,):
             fractions = np.asarray(case.record.body_fraction)
             if axis != ACROSS:
                 fractions = np.asarray(case.body).mean(axis=tuple({0, 1, 2} - {axis}))
-            positions = np.flatnonzero(fractions > config.min_body_fraction).tolist()
-            sided = axis != 0 and config.plane != "sagittal"
+            positions = np.flatnonzero(fractions > min_body_fraction).tolist()
+            sided = axis != AXES[plane].index("R")
             if positions:
                 stacks.append(Stack(case, axis, positions, sided))
     if not stacks:
         raise DataError(
-            f"no slice has more than {config.min_body_fraction:.0%} of its area in the body; "
+            f"no slice has more than {min_body_fraction:.0%} of its area in the body; "
             "lower data.min_body_fraction, or check the volumes"
         )
     return stacks

@@ -8,19 +8,18 @@ import torch
 
 from medcycle import __version__
 from medcycle.body import CT_THRESHOLD, OTSU_RANGE, OUTSIDE, WORKING_SPACING, Modality
-from medcycle.config import Config, DataConfig
 from medcycle.data.bias import ITERATIONS
 from medcycle.data.bias import WORKING_SPACING as BIAS_SPACING
-from medcycle.data.prepare import AXES, hounsfield_map
-from medcycle.data.stacks import ACROSS
+from medcycle.data.prepare import hounsfield_map
 from medcycle.export.formats import INPUTS, OPSET, OUTPUT, TOLERANCE, ModelFormat
 from medcycle.export.network import Sizes
+from medcycle.geometry import PatchGeometry
 from medcycle.inference import Windows
-from medcycle.inference.windows import neighbour_weights
+from medcycle.inference.translator import neighbour_weights
 from medcycle.intensity import IntensityMap, MrLandmarks, MrPercentile, MrZScore
 from medcycle.methods.saved import SavedMethod
+from medcycle.modality import SOURCE_OF
 from medcycle.networks.resnet import DOWNSAMPLING
-from medcycle.synthesis.translate import SOURCE_OF
 
 __all__ = ["FORMAT", "describe"]
 
@@ -32,7 +31,7 @@ FILL = -1.0
 BLENDING = {"kind": "sin2", "formula": "the product over the axes of sin(pi * (n + 0.5) / size) ** 2, n from 0"}
 """How much a voxel of a window counts."""
 
-PLACES = "from one end of the frame to the other at even distances, rounded, as few as overlap by that much at least"
+PLACES = "every floor(size * (1 - overlap)) voxels from the beginning of the frame; the last one ends where it does"
 
 UNITS: dict[Modality, str] = {"ct": "HU", "mr": "arbitrary"}
 
@@ -99,8 +98,8 @@ def describe(
         "inputs": _inputs(sizes),
         "output": {"name": OUTPUT, "type": "float32", "range": [-1, 1], "axes": _axes(sizes)}
         | {"channel_weights": neighbour_weights(sizes.channels).tolist()},
-        "preparation": _preparation(config.data, source),
-        "cutting": _cutting(config),
+        "preparation": _preparation(config.geometry, source, bias_correction=config.data.bias_correction),
+        "cutting": _cutting(config.geometry),
         "intensity": {"input": _input_map(saved, source), "output": _fixed_map(saved.intensity[to], to)},
         "outside": {"network": FILL, "result": OUTSIDE[to]},
     }
@@ -125,12 +124,10 @@ def _axes(sizes: Sizes) -> list[dict[str, Any]]:
     return [{"name": "batch", "size": None}, {"name": "channels", "size": sizes.channels}, *spatial]
 
 
-def _preparation(data: DataConfig, source: Modality) -> dict[str, Any]:
-    axes = AXES[data.plane]
-    width_of = dict(zip("RAS", data.spacing, strict=True))
+def _preparation(geometry: PatchGeometry, source: Modality, *, bias_correction: bool) -> dict[str, Any]:
     return {
-        "axes": axes,
-        "spacing_mm": [width_of[axis] for axis in axes],
+        "axes": geometry.axes,
+        "spacing_mm": geometry.widths,
         "respacing": "linear; where an axis becomes coarser by a factor f, first a Gaussian of "
         "sqrt(f^2 - 1) / 2.355 voxels along it",
         "body": f"the patient without air around, couch and headrest: at {WORKING_SPACING:g} mm, {BODY[source]}, its "
@@ -138,18 +135,18 @@ def _preparation(data: DataConfig, source: Modality) -> dict[str, Any]:
         "inside the body belongs to it",
         "receive_field": f"divide by the field that N4 finds in the body at {BIAS_SPACING:g} mm in at most "
         f"{', '.join(map(str, ITERATIONS))} iterations, of the signal with 1 % of its mean added; keep the mean"
-        if source == "mr" and data.bias_correction
+        if source == "mr" and bias_correction
         else None,
     }
 
 
-def _cutting(config: Config) -> dict[str, Any]:
-    data, flat = config.data, config.network.spatial_dims == 2
+def _cutting(geometry: PatchGeometry) -> dict[str, Any]:
+    flat = geometry.dims == 2
     return {
         "kind": "slices" if flat else "windows",
-        "across": ([0, 1, 2] if data.plane == "all" else [ACROSS]) if flat else None,
-        "neighbours": data.slices,
-        "size": list(data.patch_size),
+        "across": list(geometry.stacked_along) if flat else None,
+        "neighbours": geometry.slices,
+        "size": list(geometry.size),
         "frame_multiple_of": DOWNSAMPLING,
         "overlap": None if flat else Windows().overlap,
         "places": None if flat else PLACES,

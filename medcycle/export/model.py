@@ -10,11 +10,11 @@ from medcycle.errors import UsageError
 from medcycle.export.description import describe
 from medcycle.export.formats import EXTENSIONS, ModelFormat, require_packages, write_checked
 from medcycle.export.network import sizes_of, translation_of
+from medcycle.inference import require_direction
 from medcycle.io.files import atomic_path, sha256_of
 from medcycle.methods.munit import Munit
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
 from medcycle.synthesis.outputs import require_absent, require_writable
-from medcycle.synthesis.translate import require_direction
 
 __all__ = ["description_of", "export_model"]
 

@@ -1,23 +1,24 @@
-"""Prepared volumes through networks, slice by slice or window by window."""
+"""Trained models at work: from a volume to its synthetic counterpart, and how far that can be trusted."""
 
-from medcycle.inference.calibration import Calibration
 from medcycle.inference.device import Precision, autocast_on, best_device, best_precision, devices_of
-from medcycle.inference.passes import Pass, passes_of, probes_of, with_flips_and_shifts
-from medcycle.inference.translate import Windows, translate_array, voxels_through, window_borders
+from medcycle.inference.options import Options
+from medcycle.inference.predictor import ImagePredictor, Prediction, Predictor, require_direction
+from medcycle.inference.translator import Translator
+from medcycle.inference.uncertainty import Calibration
+from medcycle.inference.windows import Windows
 
 __all__ = [
     "Calibration",
-    "Pass",
+    "ImagePredictor",
+    "Options",
     "Precision",
+    "Prediction",
+    "Predictor",
+    "Translator",
     "Windows",
     "autocast_on",
     "best_device",
     "best_precision",
     "devices_of",
-    "passes_of",
-    "probes_of",
-    "translate_array",
-    "voxels_through",
-    "window_borders",
-    "with_flips_and_shifts",
+    "require_direction",
 ]

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from medcycle.body import Modality
-from medcycle.config import Config
-from medcycle.data.prepare import AXES
-from medcycle.data.stacks import ACROSS
+from medcycle.geometry import ACROSS, PatchGeometry
 
-__all__ = ["SHIFTS", "Pass", "passes_of", "probes_of", "right_of", "with_flips_and_shifts"]
+__all__ = ["SHIFTS", "Pass", "passes_of", "probes_of", "with_flips_and_shifts"]
 
 SHIFTS = (0, 2, 1, 3)
 """Voxels, in the order they are taken: generators halve their input twice, so that 4 are none again."""
@@ -36,38 +34,33 @@ class Pass:
     gamma: float = 1.0
 
 
-def passes_of(config: Config) -> list[Pass]:
-    """The passes that a network is trained for: one, or with `data.plane: all` one a plane."""
-    return [Pass(axis) for axis in (range(3) if config.data.plane == "all" else (ACROSS,))]
+def passes_of(geometry: PatchGeometry) -> list[Pass]:
+    """The passes that a network is trained for: one, or with slices of all planes one a plane."""
+    return [Pass(axis) for axis in geometry.stacked_along]
 
 
-def with_flips_and_shifts(config: Config, *, flips: bool, shifts: int) -> Iterator[Pass]:
+def with_flips_and_shifts(geometry: PatchGeometry, *, flips: bool, shifts: int) -> Iterator[Pass]:
     """Those passes, each also mirrored, and each with so many of `SHIFTS`."""
-    for one in passes_of(config):
-        for mirrored in (False, True) if flips and _can_be_mirrored(one, config) else (False,):
+    for one in passes_of(geometry):
+        for mirrored in (False, True) if flips and _can_be_mirrored(one, geometry) else (False,):
             yield from (replace(one, mirrored=mirrored, shift=shift) for shift in SHIFTS[:shifts])
 
 
-def probes_of(config: Config, source: Modality) -> Iterator[Pass]:
+def probes_of(geometry: PatchGeometry, source: Modality) -> Iterator[Pass]:
     """Passes whose results should be the same, and are the less so the less sure a network is.
 
-    Mirrored, with its strides elsewhere, and from an MR of a somewhat other contrast; with `data.plane: all` of axial
-    slices alone, beside which there are those of the other planes.
+    Mirrored, with its strides elsewhere, and from an MR of a somewhat other contrast; with slices of all planes of
+    axial ones alone, beside which there are those of the other planes.
     """
     one = Pass()
-    if _can_be_mirrored(one, config):
+    if _can_be_mirrored(one, geometry):
         yield replace(one, mirrored=True)
     yield replace(one, shift=SHIFTS[1])
     if source == "mr":
         yield from (replace(one, gamma=gamma) for gamma in GAMMAS)
 
 
-def right_of(config: Config) -> int:
-    """The axis of a prepared volume that is right to left."""
-    return AXES[config.data.plane].index("R")
-
-
-def _can_be_mirrored(one: Pass, config: Config) -> bool:
+def _can_be_mirrored(one: Pass, geometry: PatchGeometry) -> bool:
     """Not where slices lie across right and left: there, the mirrored volume has the same slices."""
-    sagittal = one.across == right_of(config) and config.network.spatial_dims == 2
-    return not sagittal or config.data.slices > 1
+    sagittal = one.across == geometry.right and geometry.dims == 2
+    return not sagittal or geometry.slices > 1

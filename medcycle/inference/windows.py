@@ -1,30 +1,51 @@
-"""Where windows lie, so that every voxel of a body is in one."""
+"""The box about a body, and the windows that MONAI's sliding window inference takes in it."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from monai.data.utils import dense_patch_slices
+from monai.inferers.utils import sliding_window_inference
+from torch import Tensor
 
 from medcycle.volume import Array
 
 __all__ = [
+    "BLANK",
     "Frame",
     "Slices",
+    "Windows",
     "borders_of",
     "frame_of",
     "importance",
-    "neighbour_weights",
-    "starts",
-    "windows_of",
+    "through_windows",
+    "windows_in",
 ]
 
 Slices = tuple[slice, ...]
 Floats = npt.NDArray[np.float32]
+
+BLANK = -1.0
+"""What lies outside the body."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a volume goes through a network.
+
+    Args:
+        batch_size: slices or windows at once; None for as many as need little memory.
+        overlap: the part of a 3D window that the next one has in common with it, at least.
+    """
+
+    batch_size: int | None = None
+    overlap: float = 0.6
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,12 @@ class Frame:
     sizes: tuple[int, ...]
     taken: Slices
     place: Slices
+
+    def filled(self, array: Array, outside: float) -> Array:
+        """What an array has in the box, and a value where the box reaches beyond it."""
+        framed = np.full(self.sizes, outside, dtype=array.dtype)
+        framed[self.place] = array[self.taken]
+        return framed
 
 
 def frame_of(body: Array, least: Sequence[int], multiple: int, shift: int = 0) -> Frame:
@@ -66,32 +93,48 @@ def frame_of(body: Array, least: Sequence[int], multiple: int, shift: int = 0) -
     return Frame(tuple(sizes), tuple(taken), tuple(place))
 
 
-def starts(length: int, window: int, overlap: float) -> list[int]:
-    """Where windows begin along an axis: as few as overlap by so much at least, at even distances, none outside.
+def windows_in(sizes: Sequence[int], window: Sequence[int], overlap: float) -> list[Slices]:
+    """The windows that `through_windows` takes in a box, in order.
 
     Args:
-        length: voxels of the axis, no fewer than the window's.
-        window: its voxels.
-        overlap: the part of a window that the next one has in common with it, 0 to less than 1.
+        sizes: of the box, along no axis smaller than the window.
+        window: its sizes.
+        overlap: the part of a window that the next one has in common with it at least, 0 to less than 1.
     """
-    step = max(1, int(window * (1 - overlap)))
-    count = -(-(length - window) // step) + 1
-    return [int(start) for start in np.linspace(0, length - window, count).round()]
+    steps = [max(1, int(size * (1 - overlap))) for size in window]
+    return cast(list[Slices], dense_patch_slices(sizes, window, steps))
 
 
-def windows_of(body: Array, window: Sequence[int], overlap: float) -> Iterator[Slices]:
-    """The windows that show some of a body, in order.
+def through_windows(
+    image: Floats, window: Sequence[int], windows: Windows, predict: Callable[[Tensor], Tensor], device: torch.device
+) -> Floats:
+    """A box through a network by overlapping windows, whose borders count less; windows of nothing are left out.
 
     Args:
-        body: booleans, along no axis smaller than the window.
-        window: sizes.
-        overlap: as of `starts`.
+        image: values in [−1, 1], along no axis smaller than the window.
+        window: its sizes.
+        windows: their overlap, and how many at once.
+        predict: gives of windows of the shape (batch, 1, *window) their translations.
+        device: what `predict` computes on.
     """
-    along = [starts(length, size, overlap) for length, size in zip(body.shape, window, strict=True)]
-    for corner in np.stack(np.meshgrid(*along, indexing="ij"), axis=-1).reshape(-1, body.ndim).tolist():
-        placed = tuple(slice(start, start + size) for start, size in zip(corner, window, strict=True))
-        if body[placed].any():
-            yield placed
+
+    def shown_alone(images: Tensor) -> Tensor:
+        made = torch.full_like(images, BLANK)
+        shown = (images > BLANK).flatten(1).any(1)
+        if shown.any():
+            made[shown] = predict(images[shown]).float()
+        return made
+
+    made = sliding_window_inference(
+        torch.from_numpy(image)[None, None],
+        tuple(window),
+        windows.batch_size or 1,
+        shown_alone,
+        overlap=windows.overlap,
+        roi_weight_map=torch.from_numpy(importance(window)),
+        sw_device=device,
+    )
+    return cast(Floats, cast(Tensor, made)[0, 0].numpy())
 
 
 def importance(window: Sequence[int]) -> Floats:
@@ -104,21 +147,11 @@ def importance(window: Sequence[int]) -> Floats:
     return cast(Floats, functools.reduce(np.multiply.outer, along).astype(np.float32))
 
 
-def neighbour_weights(count: int) -> Floats:
-    """How much a slice counts as each of the `count`, an odd number, that are translated at once; of sum 1.
-
-    Falls linearly from the middle one, which has neighbours on both sides: of three, 0.25, 0.5 and 0.25.
-    """
-    middle = count // 2
-    weights = middle + 1 - np.abs(np.arange(count) - middle)
-    return cast(Floats, (weights / weights.sum()).astype(np.float32))
-
-
 def borders_of(frame: Frame, window: Sequence[int], overlap: float) -> list[list[int]]:
     """For each axis of the volume, the voxels at which a window begins, or is over, within the frame."""
+    placed = windows_in(frame.sizes, window, overlap)
     borders = []
-    for length, size, taken, place in zip(frame.sizes, window, frame.taken, frame.place, strict=True):
-        begun = starts(length, size, overlap)
-        inner = {start for start in begun if start > 0} | {start + size for start in begun if start + size < length}
-        borders.append(sorted(border - place.start + taken.start for border in inner))
+    for axis, (length, taken, place) in enumerate(zip(frame.sizes, frame.taken, frame.place, strict=True)):
+        ends = {end for one in placed for end in (one[axis].start, one[axis].stop)} - {0, length}
+        borders.append(sorted(int(end) - place.start + taken.start for end in ends))
     return borders

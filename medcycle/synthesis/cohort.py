@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from medcycle.errors import DataError, EmptyFolder, UsageError
+from medcycle.inference import require_direction
 from medcycle.io.dicom.hidden import hidden_names
 from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
@@ -15,9 +16,8 @@ from medcycle.io.files import remove_torn
 from medcycle.methods.saved import checkpoint_of, facts_of, load_method
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
 from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
+from medcycle.synthesis.runner import BatchRunner, Order, Task, is_file
 from medcycle.synthesis.style import styles_for
-from medcycle.synthesis.translate import require_direction
-from medcycle.synthesis.works import Order, Task, Works, is_file
 
 __all__ = ["synthesize_path"]
 
@@ -91,7 +91,7 @@ def _synthesized(
         raise UsageError("--style and --samples are for one run; leave out --ensemble")
     wanted = [(source, style) for source in sources for style in styles]
     tasks = [Task(*one, target) for one, target in zip(wanted, targets, strict=True)]
-    works = Works(checkpoints, models, order)
+    works = BatchRunner(checkpoints, models, order)
     works.through(tasks)
     _report(works, len(tasks))
     return [task.target for task in tasks]
@@ -114,7 +114,7 @@ def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     return sources
 
 
-def _report(works: Works, total: int) -> None:
+def _report(works: BatchRunner, total: int) -> None:
     if works.kept:
         log.warning("%d of %d were there already, made of the same data in the same way", works.kept, total)
     if not works.failed:

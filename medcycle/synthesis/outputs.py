@@ -13,6 +13,7 @@ from typing import Any, Literal
 from medcycle import __version__
 from medcycle.body import Modality
 from medcycle.errors import UnreadableFile, UsageError
+from medcycle.inference import Prediction
 from medcycle.io.dicom.deidentify import Deidentify
 from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.header import Origin
@@ -20,7 +21,6 @@ from medcycle.io.discover import Source
 from medcycle.io.files import atomic_path, sha256_of
 from medcycle.io.nifti import write_nifti
 from medcycle.io.opening import read_json
-from medcycle.synthesis.translate import Synthesis
 
 __all__ = [
     "Outputs",
@@ -141,12 +141,12 @@ def _short(value: Any) -> str:
 
 
 def write_case(
-    synthesis: Synthesis, source: Source, folder: Path, *, to: Modality, outputs: Outputs, how: dict[str, Any]
+    prediction: Prediction, source: Source, folder: Path, *, to: Modality, outputs: Outputs, how: dict[str, Any]
 ) -> None:
     """Write one case's folder, whole or not at all.
 
     Args:
-        synthesis: the synthetic volume.
+        prediction: the synthetic volume.
         source: what it was made from; the DICOM output belongs to its study.
         folder: the case's folder, absent so far.
         to: the modality that was made.
@@ -161,11 +161,11 @@ def write_case(
     with atomic_path(folder) as temporary:
         temporary.mkdir(parents=True)
         if outputs.format in ("nifti", "both"):
-            write_nifti(synthesis.volume, temporary / FILE_NAMES[to], like=source.path)
+            write_nifti(prediction.volume, temporary / FILE_NAMES[to], like=source.path)
         if outputs.format in ("dicom", "both"):
             made_by = ", ".join(checkpoint["sha256"] for checkpoint in how["checkpoints"])
             write_dicom(
-                synthesis.volume,
+                prediction.volume,
                 temporary / "dicom",
                 modality=to,
                 reference=source.series,
@@ -173,19 +173,19 @@ def write_case(
                 rtstruct=outputs.rtstruct,
                 deidentify=outputs.deidentify,
             )
-        if synthesis.uncertainty:
-            write_nifti(synthesis.uncertainty, temporary / "uncertainty.nii.gz", like=source.path)
-        if synthesis.cycle_error:
-            write_nifti(synthesis.cycle_error, temporary / "cycle_error.nii.gz", like=source.path)
-        described = _describe(synthesis, source, to) | how
+        if prediction.uncertainty:
+            write_nifti(prediction.uncertainty, temporary / "uncertainty.nii.gz", like=source.path)
+        if prediction.cycle_error:
+            write_nifti(prediction.cycle_error, temporary / "cycle_error.nii.gz", like=source.path)
+        described = _describe(prediction, source, to) | how
         if not outputs.deidentify:
             described["source"] = source.path.name
         described["files"] = sorted(path.name for path in temporary.iterdir())
         (temporary / DESCRIPTION).write_text(json.dumps(described, indent=1, allow_nan=False), encoding="utf-8")
 
 
-def _describe(synthesis: Synthesis, source: Source, to: Modality) -> dict[str, Any]:
-    grid = synthesis.volume.grid
+def _describe(prediction: Prediction, source: Source, to: Modality) -> dict[str, Any]:
+    grid = prediction.volume.grid
     return {
         "case": source.name,
         "made": f"synthetic {to.upper()}",
@@ -194,22 +194,22 @@ def _describe(synthesis: Synthesis, source: Source, to: Modality) -> dict[str, A
         "medcycle": __version__,
         "shape": list(grid.shape),
         "affine_ras_mm": grid.affine.tolist(),
-        "source_intensity": synthesis.intensity.to_dict(),
-        "body_fraction": round(float(synthesis.body.array.mean()), 4),
-        "style": synthesis.style,
-        "passes": synthesis.passes,
-        "seam_score": _rounded(synthesis.seams),
-        "slice_continuity": _rounded(synthesis.continuity),
-        "uncertainty": _uncertainty(synthesis),
-        "warnings": synthesis.warnings,
+        "source_intensity": prediction.intensity.to_dict(),
+        "body_fraction": round(float(prediction.body.array.mean()), 4),
+        "style": prediction.style,
+        "passes": prediction.passes,
+        "seam_score": _rounded(prediction.seams),
+        "slice_continuity": _rounded(prediction.continuity),
+        "uncertainty": _uncertainty(prediction),
+        "warnings": prediction.warnings,
     }
 
 
-def _uncertainty(synthesis: Synthesis) -> dict[str, Any] | None:
-    if not synthesis.uncertainty:
+def _uncertainty(prediction: Prediction) -> dict[str, Any] | None:
+    if not prediction.uncertainty:
         return None
-    inside = synthesis.uncertainty.array[synthesis.body.array]
-    calibration = synthesis.calibration
+    inside = prediction.uncertainty.array[prediction.body.array]
+    calibration = prediction.calibration
     return {
         "meaning": "root mean square error to be expected" if calibration else "standard deviation over passes",
         "calibration": calibration.to_dict() if calibration else None,

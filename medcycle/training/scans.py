@@ -16,6 +16,7 @@ from medcycle.data.registered import registered_cases
 from medcycle.data.stacks import neighbours
 from medcycle.data.store import Store, StoredCase
 from medcycle.errors import DataError
+from medcycle.geometry import PatchGeometry
 from medcycle.inference.passes import SHIFTS
 from medcycle.intensity import IntensityMap
 from medcycle.volume import Array
@@ -88,29 +89,31 @@ def scans_of(config: Config, train: Store, held_out: Store, share: float = 1.0) 
         held_out: what is not.
         share: the part of these slices, or of the volume, that is taken where time is short; above 0.
     """
-    most = VOLUMES if _by_slice(config) else 1
-    if _by_slice(config) and share < 1 / VOLUMES:
+    geometry = config.geometry
+    most = VOLUMES if geometry.by_slice else 1
+    if geometry.by_slice and share < 1 / VOLUMES:
         most, share = 1, share * VOLUMES
     for store in (held_out, train) if config.method.name == "pix2pix" else (held_out,):
         try:
             pairs = registered_cases(store)[:most]
         except DataError:
             continue
-        taken = [_taken(ct, config, share) for _, ct in pairs]
+        taken = [_taken(ct, geometry, share) for _, ct in pairs]
         mr, ct = (
-            [_part(pair[side], numbers, config) for pair, numbers in zip(pairs, taken, strict=True)] for side in (0, 1)
+            [_part(pair[side], numbers, geometry) for pair, numbers in zip(pairs, taken, strict=True)]
+            for side in (0, 1)
         )
-        if share < 1 and not _by_slice(config):
-            places = [_block(part.body, config, share) for part in ct]
+        if share < 1 and not geometry.by_slice:
+            places = [_block(part.body, geometry.size, share) for part in ct]
             mr, ct = ([_cut(part, place) for part, place in zip(parts, places, strict=True)] for parts in (mr, ct))
         return Scans(mr, ct, registered=True)
 
     def of(modality: Modality) -> list[Part]:
         cases = held_out.both()[modality] or train.both()[modality]
-        parts = [_part(case, _taken(case, config, share), config) for case in cases[:most]]
-        if share == 1 or _by_slice(config):
+        parts = [_part(case, _taken(case, geometry, share), geometry) for case in cases[:most]]
+        if share == 1 or geometry.by_slice:
             return parts
-        return [_cut(part, _block(part.body, config, share)) for part in parts]
+        return [_cut(part, _block(part.body, geometry.size, share)) for part in parts]
 
     return Scans(of("mr"), of("ct"), registered=False)
 
@@ -123,30 +126,25 @@ def likenesses_of(ct: Sequence[Part], config: Config, intensity: Mapping[str, In
     still = Effects.of(config.randomize, **dict.fromkeys(OF_ANATOMY, 0))
     randomizer = ContrastRandomizer(intensity["ct"], still, intensity["mr"], config.data.mr_percentile)
     random = torch.Generator().manual_seed(config.training.seed)
-    return [one._replace(image=_likeness(one, randomizer, random, config)) for one in ct]
+    return [one._replace(image=_likeness(one, randomizer, random, config.geometry)) for one in ct]
 
 
-def _likeness(ct: Part, randomizer: ContrastRandomizer, random: torch.Generator, config: Config) -> Floats:
+def _likeness(ct: Part, randomizer: ContrastRandomizer, random: torch.Generator, geometry: PatchGeometry) -> Floats:
     image, body = (torch.from_numpy(np.ascontiguousarray(array)) for array in (ct.image, ct.whole))
-    if _by_slice(config):
-        shape = (-1, config.data.slices, *image.shape[:2])
+    if geometry.by_slice:
+        shape = (-1, geometry.slices, *image.shape[:2])
         target, inside = (array.movedim(2, 0).reshape(shape) for array in (image, body))
         made = randomizer.slices(target, inside, random, thick=False)
         return made.source.flatten(0, 1).movedim(0, 2).numpy()
     return randomizer(image[None, None], body[None, None], random).source[0, 0].numpy()
 
 
-def _by_slice(config: Config) -> bool:
-    """Whether slices are translated one by one, so that some of them will do."""
-    return config.network.spatial_dims == 2 and config.data.plane != "all"
-
-
-def piece_of(part: Part, config: Config) -> Part:
+def piece_of(part: Part, geometry: PatchGeometry) -> Part:
     """A small part of one, to see how long a translation takes: a slice with its neighbours, or a patch."""
-    if not _by_slice(config):
-        return _cut(part, _block(part.body, config, 0.0))
+    if not geometry.by_slice:
+        return _cut(part, _block(part.body, geometry.size, 0.0))
     shown = np.flatnonzero(part.body.any(axis=(0, 1)))
-    middle, beside = int(shown[len(shown) // 2]), config.data.slices // 2
+    middle, beside = int(shown[len(shown) // 2]), geometry.slices // 2
     return _cut(part, (slice(None), slice(None), slice(middle - beside, middle + beside + 1)))
 
 
@@ -155,24 +153,24 @@ def _cut(part: Part, place: Slices) -> Part:
     return Part(*(array[place] for array in part))
 
 
-def _block(body: Array, config: Config, share: float) -> Slices:
+def _block(body: Array, window: Sequence[int], share: float) -> Slices:
     """A box that is so large a part of the body's, one window at least, with a voxel of the body in its middle."""
-    least = [size - 2 * max(SHIFTS) for size in (*config.data.patch_size, config.data.patch_size[-1])][:3]
+    least = [size - 2 * max(SHIFTS) for size in (*window, window[-1])][:3]
     inside = np.argwhere(body)
     middle = inside[np.abs(inside - inside.mean(axis=0)).sum(axis=1).argmin()]
     place = []
-    for size, window, center, extent in zip(body.shape, least, middle, np.ptp(inside, axis=0) + 1, strict=True):
-        length = min(size, max(window, round(extent * share ** (1 / 3))))
+    for size, most, center, extent in zip(body.shape, least, middle, np.ptp(inside, axis=0) + 1, strict=True):
+        length = min(size, max(most, round(extent * share ** (1 / 3))))
         start = min(max(int(center) - length // 2, 0), size - length)
         place.append(slice(start, start + length))
     return tuple(place)
 
 
-def _taken(case: StoredCase, config: Config, share: float) -> list[int]:
+def _taken(case: StoredCase, geometry: PatchGeometry, share: float) -> list[int]:
     """The numbers of the slices that are translated: all, or some all over the body."""
     shown = np.flatnonzero(np.asarray(case.body).any(axis=(0, 1)))
     most = min(MOST_SLICES, len(shown))
-    if not _by_slice(config) or (share == 1 and len(shown) <= most):
+    if not geometry.by_slice or (share == 1 and len(shown) <= most):
         return list(range(case.image.shape[2]))
     places = np.linspace(0, len(shown) - 1, most)
     if share < 1:  # not the ends, which show least
@@ -181,8 +179,8 @@ def _taken(case: StoredCase, config: Config, share: float) -> list[int]:
     return [int(number) for number in shown[places.round().astype(int)]]
 
 
-def _part(case: StoredCase, numbers: Sequence[int], config: Config) -> Part:
-    slices = config.data.slices if _by_slice(config) else 1
+def _part(case: StoredCase, numbers: Sequence[int], geometry: PatchGeometry) -> Part:
+    slices = geometry.slices if geometry.by_slice else 1
     beside = [one for number in numbers for one in neighbours(number, slices, case.image.shape[2])]
     image, whole = np.asarray(case.image[:, :, beside], dtype=np.float32), np.asarray(case.body[:, :, beside])
     return Part(image, whole & (np.arange(len(beside)) % slices == slices // 2), whole)

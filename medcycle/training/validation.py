@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from medcycle.body import Modality
 from medcycle.config import Config
 from medcycle.data.stacks import neighbours
 from medcycle.data.store import Store
-from medcycle.inference import Calibration, Pass, passes_of, probes_of, translate_array, voxels_through
+from medcycle.inference import Calibration, ImagePredictor, Options
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
@@ -42,7 +43,8 @@ TOLD_APART = 0.99
 BESIDE_TRANSLATION = 1.3
 """times the translations' time is that of a validation: descriptors, judgements and simulated MR come on top."""
 
-Ways = list[tuple[Part, list[Pass]]]
+OPTIONS = Options(uncertainty=True, precision="32-true")
+"""As calibrations are for; the precision is that of the training, which validation is run in."""
 
 
 class Validation(NamedTuple):
@@ -120,28 +122,33 @@ class Validator:
 
         It is translated twice, the first time to have what is made once, as memory.
         """
-        piece, training, taken = piece_of(self._scans.ct[0], self.config), method.training, 0.0
+        piece, training, taken = piece_of(self._scans.ct[0], self.config.geometry), method.training, 0.0
+        predictor = self._predictor(method)
         method.eval()
         try:
             for _ in range(2):
                 begun = time.monotonic()
-                self._made(piece, method.translate)
+                predictor.translate(piece.image, piece.body)
                 taken = time.monotonic() - begun
         finally:
             method.train(training)
-        self._pace = BESIDE_TRANSLATION * taken / voxels_through(piece.body, self.config)
+        self._pace = BESIDE_TRANSLATION * taken / predictor.translator.voxels(piece.body)
 
     def seconds(self, method: Method) -> float:
         """How long a validation with its calibration is going to take, once `find_pace` has been called; 0 before."""
-        return self._pace * sum(voxels_through(part.body, self.config, passes) for part, passes in self._ways(method))
+        judged, calibrated = self._work(method)
+        predictor = self._predictor(method)
+        voxels = sum(predictor.translator.voxels(part.body) for part in judged)
+        return self._pace * (voxels + sum(predictor.voxels(part.body) for part in calibrated))
 
-    def _ways(self, method: Method) -> Ways:
-        """What a validation and its calibration translate, and by which passes."""
+    def _work(self, method: Method) -> tuple[list[Part], list[Part]]:
+        """What a validation translates, and what its calibration translates by all passes."""
         mr, ct, registered = self._scans
-        usual = passes_of(self.config)
         judged = [*mr, *ct, *(2 * ct if method.two_way else ())]  # with the simulated MR, which are as large as the CT
-        calibrated = [*usual, *probes_of(self.config, "mr")]
-        return [(part, usual) for part in judged] + [(part, calibrated) for part in (mr if registered else ct)]
+        return judged, mr if registered else ct
+
+    def _predictor(self, method: Method, to: Modality = "ct") -> ImagePredictor:
+        return ImagePredictor(method, self.config.geometry, self.intensity, to, OPTIONS, self.device)
 
     def __call__(self, method: Method) -> Validation:
         """Translate, and compare. The method is left in the mode it was in."""
@@ -168,11 +175,11 @@ class Validator:
         return Calibration.fit(deviations, errors)
 
     def _deviation_and_error(self, part: Part, ct: Part, method: Method) -> tuple[Floats, Floats]:
-        own = passes_of(self.config)
-        passes = [*own, *probes_of(self.config, "mr")]
-        made = np.stack([self._in_body(self._translated(part, method, passes=[one]), ct) for one in passes])
-        error = made[: len(own)].mean(axis=0) - self._in_body(ct.image, ct)
-        return made.std(axis=0, ddof=1), error
+        predictor = self._predictor(method)
+        hounsfield, deviation = predictor.estimate(part.image, part.body)
+        assert deviation is not None
+        self._tell(method, len(predictor.passes) + len(predictor.probes))
+        return deviation[ct.body], hounsfield[ct.body] - self._in_body(ct.image, ct)
 
     def _terms(self, method: Method) -> dict[str, float]:
         scans = self._scans
@@ -216,17 +223,22 @@ class Validator:
             logits = [scale for part in torch.split(images, AT_ONCE) for scale in judge(part.to(self.device))]
         return torch.cat([scale.float().flatten() for scale in logits])
 
-    def _translated(self, part: Part, method: Method, *, reverse: bool = False, passes: Sequence[Pass] = ()) -> Floats:
-        made = self._made(part, partial(method.translate, reverse=reverse), passes)
-        self._done += len(passes) or len(passes_of(self.config))
-        self.told(self._done, sum(len(ways) for _, ways in self._ways(method)))
+    def _translated(self, part: Part, method: Method, to: Modality = "ct") -> Floats:
+        predictor = self._predictor(method, to)
+        made = predictor.translate(part.image, part.body)
+        self._tell(method, len(predictor.passes))
         return made
 
-    def _made(self, part: Part, predict: Callable[[Tensor], Tensor], passes: Sequence[Pass] = ()) -> Floats:
-        return translate_array(part.image, part.body, self.config, predict, device=self.device, passes=passes)
+    def _tell(self, method: Method, passes: int) -> None:
+        """So many passes more are done."""
+        self._done += passes
+        judged, calibrated = self._work(method)
+        predictor = self._predictor(method)
+        own, all_of_them = len(predictor.passes), len(predictor.passes) + len(predictor.probes)
+        self.told(self._done, own * len(judged) + all_of_them * len(calibrated))
 
     def _there_and_back(self, ct: Part, method: Method) -> Floats:
-        return self._translated(ct._replace(image=self._translated(ct, method, reverse=True)), method)
+        return self._translated(ct._replace(image=self._translated(ct, method, "mr")), method)
 
     def _mean_error(self, made: list[Floats]) -> float:
         """The mean absolute error of synthetic CT, one for each of the real ones, HU."""

@@ -104,7 +104,7 @@ def of_processes() -> Iterator[Scenario]:
     for name, place in {
         "register": "medcycle.data.pairs._registered",
         "evaluate": "medcycle.evaluation.tables.score",
-        "synthesize": "medcycle.synthesis.works.synthesize",
+        "synthesize": "medcycle.synthesis.runner.predicted",
         "prepare": "medcycle.data.catalogue.prepare_volume",
         "inspect": "medcycle.data.findings.vet",
     }.items():

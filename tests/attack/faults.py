@@ -117,9 +117,9 @@ COMMANDS = {
         lambda folder: {path.parent.name for path in (folder / "out").glob("*/synthesis.json")},
         {
             "medcycle.io.source._read_file": True,
-            "medcycle.synthesis.works.vet": True,
-            "medcycle.synthesis.works.synthesize": False,
-            "medcycle.synthesis.works.write_case": True,
+            "medcycle.synthesis.runner.vet": True,
+            "medcycle.synthesis.runner.predicted": False,
+            "medcycle.synthesis.runner.write_case": True,
         },
     ),
 }
@@ -130,7 +130,7 @@ def of_one_case() -> Iterator[Scenario]:
     for name, command in COMMANDS.items():
         for number, (place, is_told) in enumerate(command.places.items()):
             for turn, (what, error) in enumerate(ERRORS.items()):
-                if what == "no memory of a device" and "works.synthesize" not in place:
+                if what == "no memory of a device" and "runner.predicted" not in place:
                     continue
                 play = _one_fails(name, place, is_told, error)
                 yield Scenario(f"{name}, {place.removeprefix('medcycle.')}: {what}", play, slow=number % 5 != turn)

@@ -140,7 +140,10 @@ def test_thick_slices_have_sub_slices_about_them(store: Store, slices: int) -> N
 
 
 def test_the_distance_is_in_millimetres(store: Store) -> None:
-    stack, random = stacks_of(store.ct, PLAIN)[0], np.random.default_rng(0)  # slices of 5 mm
+    stack, random = (
+        stacks_of(store.ct, PLAIN.plane, PLAIN.min_body_fraction)[0],
+        np.random.default_rng(0),
+    )  # slices of 5 mm
     assert Thickness(10, 10).draw(10, stack, random) == [9, 10, 11]
     assert Thickness(20, 20).draw(10, stack, random) == [8, 10, 12]
     assert Thickness(3, 3).draw(10, stack, random) == [10, 10, 10]

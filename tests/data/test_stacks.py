@@ -39,7 +39,7 @@ def cube(folder: Path) -> Store:
 
 @pytest.mark.parametrize(("axis", "plane"), [(0, "sagittal"), (1, "coronal"), (2, "axial")])
 def test_stacks_are_the_slices_of_the_plane(folder: Path, cube: Store, axis: int, plane: str) -> None:
-    stack = next(one for one in stacks_of(cube.ct, ALL) if one.axis == axis)
+    stack = next(one for one in stacks_of(cube.ct, ALL.plane, ALL.min_body_fraction) if one.axis == axis)
     source = read_volume(min((folder / "test" / "ct").iterdir()))
     alone = prepare_volume(source, "ct", ALL.model_copy(update={"plane": plane}))
     np.testing.assert_allclose(stack.image, alone.image.array, atol=1e-3)
@@ -53,7 +53,12 @@ def test_stacks_are_the_slices_of_the_plane(folder: Path, cube: Store, axis: int
 def test_slices_of_all_planes_are_drawn_of_mr_and_ct_together(cube: Store) -> None:
     known = [
         {
-            axis: {patch.tobytes() for one in stacks_of(cases, ALL) if one.axis == axis for patch in _slices(one.image)}
+            axis: {
+                patch.tobytes()
+                for one in stacks_of(cases, ALL.plane, ALL.min_body_fraction)
+                if one.axis == axis
+                for patch in _slices(one.image)
+            }
             for axis in range(3)
         }
         for cases in (cube.ct, cube.mr)

@@ -116,6 +116,6 @@ def windows(session: onnxruntime.InferenceSession, told: Told, image: Array, bod
 
 
 def starts(length: int, size: int, overlap: float) -> list[int]:
-    """At even distances, from one end to the other."""
-    count = 1 + int(np.ceil((length - size) / int(size * (1 - overlap))))
-    return [round(start) for start in np.linspace(0, length - size, count)]
+    """At even distances; the last one ends where the frame does."""
+    step = int(size * (1 - overlap))
+    return [*range(0, length - size, step), length - size]

@@ -7,13 +7,13 @@ import pytest
 
 from medcycle.export.description import FITS
 from medcycle.export.model import export_model
+from medcycle.inference import Options
 from medcycle.intensity import MrLandmarks, MrPercentile
 from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.synthesis.options import Options
-from medcycle.synthesis.translate import synthesize
 from tests.export.consumer import fitted, translate
 from tests.export.test_formats import untrained
+from tests.synthesized import synthesize
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,9 +14,10 @@ from scipy.ndimage import map_coordinates
 
 from medcycle.body import Modality
 from medcycle.errors import DataError, UsageError
-from medcycle.io.dicom.header import SOURCE_OF, Origin
+from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.writer import write_series
 from medcycle.io.nifti import read_nifti, write_nifti
+from medcycle.modality import SOURCE_OF
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.volume import Grid, Volume
 from tests.io.support import (
@@ -59,7 +60,7 @@ def as_stored(volume: Volume, modality: Modality) -> np.ndarray:
     ("name", "modality"), [*((name, "ct") for name in ACQUISITIONS), ("axial", "mr"), ("oblique", "mr")]
 )
 def test_other_programs_see_a_valid_series(name: str, modality: Modality, tmp_path: Path) -> None:
-    volume, reference = case(name, SOURCE_OF[modality])
+    volume, reference = case(name, SOURCE_OF[modality].upper())
     written = write_series(volume, tmp_path / "made", modality=modality, reference=reference, origin=Origin("1.2.3"))
     assert complaints("dciodvfy", written) == []
     assert complaints("dcentvfy", [*written, *saved(reference, tmp_path / "source")]) == []
@@ -182,7 +183,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize(("damage", "modality"), [*((damage, "ct") for damage in DAMAGES), (next(iter(DAMAGES)), "mr")])
 def test_what_does_not_read_back_is_not_kept(damage: str, modality: Modality, tmp_path: Path) -> None:
-    volume, reference = case("axial", SOURCE_OF[modality])
+    volume, reference = case("axial", SOURCE_OF[modality].upper())
     harm, message = DAMAGES[damage]
 
     def after_slice(done: int, _: int) -> None:

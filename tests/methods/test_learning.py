@@ -25,10 +25,10 @@ from medcycle.methods.munit import Munit
 from medcycle.methods.saved import LAST, SavedMethod, load_method
 from medcycle.phantom import HeadPhantom, head_grid, write_cohort
 from medcycle.phantom.tissue import T1_GRADIENT_ECHO, T2_SPIN_ECHO
-from medcycle.synthesis.translate import synthesize
 from medcycle.training.loop import train
 from medcycle.volume import Volume
 from tests.sizes import recipe_of
+from tests.synthesized import synthesize
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

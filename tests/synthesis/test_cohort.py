@@ -13,16 +13,15 @@ import SimpleITK as sitk
 import torch
 
 from medcycle.errors import DataError, UsageError
-from medcycle.inference import Windows, devices_of
+from medcycle.inference import Options, Windows, devices_of
 from medcycle.io.nifti import read_nifti, write_nifti
 from medcycle.methods.saved import load_method, save_method
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.series import write_series
-from medcycle.synthesis import works as module
+from medcycle.synthesis import runner as module
 from medcycle.synthesis.cohort import synthesize_path
-from medcycle.synthesis.options import Options
 from medcycle.synthesis.outputs import Outputs
-from medcycle.synthesis.works import Order
+from medcycle.synthesis.runner import Order
 from medcycle.volume import Grid, Volume
 
 
@@ -39,13 +38,13 @@ def folder(cohort: Path, tmp_path: Path) -> Path:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows with each volume that is computed."""
     seen: list[str] = []
-    own = module.synthesize
+    own = module.predicted
 
-    def counting(volume, *given, **named):
-        seen.append(str(named.get("device")))
-        return own(volume, *given, **named)
+    def counting(volume, models, order, style, device):
+        seen.append(str(device))
+        return own(volume, models, order, style, device)
 
-    monkeypatch.setattr(module, "synthesize", counting)
+    monkeypatch.setattr(module, "predicted", counting)
     return seen
 
 
@@ -134,14 +133,14 @@ def test_a_fault_in_one_case_is_no_end_of_the_others(folder: Path, checkpoint: P
 def test_after_an_error_no_device_begins_another_case(folder: Path, checkpoint: Path, monkeypatch) -> None:
     begun = []
 
-    def stopped(*given, **named):
-        begun.append(named["device"])
+    def stopped(*given):
+        begun.append(given[-1])
         if len(begun) == 1:
             raise KeyboardInterrupt
         time.sleep(0.2)
         raise DataError("slow")
 
-    monkeypatch.setattr(module, "synthesize", stopped)
+    monkeypatch.setattr(module, "predicted", stopped)
     for number in range(4, 12):
         shutil.copy(folder / "case0.nii.gz", folder / f"case{number}.nii.gz")
     with pytest.raises(KeyboardInterrupt):
@@ -233,9 +232,9 @@ def test_large_volumes_have_the_memory_for_themselves(
     """No volume is read before the one before it is written."""
     monkeypatch.setattr(module, "LARGE", 1000)
     order: list[str] = []
-    read, write = module.Works._read, module.Works._write
-    monkeypatch.setattr(module.Works, "_read", lambda *given: (order.append("read"), read(*given))[1])
-    monkeypatch.setattr(module.Works, "_write", lambda *given: (write(*given), order.append("written"))[1])
+    read, write = module.BatchRunner._read, module.BatchRunner._write
+    monkeypatch.setattr(module.BatchRunner, "_read", lambda *given: (order.append("read"), read(*given))[1])
+    monkeypatch.setattr(module.BatchRunner, "_write", lambda *given: (write(*given), order.append("written"))[1])
     synthesize_path(checkpoint, folder, folder.parent / "out")
     assert order == ["read", "written"] * 4
 

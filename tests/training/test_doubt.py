@@ -7,12 +7,12 @@ from scipy.stats import spearmanr
 from medcycle.config import load_config
 from medcycle.data.catalogue import prepare_cohort
 from medcycle.data.cohort import find_cohort
+from medcycle.inference import Options, Prediction
 from medcycle.methods.saved import BEST, SavedMethod, load_method
 from medcycle.phantom import HeadPhantom, head_grid, write_cohort
-from medcycle.synthesis.options import Options
-from medcycle.synthesis.translate import Synthesis, synthesize
 from medcycle.training.loop import train
 from medcycle.volume import Volume
+from tests.synthesized import synthesize
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
@@ -36,13 +36,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SavedMethod:
 
 
 @pytest.fixture(scope="module", params=[31, 32])
-def other(request: pytest.FixtureRequest, trained: SavedMethod) -> tuple[Synthesis, Volume]:
+def other(request: pytest.FixtureRequest, trained: SavedMethod) -> tuple[Prediction, Volume]:
     """A head that it was not trained on, and its true CT."""
     head, grid = HeadPhantom.random(request.param), head_grid(spacing=(6, 6, 6))
     return synthesize(head.mr(grid), trained, "ct", DOUBT), head.ct(grid, noise=0)
 
 
-def test_errors_are_larger_where_larger_ones_are_expected(other: tuple[Synthesis, Volume]) -> None:
+def test_errors_are_larger_where_larger_ones_are_expected(other: tuple[Prediction, Volume]) -> None:
     made, real = other
     inside = made.body.array
     error = np.abs(made.volume.array - np.clip(real.array, -1024, 2000))[inside]
@@ -53,7 +53,7 @@ def test_errors_are_larger_where_larger_ones_are_expected(other: tuple[Synthesis
     assert error[doubtful].mean() > 2 * error[~doubtful].mean()
 
 
-def test_errors_are_as_large_as_expected(other: tuple[Synthesis, Volume]) -> None:
+def test_errors_are_as_large_as_expected(other: tuple[Prediction, Volume]) -> None:
     """The network has seen neither an MR nor this head."""
     made, real = other
     inside = made.body.array

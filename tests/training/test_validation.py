@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from medcycle.config import Config, TrainingConfig, load_config
 from medcycle.data.store import Store
-from medcycle.inference import Calibration, voxels_through
+from medcycle.inference import Calibration, Translator
 from medcycle.methods.base import Batch, Method
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import BEST, LAST, Facts, checkpoint_of, facts_of, load_method, read_checkpoint
@@ -303,21 +303,21 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, step: float, voxel: float) -> None:
         self.now, self.translated = 0.0, 0.0
-        translate = validation.translate_array
+        translate = Translator.translate
 
         def slow_step(learner: Learner, batches: list[Batch]) -> Step:
             self.now += step
             learner.step += 1
             return Step({}, taken=True)
 
-        def slow_translation(image: Array, body: Array, config: Config, *given: Any, **named: Any) -> Array:
-            seconds = voxel * voxels_through(body, config, named["passes"])
+        def slow_translation(translator: Translator, image: Array, body: Array, *given: Any) -> Array:
+            seconds = voxel * translator.voxels(body, given[1])
             self.now += seconds
             self.translated += seconds
-            return translate(image, body, config, *given, **named)
+            return translate(translator, image, body, *given)
 
         monkeypatch.setattr(Learner, "improve", slow_step)
-        monkeypatch.setattr(validation, "translate_array", slow_translation)
+        monkeypatch.setattr(Translator, "translate", slow_translation)
         monkeypatch.setattr("time.monotonic", lambda: self.now)
 
 
@@ -338,8 +338,8 @@ def test_a_run_of_minutes_ends_in_time_and_has_a_best_checkpoint(
     settings = config(*SLOW, *sizes)
     method = build_method(settings)
     judged = Validator(settings, store, replace(store, **NONE_HELD_OUT), typical_intensity(store), torch.device("cpu"))
-    voxels = sum(voxels_through(part.body, settings, passes) for part, passes in judged._ways(method))
-    clock = Clock(monkeypatch, step=10.0, voxel=60 * minutes / voxels)
+    judged._pace = 1.0  # a second a voxel
+    clock = Clock(monkeypatch, step=10.0, voxel=60 * minutes / judged.seconds(method))
     with caplog.at_level(logging.WARNING):
         result = train(settings, store, tmp_path / "run")
     assert result.stopped_by == "minutes"

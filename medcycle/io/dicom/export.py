@@ -14,7 +14,7 @@ from medcycle.errors import DataError, DefectiveSeries, UsageError, WrongModalit
 from medcycle.io.dicom.companion import write_deidentified
 from medcycle.io.dicom.deidentify import Deidentifier, Deidentify
 from medcycle.io.dicom.gate import DicomSeries
-from medcycle.io.dicom.header import SOURCE_OF, Origin
+from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.hidden import hidden_names, names_of
 from medcycle.io.dicom.rebuild import upright_grid
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space, retarget, write_structure_set
@@ -22,6 +22,7 @@ from medcycle.io.dicom.series import read_headers
 from medcycle.io.dicom.stack import stack_of
 from medcycle.io.dicom.writer import require_new, write_slices
 from medcycle.io.files import atomic_path
+from medcycle.modality import SOURCE_OF
 from medcycle.volume import Grid, Volume
 
 __all__ = ["STRUCTURE_SET", "write_dicom"]
@@ -108,10 +109,11 @@ def _names(reference: DicomSeries, rtstruct: Path | None) -> dict[str, str]:
 def _headers(reference: DicomSeries, grid: Grid, modality: Modality) -> list[Dataset]:
     """The headers of a series that a volume on `grid` can have been made from."""
     where = reference.files[0].parent
-    if reference.modality != SOURCE_OF[modality]:
+    source = SOURCE_OF[modality].upper()
+    if reference.modality != source:
         raise WrongModality(
             f"{where}: a series of modality {reference.modality or 'unknown'}; a synthetic {modality.upper()} is made "
-            f"from {SOURCE_OF[modality]}: give that series, or another --modality"
+            f"from {source}: give that series, or another --modality"
         )
     if reference.verdict in ("refused", "skipped"):
         raise DefectiveSeries(f"{where}: {reference.problem}")

@@ -23,10 +23,10 @@ from medcycle.body import Modality
 from medcycle.io.dicom.axial import AxialStack
 from medcycle.io.dicom.inherited import anonymous_study, inherited, number_of, require_one_study
 from medcycle.io.dicom.values import decimal_string
+from medcycle.modality import SOURCE_OF
 
 __all__ = [
     "RESEARCH_ONLY",
-    "SOURCE_OF",
     "Origin",
     "contributing_equipment",
     "plain",
@@ -36,9 +36,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 RESEARCH_ONLY = "SYNTHETIC - RESEARCH USE ONLY"
-
-SOURCE_OF: dict[Modality, str] = {"ct": "MR", "mr": "CT"}
-"""What a synthetic series is made from."""
 
 _BODY_PARTS = frozenset(
     (
@@ -164,7 +161,7 @@ def _mr_image(stack: AxialStack) -> Dataset:
 def _derivation(reference: Sequence[Dataset], stack: AxialStack, modality: Modality, origin: Origin) -> Dataset:
     """How the images came about, and from which."""
     result = Dataset()
-    description = f"Synthetic {modality.upper()} predicted from {SOURCE_OF[modality]} by a neural network"
+    description = f"Synthetic {modality.upper()} predicted from {SOURCE_OF[modality].upper()} by a neural network"
     scale = (
         "" if modality == "ct" else f"stored values are the signal (arbitrary units) times {stack.encoding.factor:g}"
     )
@@ -176,7 +173,7 @@ def _derivation(reference: Sequence[Dataset], stack: AxialStack, modality: Modal
     result.DerivationCodeSequence = [CodedConcept.from_code(code) for code in derivations]
     if reference:
         result.SourceImageSequence = [_source_image(dataset) for dataset in reference]
-    what = f"Synthesis of {modality.upper()} from {SOURCE_OF[modality]}"
+    what = f"Synthesis of {modality.upper()} from {SOURCE_OF[modality].upper()}"
     result.ContributingEquipmentSequence = [contributing_equipment(origin, what)]
     return result
 

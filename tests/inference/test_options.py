@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from medcycle.errors import UsageError
-from medcycle.inference import Windows
+from medcycle.inference import Options, Windows
 from medcycle.methods.saved import SavedMethod
 from medcycle.phantom import head_grid
-from medcycle.synthesis.options import Options
-from medcycle.synthesis.translate import synthesize
-from tests.synthesis.test_translate import HEAD, INTENSITY, Negative, saved
+from tests.inference.test_predictor import HEAD, INTENSITY, Negative, saved
+from tests.synthesized import synthesize
 
 MR = HEAD.mr(head_grid(spacing=(4, 4, 5), orientation="LPS"))
 THREE = ["network.spatial_dims=3", "data.spacing=[4, 4, 4]", "data.patch_size=[32, 32, 32]"]
@@ -65,7 +64,8 @@ def test_the_mirrored_pass_is_mirrored_back() -> None:
 
 @pytest.mark.slow
 def test_results_of_several_networks_are_fused() -> None:
-    models = [identity(), saved(Negative(), Negative()), saved(Negative(), Negative())]
+    own = "data.spacing=[null, null, null]"  # no interpolation, which keeps each volume in its range
+    models = [identity(own), saved(Negative(), Negative(), own), saved(Negative(), Negative(), own)]
     one, negative = (synthesize(MR, model, "ct", FLOAT).volume.array for model in models[:2])
     mean = synthesize(MR, models, "ct", FLOAT)
     assert mean.passes == 3

@@ -1,18 +1,17 @@
-"""What can be chosen of a synthesis, and the passes through the network that follow from it."""
+"""What can be chosen of a prediction, and the passes through the network that follow from it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from medcycle.body import Modality
 from medcycle.config import Config
-from medcycle.data.prepare import AXES
 from medcycle.errors import UsageError
-from medcycle.inference import Pass, Precision, Windows, probes_of, with_flips_and_shifts
+from medcycle.inference.device import Precision
+from medcycle.inference.windows import Windows
 from medcycle.volume import Grid
 
-__all__ = ["Options", "config_for", "passes_for", "probes_for"]
+__all__ = ["Options", "config_for"]
 
 MOST_SHIFTS = 4
 """There are no more: generators halve their input twice."""
@@ -67,22 +66,8 @@ def config_for(config: Config, options: Options, grid: Grid) -> Config:
         return config
     if config.network.spatial_dims == 3:
         raise UsageError("--planes all is for networks of slices; this one takes 3D windows, leave it out")
-    wanted = dict(zip("RAS", config.data.spacing, strict=True))
-    widths = [wanted[axis] for axis in AXES[config.data.plane][:2]]
+    widths = config.geometry.widths[:2]
     width = min(own for own in widths if own) if any(widths) else min(grid.spacing)
     return config.model_copy(
         update={"data": config.data.model_copy(update={"plane": "all", "spacing": (width, width, width)})}
     )
-
-
-def passes_for(config: Config, options: Options) -> list[Pass]:
-    """The passes whose mean or median is the result."""
-    return list(with_flips_and_shifts(config, flips=options.flips, shifts=options.shifts))
-
-
-def probes_for(config: Config, options: Options, source: Modality) -> list[Pass]:
-    """Further passes that tell how sure the result is, and are no part of it."""
-    if not options.uncertainty:
-        return []
-    own = passes_for(config, options)
-    return [probe for probe in probes_of(config, source) if probe not in own]

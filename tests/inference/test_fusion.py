@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medcycle.synthesis.fusion import Fusion
+from medcycle.inference.fusion import Fusion
 
 RANDOM = np.random.default_rng(0)
 SHAPE = (5, 4, 19)
@@ -14,7 +14,7 @@ SHAPE = (5, 4, 19)
 def test_as_by_hand(kind: str, count: int) -> None:
     volumes = RANDOM.normal(100, 50, (count, *SHAPE)).astype(np.float32)
     probes = RANDOM.normal(100, 50, (2, *SHAPE)).astype(np.float32)
-    with Fusion(SHAPE, kind, spread=True) as fusion:
+    with Fusion(kind, spread=True) as fusion:
         for volume in volumes:
             fusion.add(volume.copy())
         for probe in probes:
@@ -25,9 +25,9 @@ def test_as_by_hand(kind: str, count: int) -> None:
 
 
 def test_no_spread_without_passes_to_spread() -> None:
-    fusion = Fusion(SHAPE, "mean", spread=True)
+    fusion = Fusion("mean", spread=True)
     fusion.add(np.ones(SHAPE, np.float32))
     assert fusion.deviation() is None
-    assert Fusion(SHAPE, "mean", spread=False).deviation() is None
+    assert Fusion("mean", spread=False).deviation() is None
     with pytest.raises(ValueError, match="nothing"):
-        Fusion(SHAPE, "mean", spread=False).volume()
+        Fusion("mean", spread=False).volume()

@@ -18,10 +18,9 @@ SLAB = 8
 
 
 class Fusion:
-    """Takes volumes one after the other; of medians all are kept, on disk, until the block ends.
+    """Takes results one after the other; of medians all are kept, on disk, until the block ends.
 
     Args:
-        shape: of all of them.
         kind: whether voxels get the mean or the median.
         spread: whether their standard deviation is wanted.
 
@@ -29,9 +28,9 @@ class Fusion:
         counted: how many went into the mean or median.
     """
 
-    def __init__(self, shape: tuple[int, int, int], kind: Literal["mean", "median"], *, spread: bool) -> None:
+    def __init__(self, kind: Literal["mean", "median"], *, spread: bool) -> None:
         self.kind = kind
-        self.shape = shape
+        self._spread = spread
         self._files: list[Path] = []
         self._folder = tempfile.TemporaryDirectory(prefix="medcycle-") if kind == "median" else None
         self._fused: Floats | None = None
@@ -39,8 +38,6 @@ class Fusion:
         self._squares: Floats | None = None
         self.counted = 0
         self._seen = 0
-        if spread:
-            self._mean, self._squares = (np.zeros(shape, dtype=np.float32) for _ in range(2))
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +48,9 @@ class Fusion:
 
     def add(self, values: Floats, *, counts: bool = True) -> None:
         """One more; with `counts` false it goes into the standard deviation alone."""
-        if self._mean is not None and self._squares is not None:  # Welford 1962
+        if self._spread:  # Welford 1962
+            if self._mean is None or self._squares is None:
+                self._mean, self._squares = np.zeros_like(values), np.zeros_like(values)
             self._seen += 1
             change = values - self._mean
             self._mean += change / np.float32(self._seen)
@@ -71,8 +70,8 @@ class Fusion:
         """The mean or the median of what counts. Raises `ValueError` if there is none."""
         if self._files:
             stored = [np.load(file, mmap_mode="r") for file in self._files]
-            fused = self._fused = np.empty(self.shape, dtype=np.float32)
-            for first in range(0, self.shape[2], SLAB):
+            fused = self._fused = np.empty(stored[0].shape, dtype=np.float32)
+            for first in range(0, fused.shape[2], SLAB):
                 slab = np.s_[:, :, first : first + SLAB]
                 fused[slab] = np.median([part[slab] for part in stored], axis=0)
         if self._fused is None:

@@ -17,25 +17,24 @@ import torch
 from medcycle.body import Modality
 from medcycle.data.vetting import vet
 from medcycle.errors import DataError, MedcycleError, UsageError
-from medcycle.inference import best_device
+from medcycle.inference import Options, Prediction, Predictor, best_device
 from medcycle.io.discover import Source
 from medcycle.io.files import sha256_of
 from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
 from medcycle.isolation import as_data_error
 from medcycle.methods.saved import SavedMethod, facts_of, load_method
+from medcycle.modality import SOURCE_OF
 from medcycle.progress import ProgressLine
-from medcycle.synthesis.options import Options
 from medcycle.synthesis.outputs import Outputs, differences, digest, key_of, write_case
 from medcycle.synthesis.style import Style
-from medcycle.synthesis.translate import SOURCE_OF, Synthesis, synthesize
 from medcycle.volume import Volume
 
-__all__ = ["Order", "Task", "Works", "is_file"]
+__all__ = ["BatchRunner", "Order", "Task", "is_file"]
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Of what is computed: a change that gives other results raises it, or older outputs would be taken for the same."""
 
 LARGE = 2**25
@@ -105,7 +104,7 @@ class _Read:
         return volume
 
 
-class Works:
+class BatchRunner:
     """Reads, computes and writes at the same time.
 
     Attributes:
@@ -219,7 +218,7 @@ class Works:
 
     def _attempted(
         self, task: Task, read: Future[_Read], models: Sequence[SavedMethod], device: torch.device
-    ) -> Synthesis | None:
+    ) -> Prediction | None:
         """What is made of a volume; None if it is there already, or nothing can be made of it."""
         try:
             return self._synthesized(task, read.result(), models, device)
@@ -231,20 +230,20 @@ class Works:
 
     def _synthesized(
         self, task: Task, read: _Read, models: Sequence[SavedMethod], device: torch.device
-    ) -> Synthesis | None:
+    ) -> Prediction | None:
         """What is made of a volume; None if it is there already."""
         if read.volume is None:
             self._keep(task)
             return None
         try:
-            made = synthesize(read.taken(), models, self.order.to, self.order.options, style=task.style, device=device)
+            made = predicted(read.taken(), models, self.order, task.style, device)
         except DataError as error:
             raise type(error)(f"{task.source.path}: {error}") from error
         for warning in made.warnings:
             log.warning("%s: %s", task.source.name, warning)
         return made
 
-    def _write(self, task: Task, made: Synthesis, key: str) -> None:
+    def _write(self, task: Task, made: Prediction, key: str) -> None:
         try:
             with locked(task.target, wait=True):
                 if self._is_there(task, key):  # by another process, meanwhile
@@ -256,7 +255,7 @@ class Works:
         else:
             self._done(task)
 
-    def _write_new(self, task: Task, made: Synthesis, key: str) -> None:
+    def _write_new(self, task: Task, made: Prediction, key: str) -> None:
         if task.is_file:
             write_nifti(made.volume, task.target, like=task.source.path)
         else:
@@ -278,6 +277,13 @@ class Works:
             if error:
                 self.failed[task] = _told(error)
             self.progress.advance(task.source.name)
+
+
+def predicted(
+    volume: Volume, models: Sequence[SavedMethod], order: Order, style: Style | None, device: torch.device
+) -> Prediction:
+    """What an order makes of a volume."""
+    return Predictor(models, order.options, to=order.to, style=style, device=device).predict(volume)
 
 
 def _told(error: Exception) -> MedcycleError:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medcycle.synthesis.quality import seam_score, slice_continuity
+from medcycle.inference.quality import seam_score, slice_continuity
 
 RANDOM = np.random.default_rng(0)
 BODY = np.ones((40, 40, 40), bool)

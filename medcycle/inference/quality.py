@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from medcycle.data.stacks import ACROSS
+from medcycle.geometry import ACROSS
 from medcycle.volume import Array
 
 __all__ = ["seam_score", "slice_continuity"]

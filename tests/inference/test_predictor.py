@@ -9,14 +9,13 @@ from torch import Tensor, nn
 
 from medcycle.config import load_config
 from medcycle.errors import DataError
-from medcycle.inference import Windows
+from medcycle.inference import Options, Windows
 from medcycle.intensity import HounsfieldWindow, MrLandmarks, MrPercentile
 from medcycle.methods.cyclegan import CycleGan
 from medcycle.methods.saved import SavedMethod
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.synthesis.options import Options
-from medcycle.synthesis.translate import synthesize
 from medcycle.volume import Grid, Volume
+from tests.synthesized import synthesize
 
 HEAD = HeadPhantom.random(2)
 INTENSITY = {"ct": HounsfieldWindow(-1024, 2000), "mr": MrPercentile(0, 500)}

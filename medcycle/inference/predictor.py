@@ -1,0 +1,362 @@
+"""From a volume to its synthetic counterpart: the one way that the command line, Python and validation take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medcycle.body import OUTSIDE, Modality
+from medcycle.config import Config
+from medcycle.data.prepare import prepare_volume
+from medcycle.data.profile import Profiles, profile_of
+from medcycle.errors import DataError, UsageError
+from medcycle.geometry import PatchGeometry
+from medcycle.inference.device import autocast_on, best_device, best_precision
+from medcycle.inference.fusion import Fusion
+from medcycle.inference.options import Options, config_for
+from medcycle.inference.passes import Pass, probes_of, with_flips_and_shifts
+from medcycle.inference.quality import seam_score, slice_continuity
+from medcycle.inference.translator import Floats, Translator
+from medcycle.inference.uncertainty import Calibration
+from medcycle.intensity import IntensityMap
+from medcycle.methods.base import Method
+from medcycle.methods.saved import SavedMethod
+from medcycle.modality import SOURCE_OF
+from medcycle.resample import Interpolation, resample_mask, resample_to
+from medcycle.volume import Array, Grid, Volume
+
+__all__ = ["ImagePredictor", "Prediction", "Predictor", "require_direction"]
+
+Progress = Callable[[float, str], None]
+Style = tuple[float, ...]
+
+SLAB = 16
+"""Slices that are mapped to units at once: maps compute in float64."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A synthetic volume, and how far it can be trusted.
+
+    Args:
+        volume: float32 on the source's grid; HU for CT, arbitrary units for MR.
+        body: booleans, where the source's body was found; outside of it the volume is `OUTSIDE`.
+        intensity: the map that brought the source to [−1, 1].
+        style: the style of the output, where one was given.
+        uncertainty: if it was wanted, in the volume's units, 0 outside the body: the error to be expected (root mean
+            square), or, without a calibration, the standard deviation over passes.
+        calibration: what the one was made of the other by; None if that is not known of these passes.
+        cycle_error: if that was wanted, and the method goes both ways, how far the source is from what comes back of
+            it; in the source's units, 0 outside the body.
+        passes: how many went into the volume.
+        seams: see `seam_score`; None without windows.
+        continuity: see `slice_continuity`.
+        warnings: in words, what is odd about the source, or what it has that the scans trained on had not.
+    """
+
+    volume: Volume
+    body: Volume
+    intensity: IntensityMap
+    style: Style | None = None
+    uncertainty: Volume | None = None
+    calibration: Calibration | None = None
+    cycle_error: Volume | None = None
+    passes: int = 1
+    seams: float | None = None
+    continuity: float | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+class ImagePredictor:
+    """A method in one direction, for images that are prepared already.
+
+    Args:
+        method: the networks, on the device.
+        geometry: that of the training.
+        intensity: the maps between real units and [−1, 1] of `ct` and `mr`.
+        to: the modality to make.
+        options: how.
+        device: what the networks compute on.
+        style: of the output, of a method that has styles; None for its own.
+
+    Attributes:
+        passes: those whose mean or median is the result.
+        probes: further ones, which tell how sure it is.
+        seen: is given the images before each time they go through a network.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        geometry: PatchGeometry,
+        intensity: Mapping[str, IntensityMap],
+        to: Modality,
+        options: Options,
+        device: torch.device,
+        style: Style | None = None,
+    ) -> None:
+        self.method, self.to, self.options, self.device, self.style = method, to, options, device, style
+        self.translator = Translator(geometry, device, options.windows)
+        self.intensity = intensity[to]
+        self.passes = list(with_flips_and_shifts(geometry, flips=options.flips, shifts=options.shifts))
+        more = probes_of(geometry, SOURCE_OF[to]) if options.uncertainty else ()
+        self.probes = [probe for probe in more if probe not in self.passes]
+        self.seen: Callable[[Tensor], None] = lambda _images: None
+
+    def translate(self, image: Floats, body: Array, passes: Sequence[Pass] = (), *, back: bool = False) -> Floats:
+        """The mean over passes, all of the method's own if none are given.
+
+        Args:
+            image: values in [−1, 1], [i, j, k], slices along k.
+            body: booleans of the same shape.
+            passes: which.
+            back: go the other way: the image is of the modality that is made.
+
+        Returns:
+            Values in [−1, 1] of the same shape.
+        """
+
+        def predict(images: Tensor) -> Tensor:
+            self.seen(images)
+            reverse = (self.to == "mr") != back
+            if not self.style or back:
+                return self.method.translate(images, reverse=reverse)
+            repeated = images.new_tensor(self.style).expand(len(images), -1)
+            return cast(Tensor, cast(Any, self.method).translate(images, reverse=reverse, style=repeated))
+
+        with autocast_on(self.device, self.options.precision or best_precision(self.device.type)):
+            return self.translator.translate(image, body, predict, passes or self.passes)
+
+    def estimate(self, image: Floats, body: Array) -> tuple[Floats, Floats | None]:
+        """The result of all passes, and how far they are apart.
+
+        Args:
+            image: as of `translate`.
+            body: as well.
+
+        Returns:
+            The mean or median in units, and, if uncertainty is wanted, the standard deviation over passes and probes.
+        """
+        with Fusion(self.options.fusion, spread=self.options.uncertainty) as fusion:
+            for one in (*self.passes, *self.probes):
+                fusion.add(self.to_units(self.translate(image, body, [one])), counts=one in self.passes)
+            return fusion.volume(), fusion.deviation()
+
+    def to_units(self, made: Floats) -> Floats:
+        """[−1, 1] to HU, or to arbitrary units of MR, in place."""
+        for first in range(0, made.shape[2], SLAB):
+            slab = made[:, :, first : first + SLAB]
+            slab[:] = self.intensity.inverse(slab)
+        return made
+
+    def voxels(self, body: Array) -> int:
+        """How many pixels or voxels go through the network in all passes."""
+        return self.translator.voxels(body, [*self.passes, *self.probes])
+
+
+class Predictor:
+    """Trained models that make synthetic volumes.
+
+    Args:
+        model: a trained model, or several whose results are averaged.
+        options: how volumes are translated; by default in one pass for each plane trained on.
+        to: the modality to make.
+        style: of the output, of a model that has styles; None for its own.
+        device: what to compute on; None for the accelerator if there is one.
+
+    Raises:
+        UsageError: if a model does not make that modality, or none is given.
+    """
+
+    def __init__(
+        self,
+        model: SavedMethod | Sequence[SavedMethod],
+        options: Options | None = None,
+        *,
+        to: Modality = "ct",
+        style: Style | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.models = [model] if isinstance(model, SavedMethod) else list(model)
+        if not self.models:
+            raise UsageError("no trained model was given")
+        for one in self.models:
+            require_direction(one, to)
+        self.options, self.to, self.style = options or Options(), to, style
+        self.device = device or best_device()
+        for one in self.models:
+            one.method.to(self.device).eval()
+
+    def predict(self, volume: Volume, progress: Progress | None = None) -> Prediction:
+        """Translate one volume, slice by slice (2D) or by overlapping windows (3D).
+
+        Results of several passes, and how far they are apart, are found on the grid that the volume is prepared on, as
+        calibrations are; only models that prepare it differently meet on the source's grid.
+
+        Args:
+            volume: MR signal, or HU to make MR; any orientation and spacing.
+            progress: is called as images go through the networks with how much is done, 0 to 1, and a note.
+
+        Raises:
+            UsageError: if the options don't fit a model.
+            DataError: if no body is found in the volume, or what is made has voxels that are not numbers.
+        """
+        grid, count = volume.grid, len(self.models)
+        configs = [config_for(model.config, self.options, grid) for model in self.models]
+        alike = len({(config.data.plane, config.data.spacing) for config in configs}) == 1
+        found: _Findings | None = None
+        with Fusion(self.options.fusion, spread=self.options.uncertainty) as fusion:
+            for number, (model, config) in enumerate(zip(self.models, configs, strict=True)):
+                view = _View(self, volume, model, config)
+                if number == count - 1:
+                    del volume  # a large one is let go of, if the caller doesn't keep it
+                view.tell(progress, begun=number / count, share=1 / count)
+                found = view.into(fusion, None if alike else grid, found)
+            made, deviation = fusion.volume(), fusion.deviation()
+        assert found is not None
+        if not all(np.isfinite([part.min(), part.max()]).all() for part in (made, deviation) if part is not None):
+            raise DataError(
+                "the network makes voxels that are not numbers; try --precision 32-true, or another checkpoint"
+            )
+        calibration = self._calibration()
+        if deviation is not None and calibration:
+            deviation = calibration(deviation)
+        met_on, body = found.body.grid if alike else grid, resample_mask(found.body, grid)
+
+        def in_body(values: Floats | None, on: Grid, outside: float, interpolation: Interpolation) -> Volume | None:
+            if values is None:
+                return None
+            placed = resample_to(Volume(values, on), grid, background=outside, interpolation=interpolation)
+            placed.array[~body.array] = outside
+            return placed
+
+        return Prediction(
+            volume=cast(Volume, in_body(made, met_on, OUTSIDE[self.to], "bspline")),
+            body=body,
+            intensity=found.intensity,
+            style=self.style,
+            uncertainty=in_body(deviation, met_on, 0.0, "linear"),
+            calibration=calibration,
+            cycle_error=in_body(found.cycle_error, found.body.grid, 0.0, "linear"),
+            passes=fusion.counted,
+            seams=found.seams,
+            continuity=found.continuity,
+            warnings=found.warnings,
+        )
+
+    def _calibration(self) -> Calibration | None:
+        """What errors go with deviations over passes, if that is known of one model and these passes."""
+        usual = Options(uncertainty=True, windows=self.options.windows, precision=self.options.precision)
+        known = self.models[0].calibration
+        if known is None or self.to != "ct" or len(self.models) > 1 or self.options != usual:
+            return None
+        return Calibration.of(known)
+
+
+class _Findings(NamedTuple):
+    """What is found of the first pass; as in `Prediction`, but for the grid, which is that of the prepared volume."""
+
+    body: Volume
+    intensity: IntensityMap
+    cycle_error: Floats | None
+    seams: float | None
+    continuity: float | None
+    warnings: list[str]
+
+
+class _View:
+    """A volume as a model sees it."""
+
+    def __init__(self, predictor: Predictor, volume: Volume, model: SavedMethod, config: Config) -> None:
+        self.grid, self.model, self.plane = volume.grid, model, config.data.plane
+        self.source = SOURCE_OF[predictor.to]
+        self.prepared = prepare_volume(volume, self.source, config.data, model.intensity["mr"].corners[1])
+        if not self.prepared.body.array.any():
+            raise DataError("no body found; check that the volume shows a patient")
+        self.images = ImagePredictor(
+            model.method,
+            config.geometry,
+            model.intensity,
+            predictor.to,
+            predictor.options,
+            predictor.device,
+            predictor.style,
+        )
+
+    def tell(self, progress: Progress | None, begun: float, share: float) -> None:
+        """Tell whoever wants to know how much of a share of the work is done, after what is done already."""
+        if progress is None:
+            return
+        total, through = self.images.voxels(self.prepared.body.array), 0
+
+        def seen(images: Tensor) -> None:
+            nonlocal through
+            through += images.numel() // images.shape[1]
+            progress(begun + share * min(1.0, through / total), "")
+
+        self.images.seen = seen
+
+    def into(self, fusion: Fusion, onto: Grid | None, found: _Findings | None) -> _Findings:
+        """Put the results of all passes into a fusion, on another grid if it is given.
+
+        Returns:
+            What is found of the first one, unless that is known already.
+        """
+        for one in (*self.images.passes, *self.images.probes):
+            made = self._translated(one)
+            cycle_error = None if found else self._cycle_error(made)
+            made = self.images.to_units(made)
+            found = found or self._findings(made, cycle_error)
+            if onto:
+                placed, outside = self.prepared.image.with_array(made), OUTSIDE[self.images.to]
+                made = resample_to(placed, onto, background=outside, interpolation="bspline").array
+            fusion.add(made, counts=one in self.images.passes)
+        assert found is not None
+        return found
+
+    def _translated(self, one: Pass, image: Floats | None = None, *, back: bool = False) -> Floats:
+        given = self.prepared.image.array if image is None else image
+        return self.images.translate(given, self.prepared.body.array, [one], back=back)
+
+    def _findings(self, made: Floats, cycle_error: Floats | None) -> _Findings:
+        """What can be said of the first result, in units."""
+        body = self.prepared.body
+        return _Findings(
+            body=body,
+            intensity=self.prepared.intensity,
+            cycle_error=cycle_error,
+            seams=seam_score(made, body.array, self.images.translator.borders(body.array)),
+            continuity=slice_continuity(made, self.prepared.image.array, body.array),
+            warnings=self._warnings(),
+        )
+
+    def _cycle_error(self, made: Floats) -> Floats | None:
+        """How far the source is from what the method makes of a result, in the source's units; None if it can't."""
+        if not (self.images.options.uncertainty and self.model.method.two_way):
+            return None
+        there_and_back = self._translated(self.images.passes[0], made, back=True)
+        inverse = self.prepared.intensity.inverse
+        return cast(Floats, np.abs(inverse(there_and_back) - inverse(self.prepared.image.array)))
+
+    def _warnings(self) -> list[str]:
+        trained, found = self.model.config.data.plane, [self.prepared.remark] * bool(self.prepared.remark)
+        if self.plane != trained:
+            found.append(f"slices of all planes are translated by a network that was trained on {trained} ones")
+        seen = self.model.profiles.get(self.source)
+        known = Profiles(self.source, seen) if seen else None
+        if known is None and (other := self.model.profiles.get(self.images.to)):
+            known = Profiles(self.images.to, other, bodies_alone=True)  # bodies, at least
+        if known:
+            found += known.unlike(profile_of(self.grid, self.prepared, self.plane))
+        return found
+
+
+def require_direction(saved: SavedMethod, to: Modality) -> None:
+    """Raise `UsageError` unless the method translates to that modality."""
+    if to == "mr" and not saved.method.two_way:
+        raise UsageError(f"method.name {saved.config.method.name} makes CT only; leave out --to mr")
