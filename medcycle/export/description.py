@@ -31,7 +31,10 @@ FILL = -1.0
 BLENDING = {"kind": "sin2", "formula": "the product over the axes of sin(pi * (n + 0.5) / size) ** 2, n from 0"}
 """How much a voxel of a window counts."""
 
-PLACES = "every floor(size * (1 - overlap)) voxels from the beginning of the frame; the last one ends where it does"
+PLACES = (
+    "count = ceil((frame - size) / floor(size * (1 - overlap))); every ceil((frame - size) / count) voxels from the "
+    "beginning of the frame, and a last one that ends where it does"
+)
 
 UNITS: dict[Modality, str] = {"ct": "HU", "mr": "arbitrary"}
 

@@ -242,7 +242,7 @@ class Predictor:
             style=self.style,
             uncertainty=in_body(deviation, met_on, 0.0, "linear"),
             calibration=calibration,
-            cycle_error=in_body(found.cycle_error, found.body.grid, 0.0, "linear"),
+            cycle_error=in_body(found.cycle_error, found.body.grid, 0.0, "bspline"),
             passes=fusion.counted,
             seams=found.seams,
             continuity=found.continuity,

@@ -101,8 +101,16 @@ def windows_in(sizes: Sequence[int], window: Sequence[int], overlap: float) -> l
         window: its sizes.
         overlap: the part of a window that the next one has in common with it at least, 0 to less than 1.
     """
-    steps = [max(1, int(size * (1 - overlap))) for size in window]
-    return cast(list[Slices], dense_patch_slices(sizes, window, steps))
+    return cast(list[Slices], dense_patch_slices(sizes, window, _distances(sizes, window, overlap)))
+
+
+def _distances(sizes: Sequence[int], window: Sequence[int], overlap: float) -> list[int]:
+    """From window to window along each axis: no more windows than that overlap needs, as evenly as voxels allow."""
+    distances = []
+    for length, size in zip(sizes, window, strict=True):
+        gaps = -(-(length - size) // max(1, int(size * (1 - overlap))))
+        distances.append(-(-(length - size) // gaps) if gaps else size)
+    return distances
 
 
 def through_windows(
@@ -125,12 +133,13 @@ def through_windows(
             made[shown] = predict(images[shown]).float()
         return made
 
+    distances = _distances(image.shape, window, windows.overlap)
     made = sliding_window_inference(
         torch.from_numpy(image)[None, None],
         tuple(window),
         windows.batch_size or 1,
         shown_alone,
-        overlap=windows.overlap,
+        overlap=[1 - (one + 0.5) / size if one < size else 0.0 for one, size in zip(distances, window, strict=True)],
         roi_weight_map=torch.from_numpy(importance(window)),
         sw_device=device,
     )

@@ -117,5 +117,5 @@ def windows(session: onnxruntime.InferenceSession, told: Told, image: Array, bod
 
 def starts(length: int, size: int, overlap: float) -> list[int]:
     """At even distances; the last one ends where the frame does."""
-    step = int(size * (1 - overlap))
-    return [*range(0, length - size, step), length - size]
+    count = int(np.ceil((length - size) / int(size * (1 - overlap))))
+    return [*range(0, length - size, int(np.ceil((length - size) / count))), length - size] if count else [0]

@@ -49,6 +49,7 @@ def test_windows_of_an_axis(length, window, overlap) -> None:
     steps = np.diff(found)
     assert (steps <= max(1, window * (1 - overlap)) + 1e-6).all()
     assert len(set(steps[:-1])) <= 1
+    assert len(found) == 1 + -(-(length - window) // max(1, int(window * (1 - overlap))))
 
 
 def test_windows_are_those_that_are_taken_and_empty_ones_are_left_out() -> None:
