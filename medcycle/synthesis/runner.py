@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from medcycle.io.files import sha256_of
 from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
 from medcycle.isolation import as_data_error
-from medcycle.methods.saved import SavedMethod, facts_of, load_method
+from medcycle.methods.saved import SavedMethod, facts_of
 from medcycle.modality import SOURCE_OF
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.outputs import Outputs, differences, digest, key_of, write_case
@@ -136,7 +137,7 @@ class BatchRunner:
                 self._on(devices[0], self.models, given)
                 return
             with ThreadPoolExecutor(len(devices)) as pool:
-                others = [pool.submit(self._on, device, None, given) for device in devices[1:]]
+                others = [pool.submit(self._on, device, deepcopy(self.models), given) for device in devices[1:]]
                 on_each = [pool.submit(self._on, devices[0], self.models, given), *others]
                 try:
                     for done in as_completed(on_each):
@@ -194,10 +195,9 @@ class BatchRunner:
         }
 
     def _on(
-        self, device: torch.device, models: Sequence[SavedMethod] | None, given: Iterator[tuple[Task, Future[_Read]]]
+        self, device: torch.device, models: Sequence[SavedMethod], given: Iterator[tuple[Task, Future[_Read]]]
     ) -> None:
         """Take one volume after the other, until there is none left."""
-        models = models or [load_method(checkpoint) for checkpoint in self.checkpoints]
         writing: Future[None] | None = None
         while not self._ended.is_set():
             with self._lock:

@@ -15,7 +15,7 @@ from medcycle.progress import is_first_process
 from medcycle.training.loop import TrainingResult, train
 from medcycle.training.run_folder import require_run_folder, store_of_run
 from medcycle.training.runtime import make_fabric, precision_for
-from medcycle.training.start import require_fitting, settings_shared
+from medcycle.training.start import InitialModel
 from medcycle.training.trackers import require_trackers
 
 __all__ = ["begin"]
@@ -60,15 +60,16 @@ def begin(  # noqa: PLR0913 - what a training can be told
     require_run_folder(output, resume=resume)
     if resume and init_from:
         raise UsageError("--resume goes on with the networks of the run itself; leave out --init-from")
-    shared = settings_shared(init_from) if init_from and config == "auto" else None
+    initial = InitialModel.load(init_from) if init_from else None
+    shared = initial.settings_shared() if initial and config == "auto" else None
     if resume and store is None:
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     settings, plan = settings_for(config, overrides, scans, known=output, begun_with=shared)
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
     require_trackers(settings)
-    if init_from:
-        say(f"initialised from {init_from}: {', '.join(require_fitting(settings, init_from))}")
+    if initial:
+        say(f"initialised from {init_from}: {', '.join(initial.require_fitting(settings))}")
     if settings.method.needs_registered and isinstance(scans, Cohort):
         require_patients_in_both(scans)
     fabric = make_fabric(settings.training)  # from here on there are as many processes as devices
@@ -77,4 +78,4 @@ def begin(  # noqa: PLR0913 - what a training can be told
         if plan:
             say(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
     say(f"training on {prepared.contents}, prepared in {prepared.root}")
-    return train(settings, prepared, output, resume=resume, init_from=init_from, fabric=fabric, progress=progress)
+    return train(settings, prepared, output, resume=resume, init_from=initial, fabric=fabric, progress=progress)

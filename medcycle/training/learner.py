@@ -23,7 +23,7 @@ from medcycle.training.run_folder import voxels_of
 from medcycle.training.runtime import of_all
 from medcycle.training.seeds import seed_of
 from medcycle.training.selection import Selection, Standing
-from medcycle.training.start import start_from
+from medcycle.training.start import InitialModel
 from medcycle.training.step import Step, Stepper
 
 __all__ = ["Learner"]
@@ -42,7 +42,7 @@ class Learner:
         run: the folder of the checkpoints.
         fabric: runs the steps, perhaps in several processes.
         state: the checkpoint to go on from; None to begin.
-        init_from: a run or checkpoint whose networks to start from.
+        initial: a model whose networks to start from.
 
     Attributes:
         step: steps done.
@@ -61,7 +61,7 @@ class Learner:
         run: Path,
         fabric: Fabric,
         state: dict[str, Any] | None,
-        init_from: Path | None,
+        initial: InitialModel | None,
     ) -> None:
         self.config = config
         self.store = store
@@ -74,11 +74,11 @@ class Learner:
         self.profiles: dict[str, list[dict[str, Any]]] = {
             kind: [case.record.profile for case in cases if case.record.profile] for kind, cases in store.both().items()
         }
-        self.pairs = PairMaker(config, self.intensity, fabric.device, trained=init_from is not None)
+        self.pairs = PairMaker(config, self.intensity, fabric.device, trained=initial is not None)
         torch.manual_seed(config.training.seed)
         self.method = build_method(config)
-        if init_from:
-            start_from(self.method, config, init_from)
+        if initial:
+            initial.give_to(self.method, config)
         self.method.to(fabric.device)
         self.pools = {
             name: ImagePool(config.training.pool_size, seed_of(config.training.seed, number, fabric.global_rank))

@@ -39,6 +39,7 @@ from medcycle.training.run_folder import (
 )
 from medcycle.training.runtime import largest, make_fabric
 from medcycle.training.signals import StopRequest
+from medcycle.training.start import InitialModel
 from medcycle.training.trackers import trackers_for
 
 __all__ = ["TrainingResult", "train"]
@@ -88,7 +89,7 @@ def train(
     run: Path,
     *,
     resume: bool = False,
-    init_from: Path | None = None,
+    init_from: Path | InitialModel | None = None,
     fabric: Fabric | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> TrainingResult:
@@ -118,15 +119,18 @@ def train(
         TrainingFailed: if a loss is no longer finite, or gradients have exploded for good.
     """
     if resume and init_from:
-        raise UsageError(f"{run}: is resumed with its own networks; leave out {init_from}")
+        raise UsageError(f"{run}: is resumed with its own networks; leave out init_from")
     if config.method.needs_mr and not store.mr:
         raise UsageError(f"{store.root}: holds no MR, from which method.name {config.method.name} learns; prepare some")
     fabric = fabric or make_fabric(config.training)
     with locked(run) if fabric.is_global_zero else nullcontext():
-        return _trainer(config, store, run, resume, init_from, fabric).run_to_end(progress)
+        initial = InitialModel.load(init_from) if isinstance(init_from, Path) else init_from
+        return _trainer(config, store, run, resume, initial, fabric).run_to_end(progress)
 
 
-def _trainer(config: Config, store: Store, run: Path, resume: bool, init_from: Path | None, fabric: Fabric) -> _Trainer:
+def _trainer(
+    config: Config, store: Store, run: Path, resume: bool, initial: InitialModel | None, fabric: Fabric
+) -> _Trainer:
     require_run_folder(run, resume=resume)
     require_memory(config, _memory_of(fabric.device))
     keep(store.root)
@@ -135,11 +139,11 @@ def _trainer(config: Config, store: Store, run: Path, resume: bool, init_from: P
         learner = Learner(config, *cases_begun_on(state, store, run), run, fabric, state, None)
     else:
         training, held_out = split_store(store, config.data)
-        learner = Learner(config, training, held_out, run, fabric, None, init_from)
+        learner = Learner(config, training, held_out, run, fabric, None, initial)
     fabric.barrier()  # until all have looked into the folder
     if fabric.is_global_zero:
         if not resume:
-            write_manifest(run, store, training, held_out, init_from)
+            write_manifest(run, store, training, held_out, initial.path if initial else None)
         write_text(run / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     return _Trainer(learner)
 

@@ -161,8 +161,8 @@ def _hardware() -> dict[str, Any]:
     }
 
 
-def write_manifest(run: Path, store: Store, train: Store, validation: Store, begun_with: Path | None = None) -> None:
-    """Write what a run is trained with and on, and the run or checkpoint that it began with."""
+def write_manifest(run: Path, store: Store, train: Store, validation: Store, init_from: Path | None = None) -> None:
+    """Write what a run is trained with and on, and the checkpoint that it started from."""
     manifest = {
         "medcycle": __version__,
         "python": platform.python_version(),
@@ -170,7 +170,7 @@ def write_manifest(run: Path, store: Store, train: Store, validation: Store, beg
         "monai": monai.__version__,
         "source": _commit(),
         "hardware": _hardware(),
-        "begun_with": seen_from(run, begun_with) if begun_with else None,
+        "init_from": seen_from(run, init_from) if init_from else None,
         "store": {"path": seen_from(run, store.root), "key": store.key},
         "split": describe_split(train, validation),
     }

@@ -268,7 +268,7 @@ def test_a_run_can_init_from_the_networks_of_another(store: Store, tmp_path: Pat
     then, now = (load_method(run / LAST).method.generators["target"].state_dict() for run in (first, second))
     for name, tensor in then.items():
         torch.testing.assert_close(now[name], tensor, atol=1e-6, rtol=0)
-    assert json.loads((second / "manifest.json").read_text())["begun_with"] == "../first"
+    assert json.loads((second / "manifest.json").read_text())["init_from"] == "../first/checkpoints/last.pt"
 
 
 @pytest.mark.parametrize(
