@@ -1,10 +1,10 @@
 """Recipes: one file each, and what another method, dimension or device makes of it."""
 
-import json
 import re
 from itertools import product
 from pathlib import Path
-from typing import get_args
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -16,6 +16,8 @@ from medcycle.cli.options import MethodName
 from medcycle.config import METHODS, Choice, Config, config_names, load_config, read_recipe, told_briefly
 from medcycle.config.choice import CHOICES
 from medcycle.config.removed import REMOVED_RECIPES
+from medcycle.data.automatic import settings_for
+from medcycle.data.fingerprint import Fingerprint
 from medcycle.data.plan import Device
 from medcycle.errors import ConfigError
 from tests.sizes import TINY, called
@@ -191,9 +193,10 @@ def test_the_command_line_knows_all_methods() -> None:
 
 
 def test_show_and_check_take_the_choice(mine: Path, no_gpu: None, capfd) -> None:
-    assert execute(["config", "show", "head_mr_ct", "--method", "pix2pix", "--dims", "3", "--device", "gpu"]) == 0
+    flags = ["--method", "pix2pix", "--dims", "2.5", "--device", "gpu"]
+    assert execute(["config", "show", "demo", *flags]) == 0
     shown = yaml.safe_load(capfd.readouterr().out)
-    assert shown == called("head_mr_ct --method pix2pix --dims 3 --device gpu").model_dump(mode="json")
+    assert shown == called(f"demo {' '.join(flags)}").model_dump(mode="json")
     assert execute(["config", "show", "head_mr_ct"]) == 0
     assert yaml.safe_load(capfd.readouterr().out)["network"]["name"] == "unet"  # of a processor
     mine.write_text("base: head_mr_ct\nnetwork: {blocks: 4}\n")
@@ -231,9 +234,8 @@ def test_a_configuration_in_brief() -> None:
 def test_train_says_what_it_uses_and_resumes_with_the_same(cohort: Path, tmp_path: Path, capfd) -> None:
     run = tmp_path / "run"
     small = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.max_steps=1"]
-    small = [one for one in small if one != "network.blocks=1"]
     call = ["train", "demo", "--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(run)]
-    call += [f"--set={item}" for item in (*small, "network.blocks=1")]
+    call += [f"--set={item}" for item in small]
     assert execute([*call, "--method", "cut", "--device", "cpu"]) == 0
     said = capfd.readouterr().out
     assert said.startswith("demo: method cut, 2D, for a processor\ndata:\n  spacing: [4.0, 4.0, null]\n")
@@ -246,17 +248,14 @@ def test_train_says_what_it_uses_and_resumes_with_the_same(cohort: Path, tmp_pat
     assert "2 steps" in capfd.readouterr().out
 
 
-def test_from_python(cohort: Path, tmp_path: Path) -> None:
-    settings = dict(item.split("=") for item in TINY if not item.startswith("network.blocks"))
-    settings |= {"data.spacing": [4, 4, None], "data.patch_size": [32, 32], "training.max_steps": 1}
-    settings |= {key: json.loads(value) for key, value in settings.items() if isinstance(value, str)}
-    folders = {"mr": cohort / "mr", "ct": cohort / "ct"}
-    run = tmp_path / "run"
-    mc.train("demo", **folders, method="cut", dims=2.5, device="cpu", output=run, settings=settings)
-    saved = load_config(str(run / "config.yaml"))
-    assert (saved.method.name, saved.data.slices, saved.training.accelerator) == ("cut", 3, "cpu")
+def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Choice] = []
+    monkeypatch.setattr("medcycle.training.begin.begin", lambda *_, choice, **__: begun.append(choice))
+    mc.train("demo", method="cut", dims=2.5, device="cpu", output=tmp_path / "run")
+    mc.train("demo", output=tmp_path / "run")
+    assert begun == [Choice("cut", 2.5, "cpu"), Choice()]
     with pytest.raises(mc.UsageError, match="dims: 4 can't be chosen"):
-        mc.train("demo", **folders, dims=4, output=tmp_path / "other")
+        mc.train("demo", dims=4, output=tmp_path / "run")
 
 
 def test_prepare_takes_the_choice(cohort: Path, tmp_path: Path, capfd) -> None:
@@ -269,6 +268,25 @@ def test_prepare_takes_the_choice(cohort: Path, tmp_path: Path, capfd) -> None:
     assert "training:" not in said
 
 
+@pytest.mark.parametrize(("method", "dims"), [(None, None), ("cut", 2.5), ("unit", 2)])
+def test_auto_plans_for_the_choice(method: str | None, dims: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = Fingerprint(volumes=40, spacing=(1, 1, 1), slices=(7000, 8000, 6000), body=(160, 210, 230), brightest=1610)
+    monkeypatch.setattr("medcycle.data.automatic.fingerprint", lambda *_: heads)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=48 << 30))
+    scans: Any = SimpleNamespace(mr=[1], ct=[1])
+    for device in ("gpu", "cpu"):
+        config, made = settings_for("auto", [], scans, choice=Choice(method, dims, device))
+        assert made
+        assert config == made.config()
+        assert config.method.name == method or not method
+        assert {1: 2, 3: 2.5}.get(config.data.slices) == dims or dims == config.network.spatial_dims or not dims
+        assert config.training.accelerator == ("cpu" if device == "cpu" else "auto")
+        assert (config.training.workers == 0) == (device == "cpu")
+    assert settings_for("auto", ["data.slices=5"], scans, choice=Choice(dims=2.5))[0].data.slices == 5
+
+
+@pytest.mark.slow
 def test_a_plan_is_made_for_the_choice(cohort: Path, tmp_path: Path, capfd) -> None:
     folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct")]
     store = tmp_path / "store"

@@ -91,7 +91,8 @@ class Choice:
             chosen["training"] = {"accelerator": "cpu"}
         elif self.device and _value(below, "training.accelerator") == "cpu":
             chosen["training"] = {"accelerator": "auto"}
-        return chosen
+        # what is no section stays as it is, to be told when all is checked
+        return {section: keys for section, keys in chosen.items() if isinstance(below.get(section, {}), Mapping)}
 
     def _slices(self, below: Any) -> int:
         if self.dims != 2.5:
