@@ -92,6 +92,7 @@ def _layers(name_or_file: str, asked: Choice, known: Choice, above: tuple[str, .
         raise ConfigError(
             f"{above[0]}: based on itself, by way of {' and '.join(above[1:] or above)}; break the circle"
         )
+    _require_base_is_known(name_or_file, above)
     recipe = read_recipe(name_or_file)
     for variant in recipe.variants:
         if variant.instead and variant.is_for(asked):
@@ -101,6 +102,14 @@ def _layers(name_or_file: str, asked: Choice, known: Choice, above: tuple[str, .
     layers = [*below, recipe.sections]
     known = known.filled(_merged([USUAL, *layers]))
     return [*layers, *(variant.sections for variant in recipe.variants if variant.is_for(known))]
+
+
+def _require_base_is_known(base: str, above: tuple[str, ...]) -> None:
+    """Raise `ConfigError` if a file is based on a recipe that has gone, whose new call is no base."""
+    now = REMOVED_RECIPES.get(base)
+    if above and now and not Path(base).is_file():
+        name, flags = now.split(maxsplit=1)
+        raise ConfigError(f"{above[-1]}: base: {base} is now {now}; write base: {name}, and call with {flags}")
 
 
 def _merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

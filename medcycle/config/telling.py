@@ -27,7 +27,8 @@ def told_briefly(name: str, config: Config, choice: Choice, sections: Iterable[s
     """
     slices = "2.5D" if config.data.slices > 1 else "2D"
     dims = "3D" if config.network.spatial_dims == 3 else slices
-    lines = [f"{name}: method {config.method.name}, {dims}{DEVICES[choice.kind]}"]
+    device = choice.filled({"training": {"accelerator": config.training.accelerator}}).kind
+    lines = [f"{name}: method {config.method.name}, {dims}{DEVICES[device]}"]
     for section in sections:
         if keys := _changed(config, section):
             lines += [f"{section}:", *keys]
