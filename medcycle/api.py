@@ -22,6 +22,7 @@ from medcycle.modality import SOURCE_OF, modality_of_values
 from medcycle.volume import Array, Volume
 
 if TYPE_CHECKING:
+    from medcycle.config import DeviceKind
     from medcycle.evaluation import Summary
     from medcycle.inference import Prediction
     from medcycle.io.dicom.deidentify import Deidentify
@@ -138,6 +139,9 @@ def train(
     mr: Path | str | None = None,
     ct: Path | str | None = None,
     store: Path | str | None = None,
+    method: str | None = None,
+    dims: float | None = None,
+    device: DeviceKind | None = None,
     settings: Mapping[str, Any] | None = None,
     init_from: Path | str | None = None,
     resume: bool = False,
@@ -151,6 +155,9 @@ def train(
         mr: a folder of MR; not needed by configurations that learn from CT alone.
         ct: a folder of CT.
         store: a store that `medcycle prepare` made, instead of the folders.
+        method: the method, such as `cut`; None for the configuration's own.
+        dims: 2, 2.5 or 3; None for the configuration's own.
+        device: `cpu` or `gpu`, to choose the settings for it and to train on it; None for the GPU if there is one.
         settings: dotted keys and their values, such as `{"training.max_minutes": 60}`.
         init_from: a run or checkpoint whose networks to start from.
         resume: go on with the run in `output`.
@@ -165,6 +172,7 @@ def train(
     """
     import json
 
+    from medcycle.config import Choice
     from medcycle.training.begin import begin
 
     overrides = [f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()]
@@ -175,6 +183,7 @@ def train(
         ct=_path(ct),
         store=_path(store),
         overrides=overrides,
+        choice=Choice(method, dims, device),
         init_from=_path(init_from),
         resume=resume,
         progress=progress,

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from monai.data import PersistentDataset
 from monai.transforms import CastToTyped, Compose, RandSpatialCropd
 from torch.nn.functional import l1_loss
 
 from medcycle.allocation import keep_freed_memory
 from medcycle.body import Modality
-from medcycle.config import Config, DataConfig, load_config
+from medcycle.config import Choice, Config, DataConfig, load_config
 from medcycle.data.catalogue import prepare_cohort
 from medcycle.data.cohort import find_cohort
 from medcycle.data.patches import UnpairedPatches
@@ -72,7 +73,7 @@ def whole_steps() -> None:
     peak = matrix_peak()
     print(f"bf16 matrix product of 2048: {peak:.0f} GFLOP/s")
     for title, sizes in STEPS.items():
-        config = load_config("head_mr_ct_2d", [*PLAIN, *sizes, "network.name=resnet", "training.batch_size=1"])
+        config = load_config("head_mr_ct", [*PLAIN, *sizes, "network.name=resnet", "training.batch_size=1"])
         last = torch.channels_last if config.network.spatial_dims == 2 else torch.channels_last_3d
         candidates = {
             "plain float32": plain_step(config),
@@ -148,13 +149,13 @@ def plain_step(config: Config) -> Callable[[], object]:
 def generated_store(folder: Path) -> Store:
     """Two MR and two CT of generated heads at 2 mm, for slices of 128×128."""
     write_cohort(folder, patients=2, spacing=(2.0, 2.0, 3.0))
-    config = load_config("head_mr_ct_2d", REAL)
+    config = load_config("head_mr_ct", REAL)
     return prepare_cohort(find_cohort(folder / "mr", folder / "ct"), folder / "store", config.data)
 
 
 def waiting(store: Store) -> None:
     """How much of a run its steps wait for data that the training process loads itself, and makes pairs of."""
-    config = load_config("head_mr_ct_2d", [*REAL, "training.max_steps=13", "training.workers=0"])
+    config = load_config("head_mr_ct", [*REAL, "training.max_steps=13", "training.workers=0"])
     fabric, method = make_fabric(config.training), build_method(config)
     pairs = PairMaker(config, typical_intensity(store), fabric.device, trained=False)
     pools = {name: ImagePool(0, 0) for name in method.discriminators}
@@ -175,7 +176,7 @@ def waiting(store: Store) -> None:
         spent["all"].append(time.perf_counter() - before)
         before = time.perf_counter()
     shares = {name: sum(seconds[3:]) / sum(spent["all"][3:]) for name, seconds in spent.items()}
-    print("head_mr_ct_2d, 128×128, of a step")
+    print("head_mr_ct, 128×128, of a step")
     print(f"  waiting for data: {shares['loading']:.1%}; making MR-like images: {shares['making pairs']:.1%}")
 
 
@@ -185,10 +186,11 @@ def processes(store: Store, folder: Path) -> None:
     for count in (1, 2):
         run = folder / f"run_{count}"
         settings = [*REAL, *ONE_THREAD, "data.patch_size=[256, 256]", f"training.devices={count}"]
-        call = [sys.executable, "-m", "medcycle", "train", "head_mr_ct_2d", "--store", str(store.root)]
-        chosen = [part for setting in settings for part in ("--set", setting)]
+        config = folder / f"run_{count}.yaml"  # that for a GPU, on whatever there is
+        config.write_text(yaml.safe_dump(load_config("head_mr_ct", settings).model_dump(mode="json")))
+        call = [sys.executable, "-m", "medcycle", "train", str(config), "--store", str(store.root)]
         subprocess.run(
-            [*call, "--output", str(run), *chosen],
+            [*call, "--output", str(run)],
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             check=True,
             capture_output=True,
@@ -196,7 +198,7 @@ def processes(store: Store, folder: Path) -> None:
         with (run / METRICS).open(newline="") as stream:
             ends = [float(row["elapsed_seconds"]) for row in csv.DictReader(stream)]
         seconds[count] = (ends[-1] - ends[2]) / (len(ends) - 3)
-    print("head_mr_ct_2d, 256×256, processes of one thread")
+    print("head_mr_ct, 256×256, processes of one thread")
     print(f"  one: {seconds[1]:.2f} s a step; two: {seconds[2]:.2f} s a step of twice the images")
     print(f"  two make {2 * seconds[1] / seconds[2]:.2f} times the images of one")
 
@@ -205,7 +207,7 @@ def training_step(*overrides: str, bf16: bool, apart: bool = False) -> Callable[
     """A generator step of a small CycleGAN, forward and backward."""
     small = ["network.filters=32", "network.blocks=6", "data.patch_size=[128, 128]"]
     whole = ["method.adversaries=both", "method.identity_weight=5"]
-    config = load_config("head_mr_ct_2d", [*small, *whole, *overrides])
+    config = load_config("head_mr_ct", [*small, *whole, *overrides])
     torch.manual_seed(0)
     method = build_method(config)
     batch = Batch(*(torch.rand(1, 1, *config.data.patch_size) * 2 - 1 for _ in range(2)))
@@ -270,7 +272,7 @@ def random_patches(folder: Path, size: tuple[int, ...]) -> dict[str, Callable[[]
 
 def likenesses() -> dict[str, Callable[[], object]]:
     """MR-like images of 32 slices of 128×128."""
-    config = load_config("head_mr_ct_2d_cpu")
+    config = load_config("head_mr_ct", choice=Choice(device="cpu"))
     randomizer = ContrastRandomizer(hounsfield_map(config.data), Effects.of(config.randomize))
     target = torch.rand(32, 7, 128, 128) * 2 - 1
     body, generator = target > -1, torch.Generator().manual_seed(0)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from monai.inferers import Inferer, SliceInferer, SlidingWindowInferer, sliding_window_inference
 
-from medcycle.config import Config, load_config
+from medcycle.config import Choice, Config, load_config
 from medcycle.data.prepare import hounsfield_map, prepare_volume
 from medcycle.inference import Precision, Windows, autocast_on, translate_array
 from medcycle.inference.windows import frame_of, importance, starts
@@ -47,7 +47,7 @@ def synthesis() -> None:
     """Whole volumes beside MONAI's inferers in float32 over the whole box, with windows of the same sizes."""
     volume = head()
     for title, sizes in SYNTHESES.items():
-        config = load_config("head_mr_ct_2d_cpu", ["data.spacing=[1.5, 1.5, null]", *sizes])
+        config = load_config("head_mr_ct", ["data.spacing=[1.5, 1.5, null]", *sizes], Choice(device="cpu"))
         torch.manual_seed(0)
         method = build_method(config).eval()
         prepared = prepare_volume(volume, "mr", config.data)

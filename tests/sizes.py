@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from medcycle.config import METHODS, NETWORKS
+from medcycle.config import METHODS, NETWORKS, Choice, Config, load_config
 
 TINY = [
     *("network.filters=4", "network.blocks=1", "network.discriminator_filters=4"),
@@ -29,8 +29,17 @@ def fitting(overrides: Sequence[str]) -> list[str]:
     ]
 
 
-def recipe_of(method: str, dimension: str, *, on_cpu: bool) -> str:
-    """The configuration of a method for heads in `2d`, `25d` or `3d`; some are for processors and GPUs alike."""
-    if method == "randomized":
-        return {"2d": "head_ct_only_2d", "25d": "head_ct_only"}.get(dimension, "head_ct_only_3d" + "_cpu" * on_cpu)
-    return f"{'head_mr_ct' if method == 'cyclegan' else method}_{dimension}" + "_cpu" * on_cpu
+def recipe_of(method: str, dimension: str, *, on_cpu: bool) -> tuple[str, Choice]:
+    """The recipe of a method for heads, and what to choose of it for `2d`, `25d` or `3d`."""
+    dims = {"2d": 2, "25d": 2.5, "3d": 3}[dimension]
+    name = "head_ct_only" if method == "randomized" else "head_mr_ct"
+    return name, Choice(method, dims, "cpu" if on_cpu else "gpu")
+
+
+def called(call: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a name with `--method`, `--dims` and `--device` behind it, as on the command line."""
+    name, *flags = call.split()
+    given = dict(zip(flags[::2], flags[1::2], strict=True))
+    dims = given.get("--dims")
+    choice = Choice(given.get("--method"), float(dims) if dims else None, given.get("--device"))  # type: ignore[arg-type]
+    return load_config(name, overrides, choice)

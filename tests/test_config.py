@@ -21,12 +21,12 @@ from medcycle.config import (
     parse_stored,
 )
 from medcycle.errors import ConfigError
-from tests.sizes import recipe_of
+from tests.sizes import called, recipe_of
 
 KINDS = {"method": METHODS, "network": NETWORKS}
 
 OLD = Path(__file__).with_name("old_config.yaml")
-"""What a run of `cut_2d_cpu` stored before each method and each network had keys of its own."""
+"""What a run of CUT on a processor stored before each method and each network had keys of its own."""
 
 
 @pytest.mark.parametrize("name", sorted(config_names()))
@@ -36,33 +36,34 @@ def test_shipped_configurations_are_correct_and_survive_yaml(name: str) -> None:
 
 
 def test_the_documented_names_are_shipped() -> None:
-    assert {"head_mr_ct_2d", "head_mr_ct_2d_cpu", "demo"} <= set(config_names())
-    gpu = load_config("head_mr_ct_2d")
+    assert {"head_mr_ct", "head_ct_only", "body_mr_ct", "body_ct_only", "demo"} <= set(config_names())
+    gpu = load_config("head_mr_ct")
     assert (gpu.data.patch_size, gpu.network.blocks, gpu.network.filters) == ((256, 256), 9, 64)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_a_configuration_in_every_dimension(method: str) -> None:
     for dimension, (dims, slices) in {"2d": (2, 1), "25d": (2, 3), "3d": (3, 1)}.items():
-        names = [recipe_of(method, dimension, on_cpu=on_cpu) for on_cpu in (False, True)]
-        for config in map(load_config, names):
+        for on_cpu in (False, True):
+            name, choice = recipe_of(method, dimension, on_cpu=on_cpu)
+            config = load_config(name, choice=choice)
             assert (config.network.spatial_dims, config.data.slices) == (dims, slices)
             assert config.method.name == method
-        assert load_config(names[-1]).training.max_minutes  # of a processor
+        assert config.training.max_minutes  # of a processor
 
 
 def test_bodies_start_from_pairs_as_heads_do() -> None:
-    for name in ("body_mr_ct_2d", "body_mr_ct_2d_cpu"):
-        config = load_config(name)
+    for device in ("gpu", "cpu"):
+        config = called(f"body_mr_ct --device {device}")
         assert config.method.anchor_weight > 0
         assert config.training.warm_start > 0
         assert config.randomize.templates == 0  # no brains
-    assert not load_config("body_mr_ct_2d").training.max_minutes
+    assert not load_config("body_mr_ct").training.max_minutes
 
 
 def test_a_wrong_name_gets_its_like() -> None:
-    with pytest.raises(ConfigError, match=r"did you mean .*regcyclegan_3d.*medcycle config list"):
-        load_config("regcyclegan3d")
+    with pytest.raises(ConfigError, match=r"did you mean .*head_ct_only.*medcycle config list"):
+        load_config("headct_only")
 
 
 def test_papers_values_are_the_defaults() -> None:
@@ -181,8 +182,8 @@ def test_keys_of_another_method_or_network_are_errors(section: str, kind: str, k
 
 
 def test_an_ablation_that_would_measure_nothing_is_an_error() -> None:
-    with pytest.raises(ConfigError, match=r"^cut_2d_cpu: method\.cycle_weight: cut has no such key; it has nce_weight"):
-        load_config("cut_2d_cpu", ["method.cycle_weight=99"])
+    with pytest.raises(ConfigError, match=r"^head_mr_ct: method\.cycle_weight: cut has no such key; it has nce_weight"):
+        called("head_mr_ct --method cut", ["method.cycle_weight=99"])
     with pytest.raises(ConfigError, match=r"cycle_weight: cut has no such key"):
         load_config("demo", ["method.cycle_weight=99", "method.name=cut"])
 
@@ -204,19 +205,31 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "overrides", "words"),
+    ("call", "overrides", "words"),
     [
         ("demo", ["method.gradient_penalty=3"], "method.gradient_penalty does nothing where"),
         ("demo", ["method.identity_until=0.5"], "does nothing while method.identity_weight is 0"),
         ("demo", ["method.l1_weight=3", "training.warm_start=0"], "while training.warm_start is 0"),
-        ("cut_2d", ["method.nce_weight=0", "method.nce_identity_weight=0", "method.nce_patches=8"], "nce_patches does"),
-        ("unit_3d", ["network.checkpointing=true"], "network.checkpointing does nothing in unit"),
+        (
+            "head_mr_ct --method cut",
+            ["method.nce_weight=0", "method.nce_identity_weight=0", "method.nce_patches=8"],
+            "nce_patches does",
+        ),
+        (
+            "head_mr_ct --method unit --dims 3",
+            ["network.checkpointing=true"],
+            "network.checkpointing does nothing in unit",
+        ),
         ("head_ct_only", ["network.discriminator_filters=8"], "without a discriminator, which randomized has where"),
         ("head_ct_only", ["training.warm_start=0.5"], "training.warm_start does nothing"),
         ("demo", ["randomize.rotation=3", "method.anchor_weight=0", "training.warm_start=0"], "no pairs are made"),
-        ("pix2pix_2d_cpu", ["data.morphs=9", "training.warm_start=0"], "data.morphs does nothing where no pairs"),
-        ("head_mr_ct_25d", ["randomize.thickness=[2, 3]"], "where data.slices is 3"),
-        ("head_mr_ct_3d", ["data.focus=0.5"], "data.focus does nothing where network.spatial_dims is 3"),
+        (
+            "head_mr_ct --method pix2pix --device cpu",
+            ["data.morphs=9", "training.warm_start=0"],
+            "data.morphs does nothing where no pairs",
+        ),
+        ("head_mr_ct --dims 2.5", ["randomize.thickness=[2, 3]"], "where data.slices is 3"),
+        ("head_mr_ct --dims 3", ["data.focus=0.5"], "data.focus does nothing where network.spatial_dims is 3"),
         ("demo", ["data.fold=2"], "data.fold does nothing while data.folds is null; set data.folds too, or leave it"),
         ("demo", ["data.folds=3", "data.validation_fraction=0.2"], "beside data.folds"),
         ("demo", ["data.mr_normalisation=z-score", "data.mr_percentile=98"], "data.mr_percentile does nothing"),
@@ -225,15 +238,15 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
         ("demo", ["randomize.cut=0.2", "randomize.cut_share=0"], "while randomize.cut_share is 0"),
     ],
 )
-def test_keys_that_other_keys_leave_without_effect_are_errors(name: str, overrides: list[str], words: str) -> None:
+def test_keys_that_other_keys_leave_without_effect_are_errors(call: str, overrides: list[str], words: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(name, overrides)
+        called(call, overrides)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Path) -> None:
-    shown = load_config("head_mr_ct_2d_cpu").model_dump(mode="json")
+    shown = called("head_mr_ct --device cpu").model_dump(mode="json")
     shown["training"]["warm_start"] = shown["method"]["anchor_weight"] = 0
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(shown))
@@ -246,28 +259,29 @@ def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("name", "overrides"),
+    ("call", "overrides"),
     [
         ("demo", ["method.adversarial_loss=wgan-gp", "method.gradient_penalty=3"]),
         ("demo", ["method.gradient_penalty=10"]),  # as it is anyway
         ("demo", ["method.name=randomized"]),  # the demo's discriminators are not the user's
         ("head_ct_only", ["method.adversarial_weight=1", "network.discriminator_filters=8"]),
-        ("head_mr_ct_2d_cpu", ["method.anchor_weight=0", "training.warm_start=0"]),
-        ("body_mr_ct_2d", ["data.slices=3"]),
-        ("pix2pix_2d_cpu", ["training.warm_start=0"]),
-        ("pix2pix_2d_cpu", ["training.warm_start=0", "randomize.bone_weight=5"]),  # which weights errors of pairs
+        ("head_mr_ct --device cpu", ["method.anchor_weight=0", "training.warm_start=0"]),
+        ("body_mr_ct", ["data.slices=3"]),
+        ("head_mr_ct --method pix2pix --device cpu", ["training.warm_start=0"]),
+        # which weights errors of pairs
+        ("head_mr_ct --method pix2pix --device cpu", ["training.warm_start=0", "randomize.bone_weight=5"]),
         ("demo", ["data.folds=3", "data.fold=2"]),
     ],
 )
-def test_ablations_of_shipped_configurations_work(name: str, overrides: list[str]) -> None:
-    config = load_config(name, overrides)
+def test_ablations_of_shipped_configurations_work(call: str, overrides: list[str]) -> None:
+    config = called(call, overrides)
     assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
 def test_what_older_versions_stored_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     old = yaml.safe_load(OLD.read_text(encoding="utf-8"))
     assert {"cycle_weight", "styles", "nce_weight"} <= old["method"].keys()
-    now = load_config("cut_2d_cpu")
+    now = called("head_mr_ct --method cut --device cpu", ["training.accelerator=auto"])
     assert parse_stored(old, "old") == load_stored(OLD) == now
     assert load_stored(OLD, ["training.max_steps=9"]).training.max_steps == 9
     with pytest.raises(ConfigError, match="cut has no such key"):
@@ -302,7 +316,7 @@ def test_overrides_of_any_method_and_network_are_checked_alone(override: str, wo
 
 def test_the_schema_tells_methods_and_networks_apart_by_name() -> None:
     schema = json.loads(json.dumps(Config.model_json_schema()))
-    assert schema["properties"].keys() == {*Config.model_fields, "base"}
+    assert schema["properties"].keys() == {*Config.model_fields, "base", "description", "variants"}
     for section, kinds in KINDS.items():
         told = schema["properties"][section]
         assert told["discriminator"]["propertyName"] == "name"
@@ -318,7 +332,7 @@ def test_the_schema_tells_methods_and_networks_apart_by_name() -> None:
 
 
 def test_what_is_shown_are_keys_in_use() -> None:
-    shown = load_config("cut_2d_cpu").model_dump(mode="json")
+    shown = called("head_mr_ct --method cut --device cpu").model_dump(mode="json")
     assert shown["method"].keys() == METHODS["cut"].model_fields.keys()
     assert "cycle_weight" not in shown["method"]
     assert "blocks" not in shown["network"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medcycle.cli.options import CtOffset, Irregular, Overrides, config_names_like
+from medcycle.cli.options import CtOffset, Dims, For, Irregular, MethodName, Overrides, chosen, config_names_like
 from medcycle.cli.say import say
 from medcycle.errors import CaseFailed, DataError, UsageError
 from medcycle.processors import available_processors
@@ -41,7 +41,7 @@ def inspect(
     _require_none_failed([f"{one.path}: {one.reason}" for one in findings if one.verdict == "failed"], len(findings))
 
 
-def prepare(
+def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     store: Annotated[Path, typer.Argument(help="The store to make.")],
     ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients than the MR or the same.")],
     mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
@@ -51,6 +51,9 @@ def prepare(
             help="auto to have it planned, or a configuration's name or file.", autocompletion=config_names_like
         ),
     ] = "auto",
+    method: MethodName = None,
+    dims: Dims = None,
+    device: For = None,
     overrides: Overrides = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default as many as there are processors, if it pays.")
@@ -58,20 +61,28 @@ def prepare(
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
-    """Check scans and prepare them for training."""
+    """Check scans and prepare them for training.
+
+    Give the same --config, --method, --dims and --device to `train`.
+    """
+    from medcycle.config import told_briefly
     from medcycle.data.automatic import keep_plan, settings_for
     from medcycle.data.catalogue import prepare_cohort, require_place
     from medcycle.data.cohort import find_cohort
 
     require_place(store)
     cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
-    settings, plan = settings_for(config, overrides or (), cohort, known=store)
+    choice = chosen(method, dims, device)
+    settings, plan = settings_for(config, overrides or (), cohort, known=store, choice=choice)
+    if config != "auto":
+        say(told_briefly(config, settings, choice, ["data"]), newline=False)
     failed: list[CaseFailed] = []
     made = prepare_cohort(cohort, store, settings.data, workers=workers, on_failed=failed.append)
     if plan:
         say(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
-    elif config == "auto" and overrides:
-        say(f"{store / 'config.yaml'}: planned before and kept; what else --set says is for `medcycle train`")
+    elif config == "auto" and (overrides or choice.flags):
+        options = " ".join(filter(None, [choice.flags, "--set" if overrides else ""]))
+        say(f"{store / 'config.yaml'}: planned before and kept; give {options} to `medcycle train` as well")
     say(f"{store}: {made.contents} prepared")
     _require_none_failed([str(error) for error in failed], len(cohort))
 
@@ -94,6 +105,9 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
     ct: Annotated[Path | None, typer.Option(help="Folder of CT volumes.")] = None,
     store: Annotated[Path | None, typer.Option(help="A store that `medcycle prepare` made, instead.")] = None,
+    method: MethodName = None,
+    dims: Dims = None,
+    device: For = None,
     overrides: Overrides = None,
     init_from: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Initialise from the networks of another run or checkpoint.")
@@ -115,6 +129,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
         ct=ct,
         store=store,
         overrides=overrides or (),
+        choice=chosen(method, dims, device),
         init_from=init_from,
         resume=resume,
         resample_irregular=resample_irregular,

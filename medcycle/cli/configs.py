@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medcycle.cli.options import Overrides, config_names_like, show_help_alone
+from medcycle.cli.options import Dims, For, MethodName, Overrides, chosen, config_names_like, show_help_alone
 from medcycle.cli.say import say
 from medcycle.errors import UsageError
 
@@ -18,6 +18,9 @@ app = typer.Typer(help="Show and check configurations.", rich_markup_mode=None)
 Name = Annotated[
     str, typer.Argument(help="A shipped configuration's name, or a YAML file.", autocompletion=config_names_like)
 ]
+
+
+AUTO = "Planned from the scans and the device, by `prepare` and `train`."
 
 
 @app.callback(invoke_without_command=True)
@@ -37,16 +40,19 @@ def _require_written(name: str) -> None:
 @app.command("list", epilog="Example: medcycle config list")
 def list_names() -> None:
     """List the shipped configurations."""
-    from medcycle.config import config_names
+    from medcycle.cli.tables import print_configs
+    from medcycle.config import config_names, read_recipe
 
-    for name, path in config_names().items():
-        first_line = path.read_text(encoding="utf-8").splitlines()[0]
-        say(f"{name}: {first_line.lstrip('# ')}")
-    say("auto: Planned from the scans and the device, by `prepare` and `train`.")
+    print_configs({name: read_recipe(name).description for name in config_names()} | {"auto": AUTO})
+    say(
+        "Each takes --method, --dims 2, 2.5 or 3, and --device cpu or gpu: medcycle config show head_mr_ct --method cut"
+    )
 
 
-@app.command(epilog="Example: medcycle config show head_ct_only --set training.max_minutes=60")
-def show(name: Name, overrides: Overrides = None) -> None:
+@app.command(epilog="Example: medcycle config show head_mr_ct --method cut --dims 2.5 --set training.max_minutes=60")
+def show(
+    name: Name, method: MethodName = None, dims: Dims = None, device: For = None, overrides: Overrides = None
+) -> None:
     """Print every key of a configuration, and what a training step takes."""
     import yaml
 
@@ -54,7 +60,7 @@ def show(name: Name, overrides: Overrides = None) -> None:
     from medcycle.methods.cost import step_cost
 
     _require_written(name)
-    config = load_config(name, overrides or ())
+    config = load_config(name, overrides or (), chosen(method, dims, device))
     say(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), newline=False)
     cost = step_cost(config)
     say(
@@ -63,13 +69,13 @@ def show(name: Name, overrides: Overrides = None) -> None:
     )
 
 
-@app.command(epilog="Example: medcycle config check mine.yaml")
-def check(file: Name) -> None:
+@app.command(epilog="Example: medcycle config check mine.yaml --device gpu")
+def check(file: Name, method: MethodName = None, dims: Dims = None, device: For = None) -> None:
     """Check a configuration file."""
     from medcycle.config import load_config
 
     _require_written(file)
-    load_config(file)
+    load_config(file, choice=chosen(method, dims, device))
     say(f"{file}: correct")
 
 

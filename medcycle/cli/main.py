@@ -35,8 +35,11 @@ app = typer.Typer(
 )
 EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
     "inspect": (commands.inspect, "medcycle inspect MR_FOLDER CT_FOLDER --json findings.json"),
-    "prepare": (commands.prepare, "medcycle prepare --mr MR_FOLDER --ct CT_FOLDER STORE"),
-    "train": (commands.train, "medcycle train auto --mr MR_FOLDER --ct CT_FOLDER --output runs/first"),
+    "prepare": (commands.prepare, "medcycle prepare --mr MR_FOLDER --ct CT_FOLDER STORE --config head_mr_ct --dims 3"),
+    "train": (
+        commands.train,
+        "medcycle train head_mr_ct --method cut --mr MR_FOLDER --ct CT_FOLDER --output runs/cut",
+    ),
     "runs": (commands.runs, "medcycle runs runs"),
     "synthesize": (synthesize.synthesize, "medcycle synthesize runs/first NEW_MR OUTPUT --format both"),
     "to-dicom": (dicom.to_dicom, "medcycle to-dicom sct.nii.gz OUTPUT --reference MR_SERIES"),

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-__all__ = ["CtOffset", "Irregular", "Overrides", "Retain", "config_names_like", "show_help_alone"]
+if TYPE_CHECKING:
+    from medcycle.config import Choice
+
+__all__ = [
+    "CtOffset",
+    "Dims",
+    "For",
+    "Irregular",
+    "MethodName",
+    "Overrides",
+    "Retain",
+    "chosen",
+    "config_names_like",
+    "show_help_alone",
+]
 
 Irregular = Annotated[
     bool,
@@ -25,6 +39,21 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
 ]
 
+MethodName = Annotated[
+    Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit", "regcyclegan"] | None,
+    typer.Option("--method", help="The method; by default the configuration's own."),
+]
+
+Dims = Annotated[
+    Literal["2", "2.5", "3"] | None,
+    typer.Option("--dims", help="Slices, several slices at once, or volumes; by default the configuration's own."),
+]
+
+For = Annotated[
+    Literal["cpu", "gpu"] | None,
+    typer.Option("--device", help="Take the settings for it, and train on it; by default a GPU if there is one."),
+]
+
 Retain = Annotated[
     list[str] | None,
     typer.Option(
@@ -33,6 +62,14 @@ Retain = Annotated[
         "descriptions, or names of ROIs as typed; repeatable.",
     ),
 ]
+
+
+def chosen(method: str | None, dims: str | None, device: Literal["cpu", "gpu"] | None) -> Choice:
+    """What `--method`, `--dims` and `--device` say, and the kind of device that this machine has."""
+    from medcycle.config import Choice
+    from medcycle.data.plan import chosen_here
+
+    return chosen_here(Choice(method, float(dims) if dims else None, device))
 
 
 def config_names_like(incomplete: str) -> list[str]:

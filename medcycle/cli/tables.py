@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +13,7 @@ from medcycle.evaluation.tables import Summary
 from medcycle.training.runs import DamagedRun, RunSummary
 from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, shown
 
-__all__ = ["print_findings", "print_runs", "print_summary"]
+__all__ = ["print_configs", "print_findings", "print_runs", "print_summary"]
 
 FILE_WIDTH = 180
 """Characters a line where the output is no terminal."""
@@ -91,6 +91,16 @@ def print_runs(runs: Sequence[RunSummary | DamagedRun]) -> None:
     for run in runs:
         if isinstance(run, DamagedRun):
             console.print(_cell(f"damaged: {run.folder}: {run.problem}"), soft_wrap=True)
+
+
+def print_configs(descriptions: Mapping[str, str]) -> None:
+    """A row for every configuration: its name and description."""
+    table = Table(Column("name", no_wrap=True), Column("what it is for", overflow="fold"), show_lines=True)
+    for name, description in descriptions.items():
+        table.add_row(name, _cell(description))
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
+    console.print(table)
 
 
 def print_summary(summary: Summary) -> None:

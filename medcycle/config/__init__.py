@@ -1,9 +1,11 @@
 """The configuration, checked when it is read.
 
-A configuration is a YAML file of the sections of `Config`. Unknown keys are errors, and so are keys that do nothing:
+A configuration is a YAML file of the sections of `Config`; a recipe also has variants for other choices of method,
+dimensions and device. Unknown keys are errors, and so are keys that do nothing:
 those of another method or network, and those that other values leave without effect.
 """
 
+from medcycle.config.choice import Choice, DeviceKind
 from medcycle.config.method import (
     METHODS,
     CutConfig,
@@ -30,7 +32,6 @@ from medcycle.config.network import (
 )
 from medcycle.config.reading import (
     check_override,
-    config_names,
     load_config,
     load_stored,
     parse_config,
@@ -38,18 +39,22 @@ from medcycle.config.reading import (
     parse_planned,
     parse_stored,
 )
+from medcycle.config.recipe import config_names, read_recipe
 from medcycle.config.sections import Config, DataConfig, RandomizeConfig
+from medcycle.config.telling import told_briefly
 from medcycle.config.training import TrainingConfig
 
 __all__ = [
     "METHODS",
     "NETWORKS",
     "AnyNetwork",
+    "Choice",
     "Config",
     "CutConfig",
     "CycleGanBaseConfig",
     "CycleGanConfig",
     "DataConfig",
+    "DeviceKind",
     "HybridConfig",
     "MethodConfig",
     "MonaiConfig",
@@ -74,4 +79,6 @@ __all__ = [
     "parse_override",
     "parse_planned",
     "parse_stored",
+    "read_recipe",
+    "told_briefly",
 ]

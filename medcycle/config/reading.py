@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from medcycle.config.choice import Choice
 from medcycle.config.explaining import explain, unknown_key
 from medcycle.config.layers import GENERATED, Layered
-from medcycle.config.plain import parse_yaml, read_yaml
+from medcycle.config.plain import parse_yaml
+from medcycle.config.recipe import read_recipe, recipe_layers
 from medcycle.config.removed import REMOVED
 from medcycle.config.sections import KINDS, Config
 from medcycle.config.unused import Unused, tell_unused
@@ -22,7 +23,6 @@ from medcycle.words import quoted
 
 __all__ = [
     "check_override",
-    "config_names",
     "load_config",
     "load_stored",
     "parse_config",
@@ -34,76 +34,56 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-LONGEST_REASON = 400
-"""Characters of what YAML's parser says: two places with what stands there."""
 
+def load_config(name_or_file: str, overrides: Sequence[str] = (), choice: Choice | None = None) -> Config:
+    """Read a shipped recipe by name, or a YAML file, and set `key=value` overrides with dotted keys.
 
-def config_names() -> dict[str, Path]:
-    """The shipped configurations: name to file."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "_configs", package.parent / "configs"):  # in a wheel; in a checkout
-        if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    return {}
+    A file whose `base` names another configuration has its keys, but for those that it gives itself. Where it, the
+    choice or an override changes the method or the network, keys from below that the new one doesn't have are left out.
 
-
-def load_config(name_or_file: str, overrides: Sequence[str] = ()) -> Config:
-    """Read a shipped configuration by name, or a YAML file, and set `key=value` overrides with dotted keys.
-
-    A file whose `base` names another configuration has its keys, but for those that it gives itself. Where it or an
-    override changes the method or the network, keys from below that the new one doesn't have are left out.
+    Args:
+        name_or_file: what to read.
+        overrides: `key=value`; they are set above everything else.
+        choice: method, dimensions and device. Without one, the recipe's own method and dimensions are taken, and no
+            variant for a device, so that the result is the same on every machine.
 
     Raises:
-        ConfigError: if there is no such configuration, or a key or value is wrong, or a key does nothing.
+        ConfigError: if there is no such configuration, or it is not for that choice, or a key or value is wrong, or a
+            key does nothing.
     """
+    chosen = choice or Choice()
     given = Layered()
-    layers = _layers(name_or_file, ())
+    layers = recipe_layers(name_or_file, chosen)
     for number, values in enumerate(layers):
         given.lay(values, number)
-    return _checked(given, name_or_file, overrides, layer=len(layers))
+    given.lay(chosen.sections(given.values), len(layers))
+    return _checked(given, name_or_file, overrides, layer=len(layers) + 1)
 
 
-def load_stored(path: Path, overrides: Sequence[str] = (), below: Mapping[str, Any] | None = None) -> Config:
+def load_stored(
+    path: Path,
+    overrides: Sequence[str] = (),
+    below: Mapping[str, Any] | None = None,
+    choice: Choice | None = None,
+) -> Config:
     """Read the `config.yaml` of a run or a store, which may be older than this version: see `parse_stored`.
 
     Args:
         path: the file.
         overrides: `key=value`.
         below: dotted keys and values that lie between the two.
+        choice: what is set above those and below the overrides.
 
     Raises:
         ConfigError: as `load_config` does.
     """
-    given = _stored(_layers(str(path), ())[-1], str(path))
+    given = _stored(read_recipe(str(path)).sections, str(path))
     for key, value in (below or {}).items():
         section, _, name = key.partition(".")
         given.lay({section: {name: value}}, 0)
-    return _checked(given, str(path), overrides, layer=1)
-
-
-def _layers(name_or_file: str, above: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The values of what a configuration is based on, and above them its own; `above` are those based on it."""
-    if name_or_file in above:
-        raise ConfigError(
-            f"{above[0]}: based on itself, by way of {' and '.join(above[1:] or above)}; break the circle"
-        )
-    shipped = config_names()
-    path = shipped.get(name_or_file) or Path(name_or_file)
-    if not path.is_file():
-        near = difflib.get_close_matches(name_or_file, shipped, n=3, cutoff=0.5)
-        meant = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ConfigError(
-            f"{name_or_file}: no such configuration; {meant}give a file or a name that `medcycle config "
-            "list` prints; `prepare` and `train` also take auto, which plans one"
-        )
-    try:
-        values = read_yaml(path) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())[:LONGEST_REASON]}); correct it") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a configuration is a mapping of sections, not {type(values).__name__}")
-    base = values.pop("base", None)
-    return [*_layers(str(base), (*above, name_or_file)), values] if base else [values]
+    if choice:
+        given.lay(choice.sections(given.values), 1)
+    return _checked(given, str(path), overrides, layer=2)
 
 
 def parse_config(values: Mapping[str, Any], where: str) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["REMOVED", "REMOVED_KINDS", "Removed"]
+__all__ = ["REMOVED", "REMOVED_KINDS", "REMOVED_RECIPES", "Removed"]
 
 
 class Removed(NamedTuple):
@@ -55,3 +55,26 @@ REMOVED_KINDS = {
     ("network", "swin-unetr"): "use network.name: monai with network.type: SwinUNETR",
 }
 """Networks, by section and name."""
+
+
+def _removed_recipes() -> dict[str, str]:
+    """Recipes that were named after their method, dimensions and device, each with the call for it now."""
+    methods = ("cut", "hybrid", "munit", "pix2pix", "regcyclegan", "unit")
+    recipes = {"head_mr_ct": "head_mr_ct"} | {name: f"head_mr_ct --method {name}" for name in methods}
+    now = {
+        f"{old}_{suffix}{on}": f"{recipe} --dims {dims} --device {device}"
+        for old, recipe in recipes.items()
+        for suffix, dims in {"2d": "2", "25d": "2.5", "3d": "3"}.items()
+        for on, device in {"": "gpu", "_cpu": "cpu"}.items()
+    }
+    return now | {
+        "body_mr_ct_2d": "body_mr_ct --dims 2 --device gpu",
+        "body_mr_ct_2d_cpu": "body_mr_ct --dims 2 --device cpu",
+        "head_ct_only_2d": "head_ct_only --dims 2",
+        "head_ct_only_3d": "head_ct_only --dims 3 --device gpu",
+        "head_ct_only_3d_cpu": "head_ct_only --dims 3 --device cpu",
+    }
+
+
+REMOVED_RECIPES = _removed_recipes()
+"""By name."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from medcycle.config.choice import CHOICES
 from medcycle.config.fields import Count, Hounsfield, Pixels, Range, Section, Share, Spacing, Weight
 from medcycle.config.method import METHODS, AnyMethod, CycleGanConfig
 from medcycle.config.network import NETWORKS, AnyNetwork, ResnetConfig
@@ -173,14 +174,34 @@ KINDS: Mapping[str, Mapping[str, type[Section]]] = {"network": NETWORKS, "method
 """Sections whose keys depend on their `name`, and what they are for each."""
 
 
-def _with_base(schema: dict[str, Any]) -> None:
-    schema["properties"]["base"] = {"type": "string", "description": "a configuration that this one changes"}
+def _with_keys_of_files(schema: dict[str, Any]) -> None:
+    """What files may have besides the sections."""
+    value_or_list = {
+        name: {"anyOf": [{"enum": [*values]}, {"type": "array", "items": {"enum": [*values]}, "minItems": 1}]}
+        for name, values in CHOICES.items()
+    }
+    choice = {"type": "object", "properties": value_or_list, "additionalProperties": False, "minProperties": 1}
+    variant = {
+        "type": "object",
+        "properties": {
+            "when": choice | {"description": "the method, dims or device that it is for"},
+            "instead": {"type": "string", "description": "the recipe to use instead, in place of sections"},
+            **{section: {"type": "object", "description": f"keys of {section}"} for section in Config.model_fields},
+        },
+        "required": ["when"],
+        "additionalProperties": False,
+    }
+    schema["properties"] |= {
+        "base": {"type": "string", "description": "a configuration that this one changes"},
+        "description": {"type": "string", "description": "one or two sentences"},
+        "variants": {"type": "array", "items": variant, "description": "what another choice changes, in order"},
+    }
 
 
 class Config(Section):
     """A whole configuration."""
 
-    model_config = ConfigDict(json_schema_extra=_with_base)
+    model_config = ConfigDict(json_schema_extra=_with_keys_of_files)
 
     data: DataConfig = DataConfig()
     randomize: RandomizeConfig = RandomizeConfig()

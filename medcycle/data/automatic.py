@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medcycle.config import Config, check_override, load_config, load_stored
+from medcycle.config import Choice, Config, check_override, load_config, load_stored
 from medcycle.data.cohort import Cohort
 from medcycle.data.fingerprint import fingerprint
 from medcycle.data.plan import Device, Plan
@@ -30,6 +30,7 @@ def settings_for(
     scans: Store | Cohort,
     known: Path | None = None,
     begun_with: Mapping[str, Any] | None = None,
+    choice: Choice | None = None,
 ) -> tuple[Config, Plan | None]:
     """The configuration of a name or file; or for `auto` one that is planned now, and the plan.
 
@@ -38,14 +39,17 @@ def settings_for(
         overrides: `key=value`.
         scans: what is planned for. A prepared store has its plan already.
         known: for `auto`, a folder whose `config.yaml` is used if there is one: a store to go on with, or a run.
-        begun_with: for `auto`, dotted keys and values that the networks of another run ask for; `overrides` go before.
+        begun_with: for `auto`, dotted keys and values that the networks of another run ask for; `choice` and
+            `overrides` go before.
+        choice: method, dimensions and device; for `auto` they are set by hand, and planned for.
 
     Raises:
         ConfigError: if there is no such configuration, or an override is wrong.
-        UsageError: for `auto` on a store that was prepared without, and for scans without MR if it takes some.
+        UsageError: for `auto` on a store that was prepared without, or without the GPU that is chosen, and for scans
+            without MR if it takes some.
         DataError: if there is nothing to plan for.
     """
-    settings, made = _settings(name, overrides, scans, known, begun_with or {})
+    settings, made = _settings(name, overrides, scans, known, begun_with or {}, choice or Choice())
     if settings.method.needs_mr and not scans.mr:
         more = "prepare a store with MR" if isinstance(scans, Store) else "give --mr"
         raise UsageError(f"method.name {settings.method.name} learns from MR; {more}, or train head_ct_only")
@@ -53,20 +57,33 @@ def settings_for(
 
 
 def _settings(
-    name: str, overrides: Sequence[str], scans: Store | Cohort, known: Path | None, begun_with: Mapping[str, Any]
+    name: str,
+    overrides: Sequence[str],
+    scans: Store | Cohort,
+    known: Path | None,
+    begun_with: Mapping[str, Any],
+    choice: Choice,
 ) -> tuple[Config, Plan | None]:
     if name != AUTO:
-        return load_config(name, overrides), None
+        return load_config(name, overrides, choice), None
     if known and (known / PLAN).is_file():
-        return load_stored(known / PLAN, overrides, begun_with), None
+        return load_stored(known / PLAN, overrides, begun_with, choice), None
     if isinstance(scans, Store):
         if not (scans.root / PLAN).is_file():
             raise UsageError(f"{scans.root}: prepared without a plan; name the configuration it was prepared with")
-        return load_stored(scans.root / PLAN, overrides, begun_with), None
-    given = dict(check_override(override) for override in overrides)
+        return load_stored(scans.root / PLAN, overrides, begun_with, choice), None
+    given = _by_hand(choice, overrides)
     mr = fingerprint(scans.mr, "mr") if scans.mr else None
-    made = plan(mr, fingerprint(scans.ct, "ct"), Device.here(), given, begun_with)
+    made = plan(mr, fingerprint(scans.ct, "ct"), Device.here(choice.device), given, begun_with)
     return made.config(), made
+
+
+def _by_hand(choice: Choice, overrides: Sequence[str]) -> dict[str, Any]:
+    """Dotted keys and values that are chosen or set."""
+    by_key = dict(check_override(override) for override in overrides)
+    slices = {"data": {"slices": by_key.get("data.slices")}}
+    chosen = choice.sections(slices)
+    return {f"{section}.{key}": value for section, keys in chosen.items() for key, value in keys.items()} | by_key
 
 
 def keep_plan(made: Plan, store: Store) -> Path:

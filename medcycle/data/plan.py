@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 
-from medcycle.config import Config, parse_planned
+from medcycle.config import Choice, Config, DeviceKind, parse_planned
+from medcycle.errors import UsageError
 from medcycle.processors import available_processors
 
-__all__ = ["BEGUN_WITH", "BY_HAND", "Choices", "Device", "Plan"]
+__all__ = ["BEGUN_WITH", "BY_HAND", "Choices", "Device", "Plan", "chosen_here"]
 
 Choices = dict[str, tuple[Any, str]]
 """A dotted key of the configuration: its value, and why."""
@@ -30,16 +31,29 @@ class Device:
     processors: int = field(default_factory=available_processors)
 
     @classmethod
-    def here(cls) -> Device:
-        """The first GPU, or else this computer's processor and memory."""
-        if torch.cuda.is_available():
+    def here(cls, kind: DeviceKind | None = None) -> Device:
+        """The first GPU, or else this computer's processor and memory; or the kind of device that is asked for.
+
+        Raises:
+            UsageError: if a GPU is asked for and there is none.
+        """
+        if kind != "cpu" and torch.cuda.is_available():
             return cls("cuda", torch.cuda.get_device_properties(0).total_memory)
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return cls("mps" if torch.backends.mps.is_available() else "cpu", memory)
+        if kind != "cpu" and torch.backends.mps.is_available():
+            return cls("mps", memory)
+        if kind == "gpu":
+            raise UsageError("--device gpu: no GPU found; leave out --device, or give --device cpu")
+        return cls("cpu", memory)
 
     def __str__(self) -> str:
         name = {"cpu": "processor with", "cuda": "GPU of", "mps": "Apple GPU of"}[self.kind]
         return f"{name} {self.memory / 2**30:.0f} GiB"
+
+
+def chosen_here(choice: Choice) -> Choice:
+    """A choice with the kind of device that this machine has, which counts where none is chosen."""
+    return replace(choice, seen="gpu" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True)

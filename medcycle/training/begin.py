@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from medcycle.config import Choice, told_briefly
 from medcycle.data.automatic import keep_plan, settings_for
 from medcycle.data.catalogue import open_scans, store_for_training
 from medcycle.data.cohort import Cohort
+from medcycle.data.plan import Device, chosen_here
 from medcycle.data.registered import require_patients_in_both
 from medcycle.errors import UsageError
 from medcycle.io.locks import require_unlocked
@@ -29,6 +31,7 @@ def begin(  # noqa: PLR0913 - what a training can be told
     ct: Path | None = None,
     store: Path | None = None,
     overrides: Sequence[str] = (),
+    choice: Choice | None = None,
     init_from: Path | None = None,
     resume: bool = False,
     resample_irregular: bool = False,
@@ -45,16 +48,20 @@ def begin(  # noqa: PLR0913 - what a training can be told
         ct: a folder of CT.
         store: a prepared store, instead.
         overrides: `key=value`.
+        choice: method, dimensions and device.
         init_from: a run or checkpoint whose networks to start from.
         resume: go on with the run in `output`.
         resample_irregular: rebuild irregular series.
         ct_offset: what to take off CT that have something added to their HU.
         progress: is called after every step with how much is done, 0 to 1, and a note.
-        say: takes what is told of the plan and the store.
+        say: takes what is told of the settings and the store.
 
     Raises:
+        UsageError: if a GPU is chosen and there is none.
         UsageError, DataError: as `open_scans`, `settings_for` and `train` do.
     """
+    chosen = chosen_here(choice or Choice())
+    Device.here(chosen.device)
     if is_first_process():
         require_unlocked(output)
     require_run_folder(output, resume=resume)
@@ -65,9 +72,11 @@ def begin(  # noqa: PLR0913 - what a training can be told
     if resume and store is None:
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
-    settings, plan = settings_for(config, overrides, scans, known=output, begun_with=shared)
+    settings, plan = settings_for(config, overrides, scans, known=output, begun_with=shared, choice=chosen)
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
     require_trackers(settings)
+    if not plan:
+        say(f"{told_briefly(config, settings, chosen)}all keys are saved in {output / 'config.yaml'}")
     if initial:
         say(f"initialised from {init_from}: {', '.join(initial.require_fitting(settings))}")
     if settings.method.needs_registered and isinstance(scans, Cohort):

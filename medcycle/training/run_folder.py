@@ -81,7 +81,10 @@ def state_to_resume(config: Config, run: Path) -> dict[str, Any]:
         saved, given = begun_with[section], without_places(config)[section]
         changed = [f"{section}.{key}" for key in given if key in (names or given) and saved.get(key) != given[key]]
         if changed:
-            raise UsageError(f"{run}: {', '.join(changed)} can't change when a run is resumed; start a new run")
+            raise UsageError(
+                f"{run}: {', '.join(changed)} can't change when a run is resumed; give --method, --dims, --device and "
+                "--set as it was begun, or start a new run"
+            )
     return state
 
 

@@ -37,7 +37,11 @@ CASES = {
     "mr as ct": ("train demo --mr mr --ct mr2 --output out", DATA_WRONG, "not a CT in Hounsfield units"),
     "ct as mr": ("train demo --mr ct2 --ct ct --output out", DATA_WRONG, "not an MR"),
     "no data": ("train demo --output out", CALL_WRONG, "--mr and --ct"),
-    "no pairs": ("train pix2pix_2d --mr mr --ct ct --output out", DATA_WRONG, "no patient has both MR and CT"),
+    "no pairs": (
+        "train head_mr_ct --method pix2pix --mr mr --ct ct --output out",
+        DATA_WRONG,
+        "no patient has both MR and CT",
+    ),
     "nothing to resume": ("train demo --mr mr --ct ct --output out --resume", CALL_WRONG, "nothing to resume"),
     "unknown option": ("train demo --mr mr --ct ct --output out --fast", CALL_WRONG, "--fast"),
     "missing argument": ("train --mr mr --ct ct --output out", CALL_WRONG, "'config'. See `medcycle train --help`."),

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from medcycle import __version__
 from medcycle.cli.main import EXAMPLES, execute
+from medcycle.config import config_names
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.series import write_series
 from medcycle.training.runs import score_in_words
@@ -189,8 +190,10 @@ def test_only_an_error_is_in_hounsfield_units(tmp_path: Path, scores: str, told:
 
 def test_configurations(capfd, tmp_path: Path) -> None:
     assert execute(["config", "list"]) == 0
-    assert "head_mr_ct_2d_cpu: Heads" in capfd.readouterr().out
-    assert execute(["config", "show", "head_mr_ct_2d", "--set", "training.batch_size=1"]) == 0
+    listed = capfd.readouterr().out
+    assert all(re.search(rf"│ {name} +│ \w", listed) for name in (*config_names(), "auto"))
+    assert "--method" in listed.splitlines()[-1]
+    assert execute(["config", "show", "head_mr_ct", "--device", "gpu", "--set", "training.batch_size=1"]) == 0
     shown = capfd.readouterr().out
     assert "22.7 million parameters in generators" in shown.splitlines()[-1]
     assert "GFLOP" in shown.splitlines()[-1]
@@ -240,7 +243,8 @@ def test_the_plan_is_no_configuration_to_show(command: str, capfd) -> None:
     ("line", "names"),
     [
         ("medcycle syn", ["synthesize"]),
-        ("medcycle train head_mr_ct_2d", ["head_mr_ct_2d", "head_mr_ct_2d_cpu"]),
+        ("medcycle train head", ["head_ct_only", "head_mr_ct"]),
+        ("medcycle train head_mr_ct --method c", ["cyclegan", "cut"]),
         ("medcycle config show au", ["auto"]),
         ("medcycle prepare --config dem", ["demo"]),
     ],

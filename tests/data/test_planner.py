@@ -282,14 +282,14 @@ def test_wrong_settings_are_found_before_the_work(cohort: Path, tmp_path, capfd,
 
 
 def test_memory_grows_with_the_patch_and_the_batch() -> None:
-    small = load_config("head_mr_ct_2d", ["training.batch_size=1", "network.filters=8"])
+    small = load_config("head_mr_ct", ["training.batch_size=1", "network.filters=8"])
     weights = 20 * sum(weight.numel() for weight in build_method(small).parameters())
     one, two = (
-        step_memory(load_config("head_mr_ct_2d", [f"training.batch_size={n}", "network.filters=8"])) for n in (1, 2)
+        step_memory(load_config("head_mr_ct", [f"training.batch_size={n}", "network.filters=8"])) for n in (1, 2)
     )
     assert two - weights == pytest.approx(2 * (one - weights), rel=0.02)
     quarter = step_memory(
-        load_config("head_mr_ct_2d", ["training.batch_size=1", "network.filters=8", "data.patch_size=[128, 128]"])
+        load_config("head_mr_ct", ["training.batch_size=1", "network.filters=8", "data.patch_size=[128, 128]"])
     )
     assert one - weights == pytest.approx(4 * (quarter - weights), rel=0.05)
 
@@ -380,7 +380,8 @@ def test_train_auto_on_two_folders(cohort: Path, tmp_path, capfd) -> None:
     assert execute(["train", "auto", *folders, "--resume", "--set=training.max_steps=3"]) == 0
     out = capfd.readouterr().out
     assert "3 steps" in out
-    assert "patch_size" not in out  # goes on with the run's own settings
+    assert "auto: method cyclegan, 2D" in out
+    assert "# Planned" not in out  # goes on with the run's own settings
     (store,) = tmp_path.glob("medcycle-store-*")
     assert "set by hand" in (store / "config.yaml").read_text()
 

@@ -15,7 +15,7 @@ from monai.transforms import ResizeWithPadOrCrop
 from torch.nn import functional
 
 from medcycle.body import body_mask
-from medcycle.config import Config, load_config
+from medcycle.config import Choice, Config, load_config
 from medcycle.data.catalogue import prepare_cohort
 from medcycle.data.cohort import find_cohort
 from medcycle.data.store import Store, StoredCase
@@ -99,8 +99,8 @@ def settings(method: str, dimensions: str) -> Config:
     spacing = f"data.spacing=[{VOXEL}, {VOXEL}, {VOXEL if dimensions == '3d' else 'null'}]"
     small = [] if method == "randomized" else [*SMALL]
     small += [] if method in {"unit", "munit"} else ["network.levels=3"]
-    name = recipe_of(method, dimensions, on_cpu=True)
-    return load_config(name, [*small, *SHORT, *PLAIN, *DIMENSIONS[dimensions], spacing])
+    name, choice = recipe_of(method, dimensions, on_cpu=True)
+    return load_config(name, [*small, *SHORT, *PLAIN, *DIMENSIONS[dimensions], spacing], choice)
 
 
 def untrained(config: Config, trained: SavedMethod) -> SavedMethod:
@@ -137,7 +137,8 @@ def test_another_style_is_another_contrast_of_the_same_shapes(heads: Path, tmp_p
     for path in tmp_path.glob("?/mr/*"):
         path.replace(scans / path.name)
     spacing = f"data.spacing=[{VOXEL}, {VOXEL}, null]"
-    config = load_config("munit_2d_cpu", [spacing, *SMALL, *SHORT, *PLAIN, *DIMENSIONS["2d"]])
+    settings = [spacing, *SMALL, *SHORT, *PLAIN, *DIMENSIONS["2d"]]
+    config = load_config("head_mr_ct", settings, Choice("munit", device="cpu"))
     store = prepare_cohort(find_cohort(scans, heads / "test" / "ct"), tmp_path / "store", config.data)
     train(config, store, tmp_path / "run")
     method = cast(Munit, load_method(tmp_path / "run" / LAST).method)

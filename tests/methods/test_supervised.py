@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from medcycle.config import load_config
+from medcycle.config import Choice, load_config
 from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.supervised import Supervised
@@ -15,7 +15,7 @@ WEIGHTS = ["method.l1_weight=3", "method.adversarial_weight=0.5"]
 def built(*overrides: str) -> Supervised:
     torch.manual_seed(0)
     unet = ["method.name=randomized", "network.name=unet"]
-    return build_method(load_config("head_ct_only_2d", fitting([*TINY, *unet, *overrides])))
+    return build_method(load_config("head_ct_only", fitting([*TINY, *unet, *overrides]), Choice(dims=2)))
 
 
 @pytest.fixture

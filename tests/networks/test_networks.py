@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from medcycle.config import NETWORKS, load_config
+from medcycle.config import NETWORKS, Choice, load_config
 from medcycle.errors import ConfigError
 from medcycle.methods.build import build_method
 from medcycle.networks.init import initialise
@@ -49,7 +49,7 @@ def test_means_of_blocks_make_no_chequer_of_an_even_image(spatial_dims: int, shu
 
 
 def test_synthetic_mr_has_no_chequer() -> None:
-    method = build_method(load_config("head_mr_ct_2d_cpu", ["network.filters=4", "network.norm=none"]))
+    method = build_method(load_config("head_mr_ct", ["network.filters=4", "network.norm=none"], Choice(device="cpu")))
     for module in method.modules():
         if isinstance(module, nn.Conv2d):
             module.reset_parameters()  # training begins with weights that make next to nothing of anything

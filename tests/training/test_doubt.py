@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from medcycle.config import load_config
+from medcycle.config import Choice, load_config
 from medcycle.data.catalogue import prepare_cohort
 from medcycle.data.cohort import find_cohort
 from medcycle.inference import Options, Prediction
@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SavedMethod:
     """MR to CT, learned from four CT alone."""
     folder = tmp_path_factory.mktemp("doubt")
     write_cohort(folder / "heads", patients=4, spacing=(6.0, 6.0, 6.0))
-    config = load_config("head_ct_only_2d", TRAINING)
+    config = load_config("head_ct_only", TRAINING, Choice(dims=2))
     store = prepare_cohort(find_cohort(None, folder / "heads" / "ct"), folder / "store", config.data)
     train(config, store, folder / "run")
     return load_method(folder / "run" / BEST)
