@@ -43,7 +43,7 @@ from medcycle.training.step import Stepper
 from medcycle.tuning import SETTING, keep_freed_memory
 from medcycle.volume import Grid, Volume
 from tests.bench_limits import limits
-from tests.bench_synthesis import synthesis
+from tests.bench_synthesis import like_with_like, synthesis
 from tests.timing import compare
 
 STEPS = {
@@ -391,6 +391,7 @@ def main() -> None:
             "the same, transposed upsampling": training_step("network.upsampling=transposed", bf16=True),
         },
     )
+    like_with_like()
     synthesis()
     limits()
     compare("180 axial slices of 256×256", reading())
