@@ -16,7 +16,7 @@ help:
 	@echo "make demo      the whole way on generated heads, 6 minutes on 2 cores, and 3 to install; writes demo/"
 	@echo "make test      the quick tests, eight minutes on 2 cores"
 	@echo "make test-all  the slow ones too, 25 to 30 minutes"
-	@echo "make test-oldest  the quick tests with the oldest dependencies that are allowed, in $(OLDEST); installs 7 GB on Linux"
+	@echo "make test-oldest  the quick tests with the oldest dependencies that are allowed; 8 GB in $(OLDEST)"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speeds, side by side"
 	@echo "make setup     only install, into $(VENV)"
@@ -48,7 +48,7 @@ $(OLDEST)/.ready: pyproject.toml .ci/oldest.py
 
 test-oldest: BIN := $(OLDEST)/bin
 test-oldest: $(OLDEST)/.ready
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow' -W default --disable-warnings # old packages warn of newer ones that they use
 
 lint: setup
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -76,10 +77,14 @@ def synthesis() -> None:
         )
 
 
-def like_with_like() -> None:
+def like_with_like(rounds: int = 7, clock: Callable[[], float] = time.perf_counter) -> None:
     """Windows of a 3D network beside MONAI's at equal precision, windows and region, and then what each thing adds.
 
     A generated head of 2 mm, and one network, which MONAI has with PyTorch's own convolutions.
+
+    Args:
+        rounds: turns.
+        clock: as of `ratios`.
     """
     config = load_config("head_mr_ct_2d_cpu", SYNTHESES["3D, U-Net of 16 filters"])
     torch.manual_seed(0)
@@ -114,7 +119,7 @@ def like_with_like() -> None:
     for name, work in ways.items():
         print(f"  {name}: {windows_in(work, method, plain)} windows")
     print(f"  body: {body.mean():.0%} of the whole box, {body[filled].mean():.0%} of the box about it")
-    ratios(f"3D synthesis, {'×'.join(map(str, image.shape))} voxels", ways, pairs)
+    ratios(f"3D synthesis, {'×'.join(map(str, image.shape))} voxels", ways, pairs, rounds, clock)
 
 
 def plain_twin(method: Method, config: Config) -> Method:
