@@ -4,19 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 # processes that run tests, of a thread each: most tests are too small for more
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 READY := $(VENV)/.ready
+# the lowest versions that pyproject.toml allows, on the lowest Python
+OLDEST := .venv-oldest
+OLDEST_PYTHON ?= python3.11
 
-.PHONY: help setup demo test test-all lint bench clean
+.PHONY: help setup demo test test-all test-oldest lint bench clean
 
 help:
 	@echo "make demo      the whole way on generated heads, 6 minutes on 2 cores, and 3 to install; writes demo/"
 	@echo "make test      the quick tests, eight minutes on 2 cores"
 	@echo "make test-all  the slow ones too, 25 to 30 minutes"
+	@echo "make test-oldest  the quick tests with the oldest dependencies that are allowed; 8 GB in $(OLDEST)"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speeds, side by side"
 	@echo "make setup     only install, into $(VENV)"
-	@echo "make clean     remove $(VENV) and demo/"
+	@echo "make clean     remove $(VENV), $(OLDEST) and demo/"
 
 setup: $(READY)
 
@@ -36,6 +40,16 @@ test: setup
 test-all: setup
 	$(PYTEST)
 
+$(OLDEST)/.ready: pyproject.toml .ci/oldest.py
+	test -x $(OLDEST)/bin/python || $(OLDEST_PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python .ci/oldest.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check --quiet --constraint $(OLDEST)/constraints.txt --editable '.[dev]'
+	touch $@
+
+test-oldest: BIN := $(OLDEST)/bin
+test-oldest: $(OLDEST)/.ready
+	$(PYTEST) -m 'not slow' -W default --disable-warnings # old packages warn of newer ones that they use
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,4 +59,4 @@ bench: setup
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(OLDEST) demo

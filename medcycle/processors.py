@@ -7,7 +7,7 @@ import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
-__all__ = ["CHOSEN", "available_processors", "is_busy", "share_processors"]
+__all__ = ["CHOSEN", "available_processors", "computes_in_bf16", "is_busy", "share_processors"]
 
 SPIN_COUNT, SPIN_COUNT_BUSY = 20_000, 1000
 """Turns that a thread of OpenMP waits for work before it sleeps: on an idle machine, and on a busy one. libgomp's own
@@ -45,6 +45,19 @@ def is_busy(statistics: Path = Path("/proc/stat")) -> bool:
     except (OSError, ValueError, IndexError, StopIteration):
         return False
     return running > (os.cpu_count() or 1)
+
+
+def computes_in_bf16(description: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether processors have instructions for bf16 (AVX-512 BF16); False where the system doesn't tell.
+
+    Args:
+        description: where Linux lists what processors can do.
+    """
+    try:
+        lines = description.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any("avx512_bf16" in line.split() for line in lines if line.startswith("flags"))
 
 
 def available_processors(groups: Path = Path("/sys/fs/cgroup")) -> int:

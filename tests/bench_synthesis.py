@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,12 @@ from medcycle.inference.windows import frame_of, importance, starts
 from medcycle.io.discover import read_volume
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
-from medcycle.networks import layers
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.processors import computes_in_bf16
+from medcycle.tuning import SETTING
 from medcycle.volume import Volume
-from tests.timing import compare
+from tests.timing import compare, ratios
 
 SYNTHESES = {
     "2D, 64 filters, 9 residual blocks": [
@@ -50,6 +52,7 @@ def synthesis() -> None:
         config = load_config("head_mr_ct", ["data.spacing=[1.5, 1.5, null]", *sizes], Choice(device="cpu"))
         torch.manual_seed(0)
         method = build_method(config).eval()
+        plain = plain_twin(method, config)
         prepared = prepare_volume(volume, "mr", config.data)
         image, body = prepared.image.array, prepared.body.array
         found: dict[str, np.ndarray] = {}
@@ -58,12 +61,12 @@ def synthesis() -> None:
             return lambda: found.update({name: work()})
 
         ways = {
-            "MONAI, float32": partial(plainly, image, body, config, method),
+            "MONAI, float32": partial(plainly, image, body, config, plain),
             "medcycle, float32": partial(translated, image, body, config, method, "32-true"),
             "medcycle": partial(translated, image, body, config, method, "bf16-mixed"),
         }
         if config.network.spatial_dims == 2:
-            ways["MONAI, float32, a window a slice"] = partial(plainly, image, body, config, method, whole=True)
+            ways["MONAI, float32, a window a slice"] = partial(plainly, image, body, config, plain, whole=True)
         compare(f"whole volume, {title}", {name: kept(name, work) for name, work in ways.items()}, rounds=2)
         found["MONAI, same windows"] = on_same_windows(image, body, config, method)
         against = partial(difference, found["medcycle"], body=body, config=config)
@@ -72,6 +75,93 @@ def synthesis() -> None:
             f"{against(found['MONAI, same windows']):.2f} HU from MONAI on the same windows, by "
             f"{against(found['MONAI, float32']):.2f} HU from MONAI over the box; body: {body.mean():.0%} of the box"
         )
+
+
+def like_with_like(rounds: int = 7, clock: Callable[[], float] = time.perf_counter) -> None:
+    """Windows of a 3D network beside MONAI's at equal precision, windows and region, and then what each thing adds.
+
+    A generated head of 2 mm, and one network, which MONAI has with PyTorch's own convolutions.
+
+    Args:
+        rounds: turns.
+        clock: as of `ratios`.
+    """
+    config = load_config("head_mr_ct_2d_cpu", SYNTHESES["3D, U-Net of 16 filters"])
+    torch.manual_seed(0)
+    method = build_method(config).eval()
+    plain = plain_twin(method, config)
+    prepared = prepare_volume(HeadPhantom.random(2).mr(head_grid(spacing=(1.0, 1.0, 1.0))), "mr", config.data)
+    whole = tuple(slice(0, size // DOWNSAMPLING * DOWNSAMPLING) for size in prepared.body.array.shape)
+    image, body = prepared.image.array[whole], prepared.body.array[whole]
+    filled = bounding_box(body)
+    box, close = np.ones_like(body), np.ones_like(body[filled])
+    ways = {
+        "MONAI, float32, whole box": partial(windows_of_monai, image, config, plain),
+        "medcycle, float32, whole box": partial(translated, image, box, config, method, "32-true"),
+        "MONAI, float32, box about the body": partial(windows_of_monai, image[filled], config, plain),
+        "medcycle, float32, box about the body": partial(translated, image[filled], close, config, method, "32-true"),
+        "medcycle, float32, body": partial(translated, image, body, config, method, "32-true"),
+    }
+    pairs = {
+        "equal: float32, windows, whole box": ("MONAI, float32, whole box", "medcycle, float32, whole box"),
+        "equal: float32, windows, box about the body": (
+            "MONAI, float32, box about the body", "medcycle, float32, box about the body"
+        ),
+        "the body alone adds": ("medcycle, float32, whole box", "medcycle, float32, body"),
+        "all in float32": ("MONAI, float32, whole box", "medcycle, float32, body"),
+    }  # fmt: skip
+    if computes_in_bf16():
+        ways["medcycle, bf16, body"] = partial(translated, image, body, config, method, "bf16-mixed")
+        pairs["bf16 adds"] = ("medcycle, float32, body", "medcycle, bf16, body")
+        pairs["all"] = ("MONAI, float32, whole box", "medcycle, bf16, body")
+    else:
+        print("this processor does not compute in bf16, which is left out")
+    for name, work in ways.items():
+        print(f"  {name}: {windows_in(work, method, plain)} windows")
+    print(f"  body: {body.mean():.0%} of the whole box, {body[filled].mean():.0%} of the box about it")
+    ratios(f"3D synthesis, {'×'.join(map(str, image.shape))} voxels", ways, pairs, rounds, clock)
+
+
+def plain_twin(method: Method, config: Config) -> Method:
+    """The same weights in PyTorch's own convolutions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SETTING, "1")
+        twin = build_method(config).eval()
+    twin.load_state_dict(method.state_dict())
+    return twin
+
+
+def bounding_box(body: np.ndarray) -> tuple[slice, ...]:
+    """The part of a volume that a body fills, a multiple of what networks need along each axis."""
+    found = []
+    for axis, length in enumerate(body.shape):
+        filled = np.flatnonzero(body.any(axis=tuple({*range(body.ndim)} - {axis})))
+        low, size = int(filled[0]), -(-(int(filled[-1]) + 1 - int(filled[0])) // DOWNSAMPLING) * DOWNSAMPLING
+        start = min(low, length - size)
+        found.append(slice(start, start + size))
+    return tuple(found)
+
+
+def windows_of_monai(image: np.ndarray, config: Config, method: Method) -> np.ndarray:
+    """MONAI in float32, with windows of the project's size and overlap."""
+    inferer = SlidingWindowInferer(config.data.patch_size, overlap=Windows().overlap, mode="gaussian", cval=-1.0)
+    with torch.inference_mode():
+        return inferer(torch.from_numpy(np.ascontiguousarray(image))[None, None], method.translate)[0, 0].numpy()
+
+
+def windows_in(work: Callable[[], object], *methods: Method) -> int:
+    """How many windows go through generators."""
+    counted = 0
+
+    def count(_: object, given: tuple[torch.Tensor, ...], __: object) -> None:
+        nonlocal counted
+        counted += len(given[0])
+
+    hooks = [method.generators["target"].register_forward_hook(count) for method in methods]
+    work()
+    for hook in hooks:
+        hook.remove()
+    return counted
 
 
 def difference(one: np.ndarray, other: np.ndarray, *, body: np.ndarray, config: Config) -> float:
@@ -87,8 +177,7 @@ def plainly(image: np.ndarray, body: np.ndarray, config: Config, method: Method,
     if config.network.spatial_dims == 2:
         sizes = frame_of(np.ones_like(body) if whole else body, (1, 1) if whole else size, DOWNSAMPLING).sizes[:2]
         inferer = SliceInferer(roi_size=sizes, spatial_dim=2, sw_batch_size=8, cval=-1.0)
-    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
-        patch.delattr(layers._Convolution, "_conv_forward")
+    with torch.no_grad():
         given = torch.from_numpy(np.ascontiguousarray(image))[None, None]
         return inferer(given, method.translate)[0, 0].numpy()
 
@@ -130,4 +219,5 @@ def translated(image: np.ndarray, body: np.ndarray, config: Config, method: Meth
 
 
 if __name__ == "__main__":
+    like_with_like()
     synthesis()

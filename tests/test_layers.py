@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 PACKAGE = Path(__file__).parents[1] / "medcycle"
 
 LAYERS = [
-    {"allocation", "errors", "processors", "words"},
+    {"errors", "processors", "tuning", "words"},
     {"isolation", "progress"},
     {"parallel"},
     {"volume"},
@@ -31,6 +32,8 @@ LAYERS = [
     {"__main__"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+FOREIGN = {"torch", "nn", "functional", "monai", "lightning_fabric"}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
@@ -57,6 +60,22 @@ def test_imports_come_from_the_left(path: Path) -> None:
     for module in imports(path):
         other = room(module)
         assert other == own or RANK[other] < RANK[own], f"{path.name} ({own}) imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_private_of_pytorch_is_used(path: Path) -> None:
+    layer = nn.Conv3d(1, 1, 1)
+    private = {name for name in {*dir(layer), *vars(layer)} if name.startswith("_") and not name.startswith("__")}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).startswith("nn.") for base in node.bases):
+            parts = [*ast.walk(node)][1:]
+            used = {part.attr if isinstance(part, ast.Attribute) else getattr(part, "name", "") for part in parts}
+            assert not used & private
+        elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            assert ast.unparse(node.value).split(".")[0] not in FOREIGN, ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in FOREIGN:
+            names = [*node.module.split("."), *(alias.name for alias in node.names)]
+            assert not any(name.startswith("_") for name in names), ast.unparse(node)
 
 
 def test_every_layer_is_there() -> None:

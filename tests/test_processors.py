@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from medcycle.processors import CHOSEN, SPIN_COUNT, SPIN_COUNT_BUSY, available_processors, is_busy, share_processors
+from medcycle.processors import (
+    CHOSEN,
+    SPIN_COUNT,
+    SPIN_COUNT_BUSY,
+    available_processors,
+    computes_in_bf16,
+    is_busy,
+    share_processors,
+)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", None)])
@@ -63,3 +71,25 @@ def test_it_is_done_before_torch_is_loaded() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.split()[0] == "False"
     assert done.stdout.split()[1].isdecimal()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("processor : 0\nflags\t\t: fpu avx512f avx512_bf16 sse\n", True),
+        ("flags : fpu avx512f\nbugs : avx512_bf16\n", False),
+        ("Features : fp asimd bf16\n", False),
+    ],
+)
+def test_processors_that_compute_in_bf16_are_known_by_their_flags(tmp_path: Path, text: str, expected: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    assert computes_in_bf16(tmp_path / "cpuinfo") == expected
+    assert not computes_in_bf16(tmp_path / "none")
+
+
+def test_pytorch_says_the_same() -> None:
+    torch = pytest.importorskip("torch")
+    ask = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    if ask is None:
+        pytest.skip("this PyTorch doesn't tell")
+    assert computes_in_bf16() == ask()

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from medcycle.errors import UsageError
+from medcycle.processors import computes_in_bf16
 
 __all__ = ["Precision", "autocast_on", "best_device", "best_precision", "devices_of"]
 
@@ -46,7 +47,7 @@ def best_precision(accelerator: str) -> Precision:
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     if accelerator in ("auto", "mps") and torch.backends.mps.is_available():
         return "32-true"
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+    return "bf16-mixed" if computes_in_bf16() else "32-true"
 
 
 def autocast_on(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-__all__ = ["Unnormalised", "initialise"]
+__all__ = ["Convolution", "Unnormalised", "initialise"]
+
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 
 WEIGHTS = ("weight", "parametrizations.weight.original")
 
@@ -31,5 +33,5 @@ def initialise(network: nn.Module, gain: float = 0.02) -> None:
                 nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
 
 
-def _convolutions(network: nn.Module) -> list[nn.modules.conv._ConvNd]:
-    return [module for module in network.modules() if isinstance(module, nn.modules.conv._ConvNd)]
+def _convolutions(network: nn.Module) -> list[Convolution]:
+    return [module for module in network.modules() if isinstance(module, Convolution)]

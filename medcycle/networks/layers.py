@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from medcycle.tuning import convolution
+
 __all__ = ["Layers", "Normalisation", "Padding", "cut_to", "kept_or_computed_again", "to_multiple"]
 
 Normalisation = Literal["instance", "group", "layer", "none"]
@@ -21,77 +22,6 @@ Padding = Literal["reflect", "replicate", "zeros"]
 
 GROUPS = 32
 """of channels in group normalisation, as in its paper (Wu and He 2018), or as many as divide the channels."""
-
-WIDE, FEW = 5, 4
-"""Taps from which on a kernel is wide, and channels up to which it has few."""
-
-
-class _Convolution(nn.modules.conv._ConvNd):
-    """A convolution as PyTorch's, with the same parameters and results, but faster on a processor.
-
-    Borders are mirrored in the precision of the convolution: autocast would take float32, and back. Wide kernels of
-    next to no channels leave a processor's matrix units idle; there, the taps along the last axis become channels.
-    `torch.export` gets PyTorch's own convolution: what it writes is to run on any device.
-    """
-
-    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if torch.compiler.is_exporting():
-            return super()._conv_forward(x, weight, bias)
-        kind = x.device.type
-        thin = kind == "cpu" and self.kernel_size[-1] >= WIDE and not any(step > 1 for step in self.stride)
-        if self.padding_mode == "zeros" and not thin:
-            return super()._conv_forward(x, weight, bias)
-        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-        x = _padded(x, self._reversed_padding_repeated_twice, mode)
-        convolve = functional.conv2d if len(self.kernel_size) == 2 else functional.conv3d
-        if thin and self.in_channels <= FEW:
-            return convolve(_shifted(x, self.kernel_size[-1]), _taps_in(weight), bias)
-        if thin and self.out_channels <= FEW:
-            return _sum_of_shifted(convolve(x, _taps_out(weight)), self.out_channels, bias)
-        return convolve(x, weight, bias, self.stride)
-
-
-class _Conv2d(_Convolution, nn.Conv2d):
-    pass
-
-
-class _Conv3d(_Convolution, nn.Conv3d):
-    pass
-
-
-def _padded(x: Tensor, ends: Sequence[int], mode: str) -> Tensor:
-    kind = x.device.type
-    if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
-        return functional.pad(x, ends, mode=mode)
-    with torch.autocast(kind, enabled=False):
-        return functional.pad(x.to(torch.get_autocast_dtype(kind)), ends, mode=mode)
-
-
-def _shifted(x: Tensor, taps: int) -> Tensor:
-    """Every shift along the last axis as channels, shape (batch, taps × channels, ...); the axis ends where all do."""
-    size = x.shape[-1] - taps + 1
-    return torch.cat([x.narrow(-1, tap, size) for tap in range(taps)], dim=1)
-
-
-def _taps_in(weight: Tensor) -> Tensor:
-    """A kernel whose taps along the last axis are channels of its input."""
-    return weight.movedim(-1, 1).flatten(1, 2)[..., None]
-
-
-def _taps_out(weight: Tensor) -> Tensor:
-    """A kernel whose taps along the last axis are channels of its output."""
-    return weight.movedim(-1, 0).flatten(0, 1)[..., None]
-
-
-def _sum_of_shifted(x: Tensor, channels: int, bias: Tensor | None) -> Tensor:
-    """What the taps of `_taps_out` make, each at its place, added up in float32 at least."""
-    taps, kind = x.shape[1] // channels, torch.promote_types(x.dtype, torch.float32)
-    size = x.shape[-1] - taps + 1
-    parts = [x.narrow(1, tap * channels, channels).narrow(-1, tap, size).to(kind) for tap in range(taps)]
-    total = functools.reduce(torch.add, parts)
-    if bias is not None:
-        total = total + bias.to(kind).view(-1, *[1] * (x.ndim - 2))
-    return total.to(x.dtype)
 
 
 @dataclass(frozen=True)
@@ -116,8 +46,9 @@ class Layers:
     def plain(self, in_channels: int, out_channels: int, kernel_size: int = 3, strides: int = 1) -> nn.Module:
         """A convolution that keeps sizes, or divides them by the stride."""
         # MONAI's Convolution block pads with zeros only, from which generators learn a dark frame
-        kind = _Conv2d if self.spatial_dims == 2 else _Conv3d
-        return kind(in_channels, out_channels, kernel_size, strides, kernel_size // 2, padding_mode=self.padding)
+        return convolution(self.spatial_dims)(
+            in_channels, out_channels, kernel_size, strides, kernel_size // 2, padding_mode=self.padding
+        )
 
     def convolution(
         self, in_channels: int, out_channels: int, kernel_size: int = 3, strides: int = 1, *, activate: bool = True

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from medcycle.networks.init import Convolution
 from medcycle.networks.layers import GROUPS, Layers, Normalisation
 
 __all__ = ["PatchGan"]
@@ -50,7 +51,7 @@ class PatchGan(nn.Module):
         )
         if spectral:
             for module in self.nets.modules():
-                if isinstance(module, nn.modules.conv._ConvNd):
+                if isinstance(module, Convolution):
                     spectral_norm(module)
 
     def forward(self, x: Tensor) -> list[Tensor]:

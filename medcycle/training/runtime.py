@@ -14,10 +14,10 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
-from medcycle.allocation import keep_freed_memory
 from medcycle.config import TrainingConfig
 from medcycle.errors import UsageError
 from medcycle.inference import Precision, best_precision
+from medcycle.tuning import keep_freed_memory
 
 __all__ = ["Averager", "largest", "make_fabric", "of_all", "precision_for"]
 

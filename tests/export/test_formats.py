@@ -20,6 +20,7 @@ from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
 from medcycle.methods.munit import Munit
 from medcycle.methods.saved import SavedMethod
+from medcycle.networks.init import Convolution
 from tests.sizes import TINY, fitting
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -58,7 +59,7 @@ def untrained(*overrides: str) -> SavedMethod:
     )
     method = build_method(config).eval()
     for convolution in method.generators.modules():
-        if isinstance(convolution, nn.modules.conv._ConvNd):
+        if isinstance(convolution, Convolution):
             nn.init.kaiming_normal_(convolution.weight)
     return SavedMethod(method, config, {"ct": HounsfieldWindow(-1000, 2000), "mr": MrPercentile(0, 7)}, 1)
 

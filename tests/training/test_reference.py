@@ -9,11 +9,11 @@ from torch.nn.functional import l1_loss
 from medcycle.config import load_config
 from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
-from medcycle.networks import layers
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.pool import ImagePool
 from medcycle.training.runtime import make_fabric
 from medcycle.training.step import Stepper
+from medcycle.tuning import SETTING
 from tests.sizes import TINY
 
 PLAIN = ["method.adversaries=both", "method.anchor_weight=0", "method.identity_weight=5", "training.warm_start=0"]
@@ -52,7 +52,7 @@ def _idle(method: torch.nn.Module) -> set[str]:
 def test_ten_steps_give_the_weights_of_ten_by_hand(monkeypatch) -> None:
     # PyTorch's convolutions, of which those of one batch are to the last bit those of its images; that the project's
     # equal them is for the tests of networks
-    monkeypatch.delattr(layers._Convolution, "_conv_forward")
+    monkeypatch.setenv(SETTING, "1")
     rates = [f"training.learning_rate={RATE}", f"training.betas={list(BETAS)}"]
     config = load_config("demo", [*TINY, *PLAIN, *FLOAT, *rates])
     torch.manual_seed(0)
