@@ -243,7 +243,7 @@ def reading() -> dict[str, Callable[[], object]]:
 def random_patches(folder: Path, size: tuple[int, ...]) -> dict[str, Callable[[], object]]:
     """Twenty random patches of four volumes of 256×256×120, from MONAI's cache of whole volumes and from the store."""
     generator = np.random.default_rng(0)
-    config = DataConfig(patch_size=size, flip=False, max_rotation=0, max_scaling=0)
+    config = DataConfig(patch_size=size, flip=False, augmentation="none")
     names: dict[Modality, list[str]] = {"mr": [], "ct": []}
     items = []
     for modality, intensity in (("mr", MrPercentile(0, 1)), ("ct", HounsfieldWindow(-1024, 2000))):

@@ -57,7 +57,7 @@ def test_bodies_start_from_pairs_as_heads_do() -> None:
         config = called(f"body_mr_ct --device {device}")
         assert config.method.anchor_weight > 0
         assert config.training.warm_start > 0
-        assert config.randomize.templates == 0  # no brains
+        assert config.randomize.effects == "body"  # no brains
     assert not load_config("body_mr_ct").training.max_minutes
 
 
@@ -222,7 +222,7 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
         ),
         ("head_ct_only", ["network.discriminator_filters=8"], "without a discriminator, which randomized has where"),
         ("head_ct_only", ["training.warm_start=0.5"], "training.warm_start does nothing"),
-        ("demo", ["randomize.rotation=3", "method.anchor_weight=0", "training.warm_start=0"], "no pairs are made"),
+        ("demo", ["randomize.vary_bone=true", "method.anchor_weight=0", "training.warm_start=0"], "no pairs are made"),
         (
             "head_mr_ct --method pix2pix --device cpu",
             ["data.morphs=9", "training.warm_start=0"],
@@ -234,8 +234,9 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
         ("demo", ["data.folds=3", "data.validation_fraction=0.2"], "beside data.folds"),
         ("demo", ["data.mr_normalisation=z-score", "data.mr_percentile=98"], "data.mr_percentile does nothing"),
         ("demo", ["training.patience=2", "training.validations=0"], "while training.validations is 0"),
-        ("head_ct_only", ["data.mr_gamma=0.3"], "in randomized while randomize.measured_share is 0"),
-        ("demo", ["randomize.cut=0.2", "randomize.cut_share=0"], "while randomize.cut_share is 0"),
+        ("head_ct_only", ["data.match_height=true"], "in randomized while randomize.measured_share is 0"),
+        ("demo", ["data.max_rotation=9"], "data.max_rotation: no longer a key; set data.augmentation instead"),
+        ("demo", ["randomize.noise=0"], "randomize.noise: no longer a key; set randomize.effects instead"),
     ],
 )
 def test_keys_that_other_keys_leave_without_effect_are_errors(call: str, overrides: list[str], words: str) -> None:
@@ -252,7 +253,7 @@ def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Pat
     path.write_text(yaml.safe_dump(shown))
     with pytest.raises(ConfigError) as caught:
         load_config(str(path))
-    keys = ("bone_growth", "bone_density", "measured_share", "air_weight", "bone_weight")
+    keys = ("vary_bone", "measured_share", "air_weight", "bone_weight")
     told = ", ".join(f"randomize.{key}" for key in keys)
     assert f"{told} do nothing where no pairs are made" in str(caught.value)
     assert str(caught.value).endswith("; leave them out")

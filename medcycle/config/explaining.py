@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from medcycle.config.fields import Because, Section
-from medcycle.config.removed import REMOVED, REMOVED_KINDS
+from medcycle.config.removed import REMOVED, REMOVED_KINDS, SUPERSEDED_KEYS
 from medcycle.config.sections import KINDS, Config
 from medcycle.words import quoted
 
@@ -73,6 +73,8 @@ def unknown_key(key: str, kind: str = "") -> str:
         key: dotted.
         kind: the method or the network, where the key is of the section of either.
     """
+    if key in SUPERSEDED_KEYS:
+        return f"{key}: no longer a key; set {SUPERSEDED_KEYS[key]} instead"
     if key in REMOVED:
         return f"{key}: no longer a key; {REMOVED[key].instead}"
     near = difflib.get_close_matches(key, list(_keys()), n=1, cutoff=0.5)

@@ -15,7 +15,7 @@ from medcycle.config.explaining import explain, unknown_key
 from medcycle.config.layers import GENERATED, Layered
 from medcycle.config.plain import parse_yaml
 from medcycle.config.recipe import read_recipe, recipe_layers
-from medcycle.config.removed import REMOVED
+from medcycle.config.removed import REMOVED, SUPERSEDED
 from medcycle.config.sections import KINDS, Config
 from medcycle.config.unused import Unused, tell_unused
 from medcycle.errors import ConfigError
@@ -122,6 +122,11 @@ def _stored(values: Mapping[str, Any], where: str) -> Layered:
     """What an older version may have stored, without the keys that are no longer there."""
     given = Layered()
     given.lay(values, GENERATED)
+    for new, before, value in SUPERSEDED:
+        section, _, name = new.partition(".")
+        kept = given.values.get(section)
+        if isinstance(kept, dict) and (old := {key: kept.pop(key) for key in before if key in kept}):
+            kept.setdefault(name, value(old))
     for key, (usual, _) in REMOVED.items():
         section, _, name = key.partition(".")
         kept = given.values.get(section)

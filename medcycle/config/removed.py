@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["REMOVED", "REMOVED_KINDS", "REMOVED_RECIPES", "Removed"]
+__all__ = ["REMOVED", "REMOVED_KINDS", "REMOVED_RECIPES", "SUPERSEDED", "SUPERSEDED_KEYS", "Removed"]
 
 
 class Removed(NamedTuple):
@@ -48,6 +49,56 @@ REMOVED = {
     "training.sharded": Removed(False, "leave it out"),
 }
 """By dotted key. Runs and checkpoints that hold one are read without it; a warning says so if it was not the usual."""
+
+
+class Superseded(NamedTuple):
+    """Keys in whose place there is another one.
+
+    Args:
+        now: the dotted key.
+        before: what there was, in the same section.
+        value: gives its value for what a run has stored of those.
+    """
+
+    now: str
+    before: tuple[str, ...]
+    value: Callable[[Mapping[str, Any]], Any]
+
+
+def _augmentation(old: Mapping[str, Any]) -> str:
+    if any(old.get(key) for key in ("max_bending", "mr_gamma", "mr_bias")):
+        return "strong"
+    return "light" if old.get("max_rotation", 5.0) or old.get("max_scaling", 0.05) else "none"
+
+
+def _effects(old: Mapping[str, Any]) -> str:
+    if not (old.get("rotation", 10.0) or old.get("vessels", 0.5)):
+        return "plain"
+    return "body" if old.get("inner_share") else "head"
+
+
+SUPERSEDED = (
+    Superseded(
+        "data.augmentation", ("max_rotation", "max_scaling", "max_bending", "mr_gamma", "mr_bias"), _augmentation
+    ),
+    Superseded(
+        "randomize.effects",
+        (
+            *("rotation", "scaling", "bending", "filled_share", "cut_share", "cut", "inner_share", "templates"),
+            *("vessels", "shift_share", "void_share", "bias", "ringing_share", "ghost_share", "noise", "smoothing"),
+        ),
+        _effects,
+    ),
+    Superseded(
+        "randomize.vary_bone",
+        ("bone_growth", "bone_density", "bone_signal"),
+        lambda old: bool(old.get("bone_growth")),
+    ),
+)
+"""What runs and checkpoints hold of the old keys is read as the new one that comes nearest."""
+
+SUPERSEDED_KEYS = {f"{one.now.partition('.')[0]}.{old}": one.now for one in SUPERSEDED for old in one.before}
+"""The new key for each old one, dotted."""
 
 REMOVED_KINDS = {
     ("network", "attention-unet"): "use unet, or a network of MONAI (network.name: monai)",

@@ -89,14 +89,10 @@ class DataConfig(Section):
         "seconds of registration give; n CT have n (n - 1) at most",
     )
     flip: bool = Field(True, description="mirror left and right at random; not for sagittal slices")
-    max_rotation: float = Field(5.0, ge=0, le=45, description="largest random in-plane rotation, degrees")
-    max_scaling: float = Field(0.05, ge=0, lt=0.5, description="largest random change of size, as a fraction")
-    max_bending: float = Field(
-        0.0, ge=0, le=0.2, description="largest shift of a random smooth deformation, as a part of the patch"
-    )
-    mr_gamma: float = Field(0.0, ge=0, le=2, description="largest random exponent of MR's grey values is exp(mr_gamma)")
-    mr_bias: float = Field(
-        0.0, ge=0, le=1, description="largest coefficient of a random receive field on MR: exp of a cubic polynomial"
+    augmentation: Literal["none", "light", "strong"] = Field(
+        "light",
+        description="random changes of patches: light turns them by up to 5 degrees and sizes them by up to 5 %; "
+        "strong also bends them, and changes gamma and receive field of MR, for few pairs",
     )
     body_share: Share = Field(
         0.0, description="part of the patches with a voxel of the body in the middle; the others lie anywhere"
@@ -121,21 +117,19 @@ class DataConfig(Section):
 class RandomizeConfig(Section):
     """The MR-like images that are made from CT by random tissue contrast."""
 
-    rotation: float = Field(10.0, ge=0, le=180, description="largest rotation of the CT, degrees")
-    scaling: float = Field(0.1, ge=0, le=0.5, description="largest stretch, shear and shift, as fractions")
-    bending: float = Field(0.015, ge=0, le=0.2, description="strength of smooth deformations, as a part of the size")
-    filled_share: Share = Field(0.15, description="part of the images in which cavities are filled")
-    cut_share: Share = Field(0.1, description="part of the images that a field of view cuts off")
-    cut: float = Field(0.3, ge=0, lt=0.5, description="largest part of the size that it cuts off at a side")
-    inner_share: Share = Field(0.0, description="part of the images whose field of view lies within the body")
-    bone_growth: float = Field(
-        0.0, ge=0, le=1, description="largest change of how far bone reaches, voxels, and its spread within an image"
+    effects: Literal["head", "body", "plain"] = Field(
+        "head",
+        description="what simulated MR show beside their contrast: what MR of heads do, or of abdomen and pelvis; "
+        "plain: noise and a receive field alone, for generated heads",
     )
-    bone_density: float = Field(
-        0.0, ge=0, le=1, description="largest factor of bone's density is exp(bone_density), least its inverse"
+    families: tuple[Family, ...] = Field(
+        get_args(Family), min_length=1, description="the kinds of sequences that contrasts are drawn from"
     )
-    bone_signal: float = Field(
-        0.0, ge=0, le=1, description="the same of the density that bone's signal is made of, which MR shows hardly"
+    measured_share: Share = Field(
+        0.0, description="part of the contrasts that are measured on the MR, after some steps; the others are drawn"
+    )
+    vary_bone: bool = Field(
+        False, description="make bone thicker or thinner, denser or lighter at random, or few CT are learned by heart"
     )
     thickness: Range = Field(
         (1.0, 6.0),
@@ -144,27 +138,6 @@ class RandomizeConfig(Section):
     )
     thick_share: Share = Field(
         0.5, description="part of the images of thick slices; the others are thin; 0 for slices as they are"
-    )
-    families: tuple[Family, ...] = Field(
-        get_args(Family), min_length=1, description="the kinds of sequences that contrasts are drawn from"
-    )
-    measured_share: Share = Field(
-        0.0, description="part of the contrasts that are measured on the MR, after some steps; the others are drawn"
-    )
-    templates: Share = Field(0.3, description="part of the images with the structure of a generated brain instead")
-    vessels: Share = Field(0.5, description="how visible vessels and septa are that CT does not show, at most")
-    shift_share: Share = Field(0.2, description="part of the images with a chemical shift")
-    void_share: Share = Field(
-        0.03,
-        description="part of the images with a void as of metal at a random place; metal in the CT has one where "
-        "data.hu_window reaches 2500 HU",
-    )
-    bias: float = Field(0.3, ge=0, le=2, description="largest strength of the receive field, 0 for none")
-    ringing_share: Share = Field(0.2, description="part of the images with Gibbs ringing")
-    ghost_share: Share = Field(0.1, description="part of the images with ghosts of motion")
-    noise: float = Field(0.12, ge=0, le=1, description="largest Rician noise, relative to the brightest tissue")
-    smoothing: float = Field(
-        0.8, ge=0, le=5, description="largest blur after the noise, as by filters and resampling, in voxels as blur"
     )
     air_weight: Weight = Field(1.0, description="how much an error in air within the body counts")
     bone_weight: Weight = Field(1.0, description="how much an error in bone counts")

@@ -16,7 +16,6 @@ SWITCHES = {
     "data.fold": "data.folds",
     "method.identity_until": "method.identity_weight",
     "method.registered_share": "method.registered_weight",
-    "randomize.cut": "randomize.cut_share",
     "randomize.thickness": "randomize.thick_share",
     "training.patience": "training.validations",
     "training.prefetch": "training.workers",
@@ -33,19 +32,6 @@ OF_DISCRIMINATORS = (
     "training.discriminator_rate",
     "training.pool_size",
 )
-
-OF_CHANGED_ANATOMY = (
-    "rotation",
-    "scaling",
-    "bending",
-    "bone_growth",
-    "bone_density",
-    "filled_share",
-    "cut_share",
-    "cut",
-    "inner_share",
-)
-"""Of `randomize`: validation simulates MR of the CT as they are, but with all other settings."""
 
 OF_SLICES = ("data.focus", "data.match_height")
 OF_THICKNESS = ("randomize.thickness", "randomize.thick_share")
@@ -143,8 +129,7 @@ def _of_one_method(config: Config) -> Iterator[Unused]:
         yield Unused("method.nce_patches", f"while {' and '.join(contrasts)} are 0", contrasts)
     if isinstance(method, RandomizedConfig) and not config.randomize.measured_share:
         why, causes = "in randomized while randomize.measured_share is 0", ("method.name", "randomize.measured_share")
-        for key in ("data.mr_gamma", "data.mr_bias", "data.match_height"):
-            yield Unused(key, why, causes)
+        yield Unused("data.match_height", why, causes)
     if isinstance(method, UnitConfig | MunitConfig):
         yield Unused("network.checkpointing", f"in {method.name}", ("method.name",))
 
@@ -159,7 +144,7 @@ def _of_pairs(config: Config) -> Iterator[Unused]:
         switches = f"method.anchor_weight and {switches.replace(' is', ' are')}"
     why = f"where no pairs are made from CT, as while {switches}"
     of_errors = () if config.method.needs_registered else ("air_weight", "bone_weight")
-    for key in (*OF_CHANGED_ANATOMY, "measured_share", *of_errors):
+    for key in ("vary_bone", "measured_share", *of_errors):
         yield Unused(f"randomize.{key}", why, causes)
     of_single = (*OF_SLICES, "data.morphs") if isinstance(config.method, Pix2PixConfig) else ()
     for key in (*OF_THICKNESS, *of_single):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -15,38 +16,73 @@ from torch import Tensor
 from medcycle.config import DataConfig
 from medcycle.intensity import MrPercentile
 
-__all__ = ["Contrast", "Geometry"]
+__all__ = ["Augmentation", "ContrastChange", "ShapeChange"]
 
 BUMPS = 4
 """Points along each axis whose random shifts a bending runs through."""
 
 
-class Geometry:
+@dataclass(frozen=True)
+class Augmentation:
+    """How patches are changed at random; nothing by default.
+
+    Args:
+        flip: whether right and left are exchanged in half of them.
+        rotation: largest angle in the plane of the slices, degrees.
+        scaling: largest change of size, as a fraction.
+        bending: largest shift of a smooth deformation, as a part of the patch.
+        gamma: largest exponent of the grey values of MR is exp(gamma), least its inverse.
+        bias: largest coefficient of a receive field on MR, exp of a cubic polynomial.
+    """
+
+    flip: bool = False
+    rotation: float = 0.0
+    scaling: float = 0.0
+    bending: float = 0.0
+    gamma: float = 0.0
+    bias: float = 0.0
+
+    @classmethod
+    def of(cls, config: DataConfig) -> Self:
+        """What a configuration asks for."""
+        return cls(flip=config.flip, **LEVELS[config.augmentation])
+
+
+LEVELS: dict[str, dict[str, float]] = {
+    "none": {},
+    "light": {"rotation": 5.0, "scaling": 0.05},
+    "strong": {"rotation": 5.0, "scaling": 0.05, "bending": 0.03, "gamma": 0.3, "bias": 0.3},
+}
+"""Of `data.augmentation`."""
+
+
+class ShapeChange:
     """Turns, sizes and bends patches.
 
     Args:
-        config: by how much.
+        by: how much.
+        sizes: of a patch.
     """
 
-    def __init__(self, config: DataConfig) -> None:
-        dims = len(config.patch_size)
+    def __init__(self, by: Augmentation, sizes: Sequence[int]) -> None:
+        dims = len(sizes)
         self.changes: list[Randomizable] = []
-        if config.max_rotation or config.max_scaling:
+        if by.rotation or by.scaling:
             affine = RandAffine(
                 prob=1.0,
                 # in the plane of the slices, which a 2D patch has as its normal and a 3D one as its last axis
-                rotate_range=[0.0] * (0 if dims == 2 else 2) + [np.deg2rad(config.max_rotation)],
-                scale_range=[config.max_scaling] * dims,
+                rotate_range=[0.0] * (0 if dims == 2 else 2) + [np.deg2rad(by.rotation)],
+                scale_range=[by.scaling] * dims,
                 padding_mode="border",
             )
             self.changes.append(affine)
-        if config.max_bending:
+        if by.bending:
             bending = RandSmoothDeform(
-                config.patch_size,
+                sizes,
                 [BUMPS] * dims,
                 field_mode="bicubic" if dims == 2 else "trilinear",
                 prob=1.0,
-                def_range=2 * config.max_bending,  # of a grid from -1 to 1
+                def_range=2 * by.bending,  # of a grid from -1 to 1
                 grid_mode="bilinear",
             )
             self.changes.append(bending)
@@ -64,20 +100,20 @@ class Geometry:
         return _changed(patches, self.changes, random).clamp(-1, 1) if self.changes else patches
 
 
-class Contrast:
+class ContrastChange:
     """Changes the gamma and the receive field of MR; CT, whose values are Hounsfield units, has neither.
 
     Args:
-        config: by how much.
+        by: how much.
     """
 
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, by: Augmentation) -> None:
         self.changes: list[Randomizable] = []
-        if config.mr_gamma:
-            ends = (math.exp(-config.mr_gamma), math.exp(config.mr_gamma))
+        if by.gamma:
+            ends = (math.exp(-by.gamma), math.exp(by.gamma))
             self.changes.append(RandAdjustContrast(prob=1.0, gamma=ends))
-        if config.mr_bias:
-            self.changes.append(RandBiasField(prob=1.0, coeff_range=(-config.mr_bias, config.mr_bias)))
+        if by.bias:
+            self.changes.append(RandBiasField(prob=1.0, coeff_range=(-by.bias, by.bias)))
 
     def __call__(self, image: Tensor, body: Tensor, random: np.random.Generator) -> Tensor:
         """The image in another contrast.

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from medcycle.config import DataConfig
-from medcycle.data.augment import Geometry
+from medcycle.data.augment import Augmentation, ShapeChange
 from medcycle.volume import Array
 
 __all__ = ["Cutter", "middle_of"]
@@ -25,14 +24,16 @@ class Cutter:
     """Cuts a random patch out of arrays of one grid: the same place, mirrored, turned, sized and bent alike.
 
     Args:
-        config: patch size, where patches lie, and augmentation.
+        sizes: of a patch, pixels or voxels.
+        augmentation: how patches are changed.
+        body_share: part of the patches with a voxel of the body in the middle; the others lie anywhere.
     """
 
-    def __init__(self, config: DataConfig) -> None:
-        self.sizes = config.patch_size
-        self.flip = config.flip
-        self.body_share = config.body_share
-        self.geometry = Geometry(config)
+    def __init__(self, sizes: Sequence[int], augmentation: Augmentation, body_share: float = 0.0) -> None:
+        self.sizes = sizes
+        self.flip = augmentation.flip
+        self.body_share = body_share
+        self.change_shape = ShapeChange(augmentation, sizes)
 
     def __call__(
         self,
@@ -57,7 +58,7 @@ class Cutter:
         corner = self._corner(body if len(self.sizes) == 3 else body[:, :, beside[len(beside) // 2]], random)
         flip = self.flip and sided and random.random() < 0.5
         cut = np.concatenate([_as_image(array, beside, corner, self.sizes, flip) for array in arrays])
-        patches = self.geometry(torch.from_numpy(cut), random)
+        patches = self.change_shape(torch.from_numpy(cut), random)
         return [part.contiguous() for part in patches.chunk(len(arrays))]
 
     def _corner(self, body: Array, random: np.random.Generator) -> list[int]:

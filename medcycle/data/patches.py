@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcycle.config import DataConfig
-from medcycle.data.augment import Contrast
+from medcycle.data.augment import Augmentation, ContrastChange
 from medcycle.data.cutting import Cutter, Floats, middle_of
 from medcycle.data.stacks import Stack, neighbours, stacks_of
 from medcycle.data.store import Store
@@ -62,13 +62,21 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         length: how many indices there are.
         seed: the seed.
         thick: how far apart CT slices are to be, with sub-slices; None for the slices as they are.
+        augmentation: how patches are changed; None for what the configuration says.
 
     Raises:
         DataError: if a modality has no slice with enough of the body.
     """
 
     def __init__(
-        self, store: Store, config: DataConfig, *, length: int, seed: int, thick: Thickness | None = None
+        self,
+        store: Store,
+        config: DataConfig,
+        *,
+        length: int,
+        seed: int,
+        thick: Thickness | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.length = length
         self.seed = seed
@@ -80,8 +88,9 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         self.axes = sorted({stack.axis for stack in source} & {stack.axis for stack in target})
         self.source = _by_axis(source, 0.0) if store.mr else {}
         self.target = _by_axis(target, config.focus)
-        self.cutter = Cutter(config)
-        self.contrast = Contrast(config)
+        change = augmentation or Augmentation.of(config)
+        self.cutter = Cutter(config.patch_size, change, config.body_share)
+        self.contrast = ContrastChange(change)
 
     def __len__(self) -> int:
         return self.length

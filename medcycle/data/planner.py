@@ -134,12 +134,10 @@ def _pairs(*, measured: bool) -> Choices:
 def _supervised() -> Choices:
     """How a network that learns mostly from pairs learns."""
     return {
-        "data.max_rotation": (0.0, "anatomy is changed when the pairs are made"),
-        "data.max_scaling": (0.0, "anatomy is changed when the pairs are made"),
+        "data.augmentation": ("none", "anatomy is changed when the pairs are made"),
         "data.focus": (0.6, "slices of much air and bone are harder"),
         "data.morphs": (30, "few CT, each in the shape of others, are more of them"),
-        **dict.fromkeys(("randomize.bone_growth", "randomize.bone_density"), (0.4, "or few CT are learned by heart")),
-        "randomize.bone_signal": (0.3, "MR shows hardly how dense bone is"),
+        "randomize.vary_bone": (True, "or few CT are learned by heart"),
         "training.learning_rate": (1e-3, "known targets bear a higher one than adversaries"),
         "training.warm_up": (100, "from nothing to the high rate"),
         "training.ema_decay": (0.998, "for runs of minutes too"),

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcycle.config import DataConfig
-from medcycle.data.augment import Contrast
+from medcycle.data.augment import Augmentation, ContrastChange
 from medcycle.data.cohort import PATIENTS_KNOWN_BY, Cohort
 from medcycle.data.cutting import Cutter
 from medcycle.data.patches import UnpairedPatches
@@ -62,12 +62,15 @@ class RegisteredPatches(Dataset[dict[str, Tensor]]):
         config: patch size, augmentation, and which slices count.
         length: how many indices there are.
         seed: the seed.
+        augmentation: how patches are changed; None for what the configuration says.
 
     Raises:
         DataError: if there are no pairs, or none has a slice with enough of the body.
     """
 
-    def __init__(self, store: Store, config: DataConfig, *, length: int, seed: int) -> None:
+    def __init__(
+        self, store: Store, config: DataConfig, *, length: int, seed: int, augmentation: Augmentation | None = None
+    ) -> None:
         self.length = length
         self.seed = seed
         self.slices = config.slices
@@ -76,8 +79,9 @@ class RegisteredPatches(Dataset[dict[str, Tensor]]):
         self.pairs = [
             (replace(stack, case=mr), stack) for mr, ct in together for stack in found if stack.case.folder == ct.folder
         ]
-        self.cutter = Cutter(config)
-        self.contrast = Contrast(config)
+        change = augmentation or Augmentation.of(config)
+        self.cutter = Cutter(config.patch_size, change, config.body_share)
+        self.contrast = ContrastChange(change)
 
     def __len__(self) -> int:
         return self.length

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from medcycle.config import Config
+from medcycle.data.augment import Augmentation
 from medcycle.data.patches import Thickness, UnpairedPatches, preview_patches
 from medcycle.data.registered import RegisteredPatches, WithRegistered
 from medcycle.data.store import Store
@@ -21,9 +22,6 @@ from medcycle.training.pairs import PairMaker
 from medcycle.training.signals import outlast_first_signal
 
 __all__ = ["Feed", "Turns", "typical_intensity"]
-
-AUGMENTATION = ("flip", "max_rotation", "max_scaling", "max_bending", "mr_gamma", "mr_bias")
-"""Settings that are 0 for patches as they are."""
 
 
 class Feed:
@@ -152,7 +150,7 @@ def _preview_for(config: Config, store: Store, thick: Thickness | None, count: i
     images = preview_patches(store, config.data, thick, count)
     if not config.method.needs_registered:
         return images
-    plain = config.data.model_copy(update=dict.fromkeys(AUGMENTATION, 0))
-    patches = RegisteredPatches(store, plain, length=len(images["target"]), seed=0)
+    count = len(images["target"])
+    patches = RegisteredPatches(store, config.data, length=count, seed=0, augmentation=Augmentation())
     items = [patches[index] for index in range(len(patches))]
     return images | {f"registered_{name}": torch.stack([item[name] for item in items]) for name in items[0]}

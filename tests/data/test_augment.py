@@ -5,37 +5,43 @@ import pytest
 import torch
 
 from medcycle.config import DataConfig
-from medcycle.data.augment import Contrast, Geometry
+from medcycle.data.augment import LEVELS, Augmentation, ContrastChange, ShapeChange
 from medcycle.data.patches import UnpairedPatches, preview_patches
 from medcycle.data.registered import RegisteredPatches
 from medcycle.data.store import Store
 
-PLAIN = {"flip": False, "max_rotation": 0, "max_scaling": 0}
+PLAIN = Augmentation()
 SIZES = [(64, 48), (32, 40, 36)]
 
 
-def config_of(size: tuple[int, ...], **settings: float) -> DataConfig:
-    return DataConfig.model_validate(PLAIN | {"patch_size": size} | settings)
+def patches_of(store: Store, size: tuple[int, ...], **by: float) -> UnpairedPatches:
+    return UnpairedPatches(store, DataConfig(patch_size=size), length=6, seed=0, augmentation=Augmentation(**by))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_configuration_names_how_much(level: str) -> None:
+    found = Augmentation.of(DataConfig(augmentation=level, flip=False))
+    assert (found == PLAIN) == (level == "none")
+    assert (found.gamma > 0) == (found.bending > 0) == (level == "strong")
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_bending_moves_by_a_part_of_the_size(size: tuple[int, ...]) -> None:
     """Images of their own coordinates say where each voxel comes from."""
     places = torch.stack(torch.meshgrid(*[torch.linspace(-1, 1, n) for n in size], indexing="ij"))
-    bend = Geometry(config_of(size, max_bending=0.05))
+    bend = ShapeChange(Augmentation(bending=0.05), size)
     inner = (slice(None), *[slice(n // 4, -n // 4) for n in size])
     moved = [(bend(places, np.random.default_rng(seed)) - places)[inner] / 2 for seed in range(8)]
     largest = torch.stack([shift.abs().max() for shift in moved])
     assert largest.max() < 0.08  # a curve through random points overshoots them
     assert largest.min() > 0.005
     assert torch.equal(bend(places, np.random.default_rng(3)), bend(places, np.random.default_rng(3)))
-    assert Geometry(config_of(size))(places, np.random.default_rng(0)) is places
+    assert ShapeChange(PLAIN, size)(places, np.random.default_rng(0)) is places
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_body_bends_with_the_image(store: Store, size: tuple[int, ...]) -> None:
-    config = config_of(size, max_bending=0.1)
-    bent, straight = (UnpairedPatches(store, c, length=6, seed=0) for c in (config, config_of(size)))
+    bent, straight = patches_of(store, size, bending=0.1), patches_of(store, size)
     for index in range(6):
         item = bent[index]
         assert not torch.equal(item["target"], straight[index]["target"])
@@ -44,12 +50,11 @@ def test_the_body_bends_with_the_image(store: Store, size: tuple[int, ...]) -> N
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("settings", [{"mr_gamma": 0.5}, {"mr_bias": 0.5}, {"mr_gamma": 0.3, "mr_bias": 0.3}])
+@pytest.mark.parametrize("settings", [{"gamma": 0.5}, {"bias": 0.5}, {"gamma": 0.3, "bias": 0.3}])
 def test_grey_values_change_in_the_body_of_mr_alone(
     store: Store, settings: dict[str, float], size: tuple[int, ...]
 ) -> None:
-    changed = UnpairedPatches(store, config_of(size, **settings), length=6, seed=0)
-    plain = UnpairedPatches(store, config_of(size), length=6, seed=0)
+    changed, plain = patches_of(store, size, **settings), patches_of(store, size)
     for index in range(6):
         one, other = changed[index], plain[index]
         for name in ("target", "body", "source_body"):
@@ -64,7 +69,7 @@ def test_grey_values_change_in_the_body_of_mr_alone(
 def test_gamma_keeps_the_order_of_grey_values() -> None:
     image = torch.linspace(-0.8, 1, 100)[None, None].expand(1, 4, 100)
     body = torch.ones_like(image, dtype=torch.bool)
-    change = Contrast(config_of((4, 100), mr_gamma=0.5))
+    change = ContrastChange(Augmentation(gamma=0.5))
     levels = []
     for seed in range(20):
         made = change(image, body, np.random.default_rng(seed))
@@ -77,10 +82,9 @@ def test_gamma_keeps_the_order_of_grey_values() -> None:
 
 
 def test_pairs_are_bent_alike_and_ct_keeps_its_values(paired: Store) -> None:
-    settings = {"max_bending": 0.1, "mr_gamma": 0.5, "mr_bias": 0.5}
-    geometry = {"max_bending": 0.1}
     changed, bent = (
-        RegisteredPatches(paired, config_of((64, 64), **s), length=4, seed=0) for s in (settings, geometry)
+        RegisteredPatches(paired, DataConfig(patch_size=(64, 64)), length=4, seed=0, augmentation=by)
+        for by in (Augmentation(bending=0.1, gamma=0.5, bias=0.5), Augmentation(bending=0.1))
     )
     for index in range(4):
         assert torch.equal(changed[index]["target"], bent[index]["target"])
@@ -91,7 +95,9 @@ def test_pairs_are_bent_alike_and_ct_keeps_its_values(paired: Store) -> None:
 @pytest.mark.parametrize("size", [(16, 16), (16, 16, 16)])
 def test_patches_lie_about_the_body(store: Store, size: tuple[int, ...]) -> None:
     def in_the_middle(share: float) -> float:
-        patches = UnpairedPatches(store, config_of(size, body_share=share), length=60, seed=0)
+        patches = UnpairedPatches(
+            store, DataConfig(patch_size=size, body_share=share), length=60, seed=0, augmentation=PLAIN
+        )
         middle = (0, *[n // 2 for n in size])
         return float(np.mean([patches[index]["source_body"][middle].item() for index in range(60)]))
 
@@ -100,7 +106,10 @@ def test_patches_lie_about_the_body(store: Store, size: tuple[int, ...]) -> None
 
 
 def test_previews_are_not_augmented(store: Store) -> None:
-    settings = {"max_bending": 0.1, "mr_gamma": 0.5, "mr_bias": 0.5, "body_share": 1.0}
-    changed, plain = (preview_patches(store, config_of((64, 64), **s)) for s in (settings, {}))
+    settings = {"augmentation": "strong", "body_share": 1.0}
+    changed, plain = (
+        preview_patches(store, DataConfig.model_validate({"patch_size": (64, 64)} | more))
+        for more in (settings, {"augmentation": "none"})
+    )
     for name, images in plain.items():
         assert torch.equal(changed[name], images)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from medcycle.config import DataConfig
+from medcycle.data.augment import Augmentation
 from medcycle.data.patches import Thickness, UnpairedPatches, preview_patches
 from medcycle.data.stacks import neighbours, stacks_of
 from medcycle.data.store import Store, StoredCase
@@ -65,7 +66,7 @@ def test_shapes_and_ranges(store: Store, size: tuple[int, ...]) -> None:
 
 
 def test_without_augmentation_slices_are_as_stored(store: Store) -> None:
-    plain = DataConfig(patch_size=(64, 64), flip=False, max_rotation=0, max_scaling=0)
+    plain = DataConfig(patch_size=(64, 64), flip=False, augmentation="none")
     patch = UnpairedPatches(store, plain, length=1, seed=0)[0]["source"][0]
     stored = [
         torch.tensor(case.image[:, :, k].astype("float32")) for case in store.mr for k in range(case.image.shape[2])
@@ -76,7 +77,8 @@ def test_without_augmentation_slices_are_as_stored(store: Store) -> None:
 
 
 def test_the_body_moves_with_the_image(store: Store) -> None:
-    patches = UnpairedPatches(store, DataConfig(patch_size=(64, 64), max_rotation=45), length=10, seed=0)
+    turned = Augmentation(flip=True, rotation=45, scaling=0.05)
+    patches = UnpairedPatches(store, DataConfig(patch_size=(64, 64)), length=10, seed=0, augmentation=turned)
     for index in range(10):
         target, body = patches[index]["target"], patches[index]["body"]
         assert ((target > -0.9) == body).float().mean() > 0.9
@@ -108,9 +110,9 @@ def test_indices_beyond_the_end(store: Store) -> None:
         UnpairedPatches(store, CONFIG, length=1, seed=0)[1]
 
 
-@pytest.mark.parametrize("rotation", [0, 20])
-def test_the_middle_of_neighbouring_slices_is_the_slice_itself(store: Store, rotation: float) -> None:
-    one = DataConfig(patch_size=(64, 64), max_rotation=rotation)
+@pytest.mark.parametrize("augmentation", ["none", "light"])
+def test_the_middle_of_neighbouring_slices_is_the_slice_itself(store: Store, augmentation: str) -> None:
+    one = DataConfig(patch_size=(64, 64), augmentation=augmentation)
     three = UnpairedPatches(store, one.model_copy(update={"slices": 3}), length=8, seed=0)
     alone = UnpairedPatches(store, one, length=8, seed=0)
     for index in range(8):
@@ -121,7 +123,7 @@ def test_the_middle_of_neighbouring_slices_is_the_slice_itself(store: Store, rot
     assert preview_patches(store, one.model_copy(update={"slices": 3}))["source"].shape[1:] == (3, 64, 64)
 
 
-PLAIN = DataConfig(patch_size=(64, 64), max_rotation=0, max_scaling=0)
+PLAIN = DataConfig(patch_size=(64, 64), augmentation="none")
 
 
 @pytest.mark.parametrize("slices", [1, 3])

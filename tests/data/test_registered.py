@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from medcycle.config import DataConfig
+from medcycle.data.augment import Augmentation
 from medcycle.data.patches import UnpairedPatches
 from medcycle.data.registered import RegisteredPatches, WithRegistered, registered_cases
 from medcycle.data.store import Store
 from medcycle.errors import DataError
 
-CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64), max_rotation=30)
+CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
+TURNED = Augmentation(flip=True, rotation=30, scaling=0.05)
 
 
 def test_pairs_are_those_of_one_patient_on_one_grid(paired: Store) -> None:
@@ -41,7 +43,9 @@ def test_every_pair_is_drawn_as_often(paired: Store) -> None:
 
 @pytest.mark.parametrize("size", [(64, 64), (48, 36), (32, 32, 32)])
 def test_both_show_the_same_place(paired: Store, size: tuple[int, ...]) -> None:
-    patches = RegisteredPatches(paired, CONFIG.model_copy(update={"patch_size": size}), length=10, seed=0)
+    patches = RegisteredPatches(
+        paired, CONFIG.model_copy(update={"patch_size": size}), length=10, seed=0, augmentation=TURNED
+    )
     for index in range(10):
         item = patches[index]
         assert {name: tuple(patch.shape) for name, patch in item.items()} == dict.fromkeys(item, (1, *size))
@@ -55,14 +59,14 @@ def test_both_show_the_same_place(paired: Store, size: tuple[int, ...]) -> None:
 def test_an_mr_of_its_own_ct_is_cut_as_it_is(paired: Store) -> None:
     """With the CT in place of the MR both patches are the same, whatever was drawn."""
     same = replace(paired, mr=paired.ct)
-    patches = RegisteredPatches(same, CONFIG, length=10, seed=3)
+    patches = RegisteredPatches(same, CONFIG, length=10, seed=3, augmentation=TURNED)
     for index in range(10):
         assert torch.equal(patches[index]["source"], patches[index]["target"])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_a_part_of_the_batches_has_pairs(paired: Store, share: float) -> None:
-    config = CONFIG.model_copy(update={"patch_size": (32, 32), "max_rotation": 0, "max_scaling": 0})
+    config = CONFIG.model_copy(update={"patch_size": (32, 32), "augmentation": "none"})
     registered = RegisteredPatches(paired, config, length=160, seed=0)
     patches = UnpairedPatches(paired, config, length=160, seed=0)
     both = WithRegistered(patches, registered, batch_size=4, share=share, seed=0)

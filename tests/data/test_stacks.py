@@ -19,7 +19,7 @@ from medcycle.errors import ConfigError
 from medcycle.io import read_volume
 from medcycle.phantom import write_cohort
 
-PLAIN = {"spacing": (6, 6, 6), "patch_size": (64, 64), "flip": False, "max_rotation": 0, "max_scaling": 0}
+PLAIN = {"spacing": (6, 6, 6), "patch_size": (64, 64), "flip": False, "augmentation": "none"}
 ALL = DataConfig.model_validate(PLAIN | {"plane": "all"})
 
 

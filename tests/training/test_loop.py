@@ -126,7 +126,7 @@ def test_a_resumed_run_equals_one_in_one_go(finished: Path, store: Store, tmp_pa
 
 
 FROM_CT = ["method.name=randomized", "network.name=unet", "network.levels=2", "training.batch_size=2"]
-THICK = ["randomize.thick_share=0.5", "randomize.rotation=10", "randomize.bending=0.015", "randomize.ghost_share=0.5"]
+THICK = ["randomize.thick_share=0.5", "randomize.effects=head"]
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
-"""How strong every effect of an MR-like image is: those of the configuration, and those that nobody has to choose."""
+"""How strong every effect of a simulated MR is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 from medcycle.config import RandomizeConfig
@@ -12,11 +12,62 @@ __all__ = ["Effects"]
 Range = tuple[float, float]
 
 
+BONE = {"bone_growth": 0.4, "bone_density": 0.4, "bone_signal": 0.3}
+"""With `randomize.vary_bone`."""
+
+KINDS: dict[str, dict[str, Any]] = {
+    "head": {},
+    "body": {
+        # a liver often fills the field of view, that of a prostate lies within the pelvis
+        "cut_share": 0.3,
+        "cut": 0.4,
+        "inner_share": 0.3,
+        "filled_share": 0.1,
+        # coils lie on the body
+        "bias": 0.6,
+        # brains are for heads
+        "templates": 0.0,
+        "noise": 0.04,
+    },
+    "plain": {
+        **dict.fromkeys(("rotation", "scaling", "bending", "filled_share", "cut_share", "templates", "vessels"), 0.0),
+        **dict.fromkeys(("shift_share", "void_share", "ringing_share", "ghost_share", "smoothing"), 0.0),
+        "noise": 0.06,
+    },
+}
+"""Of `randomize.effects`: what differs from `Effects`, whose values are those of heads."""
+
+
 @dataclass(frozen=True)
 class Effects:
-    """What `ContrastRandomizer` does to a CT; `config.RandomizeConfig` describes those without a value here.
+    """What `ContrastRandomizer` does to a CT.
 
     Args:
+        families: the kinds of sequences that contrasts are drawn from.
+        measured_share: part of the contrasts that are measured on the MR.
+        thick_share: part of the images of thick slices.
+        air_weight: how much an error in air within the body counts.
+        bone_weight: how much an error in bone counts.
+        rotation: largest rotation of the CT, degrees.
+        scaling: largest stretch, shear and shift, as fractions.
+        bending: strength of smooth deformations, as a part of the size.
+        filled_share: part of the images in which cavities are filled.
+        cut_share: part of the images that a field of view cuts off.
+        cut: largest part of the size that it cuts off at a side.
+        inner_share: part of the images whose field of view lies within the body.
+        bone_growth: largest change of how far bone reaches, voxels, and its spread within an image.
+        bone_density: largest factor of bone's density is exp(bone_density), least its inverse.
+        bone_signal: the same of the density that bone's signal is made of, which MR shows hardly.
+        templates: part of the images with the structure of a generated brain instead.
+        vessels: how visible vessels and septa are that CT does not show, at most.
+        shift_share: part of the images with a chemical shift.
+        void_share: part of the images with a void as of metal at a random place; metal in the CT has one where the HU
+            window reaches 2500 HU.
+        bias: largest strength of the receive field.
+        ringing_share: part of the images with Gibbs ringing.
+        ghost_share: part of the images with ghosts of motion.
+        noise: largest Rician noise, relative to the brightest tissue.
+        smoothing: largest blur after the noise, as by filters and resampling, in voxels as blur.
         inner: the size of a field of view within the body along each axis, as parts of the image's.
         physical_share: part of the contrasts that a sequence gives; the others are plain random.
         suppressed_share: part of the sequences with suppressed fat.
@@ -33,30 +84,30 @@ class Effects:
         outside_weight: how much an error outside the body counts.
     """
 
-    rotation: float
-    scaling: float
-    bending: float
-    filled_share: float
-    cut_share: float
-    cut: float
-    inner_share: float
-    bone_growth: float
-    bone_density: float
-    bone_signal: float
-    thick_share: float
     families: tuple[str, ...]
     measured_share: float
-    templates: float
-    vessels: float
-    shift_share: float
-    void_share: float
-    bias: float
-    ringing_share: float
-    ghost_share: float
-    noise: float
-    smoothing: float
+    thick_share: float
     air_weight: float
     bone_weight: float
+    rotation: float = 10.0
+    scaling: float = 0.1
+    bending: float = 0.015
+    filled_share: float = 0.15
+    cut_share: float = 0.1
+    cut: float = 0.3
+    inner_share: float = 0.0
+    bone_growth: float = 0.0
+    bone_density: float = 0.0
+    bone_signal: float = 0.0
+    templates: float = 0.3
+    vessels: float = 0.5
+    shift_share: float = 0.2
+    void_share: float = 0.03
+    bias: float = 0.3
+    ringing_share: float = 0.2
+    ghost_share: float = 0.1
+    noise: float = 0.12
+    smoothing: float = 0.8
     inner: Range = (0.4, 0.8)
     physical_share: float = 0.5
     suppressed_share: float = 0.33
@@ -75,5 +126,5 @@ class Effects:
     @classmethod
     def of(cls, config: RandomizeConfig, **others: Any) -> Self:
         """As a configuration has them, but for others."""
-        known = {field.name: getattr(config, field.name) for field in fields(cls) if hasattr(config, field.name)}
-        return cls(**known | others)
+        own = {name: value for name, value in config.model_dump().items() if name in cls.__dataclass_fields__}
+        return cls(**own | KINDS[config.effects] | (BONE if config.vary_bone else {}) | others)

@@ -82,9 +82,7 @@ def test_images_follow_what_was_measured(store: Store) -> None:
         torch.from_numpy(np.array(array[:, :, array.shape[2] // 2], dtype=np.float32))[None, None]
         for array in (case.image, case.body)
     )
-    randomizer = ContrastRandomizer(
-        case.intensity, Effects.of(RandomizeConfig(measured_share=1, cut_share=0, bone_signal=0))
-    )
+    randomizer = ContrastRandomizer(case.intensity, Effects.of(RandomizeConfig(measured_share=1), cut_share=0))
     seen = randomizer.mapped(stripes()[2])
     source = torch.where(seen > randomizer.mapped(torch.tensor([[[[500.0]]]])), 1.0, -0.8)
     before = randomizer(target, body > 0, seeded())
