@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from medcycle.cohort.catalogue import prepare_cohort
+from medcycle.cohort.cohort import find_cohort
 from medcycle.config import METHODS as SECTIONS
 from medcycle.config import Config, load_config
-from medcycle.data.catalogue import prepare_cohort
-from medcycle.data.cohort import find_cohort
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.evaluation.cases import Case, match_cases
 from medcycle.evaluation.protocols import score
 from medcycle.inference import Predictor

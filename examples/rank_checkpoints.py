@@ -14,10 +14,10 @@ from pathlib import Path
 import yaml
 from scipy.stats import spearmanr
 
+from medcycle.cohort.catalogue import prepare_cohort
+from medcycle.cohort.cohort import Cohort, find_cohort
 from medcycle.config import Config, load_config
-from medcycle.data.catalogue import prepare_cohort
-from medcycle.data.cohort import Cohort, find_cohort
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.methods.saved import LAST
 from medcycle.phantom import write_cohort
 from medcycle.training.loop import train

@@ -14,10 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from medcycle.config import RandomizeConfig, load_config
-from medcycle.data.prepare import hounsfield_map, prepare_volume
-from medcycle.data.randomize import ContrastRandomizer, Effects
+from medcycle.dataset.preparation import hounsfield_map, prepare_volume
 from medcycle.io import read_volume
 from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.simulation import ContrastRandomizer, Effects
 
 CONFIG = load_config("head_ct_only")
 DRAWS = 12

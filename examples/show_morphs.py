@@ -13,10 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from medcycle.config import load_config
-from medcycle.data.morphs import morphed
-from medcycle.data.prepare import Prepared, prepare_volume
+from medcycle.dataset.preparation import Prepared, prepare_volume
 from medcycle.io import read_volume
 from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.simulation.deformed_ct import morphed
 from medcycle.volume import Volume
 
 CONFIG = load_config("head_ct_only")

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from monai.data.utils import dense_patch_slices
 from monai.inferers import SlidingWindowInferer
 
-from medcycle.data.prepare import Prepared, prepare_volume
+from medcycle.dataset.preparation import Prepared, prepare_volume
 from medcycle.inference import Translator
 from medcycle.inference.quality import seam_score
 from medcycle.inference.windows import frame_of

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from medcycle.body import Modality
-from medcycle.data.vetting import vet
+from medcycle.cohort.vetting import vet
 from medcycle.errors import UsageError
 from medcycle.io.discover import Source, one_source
 from medcycle.io.images import volume_of

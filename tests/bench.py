@@ -20,23 +20,23 @@ from monai.data import PersistentDataset
 from monai.transforms import CastToTyped, Compose, RandSpatialCropd
 from torch.nn.functional import l1_loss
 
+from medcycle.batch import Batch
 from medcycle.body import Modality
+from medcycle.cohort.catalogue import prepare_cohort
+from medcycle.cohort.cohort import find_cohort
 from medcycle.config import Choice, Config, DataConfig, load_config
-from medcycle.data.catalogue import prepare_cohort
-from medcycle.data.cohort import find_cohort
-from medcycle.data.patches import UnpairedPatches
-from medcycle.data.prepare import Prepared, hounsfield_map
-from medcycle.data.randomize import ContrastRandomizer, Effects
-from medcycle.data.store import Store, write_case
+from medcycle.dataset.patches import UnpairedPatches
+from medcycle.dataset.preparation import Prepared, hounsfield_map
+from medcycle.dataset.store import Store, write_case
 from medcycle.intensity import HounsfieldWindow, MrPercentile
-from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
-from medcycle.methods.cost import step_cost
 from medcycle.phantom import write_cohort
+from medcycle.planning.cost import step_cost
 from medcycle.processors import CHOSEN
+from medcycle.simulation import ContrastRandomizer, Effects
 from medcycle.training.feed import Feed, typical_intensity
 from medcycle.training.optimizers import Optimizers
-from medcycle.training.pairs import PairMaker
+from medcycle.training.pair_maker import PairMaker
 from medcycle.training.pool import ImagePool
 from medcycle.training.runs import METRICS
 from medcycle.training.runtime import make_fabric
@@ -292,7 +292,7 @@ if "ours" in sys.argv:
     share_processors()
 import torch
 from medcycle.config import load_config
-from medcycle.methods.base import Batch
+from medcycle.batch import Batch
 from medcycle.methods.build import build_method
 method = build_method(load_config("demo", ["method.anchor_weight=0", "training.warm_start=0", "network.filters=16"]))
 batch = Batch(torch.rand(1, 1, 64, 80) * 2 - 1, torch.rand(1, 1, 64, 80) * 2 - 1)

@@ -23,7 +23,7 @@ from medcycle.io import write_nifti
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, save_method
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import write_series
+from medcycle.phantom.dicom_series import write_series
 from tests.sizes import TINY
 
 TURNS = 30

@@ -13,7 +13,7 @@ import torch
 from monai.inferers import Inferer, SliceInferer, SlidingWindowInferer, sliding_window_inference
 
 from medcycle.config import Choice, Config, load_config
-from medcycle.data.prepare import hounsfield_map, prepare_volume
+from medcycle.dataset.preparation import hounsfield_map, prepare_volume
 from medcycle.inference import Precision, Windows, autocast_on, translate_array
 from medcycle.inference.windows import frame_of, importance, starts
 from medcycle.io.discover import read_volume

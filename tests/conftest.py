@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from medcycle.cohort.catalogue import prepare_cohort
+from medcycle.cohort.cohort import find_cohort
 from medcycle.config import DataConfig, load_config
-from medcycle.data.catalogue import prepare_cohort
-from medcycle.data.cohort import find_cohort
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, save_method

@@ -26,7 +26,7 @@ from medcycle.io import discover, write_nifti
 from medcycle.io.itk import to_itk
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.defects import write_defective_series
-from medcycle.phantom.series import write_series
+from medcycle.phantom.dicom_series import write_series
 
 SECONDS = 5.0
 

@@ -9,15 +9,15 @@ import numpy as np
 import pydicom
 import pytest
 
+from medcycle.cohort.catalogue import prepare_cohort
+from medcycle.cohort.cohort import find_cohort
+from medcycle.cohort.findings import inspect_paths
 from medcycle.config import DataConfig
-from medcycle.data.catalogue import prepare_cohort
-from medcycle.data.cohort import find_cohort
-from medcycle.data.findings import inspect_paths
 from medcycle.errors import DataError, MedcycleError
 from medcycle.io import write_nifti
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import write_series
-from medcycle.synthesis.cohort import synthesize_path
+from medcycle.phantom.dicom_series import write_series
+from medcycle.synthesis.driver import synthesize_path
 from medcycle.synthesis.runner import Order
 
 GRID = head_grid((32, 36, 16), (6, 6, 10))

@@ -15,7 +15,7 @@ LAYERS = [
     {"isolation", "progress"},
     {"parallel"},
     {"volume"},
-    {"gaps", "geometry", "intensity", "resample"},
+    {"batch", "gaps", "geometry", "intensity", "resample"},
     {"body"},
     {"modality"},
     {"io"},
@@ -23,7 +23,9 @@ LAYERS = [
     {"config", "phantom"},
     {"networks", "losses"},
     {"methods"},
-    {"data"},
+    {"dataset"},
+    {"cohort", "simulation"},
+    {"planning"},
     {"inference"},
     {"training", "synthesis", "evaluation"},
     {"report", "export"},
@@ -81,10 +83,10 @@ def test_nothing_private_of_pytorch_is_used(path: Path) -> None:
 def test_every_layer_is_there() -> None:
     rooms = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in MODULES}
     assert rooms <= set(RANK)
-    assert {"errors", "volume", "io", "config", "networks", "methods", "data", "training", "cli"} <= rooms
+    assert {"errors", "volume", "io", "config", "networks", "methods", "dataset", "training", "cli"} <= rooms
 
 
-@pytest.mark.parametrize("module", ["evaluation.tables", "io.dicom.export", "body", "data.findings", "api"])
+@pytest.mark.parametrize("module", ["evaluation.tables", "io.dicom.export", "body", "cohort.findings", "api"])
 def test_torch_is_not_imported(module: str) -> None:
     code = f"import sys, medcycle.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

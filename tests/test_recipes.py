@@ -12,14 +12,14 @@ import yaml
 
 import medcycle as mc
 from medcycle.cli.main import execute
-from medcycle.cli.options import MethodName
+from medcycle.cli.parameters import MethodName
 from medcycle.config import METHODS, Choice, Config, config_names, load_config, read_recipe, told_briefly
 from medcycle.config.choice import CHOICES
 from medcycle.config.removed import REMOVED_RECIPES
-from medcycle.data.automatic import settings_for
-from medcycle.data.fingerprint import Fingerprint
-from medcycle.data.plan import Device
 from medcycle.errors import ConfigError
+from medcycle.planning.automatic import settings_for
+from medcycle.planning.fingerprint import Fingerprint
+from medcycle.planning.plan import Device
 from tests.sizes import TINY, called
 
 OF_MR_AND_CT = ("head_mr_ct", "body_mr_ct", "demo")
@@ -276,7 +276,7 @@ def test_prepare_takes_the_choice(cohort: Path, tmp_path: Path, capfd) -> None:
 @pytest.mark.parametrize(("method", "dims"), [(None, None), ("cut", 2.5), ("unit", 2)])
 def test_auto_plans_for_the_choice(method: str | None, dims: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
     heads = Fingerprint(volumes=40, spacing=(1, 1, 1), slices=(7000, 8000, 6000), body=(160, 210, 230), brightest=1610)
-    monkeypatch.setattr("medcycle.data.automatic.fingerprint", lambda *_: heads)
+    monkeypatch.setattr("medcycle.planning.automatic.fingerprint", lambda *_: heads)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=48 << 30))
     scans: Any = SimpleNamespace(mr=[1], ct=[1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medcycle.cli.options import CtOffset, Dims, For, Irregular, MethodName, Overrides, chosen, config_names_like
+from medcycle.cli.parameters import CtOffset, Dims, For, Irregular, MethodName, Overrides, chosen, config_names_like
 from medcycle.cli.say import say
 from medcycle.errors import CaseFailed, DataError, UsageError
 from medcycle.processors import available_processors
@@ -31,8 +31,8 @@ def inspect(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = available_processors(),
 ) -> None:
     """List volumes, and what is wrong with them."""
-    from medcycle.cli.tables import print_findings
-    from medcycle.data.findings import inspect_paths, write_findings
+    from medcycle.cli.printing import print_findings
+    from medcycle.cohort.findings import inspect_paths, write_findings
 
     findings = inspect_paths(paths, workers=workers, voxels=not headers, ct_offset=ct_offset)
     if json_file:
@@ -65,10 +65,10 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
 
     Give the same --config, --method, --dims and --device to `train`.
     """
+    from medcycle.cohort.catalogue import prepare_cohort, require_place
+    from medcycle.cohort.cohort import find_cohort
     from medcycle.config import told_briefly
-    from medcycle.data.automatic import keep_plan, settings_for
-    from medcycle.data.catalogue import prepare_cohort, require_place
-    from medcycle.data.cohort import find_cohort
+    from medcycle.planning.automatic import keep_plan, settings_for
 
     require_place(store)
     cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
@@ -163,7 +163,7 @@ def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or one of 
 
     Lower scores are better.
     """
-    from medcycle.cli.tables import print_runs
+    from medcycle.cli.printing import print_runs
     from medcycle.training.runs import find_runs
 
     print_runs(find_runs(folder))
@@ -200,7 +200,7 @@ def register(
 
     Results that can't be trusted are refused.
     """
-    from medcycle.data.pairs import register_cohort
+    from medcycle.cohort.registering import register_cohort
 
     written = register_cohort(mr, ct, output, onto=onto, resample_irregular=resample_irregular, ct_offset=ct_offset)
     for path in written:
@@ -223,7 +223,7 @@ def evaluate(
     ct_offset: CtOffset = 0.0,
 ) -> None:
     """Score synthetic volumes against the true ones."""
-    from medcycle.cli.tables import print_summary
+    from medcycle.cli.printing import print_summary
     from medcycle.evaluation import cases, tables
     from medcycle.synthesis.pseudonyms import own_names
 

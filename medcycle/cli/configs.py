@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medcycle.cli.options import Dims, For, MethodName, Overrides, chosen, config_names_like, show_help_alone
+from medcycle.cli.parameters import Dims, For, MethodName, Overrides, chosen, config_names_like, show_help_alone
 from medcycle.cli.say import say
 from medcycle.errors import UsageError
 
@@ -40,7 +40,7 @@ def _require_written(name: str) -> None:
 @app.command("list", epilog="Example: medcycle config list")
 def list_names() -> None:
     """List the shipped configurations."""
-    from medcycle.cli.tables import print_configs
+    from medcycle.cli.printing import print_configs
     from medcycle.config import config_names, read_recipe
 
     print_configs({name: read_recipe(name).description for name in config_names()} | {"auto": AUTO})
@@ -57,7 +57,7 @@ def show(
     import yaml
 
     from medcycle.config import load_config
-    from medcycle.methods.cost import step_cost
+    from medcycle.planning.cost import step_cost
 
     _require_written(name)
     config = load_config(name, overrides or (), chosen(method, dims, device))

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from medcycle.body import body_mask
+from medcycle.cli.printing import print_findings, print_summary
 from medcycle.cli.say import say
-from medcycle.cli.tables import print_findings, print_summary
+from medcycle.cohort.catalogue import prepare_cohort
+from medcycle.cohort.cohort import find_cohort
+from medcycle.cohort.findings import inspect_paths
 from medcycle.config import load_config
-from medcycle.data.catalogue import prepare_cohort
-from medcycle.data.cohort import find_cohort
-from medcycle.data.findings import inspect_paths
 from medcycle.errors import UsageError
 from medcycle.evaluation.cases import match_cases
 from medcycle.evaluation.tables import Summary, evaluate, write_tables
@@ -24,7 +24,7 @@ from medcycle.io import discover
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
 from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
-from medcycle.synthesis.cohort import synthesize_path
+from medcycle.synthesis.driver import synthesize_path
 from medcycle.synthesis.outputs import Outputs
 from medcycle.synthesis.runner import Order
 from medcycle.training.loop import train

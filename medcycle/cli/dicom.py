@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medcycle.cli.options import Retain
+from medcycle.cli.parameters import Retain
 from medcycle.cli.say import say
 
 __all__ = ["to_dicom"]

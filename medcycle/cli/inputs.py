@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from medcycle.body import Modality
-from medcycle.data.vetting import vet
+from medcycle.cohort.vetting import vet
 from medcycle.errors import UnreadableFile, UsageError
 from medcycle.io.dicom.confidentiality import Retained
 from medcycle.io.dicom.deidentify import Deidentify, read_key

@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from medcycle import __version__
 from medcycle.cli import commands, configs, dicom, synthesize
-from medcycle.cli.options import show_help_alone
+from medcycle.cli.parameters import show_help_alone
 from medcycle.cli.say import say
 from medcycle.errors import MedcycleError
 from medcycle.processors import share_processors

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medcycle.cli.options import CtOffset, Irregular, Retain
+from medcycle.cli.parameters import CtOffset, Irregular, Retain
 from medcycle.cli.say import say
 
 __all__ = ["synthesize"]
@@ -70,7 +70,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     """
     from medcycle.cli.inputs import deidentification
     from medcycle.inference import Options, Windows, devices_of
-    from medcycle.synthesis.cohort import synthesize_path
+    from medcycle.synthesis.driver import synthesize_path
     from medcycle.synthesis.outputs import Outputs
     from medcycle.synthesis.runner import Order
 

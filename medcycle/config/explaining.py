@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from medcycle.config.fields import Because, Section
+from medcycle.config.bounds import Because, Section
 from medcycle.config.removed import REMOVED, REMOVED_KINDS, SUPERSEDED_KEYS
 from medcycle.config.sections import KINDS, Config
 from medcycle.words import quoted

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from medcycle.config.fields import AboveZero, Channels, Section, Share, Weight
+from medcycle.config.bounds import AboveZero, Channels, Section, Share, Weight
 
 __all__ = [
     "METHODS",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from medcycle.config.fields import Channels, Layers, Section
+from medcycle.config.bounds import Channels, Layers, Section
 
 __all__ = [
     "NETWORKS",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from medcycle.config.choice import Choice
 from medcycle.config.explaining import explain, unknown_key
-from medcycle.config.layers import GENERATED, Layered
+from medcycle.config.layering import GENERATED, Layered
 from medcycle.config.plain import parse_yaml
 from medcycle.config.recipe import read_recipe, recipe_layers
 from medcycle.config.removed import REMOVED, SUPERSEDED

@@ -12,7 +12,7 @@ import yaml
 
 from medcycle.config.choice import CHOICES, Choice
 from medcycle.config.explaining import unknown_key
-from medcycle.config.layers import Layered
+from medcycle.config.layering import Layered
 from medcycle.config.plain import read_yaml
 from medcycle.config.removed import REMOVED_RECIPES
 from medcycle.config.sections import KINDS, Config

@@ -8,8 +8,8 @@ from typing import Any, Literal, Self, get_args
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from medcycle.config.bounds import Count, Hounsfield, Pixels, Range, Section, Share, Spacing, Weight
 from medcycle.config.choice import CHOICES
-from medcycle.config.fields import Count, Hounsfield, Pixels, Range, Section, Share, Spacing, Weight
 from medcycle.config.method import METHODS, AnyMethod, CycleGanConfig
 from medcycle.config.network import NETWORKS, AnyNetwork, ResnetConfig
 from medcycle.config.training import TrainingConfig

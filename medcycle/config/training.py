@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from medcycle.config.fields import Beta, Count, Devices, Images, Minutes, Processes, Rate, Section, Seed, Steps
+from medcycle.config.bounds import Beta, Count, Devices, Images, Minutes, Processes, Rate, Section, Seed, Steps
 
 __all__ = ["TrainingConfig"]
 

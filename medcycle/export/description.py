@@ -8,11 +8,11 @@ import torch
 
 from medcycle import __version__
 from medcycle.body import CT_THRESHOLD, OTSU_RANGE, OUTSIDE, WORKING_SPACING, Modality
-from medcycle.data.bias import ITERATIONS
-from medcycle.data.bias import WORKING_SPACING as BIAS_SPACING
-from medcycle.data.prepare import hounsfield_map
+from medcycle.dataset.bias_field import ITERATIONS
+from medcycle.dataset.bias_field import WORKING_SPACING as BIAS_SPACING
+from medcycle.dataset.preparation import hounsfield_map
 from medcycle.export.formats import INPUTS, OPSET, OUTPUT, TOLERANCE, ModelFormat
-from medcycle.export.network import Sizes
+from medcycle.export.wrapper import Sizes
 from medcycle.geometry import PatchGeometry
 from medcycle.inference import Windows
 from medcycle.inference.translator import neighbour_weights

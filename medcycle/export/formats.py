@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from medcycle.errors import ExportFailed, UsageError
-from medcycle.export.network import Sizes
 from medcycle.export.tracing import traced
+from medcycle.export.wrapper import Sizes
 
 __all__ = ["EXTENSIONS", "INPUTS", "OPSET", "OUTPUT", "TOLERANCE", "ModelFormat", "require_packages", "write_checked"]
 

@@ -9,7 +9,7 @@ from medcycle.body import Modality
 from medcycle.errors import UsageError
 from medcycle.export.description import describe
 from medcycle.export.formats import EXTENSIONS, ModelFormat, require_packages, write_checked
-from medcycle.export.network import sizes_of, translation_of
+from medcycle.export.wrapper import sizes_of, translation_of
 from medcycle.inference import require_direction
 from medcycle.io.files import atomic_path, sha256_of
 from medcycle.methods.munit import Munit

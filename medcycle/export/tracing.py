@@ -7,7 +7,7 @@ import copy
 from torch import nn
 from torch.export import ExportedProgram, export
 
-from medcycle.export.network import Sizes
+from medcycle.export.wrapper import Sizes
 
 __all__ = ["traced"]
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from medcycle.body import OUTSIDE, Modality
 from medcycle.config import Config
-from medcycle.data.prepare import prepare_volume
-from medcycle.data.profile import Profiles, profile_of
+from medcycle.dataset.preparation import prepare_volume
+from medcycle.dataset.profile import Profiles, profile_of
 from medcycle.errors import DataError, UsageError
 from medcycle.geometry import PatchGeometry
 from medcycle.inference.device import autocast_on, best_device, best_precision

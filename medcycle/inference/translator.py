@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from medcycle.data.stacks import neighbours
+from medcycle.dataset.stacks import neighbours
 from medcycle.geometry import ACROSS, PatchGeometry
 from medcycle.inference.passes import Pass, passes_of
 from medcycle.inference.windows import BLANK, Windows, borders_of, frame_of, through_windows, windows_in

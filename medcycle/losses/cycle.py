@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from medcycle.losses.supervised import weighted_l1
+from medcycle.losses.weighted import weighted_l1
 
 __all__ = ["cycle_loss", "identity_loss"]
 

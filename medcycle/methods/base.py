@@ -4,68 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from torch import Tensor, nn
 
-__all__ = ["Batch", "Bodies", "Fakes", "Losses", "Method", "Outputs", "Pair"]
+from medcycle.batch import Batch
+
+__all__ = ["Fakes", "Losses", "Method", "Outputs"]
 
 Outputs = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
 Fakes = Mapping[str, Tensor]
-
-
-class Pair(NamedTuple):
-    """Images of which the one is known to show what the other shows, voxel by voxel.
-
-    Args:
-        source: shape (batch, channels, *sizes), values in [−1, 1].
-        target: the same of the other domain.
-        weight: how much an error in a voxel counts, not negative, of the same shape.
-    """
-
-    source: Tensor
-    target: Tensor
-    weight: Tensor
-
-
-class Bodies(NamedTuple):
-    """Where the images of a batch show a body, booleans of their shapes."""
-
-    source: Tensor
-    target: Tensor
-
-
-class Batch(NamedTuple):
-    """Images of both domains, not necessarily of the same patients.
-
-    Args:
-        source: shape (batch, channels, *sizes), values in [−1, 1].
-        target: the same of the other domain.
-        pair: a target and what is made of it; None if the method does not use them.
-        registered: images of the same patient that lie on each other; None if the method does not use them.
-        progress: how much of the run is done, 0 to 1, for weights that change in its course.
-        bodies: where source and target show a body, booleans of their shapes; None if that is not known.
-    """
-
-    source: Tensor
-    target: Tensor
-    pair: Pair | None = None
-    registered: Pair | None = None
-    progress: float = 0.0
-    bodies: Bodies | None = None
-
-    def known(self) -> Pair:
-        """The pair made of a target. Raises `ValueError` if there is none."""
-        if self.pair is None:
-            raise ValueError("the method learns from a pair; the batch has none")
-        return self.pair
-
-    def together(self) -> Pair:
-        """The registered pair. Raises `ValueError` if there is none."""
-        if self.registered is None:
-            raise ValueError("the method learns from a registered pair; the batch has none")
-        return self.registered
 
 
 class Method(nn.Module, ABC):

@@ -7,10 +7,11 @@ from typing import NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from medcycle.batch import Batch
 from medcycle.losses.contrastive import patch_nce_loss
 from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
-from medcycle.methods.base import Batch, Losses, Outputs
+from medcycle.methods.base import Losses, Outputs
 from medcycle.methods.unpaired import Unpaired
 from medcycle.networks.sampler import PatchSampler
 

@@ -7,10 +7,11 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from medcycle.batch import Batch, Pair
 from medcycle.losses.cycle import cycle_loss, identity_loss
 from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
-from medcycle.methods.base import Batch, Losses, Outputs, Pair
+from medcycle.methods.base import Losses, Outputs
 from medcycle.methods.unpaired import Unpaired, counting, supervised
 
 __all__ = ["CycleGan", "Weights"]

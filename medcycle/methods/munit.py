@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
+from medcycle.batch import Batch
 from medcycle.losses.cycle import cycle_loss
 from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
-from medcycle.methods.base import Batch, Losses, Outputs
+from medcycle.methods.base import Losses, Outputs
 from medcycle.methods.unpaired import OTHER, Unpaired, counting
 from medcycle.networks.style import StyledAutoencoder
 

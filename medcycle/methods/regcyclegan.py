@@ -6,9 +6,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from medcycle.losses.deformation import smoothness_loss
+from medcycle.batch import Batch
+from medcycle.losses.smoothness import smoothness_loss
 from medcycle.methods.adversary import Adversary
-from medcycle.methods.base import Batch, Losses, Outputs
+from medcycle.methods.base import Losses, Outputs
 from medcycle.methods.cyclegan import CycleGan, Weights
 from medcycle.methods.unpaired import supervised
 from medcycle.networks.deformation import DeformationNet

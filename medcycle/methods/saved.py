@@ -98,7 +98,7 @@ class SavedMethod:
         intensity: for `mr` and `ct`, a map whose inverse gives real units. For MR it is a typical one of the
             training data, since MR signal has no unit of its own.
         step: how many steps it was trained.
-        profiles: for `mr` and `ct`, what the scans trained on are like, as `medcycle.data.profile` has it.
+        profiles: for `mr` and `ct`, what the scans trained on are like, as `medcycle.dataset.profile` has it.
         calibration: what errors of CT go with standard deviations over passes, as `Calibration.to_dict` has it; None
             if that was never found out.
         learned: those of `Facts` that are known, but for the step; none in older checkpoints.

@@ -7,9 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from medcycle.losses.supervised import weighted_l1
+from medcycle.batch import Batch, Pair
+from medcycle.losses.weighted import weighted_l1
 from medcycle.methods.adversary import Adversary
-from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
+from medcycle.methods.base import Fakes, Losses, Method, Outputs
 
 __all__ = ["Supervised"]
 

@@ -7,11 +7,12 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from medcycle.batch import Batch
 from medcycle.losses.cycle import cycle_loss
 from medcycle.losses.latent import unit_gaussian_loss
 from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
-from medcycle.methods.base import Batch, Losses, Outputs
+from medcycle.methods.base import Losses, Outputs
 from medcycle.methods.unpaired import OTHER, Unpaired, counting
 from medcycle.networks.autoencoder import Autoencoder
 

@@ -7,10 +7,11 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from medcycle.batch import Batch, Pair
 from medcycle.losses.structure import StructureWeights, structure_loss
-from medcycle.losses.supervised import weighted_l1
+from medcycle.losses.weighted import weighted_l1
 from medcycle.methods.adversary import Adversary
-from medcycle.methods.base import Batch, Fakes, Losses, Method, Outputs, Pair
+from medcycle.methods.base import Fakes, Losses, Method, Outputs
 
 __all__ = ["OTHER", "Unpaired", "counting", "supervised"]
 

@@ -6,7 +6,7 @@ as soft as the voxel is wide. Canonical head space is RAS+ mm with the origin in
 is a random size, pose and shape of it. No torch.
 """
 
-from medcycle.phantom.cohort import write_cohort
+from medcycle.phantom.generated_cohort import write_cohort
 from medcycle.phantom.head import HeadPhantom, head_grid
 from medcycle.phantom.tissue import PROPERTIES, T1_FAT_SUPPRESSED, T1_GRADIENT_ECHO, T2_SPIN_ECHO, MrProtocol, Tissue
 

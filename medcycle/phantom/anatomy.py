@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medcycle.phantom import parts
+from medcycle.phantom import head_shapes as parts
 from medcycle.phantom.canvas import Canvas
 from medcycle.phantom.shapes import (
     Capsule,
     Ellipsoid,
     Field,
+    Point,
     Shape,
     Waves,
     capsule,
@@ -23,17 +23,38 @@ from medcycle.phantom.shapes import (
 )
 from medcycle.phantom.tissue import Tissue
 
-if TYPE_CHECKING:
-    from medcycle.phantom.head import HeadPhantom
+__all__ = ["Anatomy", "HeadSizes"]
 
-__all__ = ["Anatomy"]
+
+@dataclass(frozen=True)
+class HeadSizes:
+    """What a patient's anatomy depends on.
+
+    Args:
+        seed: of everything that the other fields leave open: small shape variations, folds, texture, noise.
+        skull: thickness of the vault, both tables and diploe, mm.
+        table: thickness of one table, mm.
+        scalp: thickness of the scalp, mm.
+        csf: width of the subarachnoid space, mm.
+        ventricles, sinuses: size relative to the canonical head.
+        lesion: centre and radii (canonical mm) of a lesion in the cerebrum, or none.
+    """
+
+    seed: int
+    skull: float = 6.5
+    table: float = 1.8
+    scalp: float = 6.0
+    csf: float = 2.2
+    ventricles: float = 1.0
+    sinuses: float = 1.0
+    lesion: tuple[Point, Point] | None = None
 
 
 @dataclass(frozen=True)
 class Anatomy:
     """The shapes and random fields of one patient, and the order they are painted in."""
 
-    head: HeadPhantom
+    head: HeadSizes
     outline: list[Shape]
     face: list[Shape]
     temporal: list[Shape]
@@ -50,7 +71,7 @@ class Anatomy:
     bias: Waves
 
     @classmethod
-    def of(cls, head: HeadPhantom) -> Anatomy:
+    def of(cls, head: HeadSizes) -> Anatomy:
         """The anatomy that the head's seed and sizes give."""
         rng = np.random.default_rng([head.seed, 3])
         return cls(

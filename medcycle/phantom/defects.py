@@ -13,8 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MediaStorageDirectoryStorage, RawDataStorage, SecondaryCaptureImageStorage
 
 from medcycle.errors import UsageError
-from medcycle.phantom.enhanced import enhanced, two_stacks
-from medcycle.phantom.series import (
+from medcycle.phantom.dicom_series import (
     Identity,
     Modality,
     Slice,
@@ -24,6 +23,7 @@ from medcycle.phantom.series import (
     write_dataset,
     write_series,
 )
+from medcycle.phantom.enhanced import enhanced, two_stacks
 from medcycle.volume import Volume
 
 __all__ = ["DEFECTS", "Defect", "write_defective_series"]

@@ -9,7 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage
 
-from medcycle.phantom.series import Identity, Slice, dataset_of, set_pixels
+from medcycle.phantom.dicom_series import Identity, Slice, dataset_of, set_pixels
 
 __all__ = ["enhanced", "two_stacks"]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from medcycle.phantom.anatomy import Anatomy
+from medcycle.phantom.anatomy import Anatomy, HeadSizes
 from medcycle.phantom.canvas import Canvas, blocks
 from medcycle.phantom.shapes import Field, Point
 from medcycle.phantom.tissue import BRIGHTEST, MR_TEXTURE, PROPERTIES, T1_GRADIENT_ECHO, MrProtocol, Tissue
@@ -25,36 +25,21 @@ FIELD_OF_VIEW = (192.0, 240.0, 224.0)
 
 
 @dataclass(frozen=True)
-class HeadPhantom:
-    """The head of one patient; make one with `HeadPhantom.random(seed)`.
+class HeadPhantom(HeadSizes):
+    """The head of one patient; make one with `HeadPhantom.random(seed)`. Arguments beside those of `HeadSizes`:
 
     Args:
-        seed: of everything that the other fields leave open: small shape variations, folds, texture, noise.
         scale: size relative to the canonical head along x, y and z.
         rotation: pose, degrees about x, y and z.
         translation: pose, mm.
-        skull: thickness of the vault, both tables and diploe, mm.
-        table: thickness of one table, mm.
-        scalp: thickness of the scalp, mm.
-        csf: width of the subarachnoid space, mm.
-        ventricles, sinuses: size relative to the canonical head.
         cortical_hounsfield, marrow_hounsfield: HU of compact bone and diploe.
-        lesion: centre and radii (canonical mm) of a lesion in the cerebrum, or none.
     """
 
-    seed: int
     scale: Point = (1.0, 1.0, 1.0)
     rotation: Point = (0.0, 0.0, 0.0)
     translation: Point = (0.0, 0.0, 0.0)
-    skull: float = 6.5
-    table: float = 1.8
-    scalp: float = 6.0
-    csf: float = 2.2
-    ventricles: float = 1.0
-    sinuses: float = 1.0
     cortical_hounsfield: float = 1450.0
     marrow_hounsfield: float = 520.0
-    lesion: tuple[Point, Point] | None = None
 
     @classmethod
     def random(cls, seed: int) -> HeadPhantom:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from medcycle.body import Modality
-from medcycle.data.vetting import vet
+from medcycle.cohort.vetting import vet
 from medcycle.errors import DataError, MedcycleError, UsageError
 from medcycle.inference import Options, Prediction, Predictor, best_device
 from medcycle.io.discover import Source
@@ -28,7 +28,7 @@ from medcycle.methods.saved import SavedMethod, facts_of
 from medcycle.modality import SOURCE_OF
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.outputs import Outputs, differences, digest, key_of, write_case
-from medcycle.synthesis.style import Style
+from medcycle.synthesis.styles import Style
 from medcycle.volume import Volume
 
 __all__ = ["BatchRunner", "Order", "Task", "is_file"]

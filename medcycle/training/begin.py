@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from medcycle.cohort.catalogue import open_scans, store_for_training
+from medcycle.cohort.cohort import Cohort, require_patients_in_both
 from medcycle.config import Choice, told_briefly
-from medcycle.data.automatic import keep_plan, settings_for
-from medcycle.data.catalogue import open_scans, store_for_training
-from medcycle.data.cohort import Cohort
-from medcycle.data.plan import Device, chosen_here
-from medcycle.data.registered import require_patients_in_both
 from medcycle.errors import UsageError
 from medcycle.io.locks import require_unlocked
+from medcycle.planning.automatic import keep_plan, settings_for
+from medcycle.planning.plan import Device, chosen_here
 from medcycle.progress import is_first_process
 from medcycle.training.loop import TrainingResult, train
 from medcycle.training.run_folder import require_run_folder, store_of_run

@@ -11,14 +11,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
+from medcycle.batch import Batch
 from medcycle.config import Config
-from medcycle.data.augment import Augmentation
-from medcycle.data.patches import Thickness, UnpairedPatches, preview_patches
-from medcycle.data.registered import RegisteredPatches, WithRegistered
-from medcycle.data.store import Store
+from medcycle.dataset.augmentation import Augmentation
+from medcycle.dataset.patches import Thickness, UnpairedPatches, preview_patches
+from medcycle.dataset.registered import RegisteredPatches, WithRegistered
+from medcycle.dataset.store import Store
 from medcycle.intensity import IntensityMap, MrPercentile, MrZScore, typical_map
-from medcycle.methods.base import Batch
-from medcycle.training.pairs import PairMaker
+from medcycle.training.pair_maker import PairMaker
 from medcycle.training.signals import outlast_first_signal
 
 __all__ = ["Feed", "Turns", "typical_intensity"]

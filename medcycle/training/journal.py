@@ -14,8 +14,8 @@ from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
 from medcycle.methods.base import Losses
+from medcycle.training.csv_log import StepTable
 from medcycle.training.runs import METRICS, VALIDATION, loss_of_generators
-from medcycle.training.steptable import StepTable
 from medcycle.training.trackers import Tracker
 from medcycle.training.validation import Validation
 

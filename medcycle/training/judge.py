@@ -13,7 +13,7 @@ from medcycle.methods.base import Method
 from medcycle.methods.saved import BEST
 from medcycle.training.journal import Journal
 from medcycle.training.learner import Learner
-from medcycle.training.pairs import MEASURE_FROM
+from medcycle.training.pair_maker import MEASURE_FROM
 from medcycle.training.runtime import largest
 from medcycle.training.seeds import seed_of
 from medcycle.training.validation import Validation, Validator

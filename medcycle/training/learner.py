@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from medcycle.batch import Batch
 from medcycle.config import Config
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.errors import BadCheckpoint
-from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import LAST, SavedMethod, save_method
 from medcycle.training.average import WeightAverage
 from medcycle.training.feed import typical_intensity
 from medcycle.training.optimizers import Optimizers, learning_rate_factor
-from medcycle.training.pairs import PairMaker
+from medcycle.training.pair_maker import PairMaker
 from medcycle.training.pool import ImagePool
 from medcycle.training.run_folder import voxels_of
 from medcycle.training.runtime import of_all

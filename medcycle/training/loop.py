@@ -14,18 +14,18 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 
+from medcycle.batch import Batch
+from medcycle.cohort.split import split_store
 from medcycle.config import Config
-from medcycle.data.morphs import with_morphs
-from medcycle.data.split import split_store
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.errors import TrainingFailed, UsageError
 from medcycle.io.files import write_text
 from medcycle.io.limits import machine_memory
 from medcycle.io.locks import keep, locked
-from medcycle.methods.base import Batch
-from medcycle.methods.cost import require_memory
 from medcycle.methods.saved import LAST
+from medcycle.planning.cost import require_memory
 from medcycle.progress import ProgressLine
+from medcycle.simulation.deformed_ct import with_morphs
 from medcycle.training.feed import Feed
 from medcycle.training.journal import SKIPPED, Journal
 from medcycle.training.judge import Judge

@@ -12,10 +12,10 @@ import monai
 import torch
 
 from medcycle import __version__
+from medcycle.cohort.cohort import PREPARATION_KEYS
+from medcycle.cohort.split import describe_split, part_of
 from medcycle.config import Config, parse_stored
-from medcycle.data.cohort import PREPARATION_KEYS
-from medcycle.data.split import describe_split, part_of
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.errors import BadCheckpoint, UnreadableFile, UsageError
 from medcycle.io.files import seen_from, write_text
 from medcycle.io.opening import read_json

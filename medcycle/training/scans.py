@@ -11,14 +11,14 @@ import torch
 
 from medcycle.body import Modality
 from medcycle.config import Config
-from medcycle.data.randomize import ContrastRandomizer, Effects
-from medcycle.data.registered import registered_cases
-from medcycle.data.stacks import neighbours
-from medcycle.data.store import Store, StoredCase
+from medcycle.dataset.registered import registered_cases
+from medcycle.dataset.stacks import neighbours
+from medcycle.dataset.store import Store, StoredCase
 from medcycle.errors import DataError
 from medcycle.geometry import PatchGeometry
 from medcycle.inference.passes import SHIFTS
 from medcycle.intensity import IntensityMap
+from medcycle.simulation import ContrastRandomizer, Effects
 from medcycle.volume import Array
 
 __all__ = ["Floats", "Part", "Scans", "likenesses_of", "piece_of", "scans_of"]

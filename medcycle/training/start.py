@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from torch import nn
 
+from medcycle.cohort.cohort import PREPARATION_KEYS
 from medcycle.config import Config
-from medcycle.data.cohort import PREPARATION_KEYS
 from medcycle.errors import UsageError
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method

@@ -11,7 +11,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from medcycle.methods.base import Batch, Fakes, Losses, Method
+from medcycle.batch import Batch
+from medcycle.methods.base import Fakes, Losses, Method
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.pool import ImagePool
 from medcycle.training.runtime import Averager

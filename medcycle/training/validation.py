@@ -13,14 +13,14 @@ from torch import Tensor
 
 from medcycle.body import Modality
 from medcycle.config import Config
-from medcycle.data.stacks import neighbours
-from medcycle.data.store import Store
+from medcycle.dataset.stacks import neighbours
+from medcycle.dataset.store import Store
 from medcycle.inference import Calibration, ImagePredictor, Options
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
+from medcycle.training.reference_free import bright_voids, distribution_distance, separability, variety
 from medcycle.training.scans import Floats, Part, Scans, likenesses_of, piece_of, scans_of
-from medcycle.training.unpaired import bright_voids, distribution_distance, separability, variety
 from medcycle.volume import Array
 
 __all__ = ["Validation", "Validator"]

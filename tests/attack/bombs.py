@@ -25,7 +25,7 @@ from pydicom.uid import (
 )
 
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import write_series
+from medcycle.phantom.dicom_series import write_series
 from tests.attack import Attack, files
 
 GRID = head_grid((12, 14, 5), (18, 18, 40))

@@ -18,10 +18,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from medcycle.cohort.catalogue import prepare_cohort
+from medcycle.cohort.cohort import find_cohort
 from medcycle.config import load_config
-from medcycle.data.catalogue import prepare_cohort
-from medcycle.data.cohort import find_cohort
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.errors import InUse
 from medcycle.io import read_volume, write_nifti
 from medcycle.io.locks import KEEPERS, holder_of, lock_file_of
@@ -102,11 +102,11 @@ def of_processes() -> Iterator[Scenario]:
     }.items():
         yield Scenario(name, play, slow=True)
     for name, place in {
-        "register": "medcycle.data.pairs._registered",
+        "register": "medcycle.cohort.registering._registered",
         "evaluate": "medcycle.evaluation.tables.score",
         "synthesize": "medcycle.synthesis.runner.predicted",
-        "prepare": "medcycle.data.catalogue.prepare_volume",
-        "inspect": "medcycle.data.findings.vet",
+        "prepare": "medcycle.cohort.catalogue.prepare_volume",
+        "inspect": "medcycle.cohort.findings.vet",
     }.items():
         number = 2 if name == "register" else 1
         yield Scenario(f"{name} killed in its case {number}", _killed(name, place, number), slow=True)

@@ -6,8 +6,8 @@ from functools import cache
 import pytest
 import typer.main
 
-import medcycle.data.findings
-import medcycle.synthesis.cohort
+import medcycle.cohort.findings
+import medcycle.synthesis.driver
 import medcycle.training.loop  # noqa: F401 - commands import them when they are called, which takes longer than attacks may
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.io.discover import Source
 from medcycle.registration import Registration
 from tests.attack import Scenario, Stage
@@ -79,8 +79,8 @@ COMMANDS = {
         _inspected,
         {
             "medcycle.io.source._read_file": True,
-            "medcycle.data.findings.require_usable": True,
-            "medcycle.data.findings.vet": True,
+            "medcycle.cohort.findings.require_usable": True,
+            "medcycle.cohort.findings.vet": True,
         },
     ),
     "prepare": Command(
@@ -91,10 +91,10 @@ COMMANDS = {
         _prepared,
         {
             "medcycle.io.source._read_file": True,
-            "medcycle.data.vetting.vet": True,
-            "medcycle.data.catalogue.prepare_volume": False,
-            "medcycle.data.catalogue.profile_of": False,
-            "medcycle.data.catalogue.sha256_of": True,
+            "medcycle.cohort.vetting.vet": True,
+            "medcycle.cohort.catalogue.prepare_volume": False,
+            "medcycle.cohort.catalogue.profile_of": False,
+            "medcycle.cohort.catalogue.sha256_of": True,
         },
     ),
     "register": Command(
@@ -102,9 +102,9 @@ COMMANDS = {
         _registered,
         {
             "medcycle.io.source._read_file": True,
-            "medcycle.data.pairs.vet": True,
-            "medcycle.data.pairs.register_rigid": False,
-            "medcycle.data.pairs.resample_to": False,
+            "medcycle.cohort.registering.vet": True,
+            "medcycle.cohort.registering.register_rigid": False,
+            "medcycle.cohort.registering.resample_to": False,
         },
     ),
     "evaluate": Command(
@@ -140,10 +140,10 @@ def vanishing() -> Iterator[Scenario]:
     """A file that is gone before it is read."""
     moments = {
         "medcycle.io.source._read_file": tuple(COMMANDS),
-        "medcycle.data.catalogue.cohort_key": ("prepare",),
-        "medcycle.data.catalogue.prepare_volume": ("prepare",),
-        "medcycle.data.pairs.match_patients": ("register",),
-        "medcycle.synthesis.cohort.load_method": ("synthesize",),
+        "medcycle.cohort.catalogue.cohort_key": ("prepare",),
+        "medcycle.cohort.catalogue.prepare_volume": ("prepare",),
+        "medcycle.cohort.registering.match_patients": ("register",),
+        "medcycle.synthesis.driver.load_method": ("synthesize",),
     }
     for place, names in moments.items():
         for name in names:
@@ -168,7 +168,9 @@ def lay(stage: Stage) -> None:
     """Scans, a method, and a registration that takes no time."""
     lay_scans(stage.folder)
     (stage.folder / "model.pt").write_bytes(model())
-    stage.patch.setattr("medcycle.data.pairs.register_rigid", lambda *_, **__: Registration(np.eye(4), 0.0, 0.0, 1.0))
+    stage.patch.setattr(
+        "medcycle.cohort.registering.register_rigid", lambda *_, **__: Registration(np.eye(4), 0.0, 0.0, 1.0)
+    )
 
 
 def _one_fails(name: str, place: str, is_told: bool, error: Callable[[], Exception]) -> Callable[[Stage], None]:

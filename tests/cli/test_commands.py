@@ -14,7 +14,7 @@ from medcycle import __version__
 from medcycle.cli.main import EXAMPLES, execute
 from medcycle.config import config_names
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import write_series
+from medcycle.phantom.dicom_series import write_series
 from medcycle.training.runs import score_in_words
 from tests.sizes import TINY
 

@@ -13,7 +13,7 @@ from pydicom import dcmread
 
 from medcycle.cli.main import execute
 from medcycle.methods.saved import load_method, save_method
-from medcycle.phantom.series import Identity
+from medcycle.phantom.dicom_series import Identity
 from tests.io.support import source_series
 from tests.sizes import TINY
 

@@ -14,7 +14,7 @@ from medcycle.io.dicom.series import grid_of, read_headers
 from medcycle.io.discover import read_volume
 from medcycle.io.itk import to_itk
 from medcycle.io.nifti import write_nifti
-from medcycle.phantom.series import Identity
+from medcycle.phantom.dicom_series import Identity
 from tests.io.support import complaints, saved, source_series, square, structure_set
 
 

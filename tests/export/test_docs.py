@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from medcycle.export.description import describe
-from medcycle.export.network import sizes_of
+from medcycle.export.wrapper import sizes_of
 from tests.export.test_formats import untrained
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from medcycle.config import Config, load_config
 from medcycle.errors import ExportFailed
 from medcycle.export.formats import INPUTS, OPSET, write_checked
-from medcycle.export.network import Sizes, Translation, sizes_of, translation_of
+from medcycle.export.wrapper import Sizes, Translation, sizes_of, translation_of
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
 from medcycle.methods.munit import Munit

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from medcycle.io.dicom.gate import DicomSeries, find_series
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import Identity, write_series
+from medcycle.phantom.dicom_series import Identity, write_series
 
 GRID = head_grid((24, 28, 12), (8, 8, 14))
 CT = HeadPhantom.random(4).ct(GRID)

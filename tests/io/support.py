@@ -17,7 +17,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, 
 
 from medcycle.io.dicom.gate import DicomSeries, find_series
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import Identity, dataset_of, slices_of, write_dataset
+from medcycle.phantom.dicom_series import Identity, dataset_of, slices_of, write_dataset
 from medcycle.volume import Grid, Volume
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -21,7 +21,7 @@ from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.roi_names import is_standard
 from medcycle.io.dicom.series import grid_of, read_headers, read_series
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import Identity, write_series
+from medcycle.phantom.dicom_series import Identity, write_series
 from tests.io.support import complaints, saved, square, structure_set
 
 NUMBER = 28471

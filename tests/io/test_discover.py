@@ -8,7 +8,7 @@ from medcycle.io import discover, read_volume, write_nifti
 from medcycle.io.detached import voxel_files
 from medcycle.io.discover import LONGEST_NAME, stem
 from medcycle.phantom import head_grid
-from medcycle.phantom.series import Identity, write_series
+from medcycle.phantom.dicom_series import Identity, write_series
 from tests.geometry import numbered
 
 GRID = head_grid((8, 7, 6), (4, 4, 4))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from medcycle.errors import MedcycleError
 from medcycle.io import discover
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import write_series
+from medcycle.phantom.dicom_series import write_series
 from tests.fuzz import SECONDS, damaged, outcome, samples
 
 HEAD = HeadPhantom.random(0).mr(head_grid((12, 14, 4), (18, 18, 50)))

@@ -15,7 +15,7 @@ from medcycle.io.dicom.gate import DicomSeries, find_series, gate
 from medcycle.io.dicom.series import read_series
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.defects import JITTER, SPACING_CHANGE, TILT_DEGREES, Defect, write_defective_series
-from medcycle.phantom.series import Identity, write_series
+from medcycle.phantom.dicom_series import Identity, write_series
 from medcycle.resample import resample_to
 from medcycle.volume import Volume
 

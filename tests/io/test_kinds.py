@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from medcycle.errors import DefectiveSeries
 from medcycle.io import discover
 from medcycle.io.dicom.series import read_series
-from medcycle.phantom.series import Identity
+from medcycle.phantom.dicom_series import Identity
 from tests.io.series import GRID, MR, found, written
 
 STRAYS = (3, 6, 9)

@@ -14,7 +14,7 @@ from medcycle.io.itk import to_itk
 from medcycle.io.limits import SETTING, inflated, most_voxels, require_voxels
 from medcycle.io.opening import open_regular, read_json, read_text
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import write_series
+from medcycle.phantom.dicom_series import write_series
 
 VOLUME = HeadPhantom.random(0).ct(head_grid((12, 14, 5), (18, 18, 40)))
 

@@ -23,7 +23,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, 
 from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.series import grid_of, read_headers
-from medcycle.phantom.series import Identity
+from medcycle.phantom.dicom_series import Identity
 from tests.io.support import saved, source_series, square, structure_set
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")

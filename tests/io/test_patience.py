@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medcycle.data.findings import inspect_paths
+from medcycle.cohort.findings import inspect_paths
 from medcycle.errors import UnreadableFile, UsageError
 from medcycle.io import write_nifti
 from medcycle.io.dicom.frames import read_image_file

@@ -10,7 +10,7 @@ from medcycle.errors import DefectiveSeries
 from medcycle.io.dicom.reader import DicomSeriesReader, LoadSeriesd
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.defects import write_defective_series
-from medcycle.phantom.series import Identity, write_series
+from medcycle.phantom.dicom_series import Identity, write_series
 
 # MONAI makes one of every reader it knows, and one of them warns that its library is not there
 pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodec")

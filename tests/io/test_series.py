@@ -11,7 +11,7 @@ from medcycle.io.dicom.gate import find_series
 from medcycle.io.dicom.series import read_series
 from medcycle.io.itk import from_itk
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.phantom.series import write_series
+from medcycle.phantom.dicom_series import write_series
 from medcycle.volume import Grid, Volume
 from tests.geometry import grids, numbered
 

@@ -15,7 +15,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medcycle.data.findings import inspect_paths
+from medcycle.cohort.findings import inspect_paths
 from medcycle.errors import DefectiveSeries, UnreadableFile
 from medcycle.io import discover, write_nifti
 from medcycle.io.dicom.series import read_series
@@ -93,7 +93,7 @@ def test_links_to_nowhere_and_pointers_are_cases(tmp_path: Path) -> None:
 LOCKED = """
 import os, sys
 from pathlib import Path
-from medcycle.data.findings import inspect_paths
+from medcycle.cohort.findings import inspect_paths
 os.setuid(65534)
 for found in inspect_paths([Path(sys.argv[1])]):
     print(found.name, found.verdict, found.reason)

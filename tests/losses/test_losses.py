@@ -7,7 +7,7 @@ from monai.losses import PatchAdversarialLoss
 
 from medcycle.losses.adversarial import discriminator_loss, generator_loss, gradient_penalty
 from medcycle.losses.cycle import cycle_loss, identity_loss
-from medcycle.losses.supervised import weighted_l1
+from medcycle.losses.weighted import weighted_l1
 
 
 def test_least_squares_equals_monai() -> None:

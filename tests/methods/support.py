@@ -2,8 +2,9 @@
 
 import torch
 
+from medcycle.batch import Batch, Pair
 from medcycle.config import load_config
-from medcycle.methods.base import Batch, Method, Pair
+from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
 from tests.sizes import TINY, fitting
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from medcycle.batch import Batch
 from medcycle.errors import ConfigError
 from medcycle.losses.contrastive import patch_nce_loss
-from medcycle.methods.base import Batch
 from medcycle.methods.cut import Cut
 from tests.methods.support import DIMENSIONS, error_of, images_for, small_method, with_pair
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from medcycle.batch import Batch, Pair
 from medcycle.config import load_config
 from medcycle.losses.adversarial import discriminator_loss, gradient_penalty
 from medcycle.losses.structure import StructureWeights, structure_loss
-from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.cyclegan import CycleGan
 from tests.sizes import TINY

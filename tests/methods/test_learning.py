@@ -15,10 +15,10 @@ from monai.transforms import ResizeWithPadOrCrop
 from torch.nn import functional
 
 from medcycle.body import body_mask
+from medcycle.cohort.catalogue import prepare_cohort
+from medcycle.cohort.cohort import find_cohort
 from medcycle.config import Choice, Config, load_config
-from medcycle.data.catalogue import prepare_cohort
-from medcycle.data.cohort import find_cohort
-from medcycle.data.store import Store, StoredCase
+from medcycle.dataset.store import Store, StoredCase
 from medcycle.evaluation.protocols import score
 from medcycle.methods.build import build_method
 from medcycle.methods.munit import Munit

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import l1_loss
 
-from medcycle.methods.base import Batch
+from medcycle.batch import Batch
 from medcycle.networks.layers import Layers
 from medcycle.networks.style import StyledBlock
 from tests.methods.support import DIMENSIONS, error_of, images_for, small_method, with_pair

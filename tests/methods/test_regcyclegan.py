@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn.functional import l1_loss
 
-from medcycle.losses.deformation import smoothness_loss
-from medcycle.methods.base import Pair
+from medcycle.batch import Pair
+from medcycle.losses.smoothness import smoothness_loss
 from medcycle.networks.deformation import DeformationNet
 from medcycle.networks.layers import Layers
 from tests.methods.support import DIMENSIONS, images_for, small_method

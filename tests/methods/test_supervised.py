@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from medcycle.batch import Batch, Pair
 from medcycle.config import Choice, load_config
-from medcycle.methods.base import Batch, Pair
 from medcycle.methods.build import build_method
 from medcycle.methods.supervised import Supervised
 from tests.sizes import TINY, fitting

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from medcycle.batch import Batch
 from medcycle.errors import ConfigError
 from medcycle.losses.latent import unit_gaussian_loss
-from medcycle.methods.base import Batch
 from tests.methods.support import DIMENSIONS, error_of, images_for, small_method, with_pair
 
 BLOCKS = "network.blocks=2"

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from medcycle.batch import Batch, Bodies
 from medcycle.losses.structure import StructureWeights, structure_loss
-from medcycle.methods.base import Batch, Bodies
 from tests.methods.support import DIMENSIONS, images_for, small_method
 
 METHODS = ["cyclegan", "unit", "munit", "cut"]

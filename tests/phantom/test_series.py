@@ -15,7 +15,7 @@ from pydicom.errors import InvalidDicomError
 from medcycle.errors import UsageError
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.defects import DEFECTS, JITTER, OVERFLOW, PADDING, TILT_DEGREES, write_defective_series
-from medcycle.phantom.series import Identity, write_series
+from medcycle.phantom.dicom_series import Identity, write_series
 from medcycle.volume import Array
 
 HEAD = HeadPhantom.random(3)

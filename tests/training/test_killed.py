@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from medcycle.config import Config, load_config
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.methods.saved import LAST, read_checkpoint
 from medcycle.training.loop import train
 from tests.sizes import TINY

@@ -23,12 +23,12 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from medcycle.config import Config, load_config
-from medcycle.data.patches import UnpairedPatches
-from medcycle.data.store import Store
+from medcycle.dataset.patches import UnpairedPatches
+from medcycle.dataset.store import Store
 from medcycle.errors import BadCheckpoint, DataError, InUse, TrainingFailed, UsageError
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import LAST, load_method, read_checkpoint
-from medcycle.training import loop, pairs
+from medcycle.training import loop, pair_maker
 from medcycle.training.journal import Journal
 from medcycle.training.loop import train
 from medcycle.training.optimizers import Optimizers
@@ -180,7 +180,7 @@ def test_morphs_are_of_what_is_trained_on_and_are_drawn_from(
             super().__init__(config, store, *others)
 
     monkeypatch.setattr(loop, "Feed", Noting)
-    monkeypatch.setattr("medcycle.data.morphs.morphed", lambda _, fixed: fixed)  # registration takes seconds
+    monkeypatch.setattr("medcycle.simulation.deformed_ct.morphed", lambda _, fixed: fixed)  # registration takes seconds
     settings = config(*FROM_CT, "data.morphs=5", "training.max_steps=2")
     train(settings, Store.open(tmp_path / "store"), tmp_path / "all")
     held = settings.model_copy(update={"data": settings.data.model_copy(update={"validation_fraction": 0.5})})
@@ -321,8 +321,8 @@ def test_an_anchored_run_can_be_resumed(
     store: Store, tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With contrasts that are measured on the way, at steps 2 and 4."""
-    monkeypatch.setattr(pairs, "MEASURE_EVERY", 2)
-    monkeypatch.setattr(pairs, "MEASURE_FROM", 1)
+    monkeypatch.setattr(pair_maker, "MEASURE_EVERY", 2)
+    monkeypatch.setattr(pair_maker, "MEASURE_FROM", 1)
     settings = config(*ANCHORED, "randomize.measured_share=0.7")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(settings, store, whole)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.methods.saved import LAST, load_method, read_checkpoint
 from medcycle.training.feed import Turns
 from tests.sizes import TINY, fitting
@@ -30,7 +30,7 @@ import json, sys
 from pathlib import Path
 import torch
 from medcycle.config import load_config
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.training import loop
 
 torch.set_num_threads(1)

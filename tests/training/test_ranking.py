@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from examples.rank_checkpoints import generated, prepared, ranking, read, settings
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.training.loop import train
 from medcycle.training.runs import VALIDATION
 

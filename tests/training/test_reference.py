@@ -6,8 +6,8 @@ from itertools import pairwise
 import torch
 from torch.nn.functional import l1_loss
 
+from medcycle.batch import Batch
 from medcycle.config import load_config
-from medcycle.methods.base import Batch
 from medcycle.methods.build import build_method
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.pool import ImagePool

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from medcycle.batch import Batch, Pair
 from medcycle.config import load_config
-from medcycle.methods.base import Batch, Method, Pair
+from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
 from medcycle.training.muon import orthogonal
 from medcycle.training.optimizers import Optimizers, learning_rate_factor

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medcycle.config import Config, load_config
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.errors import UsageError
 from medcycle.training.loop import train
 from medcycle.training.trackers import KNOWN_RUNS, require_trackers

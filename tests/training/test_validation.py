@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from medcycle.batch import Batch
 from medcycle.config import Config, TrainingConfig, load_config
-from medcycle.data.store import Store
+from medcycle.dataset.store import Store
 from medcycle.inference import Calibration, Translator
-from medcycle.methods.base import Batch, Method
+from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
 from medcycle.methods.saved import BEST, LAST, Facts, checkpoint_of, facts_of, load_method, read_checkpoint
 from medcycle.training import judge, loop, validation

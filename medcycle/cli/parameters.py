@@ -1,0 +1,85 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from medcycle.config import Choice
+
+__all__ = [
+    "CtOffset",
+    "Dims",
+    "For",
+    "Irregular",
+    "MethodName",
+    "Overrides",
+    "Retain",
+    "chosen",
+    "config_names_like",
+    "show_help_alone",
+]
+
+Irregular = Annotated[
+    bool,
+    typer.Option(
+        "--resample-irregular",
+        help="Rebuild DICOM series with gaps or varying slice distances instead of refusing them.",
+    ),
+]
+
+CtOffset = Annotated[
+    float,
+    typer.Option("--ct-offset", metavar="HU", help="Take this off CT that have it added to their Hounsfield units."),
+]
+
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
+]
+
+MethodName = Annotated[
+    Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit", "regcyclegan"] | None,
+    typer.Option("--method", help="The method; by default the configuration's own."),
+]
+
+Dims = Annotated[
+    Literal["2", "2.5", "3"] | None,
+    typer.Option("--dims", help="Slices, several slices at once, or volumes; by default the configuration's own."),
+]
+
+For = Annotated[
+    Literal["cpu", "gpu"] | None,
+    typer.Option("--device", help="Take the settings for it, and train on it; by default a GPU if there is one."),
+]
+
+Retain = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="device|dates|patient|descriptions|roi-names",
+        help="With --deidentify: keep the scanner's identity, dates as they are, sex, age and weight, known words of "
+        "descriptions, or names of ROIs as typed; repeatable.",
+    ),
+]
+
+
+def chosen(method: str | None, dims: str | None, device: Literal["cpu", "gpu"] | None) -> Choice:
+    """What `--method`, `--dims` and `--device` say, and the kind of device that this machine has."""
+    from medcycle.config import Choice
+    from medcycle.planning.plan import chosen_here
+
+    return chosen_here(Choice(method, float(dims) if dims else None, device))
+
+
+def config_names_like(incomplete: str) -> list[str]:
+    """The names that a configuration's beginning can be completed to, for shells."""
+    from medcycle.config import config_names
+
+    return [name for name in ("auto", *config_names()) if name.startswith(incomplete)]
+
+
+def show_help_alone(context: typer.Context) -> None:
+    """Print the help of a group of commands that is called without one of them."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -1,0 +1,111 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from medcycle.cohort.findings import Finding
+from medcycle.evaluation.tables import Summary
+from medcycle.training.runs import DamagedRun, RunSummary
+from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, shown
+
+__all__ = ["print_configs", "print_findings", "print_runs", "print_summary"]
+
+FILE_WIDTH = 180
+"""Characters a line where the output is no terminal."""
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """A row for every volume, a line for every reason to skip files, and one that counts them all."""
+    titles = ("case", "patient, series", "kind", "voxels, spacing, view (mm)", "verdict")
+    table = Table(*(Column(title, overflow="fold") for title in titles))
+    volumes = [finding for finding in findings if finding.verdict != "skipped"]
+    for found in volumes:
+        verdict = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
+        patient = found.patient if found.patient != found.name else ""
+        who = ", ".join(shown(text, LONGEST_VALUE) for text in (patient, found.description) if text)
+        cells = (found.name, who, found.modality or "?", _grid(found), "; ".join([verdict, *found.notes]))
+        table.add_row(*map(_cell, cells))
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
+    console.print(table)
+    for reason, names in _by_reason(findings).items():
+        examples = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        console.print(_cell(f"skipped: {reason}: {len(names)} ({examples})"), highlight=False)
+    sound = [found for found in volumes if found.verdict == "sound"]
+    counts = {modality: sum(found.modality == modality for found in sound) for modality in ("mr", "ct")}
+    other = len(sound) - sum(counts.values())
+    patients = len({found.patient for found in volumes})
+    console.print(
+        f"{counts['mr']} MR, {counts['ct']} CT, {other} of other kinds, of {patients} patients; "
+        f"{len(volumes) - len(sound)} refused, {len(findings) - len(volumes)} skipped",
+        highlight=False,
+    )
+
+
+def _cell(text: str) -> str:
+    """A text that may hold anything, as it is shown."""
+    return escape(shown(text, LONGEST_MESSAGE))
+
+
+def _grid(found: Finding) -> str:
+    """Voxels and axes, spacing, field of view; nothing if they are not known."""
+    if not found.shape:
+        return ""
+    shape = "×".join(str(n) for n in found.shape)
+    spacing = "×".join(f"{width:.3g}" for width in found.spacing)
+    view = "×".join(f"{length:.0f}" for length in found.field_of_view)
+    return f"{shape} {found.orientation}, {spacing}, {view}"
+
+
+def _by_reason(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for found in findings:
+        if found.verdict == "skipped":
+            reasons.setdefault(found.reason, []).append(found.name)
+    return reasons
+
+
+def print_runs(runs: Sequence[RunSummary | DamagedRun]) -> None:
+    """A row for every run; scores that are an error, and not merely lower for better, have their unit.
+
+    What is wrong with damaged ones follows below.
+    """
+    table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "best score", "checkpoint")
+    for run in runs:
+        if isinstance(run, DamagedRun):
+            table.add_row(_cell(str(run.folder)), *[""] * 7, "damaged")
+            continue
+        loss = f"{run.loss:.3g}" if run.losses else ""
+        best = f"{run.best[1]:.1f}{' HU' * run.score_is_error} at step {run.best[0]}" if run.best else ""
+        counts = f"{run.cases[0]}, {run.cases[1]}"
+        cells = (str(run.folder), run.method, run.dimensions, counts, str(run.step), f"{run.minutes:.1f}", loss, best)
+        table.add_row(*map(_cell, cells), run.checkpoint)
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
+    console.print(table)
+    for run in runs:
+        if isinstance(run, DamagedRun):
+            console.print(_cell(f"damaged: {run.folder}: {run.problem}"), soft_wrap=True)
+
+
+def print_configs(descriptions: Mapping[str, str]) -> None:
+    """A row for every configuration: its name and description."""
+    table = Table(Column("name", no_wrap=True), Column("what it is for", overflow="fold"), show_lines=True)
+    for name, description in descriptions.items():
+        table.add_row(name, _cell(description))
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
+    console.print(table)
+
+
+def print_summary(summary: Summary) -> None:
+    """A row for every case and one for the mean."""
+    table = Table("case", *summary.metrics, title=f"protocol {summary.protocol}")
+    for name, values in [*summary.cases.items(), ("mean", summary.mean)]:
+        table.add_row(_cell(name), *(f"{values[metric]:.3f}" for metric in summary.metrics))
+    Console().print(table)

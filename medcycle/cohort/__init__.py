@@ -1,0 +1,1 @@
+"""What folders of scans hold: found, vetted, split, registered, and prepared."""

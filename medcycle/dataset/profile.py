@@ -1,0 +1,155 @@
+"""What a scan is like, to be compared with what a network was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import nibabel as nib
+import numpy as np
+
+from medcycle.body import Modality
+from medcycle.dataset.preparation import Prepared
+from medcycle.geometry import AXES, Plane
+from medcycle.volume import Array, Grid
+
+__all__ = ["Profile", "Profiles", "profile_of"]
+
+DECILES = tuple(range(10, 100, 10))
+
+SAMPLE = 2_000_000
+"""Voxels of a volume that grey values are taken from."""
+
+SLACK = 1.25
+"""How many times more or less than in any of the scans trained on is still like them."""
+
+LEAST_APART = 0.15
+"""Mean distance of deciles, of a range of 2, below which contrasts are alike."""
+
+FARTHER = 1.5
+"""How many times farther than scans trained on are from their nearest is still like them."""
+
+AXES_NAMES = {"R": "right-left", "A": "front-back", "S": "foot-head"}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is compared of a scan; lengths along right-left, front-back and foot-head.
+
+    Args:
+        spacing: of its voxels, mm.
+        field: its field of view, mm.
+        body: the extent of the body in it, mm.
+        section: the mean area of the body's axial sections, as a part of the rectangle about all of them.
+        deciles: of the body's values in [−1, 1].
+    """
+
+    spacing: tuple[float, ...]
+    field: tuple[float, ...]
+    body: tuple[float, ...]
+    section: float
+    deciles: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def profile_of(grid: Grid, prepared: Prepared, plane: Plane) -> Profile:
+    """Of a scan with a body.
+
+    Args:
+        grid: the scan's own.
+        prepared: what was made of it.
+        plane: `data.plane` of the configuration it was prepared by.
+    """
+    axes = np.argsort(nib.orientations.io_orientation(grid.affine)[:, 0])
+    order = [AXES[plane].index(axis) for axis in "RAS"]
+    body = np.transpose(prepared.body.array, order)
+    widths = np.array(prepared.body.grid.spacing)[order]
+    filled = [np.flatnonzero(body.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    voxels = np.array([found[-1] - found[0] + 1 for found in filled])
+    return Profile(
+        spacing=_rounded(np.array(grid.spacing)[axes]),
+        field=_rounded(np.array(grid.field_of_view)[axes]),
+        body=_rounded(voxels * widths),
+        section=round(float(body.sum() / voxels.prod()), 3),
+        deciles=_rounded(np.percentile(_sample(prepared), DECILES), 3),
+    )
+
+
+class Profiles:
+    """Those of the scans of one modality that a network was trained on.
+
+    Args:
+        modality: which.
+        seen: as `Profile.to_dict` gives them, at least one.
+        bodies_alone: whether scans of the other modality are compared, of which only the bodies can be alike.
+    """
+
+    def __init__(self, modality: Modality, seen: Sequence[Mapping[str, Any]], *, bodies_alone: bool = False) -> None:
+        self.modality = modality
+        self.bodies_alone = bodies_alone
+        self.seen = [Profile(**values) for values in seen]
+
+    def unlike(self, scan: Profile) -> list[str]:
+        """In words, what a scan has that those trained on had not."""
+        bodies = [*self._lengths(scan, "body", "the body", "measures"), *self._shape(scan)]
+        if self.bodies_alone:
+            return bodies
+        return [
+            *self._lengths(scan, "spacing", "voxels", "measure"),
+            *self._lengths(scan, "field", "the field of view", "measures"),
+            *bodies,
+            *self._contrast(scan),
+        ]
+
+    def _lengths(self, scan: Profile, name: str, what: str, verb: str) -> list[str]:
+        found = []
+        for axis, letter in enumerate("RAS"):
+            value, known = getattr(scan, name)[axis], [getattr(one, name)[axis] for one in self.seen]
+            if not min(known) / SLACK <= value <= max(known) * SLACK:
+                found.append(f"{what} {verb} {value:g} mm {AXES_NAMES[letter]}; {self._had(known, ' mm')}")
+        return found
+
+    def _shape(self, scan: Profile) -> list[str]:
+        known = [one.section for one in self.seen]
+        if min(known) / SLACK <= scan.section <= max(known) * SLACK:
+            return []
+        return [f"the body fills {scan.section:.0%} of its box; {self._had([round(100 * one) for one in known], ' %')}"]
+
+    def _contrast(self, scan: Profile) -> list[str]:
+        known = np.array([one.deciles for one in self.seen])
+        nearest = float(_apart(known, scan.deciles).min())
+        others = [np.delete(known, number, axis=0) for number in range(len(known)) if len(known) > 1]
+        among = [float(_apart(rest, one).min()) for rest, one in zip(others, known, strict=False)]
+        usual = max(among, default=0.0)
+        if nearest <= max(LEAST_APART, FARTHER * usual):
+            return []
+        return [
+            f"the {self.modality.upper()}'s grey values are unlike those trained on: their deciles are {nearest:.2f} "
+            f"from the nearest, which among those trained on are {usual:.2f} from each other at most"
+        ]
+
+    def _had(self, known: Sequence[float], unit: str) -> str:
+        low, high = min(known), max(known)
+        spread = f"{low:g}{unit}" if low == high else f"{low:g} to {high:g}{unit}"
+        return f"in the {self.modality.upper()} trained on {spread}"
+
+
+def _sample(prepared: Prepared) -> Array:
+    """Values in the body, of a large volume every so many."""
+    step = max(1, round((prepared.image.array.size / SAMPLE) ** (1 / 3)))
+    some = np.s_[::step, ::step, ::step]
+    found = prepared.image.array[some][prepared.body.array[some]]
+    return found if found.size else prepared.image.array[prepared.body.array]
+
+
+def _apart(known: Array, deciles: Sequence[float]) -> Array:
+    """Mean distances of rows of deciles from one row."""
+    return cast(Array, np.abs(known - np.array(deciles)).mean(axis=1))
+
+
+def _rounded(values: Array, digits: int = 1) -> tuple[float, ...]:
+    return tuple(np.round(values, digits).tolist())

@@ -1,0 +1,1 @@
+"""A configuration for the scans and the device, and what it costs."""

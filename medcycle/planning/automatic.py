@@ -1,0 +1,93 @@
+"""The configuration `auto`: planned from the scans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medcycle.cohort.cohort import Cohort
+from medcycle.config import Choice, Config, check_override, load_config, load_stored
+from medcycle.dataset.store import Store
+from medcycle.errors import UsageError
+from medcycle.io.files import write_text
+from medcycle.planning.fingerprint import fingerprint
+from medcycle.planning.plan import Device, Plan
+from medcycle.planning.planner import plan
+
+__all__ = ["AUTO", "keep_plan", "settings_for"]
+
+AUTO = "auto"
+"""The name that asks for a plan."""
+
+PLAN = "config.yaml"
+"""Where a store keeps it."""
+
+
+def settings_for(
+    name: str,
+    overrides: Sequence[str],
+    scans: Store | Cohort,
+    known: Path | None = None,
+    begun_with: Mapping[str, Any] | None = None,
+    choice: Choice | None = None,
+) -> tuple[Config, Plan | None]:
+    """The configuration of a name or file; or for `auto` one that is planned now, and the plan.
+
+    Args:
+        name: a shipped configuration, a file, or `auto`.
+        overrides: `key=value`.
+        scans: what is planned for. A prepared store has its plan already.
+        known: for `auto`, a folder whose `config.yaml` is used if there is one: a store to go on with, or a run.
+        begun_with: for `auto`, dotted keys and values that the networks of another run ask for; `choice` and
+            `overrides` go before.
+        choice: method, dimensions and device; for `auto` they are set by hand, and planned for.
+
+    Raises:
+        ConfigError: if there is no such configuration, or an override is wrong.
+        UsageError: for `auto` on a store that was prepared without, or without the GPU that is chosen, and for scans
+            without MR if it takes some.
+        DataError: if there is nothing to plan for.
+    """
+    settings, made = _settings(name, overrides, scans, known, begun_with or {}, choice or Choice())
+    if settings.method.needs_mr and not scans.mr:
+        more = "prepare a store with MR" if isinstance(scans, Store) else "give --mr"
+        raise UsageError(f"method.name {settings.method.name} learns from MR; {more}, or train head_ct_only")
+    return settings, made
+
+
+def _settings(
+    name: str,
+    overrides: Sequence[str],
+    scans: Store | Cohort,
+    known: Path | None,
+    begun_with: Mapping[str, Any],
+    choice: Choice,
+) -> tuple[Config, Plan | None]:
+    if name != AUTO:
+        return load_config(name, overrides, choice), None
+    if known and (known / PLAN).is_file():
+        return load_stored(known / PLAN, overrides, begun_with, choice), None
+    if isinstance(scans, Store):
+        if not (scans.root / PLAN).is_file():
+            raise UsageError(f"{scans.root}: prepared without a plan; name the configuration it was prepared with")
+        return load_stored(scans.root / PLAN, overrides, begun_with, choice), None
+    given = _by_hand(choice, overrides)
+    mr = fingerprint(scans.mr, "mr") if scans.mr else None
+    made = plan(mr, fingerprint(scans.ct, "ct"), Device.here(choice.device), given, begun_with)
+    return made.config(), made
+
+
+def _by_hand(choice: Choice, overrides: Sequence[str]) -> dict[str, Any]:
+    """Dotted keys and values that are chosen or set."""
+    by_key = dict(check_override(override) for override in overrides)
+    slices = {"data": {"slices": by_key.get("data.slices")}}
+    chosen = choice.sections(slices)
+    return {f"{section}.{key}": value for section, keys in chosen.items() for key, value in keys.items()} | by_key
+
+
+def keep_plan(made: Plan, store: Store) -> Path:
+    """Write the plan beside the volumes that were prepared by it."""
+    path = store.root / PLAN
+    write_text(path, made.text())
+    return path

@@ -1,0 +1,160 @@
+"""Many cases, from files to files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from medcycle.errors import DataError, EmptyFolder, UsageError
+from medcycle.inference import require_direction
+from medcycle.io.dicom.hidden import hidden_names
+from medcycle.io.dicom.pixels import read_dataset
+from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
+from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
+from medcycle.io.files import remove_torn
+from medcycle.methods.saved import checkpoint_of, facts_of, load_method
+from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
+from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
+from medcycle.synthesis.runner import BatchRunner, Order, Task, is_file
+from medcycle.synthesis.styles import styles_for
+
+__all__ = ["synthesize_path"]
+
+log = logging.getLogger(__name__)
+
+
+def synthesize_path(
+    run_or_checkpoint: Path,
+    input_path: Path,
+    output: Path,
+    order: Order | None = None,
+    *,
+    say: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Translate every volume at `input_path`.
+
+    The next volume is read, and the last one written, while one is computed, unless they are large. What is there
+    already, made of the same data in the same way, is left as it is.
+
+    Args:
+        run_or_checkpoint: a run's folder or a checkpoint.
+        input_path: an image file, a DICOM series folder or a folder of cases.
+        output: a folder that gets one folder a case, or, for one case, a file ending in .nii.gz.
+        order: what is wanted; by default CT as NIfTI.
+        say: called with what is translated with: the checkpoints, and how much each has learned.
+
+    Returns:
+        Where the results are: the case folders, or the file.
+
+    Raises:
+        UsageError: if a path is missing, the file is there already, or the call contradicts itself.
+        BadCheckpoint: if a checkpoint can't be used.
+        DataError: if there is no volume, or some could not be translated; the others are written all the same.
+    """
+    order = order or Order()
+    checkpoints = [checkpoint_of(path, to=order.to) for path in (run_or_checkpoint, *order.ensemble)]
+    sources = _sources(input_path, output, order)
+    if not (how := order.outputs.deidentify):
+        return _synthesized(checkpoints, sources, output, order, say, given=input_path)
+    coded = pseudonymous(sources, how)
+    with hidden_names(told_as(coded)):
+        return _synthesized(checkpoints, coded, output, order, say, given=input_path, owners=sources)
+
+
+def _synthesized(
+    checkpoints: Sequence[Path],
+    sources: Sequence[Source],
+    output: Path,
+    order: Order,
+    say: Callable[[str], None] | None,
+    *,
+    given: Path,
+    owners: Sequence[Source] = (),
+) -> list[Path]:
+    targets = _targets(sources, output, order)
+    _require_series(sources, given, order.outputs)
+    require_writable(output)
+    remove_torn(output)
+    if owners:
+        write_names(sources, owners, given, output)
+    models = [load_method(checkpoint) for checkpoint in checkpoints]
+    for checkpoint, model in zip(checkpoints, models, strict=True):
+        require_direction(model, order.to)
+        facts = facts_of(model)
+        if say:
+            say(f"translating with {checkpoint}: {facts.text}")
+        if order.to == "ct" and facts.warning:
+            log.warning("%s: %s", checkpoint, facts.warning)
+    styles = styles_for(models[0], order.to, order.style, order.samples)
+    if len(models) > 1 and styles != [None]:
+        raise UsageError("--style and --samples are for one run; leave out --ensemble")
+    wanted = [(source, style) for source in sources for style in styles]
+    tasks = [Task(*one, target) for one, target in zip(wanted, targets, strict=True)]
+    works = BatchRunner(checkpoints, models, order)
+    works.through(tasks)
+    _report(works, len(tasks))
+    return [task.target for task in tasks]
+
+
+def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
+    """The volumes of the input but those that an earlier call made, with a warning of what is no volume."""
+    found = survey(input_path, resample_irregular=order.resample_irregular, ct_offset=order.ct_offset)
+    if not order.outputs.deidentify:
+        found.warn_of_skipped()
+    elif found.skipped:  # by their names, and descriptions, which may tell the patient's
+        log.warning("%d files and series hold no volume; `medcycle inspect` names them", len(found.skipped))
+    if not found.sources:
+        raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
+    sources = [source for source in found.sources if not is_output(source.path, output, input_path)]
+    if made := len(found.sources) - len(sources):
+        log.warning("%s: %d volumes that an earlier call made are not translated", output, made)
+    if not sources:
+        raise EmptyFolder(f"{input_path}: nothing but what medcycle made; give the folder of the sources")
+    return sources
+
+
+def _report(works: BatchRunner, total: int) -> None:
+    if works.kept:
+        log.warning("%d of %d were there already, made of the same data in the same way", works.kept, total)
+    if not works.failed:
+        return
+    errors = list(works.failed.values())
+    if total == 1:
+        raise errors[0]
+    reasons = [f"{task.source.name}: {error}" for task, error in works.failed.items()]
+    for reason in reasons:
+        log.warning("not translated: %s", reason)
+    done = total - len(reasons)
+    message = f"{len(reasons)} of {total} volumes not translated, {done} done; the first: {reasons[0]}"
+    raise DataError(message) from errors[0]
+
+
+def _targets(sources: Sequence[Source], output: Path, order: Order) -> list[Path]:
+    samples, written = order.samples, order.outputs.format
+    if output.name.endswith(VOLUME_SUFFIXES) and not is_file(output) and not output.is_dir():
+        raise UsageError(f"{output}: a file is written as .nii.gz alone; give such a name, or a folder")
+    if not is_file(output):
+        ends = [f"_{number + 1}" for number in range(samples)] if samples > 1 else [""]
+        return [output / f"{source.name}{end}" for source in sources for end in ends]
+    if samples > 1:
+        raise UsageError(f"{output}: one file for {samples} samples; give a folder")
+    if len(sources) > 1:
+        raise UsageError(f"{output}: one file for {len(sources)} volumes; give a folder")
+    if written != "nifti":
+        raise UsageError(f"{output}: a .nii.gz file can't hold DICOM; give a folder")
+    if order.options.uncertainty:
+        raise UsageError(f"{output}: one file can't hold the uncertainty as well; give a folder")
+    require_absent(output)
+    return [output]
+
+
+def _require_series(sources: Sequence[Source], given: Path, outputs: Outputs) -> None:
+    """Raise an error unless there are DICOM series where they are needed, and the one that a structure set is of."""
+    if outputs.rtstruct and len(sources) > 1:
+        raise UsageError(f"--rtstruct is of one volume; {given} holds {len(sources)}, give the folder of one")
+    series = [source.series for source in sources if source.series]
+    if (outputs.rtstruct or outputs.deidentify) and len(series) < len(sources):
+        raise UsageError(f"{given}: --rtstruct and --deidentify need DICOM series; for other files see `to-dicom`")
+    if outputs.rtstruct:
+        require_same_space(read_structure_set(outputs.rtstruct), read_dataset(series[0].files[0], pixels=False))
