@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medcycle.phantom import head_shapes as parts
+import medcycle.phantom.head_shapes as parts
 from medcycle.phantom.canvas import Canvas
 from medcycle.phantom.shapes import (
     Capsule,

@@ -26,9 +26,9 @@ FIELD_OF_VIEW = (192.0, 240.0, 224.0)
 
 @dataclass(frozen=True)
 class HeadPhantom(HeadSizes):
-    """The head of one patient; make one with `HeadPhantom.random(seed)`. Arguments beside those of `HeadSizes`:
+    """The head of one patient; make one with `HeadPhantom.random(seed)`.
 
-    Args:
+    Args, beside those of `HeadSizes`:
         scale: size relative to the canonical head along x, y and z.
         rotation: pose, degrees about x, y and z.
         translation: pose, mm.
