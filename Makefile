@@ -16,7 +16,7 @@ help:
 	@echo "make demo      the whole way on generated heads, 6 minutes on 2 cores, and 3 to install; writes demo/"
 	@echo "make test      the quick tests, eight minutes on 2 cores"
 	@echo "make test-all  the slow ones too, 25 to 30 minutes"
-	@echo "make test-oldest  the quick tests with the oldest dependencies that are allowed; 8 GB in $(OLDEST)"
+	@echo "make test-oldest  the quick tests with the oldest dependencies that are allowed, in $(OLDEST)"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speeds, side by side"
 	@echo "make setup     only install, into $(VENV)"
