@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -78,13 +77,15 @@ def test_a_run_is_complete(finished: Path, store: Store) -> None:
     assert saved.intensity["ct"].inverse(np.array([-1.0]))[0] == -1024
 
 
-def test_what_may_travel_names_nobody(store: Store, tmp_path: Path) -> None:
+def test_what_may_travel_names_nobody(store: Store, tmp_path: Path, monkeypatch) -> None:
     """Neither cases nor folders nor this computer."""
+    computer = "radiology-workstation-7"  # a short name would stand in some weights by chance
+    monkeypatch.setattr("socket.gethostname", lambda: computer)
     run, split = tmp_path / "run", tmp_path / "split.yaml"
     split.write_text("mr000: validation\n")
     train(config(f"data.split_file={split}", "training.max_steps=2", "training.validations=1"), store, run)
     names = [case.record.name for cases in store.both().values() for case in cases]
-    words = [word.encode() for word in (*names, str(tmp_path), str(store.root), socket.gethostname())]
+    words = [word.encode() for word in (*names, str(tmp_path), str(store.root), computer)]
     travels = [*(run / "checkpoints").iterdir(), *(run / "tensorboard").iterdir(), run / "metrics.csv"]
     assert {"best.pt", "last.pt"} < {path.name for path in travels}
     for path in travels:
