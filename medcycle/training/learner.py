@@ -74,7 +74,9 @@ class Learner:
         self.profiles: dict[str, list[dict[str, Any]]] = {
             kind: [case.record.profile for case in cases if case.record.profile] for kind, cases in store.both().items()
         }
-        self.pairs = PairMaker(config, self.intensity, fabric.device, trained=initial is not None)
+        self.pairs = PairMaker(
+            config, self.intensity, fabric.device, trained=initial is not None, has_mr=bool(store.mr)
+        )
         torch.manual_seed(config.training.seed)
         self.method = build_method(config)
         if initial:

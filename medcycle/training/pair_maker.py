@@ -29,16 +29,23 @@ class PairMaker:
         intensity: the maps that made the values of CT and MR.
         device: what is trained on.
         trained: whether the networks know where bone is from the start.
+        has_mr: whether there are MR whose contrasts can be measured.
 
     Attributes:
         thick: how far apart the pairs' slices are to be drawn; None for slices as they are.
     """
 
     def __init__(
-        self, config: Config, intensity: Mapping[str, IntensityMap], device: torch.device, *, trained: bool
+        self,
+        config: Config,
+        intensity: Mapping[str, IntensityMap],
+        device: torch.device,
+        *,
+        trained: bool,
+        has_mr: bool = True,
     ) -> None:
         self.wanted = config.learns_from_pairs
-        self.measures = self.wanted and config.randomize.measured_share > 0
+        self.measures = self.wanted and has_mr and config.randomize.measured_share > 0
         self.seed = config.training.seed
         effects = Effects.of(config.randomize)
         self.randomizer = ContrastRandomizer(intensity["ct"], effects, intensity["mr"], config.data.mr_percentile)

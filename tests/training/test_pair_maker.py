@@ -89,8 +89,10 @@ def test_contrasts_are_measured_every_so_often_once_bone_is_known(store: Store, 
     np.testing.assert_array_equal(again.state_dict()["measured"], pairs.state_dict()["measured"])
 
 
-def test_nothing_is_measured_unless_asked(store: Store) -> None:
-    settings = config("randomize.measured_share=0", "method.anchor_weight=10")
-    pairs = maker(store, settings, trained=True)
+@pytest.mark.parametrize(("share", "has_mr"), [(0, True), (1, False)])
+def test_nothing_is_measured_unless_asked_or_without_mr(store: Store, share: float, has_mr: bool) -> None:
+    settings = config(f"randomize.measured_share={share}", "method.anchor_weight=10")
+    intensity = {"ct": store.ct[0].intensity, "mr": store.mr[0].intensity}
+    pairs = PairMaker(settings, intensity, torch.device("cpu"), trained=True, has_mr=has_mr)
     pairs.measure(torch.zeros(1, 1, 64, 64), SimpleNamespace(translate=None), 0)
     assert len(pairs.state_dict()["measured"]) == 0
