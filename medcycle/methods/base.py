@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-__all__ = ["Batch", "Bodies", "Fakes", "Losses", "Method", "Outputs", "Pair"]
+__all__ = ["Batch", "Fakes", "Losses", "Method", "Outputs", "Pair"]
 
 Outputs = Mapping[str, Tensor]
 Losses = dict[str, Tensor]
@@ -29,13 +29,6 @@ class Pair(NamedTuple):
     weight: Tensor
 
 
-class Bodies(NamedTuple):
-    """Where the images of a batch show a body, booleans of their shapes."""
-
-    source: Tensor
-    target: Tensor
-
-
 class Batch(NamedTuple):
     """Images of both domains, not necessarily of the same patients.
 
@@ -44,16 +37,12 @@ class Batch(NamedTuple):
         target: the same of the other domain.
         pair: a target and what is made of it; None if the method does not use them.
         registered: images of the same patient that lie on each other; None if the method does not use them.
-        progress: how much of the run is done, 0 to 1, for weights that change in its course.
-        bodies: where source and target show a body, booleans of their shapes; None if that is not known.
     """
 
     source: Tensor
     target: Tensor
     pair: Pair | None = None
     registered: Pair | None = None
-    progress: float = 0.0
-    bodies: Bodies | None = None
 
     def known(self) -> Pair:
         """The pair made of a target. Raises `ValueError` if there is none."""
