@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-__all__ = ["Batch", "Bodies", "Pair"]
+__all__ = ["Batch", "Pair"]
 
 
 class Pair(NamedTuple):
@@ -23,13 +23,6 @@ class Pair(NamedTuple):
     weight: Tensor
 
 
-class Bodies(NamedTuple):
-    """Where the images of a batch show a body, booleans of their shapes."""
-
-    source: Tensor
-    target: Tensor
-
-
 class Batch(NamedTuple):
     """Images of both domains, not necessarily of the same patients.
 
@@ -38,16 +31,12 @@ class Batch(NamedTuple):
         target: the same of the other domain.
         pair: a target and what is made of it; None if the method does not use them.
         registered: images of the same patient that lie on each other; None if the method does not use them.
-        progress: how much of the run is done, 0 to 1, for weights that change in its course.
-        bodies: where source and target show a body, booleans of their shapes; None if that is not known.
     """
 
     source: Tensor
     target: Tensor
     pair: Pair | None = None
     registered: Pair | None = None
-    progress: float = 0.0
-    bodies: Bodies | None = None
 
     def known(self) -> Pair:
         """The pair made of a target. Raises `ValueError` if there is none."""

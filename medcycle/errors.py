@@ -56,6 +56,10 @@ class ConfigError(UsageError):
     """A configuration has an unknown key or a value that can't be used."""
 
 
+class RemovedVariant(ConfigError):
+    """What a stored configuration has can't be made any more."""
+
+
 class DataError(MedcycleError):
     """The data can't be used, or the run failed on it."""
 

@@ -20,6 +20,7 @@ from medcycle.config import (
     parse_config,
     parse_stored,
 )
+from medcycle.config.removed import REMOVED
 from medcycle.errors import ConfigError
 from tests.sizes import called, recipe_of
 
@@ -69,7 +70,7 @@ def test_a_wrong_name_gets_its_like() -> None:
 def test_papers_values_are_the_defaults() -> None:
     config = Config()
     assert (config.method.cycle_weight, config.method.identity_weight) == (10, 5)
-    assert (config.training.learning_rate, config.training.betas, config.training.pool_size) == (2e-4, (0.5, 0.999), 50)
+    assert (config.training.learning_rate, config.training.betas) == (2e-4, (0.5, 0.999))
 
 
 def test_overrides_are_yaml() -> None:
@@ -207,14 +208,7 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "overrides", "words"),
     [
-        ("demo", ["method.gradient_penalty=3"], "method.gradient_penalty does nothing where"),
-        ("demo", ["method.identity_until=0.5"], "does nothing while method.identity_weight is 0"),
         ("demo", ["method.l1_weight=3", "training.warm_start=0"], "while training.warm_start is 0"),
-        (
-            "head_mr_ct --method cut",
-            ["method.nce_weight=0", "method.nce_identity_weight=0", "method.nce_patches=8"],
-            "nce_patches does",
-        ),
         (
             "head_mr_ct --method unit --dims 3",
             ["network.checkpointing=true"],
@@ -262,8 +256,6 @@ def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Pat
 @pytest.mark.parametrize(
     ("call", "overrides"),
     [
-        ("demo", ["method.adversarial_loss=wgan-gp", "method.gradient_penalty=3"]),
-        ("demo", ["method.gradient_penalty=10"]),  # as it is anyway
         ("demo", ["method.name=randomized"]),  # the demo's discriminators are not the user's
         ("head_ct_only", ["method.adversarial_weight=1", "network.discriminator_filters=8"]),
         ("head_mr_ct --device cpu", ["method.anchor_weight=0", "training.warm_start=0"]),
@@ -289,13 +281,31 @@ def test_what_older_versions_stored_is_read(tmp_path: Path, caplog: pytest.LogCa
         load_stored(OLD, ["method.cycle_weight=9"])
     with pytest.raises(ConfigError, match="no longer a key"):
         load_config(str(OLD))
-    old["method"] |= {"gradient_penalty": 3.0}
+    old["training"] |= {"prefetch": 6}  # which says nothing of what was learned
     assert parse_stored(old, "old") == now
     assert not caplog.text
     parse_stored(old | {"randomize": old["randomize"] | {"gain": [1.0, 1.0]}}, "old")
     assert "old: randomize.gain was [1.0, 1.0], and is [0.6, 1.1] now: no longer a key" in caplog.text
     with pytest.raises(ConfigError, match=r"unknown key data\.colour"):
         parse_stored(old | {"data": old["data"] | {"colour": "red"}}, "old")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("norm", "group"), ("padding", "zeros"), ("spectral_norm", True), ("discriminator_scales", 2)]
+)
+def test_networks_that_are_no_longer_there_are_not_read_as_others(key: str, value: Any) -> None:
+    assert parse_stored({"network": {key: REMOVED[f"network.{key}"].usual}}, "old") == Config()
+    with pytest.raises(
+        ConfigError, match=rf"^old: was trained with network\.{key}: .*; use the version that wrote it$"
+    ):
+        parse_stored({"network": {key: value}}, "old")
+
+
+@pytest.mark.parametrize("key", REMOVED)
+def test_keys_that_are_no_longer_there_are_errors_that_say_what_to_do(key: str) -> None:
+    with pytest.raises(ConfigError, match="no longer a key; ") as caught:
+        load_config("demo", [f"{key}=1"])
+    assert REMOVED[key].instead in str(caught.value)
 
 
 @pytest.mark.parametrize(

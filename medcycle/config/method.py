@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from medcycle.config.bounds import AboveZero, Channels, Section, Share, Weight
+from medcycle.config.bounds import AboveZero, Channels, Section, Weight
 
 __all__ = [
     "METHODS",
@@ -34,10 +34,6 @@ class MethodConfig(Section):
     adversarial_weight: Weight | None = Field(
         None, description="weight of the adversarial losses; null for none in randomized and 1 elsewhere"
     )
-    adversarial_loss: Literal["least-squares", "vanilla", "hinge", "wgan-gp"] = Field(
-        "least-squares", description="how judgements become losses; vanilla is the cross-entropy"
-    )
-    gradient_penalty: Weight = Field(10.0, description="wgan-gp: weight of the penalty on the discriminators' slopes")
 
     @property
     def needs_mr(self) -> bool:
@@ -136,12 +132,6 @@ class UnpairedConfig(MethodConfig):
         description="weight of the difference of MIND descriptors between a synthetic image and its input; of CT to MR "
         "alone where synthetic CT has no adversary",
     )
-    mutual_information_weight: Weight = Field(
-        0.0, description="weight of minus their mutual information, in the same way"
-    )
-    shape_weight: Weight = Field(
-        0.0, description="weight of one minus the Dice coefficient of their bodies' outlines, in the same way"
-    )
 
     @property
     def needs_pairs(self) -> bool:
@@ -153,18 +143,12 @@ class CyclicConfig(UnpairedConfig):
     """Methods of both directions, whose images come back."""
 
     cycle_weight: Weight = Field(10.0, description="weight of the cycle loss")
-    outside_weight: Weight = Field(
-        1.0, description="how much what lies outside the body counts in cycle, identity and reconstruction losses"
-    )
 
 
 class CycleGanBaseConfig(CyclicConfig):
     """CycleGAN and its relatives."""
 
     identity_weight: Weight = Field(5.0, description="weight of the identity loss")
-    identity_until: Share = Field(
-        0.0, description="part of the run in which that weight falls to nothing; 0 to keep it"
-    )
     adversaries: Literal["auto", "both", "mr"] = Field(
         "auto",
         description="which synthetic images are judged; mr: those alone, while synthetic CT is learned from pairs and "
@@ -200,12 +184,11 @@ class PartlyRegisteredConfig(CycleGanBaseConfig):
         description="weight of the L1 losses on registered pairs, in hybrid of both directions; 20 is usual in "
         "regcyclegan",
     )
-    registered_share: Share = Field(0.5, description="part of the steps with a pair as well")
 
     @property
     def registered_part(self) -> float:
-        """As it is set."""
-        return self.registered_share
+        """Half of the steps."""
+        return 0.5
 
     @property
     def needs_registered(self) -> bool:
@@ -236,25 +219,18 @@ class CutConfig(UnpairedConfig):
     nce_identity_weight: Weight = Field(
         1.0, description="weight of that loss on CT that MR to CT is to leave alone; 0 in FastCUT"
     )
-    nce_patches: int = Field(256, ge=1, le=2**14, description="places in each level of features")
-    nce_flip: bool = Field(False, description="mirror the input in half of the steps, as FastCUT does")
 
 
 class UnitConfig(CyclicConfig):
     """Both directions, by a code that both share (Liu et al. 2017)."""
 
     name: Literal["unit"] = Field(description="both directions, by a code that both share")
-    reconstruction_weight: Weight = Field(10.0, description="weight of the L1 loss of images decoded as they were")
-    latent_weight: Weight = Field(0.01, description="weight of the codes' distance from a unit Gaussian")
 
 
 class MunitConfig(CyclicConfig):
     """Both directions, by contents that both share and styles of their own (Huang et al. 2018)."""
 
     name: Literal["munit"] = Field(description="both directions, by contents that both share and styles of their own")
-    reconstruction_weight: Weight = Field(10.0, description="weight of the L1 loss of images decoded as they were")
-    content_weight: Weight = Field(1.0, description="weight of the L1 loss of contents found again")
-    style_weight: Weight = Field(1.0, description="weight of the L1 loss of styles found again")
     styles: Channels = Field(8, description="numbers in a style")
 
 

@@ -27,20 +27,14 @@ class NetworkConfig(Section):
 
     name: str
     spatial_dims: Literal[2, 3] = Field(2, description="2 for slices, 3 for patches of volumes")
-    norm: Literal["instance", "group", "layer", "none"] = Field("instance", description="how layers are normalised")
     discriminator_filters: Channels = Field(64, description="channels of the discriminator's first layer")
     discriminator_layers: int = Field(
         3, ge=0, le=6, description="strided layers of the PatchGAN; 3 see 70 pixels each, 0 sees one"
     )
-    discriminator_scales: int = Field(
-        1, ge=1, le=4, description="how many discriminators, each on images half as large as the one before"
-    )
-    spectral_norm: bool = Field(False, description="hold the largest singular value of discriminator layers at 1")
 
 
 class _OwnConfig(NetworkConfig):
     filters: Channels = Field(64, description="channels of the generator's first layer")
-    padding: Literal["reflect", "replicate", "zeros"] = Field("reflect", description="what lies beyond the borders")
 
     checkpointing: bool = Field(False, description="less memory for a third more time; for 3D; not with unit and munit")
 

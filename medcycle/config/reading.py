@@ -15,10 +15,10 @@ from medcycle.config.explaining import explain, unknown_key
 from medcycle.config.layering import GENERATED, Layered
 from medcycle.config.plain import parse_yaml
 from medcycle.config.recipe import read_recipe, recipe_layers
-from medcycle.config.removed import REMOVED, SUPERSEDED
+from medcycle.config.removed import ANY, REMOVED, SUPERSEDED
 from medcycle.config.sections import KINDS, Config
 from medcycle.config.unused import Unused, tell_unused
-from medcycle.errors import ConfigError
+from medcycle.errors import ConfigError, RemovedVariant
 from medcycle.words import quoted
 
 __all__ = [
@@ -119,7 +119,11 @@ def parse_planned(planned: Mapping[str, Any], by_hand: Mapping[str, Any], where:
 
 
 def _stored(values: Mapping[str, Any], where: str) -> Layered:
-    """What an older version may have stored, without the keys that are no longer there."""
+    """What an older version may have stored, without the keys that are no longer there.
+
+    Raises:
+        RemovedVariant: if one of them makes other networks than there are now.
+    """
     given = Layered()
     given.lay(values, GENERATED)
     for new, before, value in SUPERSEDED:
@@ -127,12 +131,17 @@ def _stored(values: Mapping[str, Any], where: str) -> Layered:
         kept = given.values.get(section)
         if isinstance(kept, dict) and (old := {key: kept.pop(key) for key in before if key in kept}):
             kept.setdefault(name, value(old))
-    for key, (usual, _) in REMOVED.items():
+    for key, (usual, _, vital) in REMOVED.items():
         section, _, name = key.partition(".")
         kept = given.values.get(section)
         if not isinstance(kept, dict) or name not in kept:
             continue
-        if kept[name] != usual:
+        if usual is not ANY and kept[name] != usual:
+            if vital:
+                raise RemovedVariant(
+                    f"{where}: was trained with {key}: {quoted(kept[name])}, which this version no longer has; use the "
+                    "version that wrote it"
+                )
             log.warning("%s: %s was %s, and is %s now: no longer a key", where, key, quoted(kept[name]), quoted(usual))
         given.drop(key)
     return given

@@ -5,29 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["REMOVED", "REMOVED_KINDS", "REMOVED_RECIPES", "SUPERSEDED", "SUPERSEDED_KEYS", "Removed"]
+__all__ = ["ANY", "REMOVED", "REMOVED_KINDS", "REMOVED_RECIPES", "SUPERSEDED", "SUPERSEDED_KEYS", "Removed"]
+
+
+ANY = object()
+"""Of a key whose value made no difference to what was learned."""
 
 
 class Removed(NamedTuple):
     """A key that is no longer there.
 
     Args:
-        usual: the value that goes without saying now.
+        usual: the value that goes without saying now; `ANY` to say nothing of others.
         instead: what to do, as an error has it.
+        vital: whether networks that were trained with another value are others now, and can't be read.
     """
 
     usual: Any
     instead: str = "leave it out: its usual value is built in"
+    vital: bool = False
 
 
 REMOVED = {
     "data.soft_tissue_share": Removed(0.5),
+    "method.adversarial_loss": Removed("least-squares"),
+    "method.content_weight": Removed(1.0),
     "method.cycle_ssim_share": Removed(0.0),
     "method.gradient_consistency_weight": Removed(0.0, "leave it out, or use method.mind_weight"),
+    "method.gradient_penalty": Removed(10.0, "leave it out"),
     "method.gradient_weight": Removed(0.0, "leave it out"),
+    "method.identity_until": Removed(0.0, "leave it out"),
+    "method.latent_weight": Removed(0.01),
+    "method.mutual_information_weight": Removed(0.0, "leave it out, or use method.mind_weight"),
+    "method.nce_flip": Removed(False, "leave it out"),
+    "method.nce_patches": Removed(256),
     "method.nce_width": Removed(256),
+    "method.outside_weight": Removed(1.0),
+    "method.reconstruction_weight": Removed(10.0),
+    "method.registered_share": Removed(0.5),
+    "method.shape_weight": Removed(0.0, "leave it out, or use method.mind_weight"),
     "method.smoothness_weight": Removed(10.0),
+    "method.style_weight": Removed(1.0),
+    "network.discriminator_scales": Removed(1, vital=True),
     "network.members": Removed(1, "train several runs, and average them by `synthesize --ensemble`"),
+    "network.norm": Removed("instance", vital=True),
+    "network.padding": Removed("reflect", vital=True),
+    "network.spectral_norm": Removed(False, "leave it out", vital=True),
     "randomize.bias_scale": Removed([0.3, 0.8]),
     "randomize.blur": Removed(1.0),
     "randomize.gain": Removed([0.6, 1.1]),
@@ -43,9 +66,14 @@ REMOVED = {
     "randomize.texture": Removed(0.08),
     "randomize.void_size": Removed([0.02, 0.08]),
     "training.compile": Removed(False, "leave it out"),
+    "training.discriminator_rate": Removed(1.0),
+    "training.gradient_clip": Removed(None, "leave it out"),
     "training.optimizers": Removed(
         "joint", "leave it out: all generators share an optimiser, and so do all discriminators"
     ),
+    "training.pool_size": Removed(50),
+    "training.prefetch": Removed(ANY, "leave it out: it follows from the size of a batch"),
+    "training.refine_rate": Removed(1.0),
     "training.sharded": Removed(False, "leave it out"),
 }
 """By dotted key. Runs and checkpoints that hold one are read without it; a warning says so if it was not the usual."""

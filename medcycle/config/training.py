@@ -30,27 +30,11 @@ class TrainingConfig(Section):
         "are known, it learns several times faster",
     )
     learning_rate: Rate = Field(2e-4, description="Adam's learning rate, at its highest; Muon's is ten times it")
-    refine_rate: float = Field(
-        1.0, gt=0, le=1, description="what the learning rate is multiplied by after the warm start"
-    )
     warm_up: int = Field(0, ge=0, le=10**9, description="steps in which the learning rate rises from nothing")
     decay: Literal["linear", "cosine", "constant"] = Field(
         "linear", description="how the learning rate falls: in the second half, all the way, or not"
     )
-    discriminator_rate: float = Field(
-        1.0,
-        gt=0,
-        le=1000,
-        description="how many times the learning rate discriminators have; not 1 for two time scales",
-    )
     betas: tuple[Beta, Beta] = Field((0.5, 0.999), description="Adam's decay rates")
-    gradient_clip: float | None = Field(
-        None,
-        gt=0,
-        le=10**6,
-        description="largest norm of the gradients of an optimiser; longer ones are shortened; null for any",
-    )
-    pool_size: Count = Field(50, description="earlier outputs kept to train each discriminator; 0 for none")
     ema_decay: float = Field(
         0.999, ge=0, lt=1, description="what a step keeps of the generators' running average; 0 keeps the last weights"
     )
@@ -67,7 +51,6 @@ class TrainingConfig(Section):
     devices: Devices = Field(1, description="devices of a machine; each has batches of its own in a step")
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="kind of device")
     workers: Processes = Field(0, description="processes that load data; 0 loads in the training process")
-    prefetch: int = Field(2, ge=1, le=1000, description="batches that each of these processes keeps ready")
     log_every: Steps = Field(20, description="steps between rows of metrics.csv")
     trackers: tuple[Literal["mlflow", "wandb"], ...] = Field(
         (), description="where losses and settings are recorded too; needs medcycle[mlflow] or medcycle[wandb]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from medcycle.config.method import CutConfig, MunitConfig, Pix2PixConfig, RandomizedConfig, UnitConfig, UnpairedConfig
+from medcycle.config.method import MunitConfig, Pix2PixConfig, RandomizedConfig, UnitConfig, UnpairedConfig
 
 if TYPE_CHECKING:
     from medcycle.config.sections import Config
@@ -14,23 +14,14 @@ __all__ = ["Unused", "tell_unused", "unused_keys"]
 
 SWITCHES = {
     "data.fold": "data.folds",
-    "method.identity_until": "method.identity_weight",
-    "method.registered_share": "method.registered_weight",
     "randomize.thickness": "randomize.thick_share",
     "training.patience": "training.validations",
-    "training.prefetch": "training.workers",
 }
 """Keys that do nothing while another one is 0 or null."""
 
 OF_DISCRIMINATORS = (
-    "method.adversarial_loss",
-    "method.gradient_penalty",
     "network.discriminator_filters",
     "network.discriminator_layers",
-    "network.discriminator_scales",
-    "network.spectral_norm",
-    "training.discriminator_rate",
-    "training.pool_size",
 )
 
 OF_SLICES = ("data.focus", "data.match_height")
@@ -106,17 +97,12 @@ def _of_dimensions(config: Config) -> Iterator[Unused]:
 
 def _of_losses(config: Config) -> Iterator[Unused]:
     method = config.method
-    if method.adversarial_loss != "wgan-gp":
-        why = f"where method.adversarial_loss is {method.adversarial_loss}, and not wgan-gp"
-        yield Unused("method.gradient_penalty", why, ("method.adversarial_loss",))
     if not method.has_discriminators:
         why = f"without a discriminator, which {method.name} has where method.adversarial_weight is above 0"
         for key in OF_DISCRIMINATORS:
             yield Unused(key, why, ("method.name", "method.adversarial_weight"))
-    if not method.has_discriminators and config.training.refine_rate == 1:
-        why = f"where {method.name} has no discriminator and training.refine_rate is 1"
-        causes = ("method.name", "method.adversarial_weight", "training.refine_rate")
-        yield Unused("training.warm_start", why, causes)
+        causes = ("method.name", "method.adversarial_weight")
+        yield Unused("training.warm_start", f"where {method.name} has no discriminator", causes)
     if isinstance(method, UnpairedConfig) and not config.training.warm_start:
         yield Unused("method.l1_weight", f"in {method.name} while training.warm_start is 0", ("training.warm_start",))
     yield from _of_one_method(config)
@@ -124,9 +110,6 @@ def _of_losses(config: Config) -> Iterator[Unused]:
 
 def _of_one_method(config: Config) -> Iterator[Unused]:
     method = config.method
-    if isinstance(method, CutConfig) and not (method.nce_weight or method.nce_identity_weight):
-        contrasts = ("method.nce_weight", "method.nce_identity_weight")
-        yield Unused("method.nce_patches", f"while {' and '.join(contrasts)} are 0", contrasts)
     if isinstance(method, RandomizedConfig) and not config.randomize.measured_share:
         why, causes = "in randomized while randomize.measured_share is 0", ("method.name", "randomize.measured_share")
         yield Unused("data.match_height", why, causes)

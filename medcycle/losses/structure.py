@@ -1,73 +1,16 @@
-"""Losses that hold an output to the structure of its input, whose grey values are another modality's."""
+"""A loss that holds an output to the structure of its input, whose grey values are another modality's."""
 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import NamedTuple
 
 import torch
-from monai.losses import GlobalMutualInformationLoss
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = [
-    "StructureWeights",
-    "mind",
-    "mind_loss",
-    "mutual_information_loss",
-    "shape_loss",
-    "silhouette",
-    "structure_loss",
-]
+__all__ = ["mind", "mind_loss"]
 
 EPSILON = 1e-6
-
-FILLED = -0.9
-"""What lies in a body is above it, but for air, in MR as in CT of a usual window; outside it images are −1."""
-
-SOFTNESS = 0.02
-"""How far above and below it images are taken to be filled in part."""
-
-
-class StructureWeights(NamedTuple):
-    """What the losses of this module are multiplied by; one of 0 is not computed.
-
-    Args:
-        mind: of `mind_loss`.
-        mutual_information: of `mutual_information_loss`.
-        shape: of `shape_loss`.
-    """
-
-    mind: float = 0.0
-    mutual_information: float = 0.0
-    shape: float = 0.0
-
-
-def structure_loss(image: Tensor, made: Tensor, weights: StructureWeights, body: Tensor | None = None) -> Tensor:
-    """The weighted sum of this module's losses.
-
-    Args:
-        image: shape (batch, channels, *sizes), values in [−1, 1].
-        made: the same shape and range, of another modality.
-        weights: of the losses.
-        body: where the image shows a body, booleans of the same shape; for `shape_loss` alone.
-
-    Returns:
-        A scalar.
-
-    Raises:
-        ValueError: if the shape counts and no body is given.
-    """
-    losses = {
-        mind_loss: weights.mind,
-        mutual_information_loss: weights.mutual_information,
-    }
-    weighted = [weight * loss(image, made) for loss, weight in losses.items() if weight]
-    if weights.shape:
-        if body is None:
-            raise ValueError("the shape of an image is its body's; none is given")
-        weighted.append(weights.shape * shape_loss(body, made))
-    return torch.stack(weighted).sum() if weighted else made.new_zeros(())
 
 
 def mind(image: Tensor, *, distance: int = 2, radius: int = 1) -> Tensor:
@@ -115,59 +58,6 @@ def mind_loss(image: Tensor, made: Tensor) -> Tensor:
         A scalar, 0 to 1; 0 for the same image in other grey values a·x + b.
     """
     return (mind(image) - mind(made)).abs().mean()
-
-
-def mutual_information_loss(image: Tensor, made: Tensor) -> Tensor:
-    """Minus the mutual information of the grey values, nats.
-
-    By MONAI's `GlobalMutualInformationLoss`: Gaussian Parzen windows, 23 bins over the range.
-
-    Args:
-        image: shape (batch, channels, *sizes), values in [−1, 1].
-        made: the same shape and range.
-
-    Returns:
-        A scalar; the less, the better one image tells the other.
-    """
-    between_0_and_1 = [(tensor.float() + 1) / 2 for tensor in (made, image)]
-    loss: Tensor = GlobalMutualInformationLoss().to(made.device)(*between_0_and_1)
-    return loss
-
-
-def silhouette(filled: Tensor) -> Tensor:
-    """What is hidden from at least one side by what is filled, along every axis: cavities are filled.
-
-    Args:
-        filled: how far each voxel is filled, 0 to 1, shape (batch, channels, *sizes).
-
-    Returns:
-        The same shape, 0 to 1: the least, of all directions along the axes, of the most that is met from the image's
-        border on.
-    """
-    met = []
-    for axis in range(2, filled.ndim):
-        met.append(filled.cummax(dim=axis).values)
-        met.append(filled.flip(axis).cummax(dim=axis).values.flip(axis))
-    return torch.stack(met).amin(dim=0)
-
-
-def shape_loss(body: Tensor, made: Tensor) -> Tensor:
-    """How far an output's outline is from the outline of its input: one minus the Dice coefficient of both bodies.
-
-    Shape consistency as of Zhang et al. 2018 ("Translating and segmenting multimodal medical volumes with cycle- and
-    shape-consistency generative adversarial network"), with the body in place of organs, and a `silhouette` of what is
-    above −0.9 in place of a network that finds it.
-
-    Args:
-        body: where the input shows a body, booleans, shape (batch, channels, *sizes).
-        made: the output, the same shape, values in [−1, 1], −1 outside a body.
-
-    Returns:
-        A scalar, 0 to 1.
-    """
-    wanted = silhouette(body.float())
-    found = silhouette(torch.sigmoid((made.float() - FILLED) / SOFTNESS))
-    return 1 - (2 * (wanted * found).sum() + EPSILON) / (wanted.sum() + found.sum() + EPSILON)
 
 
 def _cut(wide: Tensor, sizes: tuple[int, ...], margin: int, axis: int, side: int) -> Tensor:

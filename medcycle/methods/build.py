@@ -17,7 +17,6 @@ from medcycle.config import (
     CycleGanBaseConfig,
     CycleGanConfig,
     HybridConfig,
-    MethodConfig,
     MonaiConfig,
     MunitConfig,
     NetworkConfig,
@@ -29,9 +28,7 @@ from medcycle.config import (
     SupervisedConfig,
     UnetConfig,
     UnitConfig,
-    UnpairedConfig,
 )
-from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Method
 from medcycle.methods.cut import Cut, CutWeights
@@ -82,7 +79,7 @@ def _fresh(config: Config) -> Method:
     network, slices = config.network, config.data.slices
     match config.method:
         case CycleGanConfig() | HybridConfig() as given:
-            return CycleGan(*_both_ways(given, network, slices), _weights(given), _adversary(given))
+            return CycleGan(*_both_ways(given, network, slices), _weights(given), Adversary(given.adversarial))
         case RegCycleGanConfig() as given:
             return _regcyclegan(given, network, slices)
         case RandomizedConfig() | Pix2PixConfig() as given:
@@ -99,12 +96,10 @@ def _weights(given: CycleGanBaseConfig) -> Weights:
     return Weights(
         cycle=given.cycle_weight,
         identity=given.identity_weight,
-        identity_until=given.identity_until,
         anchor=given.anchor_weight,
         registered=given.registered_weight if isinstance(given, PartlyRegisteredConfig) else 0.0,
         warm_start=given.l1_weight,
-        structure=_structure(given),
-        outside=given.outside_weight,
+        mind=given.mind_weight,
     )
 
 
@@ -120,65 +115,53 @@ def _both_ways(
 def _regcyclegan(given: RegCycleGanConfig, network: AnyNetwork, slices: int) -> Method:
     to_target, to_source, judge_target, judge_source = _both_ways(given, network, slices)
     assert isinstance(network, ResnetConfig | UnetConfig)  # the configuration sees to it
-    layers = Layers(network.spatial_dims, network.norm, affine=True, padding=network.padding, activation=_leaky)
+    layers = Layers(network.spatial_dims, affine=True, activation=_leaky)
     registration = DeformationNet(layers, network.filters, 5, slices, given.largest_displacement)
     judges, weights = (judge_target, judge_source), _weights(given)
-    return RegCycleGan(to_target, to_source, registration, judges, weights, adversary=_adversary(given))
+    return RegCycleGan(to_target, to_source, registration, judges, weights, adversary=Adversary(given.adversarial))
 
 
 def _cut(given: CutConfig, network: AnyNetwork, slices: int) -> Method:
     to_target = cast(ResnetGenerator | UnetGenerator, _generator(network, slices))
     weights = CutWeights(
-        given.nce_weight, given.nce_identity_weight, given.anchor_weight, given.l1_weight, _structure(given)
+        given.nce_weight, given.nce_identity_weight, given.anchor_weight, given.l1_weight, given.mind_weight
     )
     return Cut(
         to_target,
         _discriminator(network, slices),
-        PatchSampler(to_target.feature_channels, patches=given.nce_patches),
+        PatchSampler(to_target.feature_channels),
         weights,
-        _adversary(given),
-        flip=given.nce_flip,
+        Adversary(given.adversarial),
     )
 
 
 def _unit(given: UnitConfig, network: ResnetConfig, slices: int) -> Method:
-    layers = Layers(network.spatial_dims, network.norm, padding=network.padding)
+    layers = Layers(network.spatial_dims)
     of_target, of_source = sharing_autoencoders(layers, network.filters, network.blocks, network.upsampling, slices)
     weights = UnitWeights(
-        given.reconstruction_weight,
-        given.latent_weight,
         given.cycle_weight,
         given.anchor_weight,
         given.l1_weight,
-        _structure(given),
-        given.outside_weight,
+        given.mind_weight,
     )
     judges = [_discriminator(network, slices) for _ in range(2)]
-    return Unit(of_target, of_source, judges[0], judges[1], weights, _adversary(given))
+    return Unit(of_target, of_source, judges[0], judges[1], weights, Adversary(given.adversarial))
 
 
 def _munit(given: MunitConfig, network: ResnetConfig, slices: int) -> Method:
-    layers = Layers(network.spatial_dims, network.norm, padding=network.padding)
+    layers = Layers(network.spatial_dims)
     of_target, of_source = (
         StyledAutoencoder(layers, network.filters, network.blocks, given.styles, network.upsampling, slices)
         for _ in range(2)
     )
     weights = MunitWeights(
-        given.reconstruction_weight,
-        given.content_weight,
-        given.style_weight,
         given.cycle_weight,
         given.anchor_weight,
         given.l1_weight,
-        _structure(given),
-        given.outside_weight,
+        given.mind_weight,
     )
     judges = [_discriminator(network, slices) for _ in range(2)]
-    return Munit(of_target, of_source, judges[0], judges[1], given.styles, weights, _adversary(given))
-
-
-def _structure(given: UnpairedConfig) -> StructureWeights:
-    return StructureWeights(given.mind_weight, given.mutual_information_weight, given.shape_weight)
+    return Munit(of_target, of_source, judges[0], judges[1], given.styles, weights, Adversary(given.adversarial))
 
 
 def _supervised(given: SupervisedConfig, network: AnyNetwork, slices: int) -> Method:
@@ -187,23 +170,20 @@ def _supervised(given: SupervisedConfig, network: AnyNetwork, slices: int) -> Me
         _generator(network, slices),
         _discriminator(network, channels) if given.adversarial else None,
         l1_weight=given.l1_weight,
-        adversary=_adversary(given),
+        adversary=Adversary(given.adversarial),
         registered=given.needs_registered,
     )
 
 
-def _adversary(given: MethodConfig) -> Adversary:
-    return Adversary(given.adversarial_loss, given.adversarial, given.gradient_penalty)
-
-
 def _generator(config: AnyNetwork, slices: int, *, block_means: bool = False) -> nn.Module:
-    dims, norm, ends = config.spatial_dims, config.norm, (slices, slices)
+    dims, ends = config.spatial_dims, (slices, slices)
     match config:
-        case ResnetConfig(padding=padding, checkpointing=again):
-            layers = Layers(dims, norm, padding=padding)
-            return ResnetGenerator(layers, config.filters, config.blocks, config.upsampling, *ends, checkpointing=again)
-        case UnetConfig(padding=padding, checkpointing=again):
-            layers = Layers(dims, norm, affine=True, padding=padding, activation=_leaky)
+        case ResnetConfig(checkpointing=again):
+            return ResnetGenerator(
+                Layers(dims), config.filters, config.blocks, config.upsampling, *ends, checkpointing=again
+            )
+        case UnetConfig(checkpointing=again):
+            layers = Layers(dims, affine=True, activation=_leaky)
             sizes = (config.filters, config.levels, config.shuffle)
             return UnetGenerator(layers, *sizes, *ends, block_means=block_means, checkpointing=again)
         case MonaiConfig():
@@ -215,12 +195,4 @@ def _leaky() -> nn.Module:
 
 
 def _discriminator(config: NetworkConfig, channels: int) -> PatchGan:
-    return PatchGan(
-        config.spatial_dims,
-        config.discriminator_filters,
-        config.discriminator_layers,
-        channels,
-        norm=config.norm,
-        spectral=config.spectral_norm,
-        scales=config.discriminator_scales,
-    )
+    return PatchGan(config.spatial_dims, config.discriminator_filters, config.discriminator_layers, channels)

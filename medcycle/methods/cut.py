@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from medcycle.batch import Batch
 from medcycle.losses.contrastive import patch_nce_loss
-from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Losses, Outputs
 from medcycle.methods.unpaired import Unpaired
@@ -33,21 +32,21 @@ class CutWeights(NamedTuple):
         identity: of the patches of targets that the generator is to leave alone: λY.
         anchor: of the L1 loss on the batch's pair, where it has one.
         warm_start: of that loss in a warm start.
-        structure: of what holds a synthetic image to the structure of what it is made from.
+        mind: of what holds a synthetic image to the structure of what it is made from.
     """
 
     nce: float = 1.0
     identity: float = 1.0
     anchor: float = 0.0
     warm_start: float = 10.0
-    structure: StructureWeights = StructureWeights()
+    mind: float = 0.0
 
 
 class Cut(Unpaired[CutWeights]):
     """Unpaired translation from source to target, without a way back.
 
     A patch of the output has to be more like the patch of the input at its place than like others of that image, to the
-    generator's own encoder. The paper's FastCUT has λX = 10, λY = 0 and `flip`.
+    generator's own encoder. The paper's FastCUT has λX = 10, λY = 0, and mirrors half of the inputs.
 
     Args:
         to_target: generator from source to target, an `Encoding`.
@@ -55,7 +54,6 @@ class Cut(Unpaired[CutWeights]):
         sampler: makes vectors of the encoder's features.
         weights: of the losses.
         adversary: the adversarial loss.
-        flip: mirror the input of half of the steps, and hold its output, mirrored back, to the input as it was.
     """
 
     def __init__(
@@ -65,15 +63,12 @@ class Cut(Unpaired[CutWeights]):
         sampler: PatchSampler,
         weights: CutWeights = CutWeights(),  # noqa: B008 - frozen
         adversary: Adversary = Adversary(),  # noqa: B008 - frozen
-        *,
-        flip: bool = False,
     ) -> None:
         super().__init__()
         self.generators = nn.ModuleDict({"target": to_target, "sampler": sampler})
         self.discriminators = nn.ModuleDict({"target": judge_target})
         self.weights = weights
         self.adversary = adversary
-        self.flip = flip
 
     def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
         """Source images to target images. Raises `ValueError` with `reverse`."""
@@ -83,20 +78,16 @@ class Cut(Unpaired[CutWeights]):
 
     def forward(self, batch: Batch) -> Outputs:
         """The translation, and what is weighted of the unchanged target and the anchor."""
-        flipped = self.flip and bool(torch.rand(()) < 0.5)
-        inputs = {"synthetic_target": batch.source.flip(2) if flipped else batch.source}
+        inputs = {"synthetic_target": batch.source}
         if self.weights.identity:
             inputs["same_target"] = batch.target
         if self.weights.anchor and batch.pair:
             inputs["anchored_target"] = batch.pair.source
         made = self.translate(torch.cat(list(inputs.values())))
-        outputs = dict(zip(inputs, torch.split(made, [len(item) for item in inputs.values()]), strict=True))
-        if flipped:
-            outputs["synthetic_target"] = outputs["synthetic_target"].flip(2)
-        return outputs
+        return dict(zip(inputs, torch.split(made, [len(item) for item in inputs.values()]), strict=True))
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
-        """Adversarial, contrastive and structure losses, and the anchor."""
+        """The adversarial, contrastive and structure losses, and the anchor."""
         made, weights = outputs["synthetic_target"], self.weights
         losses = {"adversarial_target": self.adversary.of_generator(self.discriminators["target"], made)}
         if weights.nce:

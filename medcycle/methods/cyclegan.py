@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from medcycle.batch import Batch, Pair
 from medcycle.losses.cycle import cycle_loss, identity_loss
-from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Losses, Outputs
-from medcycle.methods.unpaired import Unpaired, counting, supervised
+from medcycle.methods.unpaired import Unpaired, supervised
 
 __all__ = ["CycleGan", "Weights"]
 
@@ -22,29 +21,19 @@ class Weights(NamedTuple):
 
     Args:
         cycle: of the cycles.
-        identity: of the identities, at the beginning.
-        identity_until: part of the run after which identities count no more, the weight falling evenly; 0 for never.
+        identity: of the identities.
         anchor: of the L1 loss on the batch's pair, where it has one.
         registered: of the L1 losses of both generators on the batch's registered pair, where it has one.
         warm_start: of the losses of a warm start.
-        structure: of what holds a synthetic image to the structure of what it is made from.
-        outside: how much a voxel outside the body counts in cycles and identities.
+        mind: of what holds a synthetic image to the structure of what it is made from.
     """
 
     cycle: float = 10.0
     identity: float = 5.0
-    identity_until: float = 0.0
     anchor: float = 0.0
     registered: float = 0.0
     warm_start: float = 10.0
-    structure: StructureWeights = StructureWeights()
-    outside: float = 1.0
-
-    def identity_at(self, progress: float) -> float:
-        """The weight of the identities, where a part of the run is done."""
-        if not self.identity_until:
-            return self.identity
-        return self.identity * max(0.0, 1 - progress / self.identity_until)
+    mind: float = 0.0
 
 
 class CycleGan(Unpaired[Weights]):
@@ -90,7 +79,7 @@ class CycleGan(Unpaired[Weights]):
     def forward(self, batch: Batch) -> Outputs:
         """The translations, the cycles and what is weighted of both identities and the anchor."""
         to_target, to_source = {}, {"synthetic_source": batch.target}
-        if self.weights.identity_at(batch.progress):
+        if self.weights.identity:
             to_target["same_target"], to_source["same_source"] = batch.target, batch.source
         if self.weights.anchor and batch.pair:
             to_target["anchored_target"] = batch.pair.source
@@ -111,7 +100,7 @@ class CycleGan(Unpaired[Weights]):
         return dict(zip(inputs, made, strict=True))
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
-        """Adversarial, cycle, identity and structure losses of what was made, and those on pairs."""
+        """The adversarial, cycle, identity and structure losses of what was made, and those on pairs."""
         losses = self._of_one("target", batch.target, batch, outputs)
         losses |= self._of_one("source", batch.source, batch, outputs)
         losses |= self._anchored(batch, outputs)
@@ -126,14 +115,13 @@ class CycleGan(Unpaired[Weights]):
     def _of_one(self, domain: str, real: Tensor, batch: Batch, outputs: Outputs) -> Losses:
         """The losses of a domain, whose real images are given."""
         losses, weights = {}, self.weights
-        counted = counting(batch, domain, weights.outside)
         made, restored, same = (outputs.get(f"{name}_{domain}") for name in ("synthetic", "restored", "same"))
         if made is not None and domain in self.discriminators:
             losses[f"adversarial_{domain}"] = self.adversary.of_generator(self.discriminators[domain], made)
         if restored is not None:
-            losses[f"cycle_{domain}"] = cycle_loss(real, restored, weights.cycle, counted)
+            losses[f"cycle_{domain}"] = cycle_loss(real, restored, weights.cycle)
         if same is not None:
-            losses[f"identity_{domain}"] = identity_loss(real, same, weights.identity_at(batch.progress), counted)
+            losses[f"identity_{domain}"] = identity_loss(real, same, weights.identity)
         if made is not None:
             losses |= self._structure(domain, batch, made)
         return losses

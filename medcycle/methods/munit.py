@@ -10,37 +10,31 @@ from torch.nn.functional import l1_loss
 
 from medcycle.batch import Batch
 from medcycle.losses.cycle import cycle_loss
-from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Losses, Outputs
-from medcycle.methods.unpaired import OTHER, Unpaired, counting
+from medcycle.methods.unpaired import OTHER, Unpaired
 from medcycle.networks.style import StyledAutoencoder
 
 __all__ = ["Munit", "MunitWeights"]
 
+RECONSTRUCTION = 10.0
+"""Weight of images that are decoded of their own content and style, λx; contents and styles found again have 1."""
+
 
 class MunitWeights(NamedTuple):
-    """What the losses of a `Munit` are multiplied by; a cycle of 0 is not computed.
+    """What the other losses of a `Munit` are multiplied by; a cycle of 0 is not computed.
 
     Args:
-        reconstruction: of images that are decoded of their own content and style: λx.
-        content: of contents that are found again: λc.
-        style: of styles that are found again: λs.
         cycle: of images that come back with their own style.
         anchor: of the L1 loss on the batch's pair, where it has one.
         warm_start: of the losses of a warm start.
-        structure: of what holds a synthetic image to the structure of what it is made from.
-        outside: how much a voxel outside the body counts in reconstructions of images and cycles.
+        mind: of what holds a synthetic image to the structure of what it is made from.
     """
 
-    reconstruction: float = 10.0
-    content: float = 1.0
-    style: float = 1.0
     cycle: float = 10.0
     anchor: float = 0.0
     warm_start: float = 10.0
-    structure: StructureWeights = StructureWeights()
-    outside: float = 1.0
+    mind: float = 0.0
 
 
 class Munit(Unpaired[MunitWeights]):
@@ -129,18 +123,17 @@ class Munit(Unpaired[MunitWeights]):
 
     def _of_one(self, domain: str, real: Tensor, batch: Batch, outputs: Outputs) -> Losses:
         made, same, weights = outputs[f"synthetic_{domain}"], outputs[f"same_{domain}"], self.weights
-        counted = counting(batch, domain, weights.outside)
         # no gradient goes to what is to be found again
         content = l1_loss(outputs[f"found_content_{domain}"].float(), outputs[f"content_{domain}"].detach().float())
         style = l1_loss(outputs[f"found_style_{domain}"].float(), outputs[f"drawn_style_{domain}"].float())
         losses = {
             f"adversarial_{domain}": self.adversary.of_generator(self.discriminators[domain], made),
-            f"reconstruction_{domain}": cycle_loss(real, same, weights.reconstruction, counting=counted),
-            f"content_{domain}": weights.content * content,
-            f"style_{domain}": weights.style * style,
+            f"reconstruction_{domain}": cycle_loss(real, same, RECONSTRUCTION),
+            f"content_{domain}": content,
+            f"style_{domain}": style,
         }
         if weights.cycle:
-            losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], weights.cycle, counting=counted)
+            losses[f"cycle_{domain}"] = cycle_loss(real, outputs[f"restored_{domain}"], weights.cycle)
         return losses | self._structure(domain, batch, made)
 
     def views(self, batch: Batch) -> dict[str, Tensor]:

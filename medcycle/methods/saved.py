@@ -13,7 +13,7 @@ import torch
 from medcycle import __version__
 from medcycle.body import Modality
 from medcycle.config import Config, parse_stored
-from medcycle.errors import BadCheckpoint, MedcycleError, UsageError
+from medcycle.errors import BadCheckpoint, MedcycleError, RemovedVariant, UsageError
 from medcycle.intensity import IntensityMap
 from medcycle.io.files import atomic_path
 from medcycle.methods.archive import require_sound_archive
@@ -205,7 +205,8 @@ def load_method(path: Path) -> SavedMethod:
     """The method in a checkpoint.
 
     Raises:
-        BadCheckpoint: if the file is not a checkpoint, or its parts don't fit each other.
+        BadCheckpoint: if the file is not a checkpoint, its parts don't fit each other, or this version has no such
+            networks any more.
     """
     state = read_checkpoint(path)
     try:
@@ -214,6 +215,8 @@ def load_method(path: Path) -> SavedMethod:
         require_fitting_weights(config, contents.method)
         method = build_method(config)
         method.load_state_dict(contents.method)
+    except RemovedVariant as error:
+        raise BadCheckpoint(str(error)) from error
     except (KeyError, TypeError, ValueError, RuntimeError, MedcycleError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BadCheckpoint(f"{path}: the checkpoint's parts don't fit each other ({reason}); train again") from error

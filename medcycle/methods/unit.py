@@ -10,35 +10,32 @@ from torch import Tensor, nn
 from medcycle.batch import Batch
 from medcycle.losses.cycle import cycle_loss
 from medcycle.losses.latent import unit_gaussian_loss
-from medcycle.losses.structure import StructureWeights
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Losses, Outputs
-from medcycle.methods.unpaired import OTHER, Unpaired, counting
+from medcycle.methods.unpaired import OTHER, Unpaired
 from medcycle.networks.autoencoder import Autoencoder
 
 __all__ = ["Unit", "UnitWeights"]
 
+RECONSTRUCTION, LATENT = 10.0, 0.01
+"""Weights of images that are decoded in their own domain (λ2), and of the codes' distance from a unit Gaussian (λ1 and
+λ3): a tenth of the paper's section 5, as in its authors' code."""
+
 
 class UnitWeights(NamedTuple):
-    """What the losses of a `Unit` are multiplied by: a tenth of the paper's section 5, as in its authors' code.
+    """What the other losses of a `Unit` are multiplied by.
 
     Args:
-        reconstruction: of images that are decoded in their own domain: λ2.
-        latent: of the codes' distance from a unit Gaussian: λ1 and λ3.
         cycle: of images that come back from the other domain: λ4.
         anchor: of the L1 loss on the batch's pair, where it has one.
         warm_start: of the losses of a warm start.
-        structure: of what holds a synthetic image to the structure of what it is made from.
-        outside: how much a voxel outside the body counts in reconstructions and cycles.
+        mind: of what holds a synthetic image to the structure of what it is made from.
     """
 
-    reconstruction: float = 10.0
-    latent: float = 0.01
     cycle: float = 10.0
     anchor: float = 0.0
     warm_start: float = 10.0
-    structure: StructureWeights = StructureWeights()
-    outside: float = 1.0
+    mind: float = 0.0
 
 
 class Unit(Unpaired[UnitWeights]):
@@ -93,17 +90,14 @@ class Unit(Unpaired[UnitWeights]):
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
         """Of each domain the adversarial loss, reconstruction, cycle, and the codes of both; and the anchor."""
-        losses, weights = {}, self.weights
+        losses = {}
         for domain, real in (("target", batch.target), ("source", batch.source)):
-            made, counted = outputs[f"synthetic_{domain}"], counting(batch, domain, weights.outside)
-            same, restored = outputs[f"same_{domain}"], outputs[f"restored_{domain}"]
+            made, same, restored = (outputs[f"{name}_{domain}"] for name in ("synthetic", "same", "restored"))
             losses[f"adversarial_{domain}"] = self.adversary.of_generator(self.discriminators[domain], made)
-            losses[f"reconstruction_{domain}"] = cycle_loss(real, same, weights.reconstruction, counting=counted)
-            losses[f"cycle_{domain}"] = cycle_loss(real, restored, weights.cycle, counting=counted)
+            losses[f"reconstruction_{domain}"] = cycle_loss(real, same, RECONSTRUCTION)
+            losses[f"cycle_{domain}"] = cycle_loss(real, restored, self.weights.cycle)
             codes = (outputs[f"code_{domain}"], outputs[f"cycle_code_{domain}"])
-            losses[f"latent_{domain}"] = (
-                weights.latent * torch.stack([unit_gaussian_loss(code) for code in codes]).sum()
-            )
+            losses[f"latent_{domain}"] = LATENT * torch.stack([unit_gaussian_loss(code) for code in codes]).sum()
             losses |= self._structure(domain, batch, made)
         return losses | self._anchored(batch, outputs)
 

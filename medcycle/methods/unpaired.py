@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Generic, Protocol, TypeVar
 
-import torch
 from torch import Tensor
 
 from medcycle.batch import Batch, Pair
-from medcycle.losses.structure import StructureWeights, structure_loss
+from medcycle.losses.structure import mind_loss
 from medcycle.losses.weighted import weighted_l1
 from medcycle.methods.adversary import Adversary
 from medcycle.methods.base import Fakes, Losses, Method, Outputs
 
-__all__ = ["OTHER", "Unpaired", "counting", "supervised"]
+__all__ = ["OTHER", "Unpaired", "supervised"]
 
 OTHER = {"target": "source", "source": "target"}
 """Of each domain the one that its synthetic images are made from."""
@@ -31,7 +30,7 @@ class CommonWeights(Protocol):
         """Before them."""
 
     @property
-    def structure(self) -> StructureWeights:
+    def mind(self) -> float:
         """Of what holds a synthetic image to the structure of what it is made from."""
 
 
@@ -77,33 +76,16 @@ class Unpaired(Method, Generic[W]):
 
     def _structure(self, domain: str, batch: Batch, made: Tensor) -> Losses:
         """What holds a synthetic image of a domain to the one that it is made from, where that has a weight."""
-        if not any(self.weights.structure):
+        if not self.weights.mind:
             return {}
-        body = getattr(batch.bodies, OTHER[domain], None)
         given: Tensor = getattr(batch, OTHER[domain])
-        return {f"structure_{domain}": structure_loss(given, made, self.weights.structure, body)}
+        return {f"structure_{domain}": self.weights.mind * mind_loss(given, made)}
 
     def _anchored(self, batch: Batch, outputs: Outputs) -> Losses:
         """The anchor, where it was computed."""
         if not batch.pair or "anchored_target" not in outputs:
             return {}
         return {"anchor_target": self.weights.anchor * supervised(batch.pair, outputs["anchored_target"])}
-
-
-def counting(batch: Batch, domain: str, outside: float) -> Tensor | None:
-    """How much the voxels of a domain's images count, where those outside the body do by `outside`.
-
-    Returns:
-        The images' shape; None if all count alike.
-
-    Raises:
-        ValueError: if they don't, and the bodies are not known.
-    """
-    if outside == 1:
-        return None
-    if batch.bodies is None:
-        raise ValueError("what lies outside the bodies counts otherwise; the batch has none")
-    return torch.where(getattr(batch.bodies, domain), 1.0, outside)
 
 
 def supervised(pair: Pair, made: Tensor) -> Tensor:

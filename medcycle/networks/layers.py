@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -15,13 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from medcycle.tuning import convolution
 
-__all__ = ["Layers", "Normalisation", "Padding", "cut_to", "kept_or_computed_again", "to_multiple"]
-
-Normalisation = Literal["instance", "group", "layer", "none"]
-Padding = Literal["reflect", "replicate", "zeros"]
-
-GROUPS = 32
-"""of channels in group normalisation, as in its paper (Wu and He 2018), or as many as divide the channels."""
+__all__ = ["Layers", "cut_to", "kept_or_computed_again", "to_multiple"]
 
 
 @dataclass(frozen=True)
@@ -30,24 +23,21 @@ class Layers:
 
     Args:
         spatial_dims: 2 or 3.
-        norm: how a layer's output is normalised: each image and channel, each image and group of channels, each image,
-            or not at all.
-        affine: whether instance normalisation learns a scale and an offset; the others always do.
-        padding: what lies beyond the borders.
+        norm: how a layer's output is normalised: each image and channel, each image, or not at all.
+        affine: whether instance normalisation learns a scale and an offset; that of an image always does.
         activation: makes the activation after it.
     """
 
     spatial_dims: int
-    norm: Normalisation = "instance"
+    norm: Literal["instance", "layer", "none"] = "instance"
     affine: bool = False
-    padding: Padding = "reflect"
     activation: Callable[[], nn.Module] = field(default=nn.ReLU)
 
     def plain(self, in_channels: int, out_channels: int, kernel_size: int = 3, strides: int = 1) -> nn.Module:
-        """A convolution that keeps sizes, or divides them by the stride."""
+        """A convolution that keeps sizes, or divides them by the stride; borders are mirrored."""
         # MONAI's Convolution block pads with zeros only, from which generators learn a dark frame
         return convolution(self.spatial_dims)(
-            in_channels, out_channels, kernel_size, strides, kernel_size // 2, padding_mode=self.padding
+            in_channels, out_channels, kernel_size, strides, kernel_size // 2, padding_mode="reflect"
         )
 
     def convolution(
@@ -64,9 +54,8 @@ class Layers:
         """The layer, or none."""
         if self.norm == "none":
             return []
-        if self.norm in {"group", "layer"}:
-            groups = math.gcd(GROUPS, channels) if self.norm == "group" else 1
-            return [Norm[Norm.GROUP, self.spatial_dims](groups, channels)]
+        if self.norm == "layer":
+            return [Norm[Norm.GROUP, self.spatial_dims](1, channels)]
         return [Norm[Norm.INSTANCE, self.spatial_dims](channels, affine=self.affine)]
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from typing import cast
 
 from monai.networks.nets import PatchDiscriminator
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.utils.parametrizations import spectral_norm
 
-from medcycle.networks.init import Convolution
-from medcycle.networks.layers import GROUPS, Layers, Normalisation
+from medcycle.networks.layers import Layers
 
 __all__ = ["PatchGan"]
 
@@ -23,68 +20,25 @@ class PatchGan(nn.Module):
         filters: channels of the first layer.
         layers: strided layers; with 3, each output value sees 70 pixels along an axis, with 0 one pixel.
         in_channels: channels of the input.
-        norm: how layers are normalised.
-        spectral: hold the largest singular value of every layer at 1 (Miyato et al. 2018, "Spectral normalization for
-            generative adversarial networks").
-        scales: how many discriminators there are, each next one of images half as large (Wang et al. 2018,
-            "High-resolution image synthesis and semantic manipulation with conditional GANs").
     """
 
-    def __init__(
-        self,
-        spatial_dims: int,
-        filters: int = 64,
-        layers: int = 3,
-        in_channels: int = 1,
-        *,
-        norm: Normalisation = "instance",
-        spectral: bool = False,
-        scales: int = 1,
-    ) -> None:
+    def __init__(self, spatial_dims: int, filters: int = 64, layers: int = 3, in_channels: int = 1) -> None:
         super().__init__()
-        self.shrink = functional.avg_pool2d if spatial_dims == 2 else functional.avg_pool3d
-        self.nets = nn.ModuleList(
-            _patches(spatial_dims, filters, layers, in_channels, norm)
+        net = (
+            PatchDiscriminator(spatial_dims, filters, in_channels, num_layers_d=layers, norm="INSTANCE", bias=False)
             if layers
-            else _pixels(Layers(spatial_dims, norm, activation=_leaky), filters, in_channels)
-            for _ in range(scales)
+            else _pixels(Layers(spatial_dims, activation=_leaky), filters, in_channels)
         )
-        if spectral:
-            for module in self.nets.modules():
-                if isinstance(module, Convolution):
-                    spectral_norm(module)
+        self.nets = nn.ModuleList([net])  # a list, as checkpoints have it
 
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """Logits of every scale, each of shape (batch, 1, *smaller sizes): high for real patches."""
-        logits = []
-        for number, net in enumerate(self.nets):
-            if number:
-                x = self.shrink(x, 3, stride=2, padding=1, count_include_pad=False)
-            made = net(x)
-            logits.append(made if isinstance(made, Tensor) else made[-1])  # MONAI's gives every layer's output
-        return logits
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, shape (batch, 1, *smaller sizes): high for real patches."""
+        made = self.nets[0](x)
+        return cast(Tensor, made if isinstance(made, Tensor) else made[-1])  # MONAI's gives every layer's output
 
 
 def _leaky() -> nn.Module:
     return nn.LeakyReLU(0.2)
-
-
-def _patches(spatial_dims: int, filters: int, layers: int, in_channels: int, norm: Normalisation) -> nn.Module:
-    names = {
-        "instance": "INSTANCE",
-        "group": ("GROUP", {"num_groups": math.gcd(GROUPS, filters)}),
-        "layer": ("GROUP", {"num_groups": 1}),
-        "none": None,
-    }
-    net: nn.Module = PatchDiscriminator(
-        spatial_dims=spatial_dims,
-        channels=filters,
-        in_channels=in_channels,
-        num_layers_d=layers,
-        norm=names[norm],
-        bias=norm == "none",
-    )
-    return net
 
 
 def _pixels(layers: Layers, filters: int, in_channels: int) -> nn.Module:

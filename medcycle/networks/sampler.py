@@ -10,6 +10,9 @@ from torch.nn import functional
 
 __all__ = ["PatchSampler"]
 
+PATCHES = 256
+"""Places of each level, or all of a smaller one."""
+
 
 class PatchSampler(nn.Module):
     """Features at random places, each level through a perceptron of its own (Park et al. 2020, section 3 and C.1).
@@ -17,12 +20,10 @@ class PatchSampler(nn.Module):
     Args:
         channels: of the levels of features.
         width: of the perceptrons, and of what they give.
-        patches: how many places of each level, or all of a smaller one.
     """
 
-    def __init__(self, channels: Sequence[int], width: int = 256, patches: int = 256) -> None:
+    def __init__(self, channels: Sequence[int], width: int = 256) -> None:
         super().__init__()
-        self.patches = patches
         self.perceptrons = nn.ModuleList(
             nn.Sequential(nn.Linear(count, width), nn.ReLU(), nn.Linear(width, width)) for count in channels
         )
@@ -34,7 +35,7 @@ class PatchSampler(nn.Module):
     def places(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Random numbers of voxels, for every level, from torch's global generator."""
         counts = [(feature[0, 0].numel(), feature.device) for feature in features]
-        return [torch.randperm(count, device=device)[: self.patches] for count, device in counts]
+        return [torch.randperm(count, device=device)[:PATCHES] for count, device in counts]
 
     def forward(self, features: Sequence[Tensor], places: Sequence[Tensor]) -> list[Tensor]:
         """The features at these places.

@@ -67,7 +67,7 @@ class StyledAutoencoder(nn.Module):
         channels: int = 1,
     ) -> None:
         super().__init__()
-        wide, bare = 4 * filters, Layers(layers.spatial_dims, "none", padding=layers.padding)
+        wide, bare = 4 * filters, Layers(layers.spatial_dims, "none")
         self.content = nn.Sequential(
             *reduction(layers, filters, channels), *(ResidualBlock(layers, wide) for _ in range(blocks))
         )
@@ -84,7 +84,7 @@ class StyledAutoencoder(nn.Module):
             nn.Linear(styles, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, blocks * 4 * wide)
         )
         # normalising each channel would give every image the same style again
-        whole = Layers(layers.spatial_dims, "layer", padding=layers.padding)
+        whole = Layers(layers.spatial_dims, "layer")
         self.last = nn.Sequential(*enlargement(whole, filters, upsampling, channels))
         for module in self.perceptron:
             if isinstance(module, nn.Linear):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from medcycle.batch import Batch, Bodies, Pair
+from medcycle.batch import Batch, Pair
 from medcycle.config import Config
 from medcycle.errors import UsageError
 from medcycle.methods.base import Losses, Method
@@ -48,11 +48,9 @@ class StepCost:
 def step_cost(config: Config) -> StepCost:
     """Parameters, operations and memory of a step with all losses, the warm start over; nothing is computed.
 
-    Operations are those of convolutions and matrix products, as PyTorch's `FlopCounterMode` counts them; it can't
-    count a gradient penalty, which is left out.
+    Operations are those of convolutions and matrix products, as PyTorch's `FlopCounterMode` counts them.
     """
-    plain = config.method.model_copy(update={"adversarial_loss": "hinge"})
-    method, batch = _on_meta(config.model_copy(update={"method": plain}))
+    method, batch = _on_meta(config)
     with FlopCounterMode(display=False) as counter, torch.device("meta"):
         method.discriminators.requires_grad_(False)
         outputs = method(batch)
@@ -123,9 +121,8 @@ def _on_meta(config: Config) -> tuple[Method, Batch]:
     with without_memory():
         method = build_method(config)
     shape = (config.training.batch_size, config.data.slices, *config.data.patch_size)
-    images = [torch.empty(shape, device="meta") for _ in range(10)]
-    bodies = Bodies(*(image.bool() for image in images[8:]))
-    return method, Batch(images[0], images[1], Pair(*images[2:5]), Pair(*images[5:8]), bodies=bodies)
+    images = [torch.empty(shape, device="meta") for _ in range(8)]
+    return method, Batch(images[0], images[1], Pair(*images[2:5]), Pair(*images[5:8]))
 
 
 def _descend(losses: Losses) -> None:

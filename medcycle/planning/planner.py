@@ -31,12 +31,6 @@ MIN_VOLUMES_3D, MAX_SLICE_3D = 10, 2.5
 MOST_WORKERS = 4
 """Reading takes little beside a step."""
 
-PREFETCH = (2, 8)
-"""Batches that a process keeps ready: one that is read slowly should not be waited for."""
-
-READY_BYTES, BYTES_A_VOXEL = 256 * 2**20, 10
-"""That these may take; MR and CT as float32, and their masks."""
-
 MAX_NEIGHBOUR, MAX_NEIGHBOUR_RATIO = 3.0, 1.5
 """mm between slices, and between MR and CT: beyond, neighbours show other things, or other ones in MR than in CT."""
 
@@ -88,7 +82,7 @@ def plan(
     choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device, by_hand)) | by_hand
     choices |= fitting_filters(choices, device) | by_hand
     choices |= fitting_batch(choices, device) | by_hand
-    return Plan(choices | _length(choices, seen, ct, device) | _loading(choices, device) | by_hand)
+    return Plan(choices | _length(choices, seen, ct, device) | _loading(device) | by_hand)
 
 
 def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -> Choices:
@@ -250,17 +244,11 @@ def _method(shape: Choices, device: Device, by_hand: Choices) -> Choices:
     return choices
 
 
-def _loading(choices: Choices, device: Device) -> Choices:
+def _loading(device: Device) -> Choices:
     if device.kind == "cpu":
         return {}  # reading takes next to nothing beside a step
     why = f"processes that read while the GPU computes, {device.processors} processors"
-    batch = math.prod(choices["data.patch_size"][0]) * choices["training.batch_size"][0] * BYTES_A_VOXEL
-    batch *= choices.get("data.slices", (1, ""))[0]
-    ready = min(max(READY_BYTES // batch, PREFETCH[0]), PREFETCH[1])
-    return {
-        "training.workers": (min(MOST_WORKERS, device.processors - 1), why),
-        "training.prefetch": (ready, f"batches of {batch / 2**20:.1f} MiB, from {PREFETCH[0]} to {PREFETCH[1]}"),
-    }
+    return {"training.workers": (min(MOST_WORKERS, device.processors - 1), why)}
 
 
 def _length(choices: Choices, mr: Fingerprint, ct: Fingerprint, device: Device) -> Choices:

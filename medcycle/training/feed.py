@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import cast
@@ -22,6 +23,12 @@ from medcycle.training.pair_maker import PairMaker
 from medcycle.training.signals import outlast_first_signal
 
 __all__ = ["Feed", "Turns", "typical_intensity"]
+
+READY = (2, 8)
+"""Batches that a process keeps ready: one that is read slowly should not be waited for."""
+
+READY_BYTES, BYTES_A_VOXEL = 256 * 2**20, 10
+"""That these may take; MR and CT as float32, and their masks."""
 
 
 class Feed:
@@ -64,16 +71,15 @@ class Feed:
             batch_size=settings.batch_size,
             sampler=turns,
             num_workers=settings.workers,
-            prefetch_factor=settings.prefetch if settings.workers else None,
+            prefetch_factor=_kept_ready(self.config) if settings.workers else None,
             pin_memory=self.fabric.device.type == "cuda",
             worker_init_fn=outlast_first_signal,
         )
         items = cast(Iterable[dict[str, Tensor]], self.fabric.setup_dataloaders(loader, use_distributed_sampler=False))
         numbered = zip(turns.mine, items, strict=True)
         for together in iter(lambda: list(islice(numbered, settings.accumulate)), []):
-            done = progress()
-            needed = self.config.method.needs_pairs or settings.is_warm(done)
-            yield [self.pairs.batch(item, number, pairs=needed, progress=done) for number, item in together]
+            needed = self.config.method.needs_pairs or settings.is_warm(progress())
+            yield [self.pairs.batch(item, number, pairs=needed) for number, item in together]
 
     def preview(self) -> Batch:
         """Images to look at, always the same."""
@@ -118,6 +124,12 @@ def typical_intensity(store: Store) -> dict[str, IntensityMap]:
     else:
         mr = MrZScore(-1.0, 1.0) if store.data["mr_normalisation"] == "z-score" else MrPercentile(0.0, 1.0)
     return {"ct": store.ct[0].intensity, "mr": mr}
+
+
+def _kept_ready(config: Config) -> int:
+    """How many batches each process that loads them keeps ready."""
+    batch = math.prod(config.data.patch_size) * config.data.slices * config.training.batch_size * BYTES_A_VOXEL
+    return min(max(READY_BYTES // batch, READY[0]), READY[1])
 
 
 def _patches_for(

@@ -31,6 +31,9 @@ __all__ = ["Learner"]
 REVERSE_EVERY = 4
 """Every so many steps of a warm start train the generator to the source as well."""
 
+POOL_SIZE = 50
+"""Earlier outputs that are kept to train each discriminator."""
+
 
 class Learner:
     """A method with its optimisers, averages and earlier images, step by step.
@@ -83,7 +86,7 @@ class Learner:
             initial.give_to(self.method, config)
         self.method.to(fabric.device)
         self.pools = {
-            name: ImagePool(config.training.pool_size, seed_of(config.training.seed, number, fabric.global_rank))
+            name: ImagePool(POOL_SIZE, seed_of(config.training.seed, number, fabric.global_rank))
             for number, name in enumerate(self.method.discriminators)
         }
         self.selection = Selection(config.training)
@@ -93,7 +96,7 @@ class Learner:
         else:
             self.average = WeightAverage(self.method.generators, config.training.ema_decay)
         self.optimizers = optimizers.on_devices(fabric)
-        self.stepper = Stepper(fabric, self.method, self.optimizers, self.pools, config.training.gradient_clip)
+        self.stepper = Stepper(fabric, self.method, self.optimizers, self.pools)
 
     @property
     def progress(self) -> float:
@@ -112,8 +115,6 @@ class Learner:
         torch.manual_seed(seed_of(settings.seed, self.step, self.fabric.global_rank))
         warm = settings.is_warm(progress)
         rate = settings.learning_rate * learning_rate_factor(progress, settings.decay)
-        if not warm:
-            rate *= settings.refine_rate
         self.optimizers.set_learning_rate(rate * min(1.0, (self.step + 1) / max(1, settings.warm_up)))
         if warm:
             found = self.stepper.warm_start(batches, reverse=self.step % REVERSE_EVERY == REVERSE_EVERY - 1)

@@ -53,12 +53,10 @@ class Optimizers:
     Args:
         generators: steps all their weights.
         discriminators: the same; None without discriminators.
-        discriminator_rate: how many times faster than generators discriminators go (Heusel et al. 2017).
     """
 
     generators: Optimizer
     discriminators: Optimizer | None = None
-    discriminator_rate: float = 1.0
 
     @classmethod
     def of(cls, method: Method, config: TrainingConfig) -> Self:
@@ -66,15 +64,13 @@ class Optimizers:
         generators = _of_weights(list(method.generators.parameters()), config, by_muon=config.optimizer == "muon")
         judging = list(method.discriminators.parameters())
         discriminators = _of_weights(judging, config, by_muon=False) if judging else None
-        return cls(generators, discriminators, config.discriminator_rate)
+        return cls(generators, discriminators)
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """Use this rate from now on; for discriminators `discriminator_rate` times it."""
-        factors = {"generators": 1.0, "discriminators": self.discriminator_rate}
-        for name, optimizer in self._halves().items():
-            factor = factors[name]
+        """Use this rate from now on."""
+        for optimizer in self._halves().values():
             for group in optimizer.param_groups:
-                group["lr"] = factor * group.get("rate", 1.0) * learning_rate
+                group["lr"] = group.get("rate", 1.0) * learning_rate
 
     def state_dict(self) -> dict[str, list[dict[str, Any]]]:
         """What they know of the gradients so far."""
@@ -133,8 +129,7 @@ def _of_weights(weights: Sequence[nn.Parameter], config: TrainingConfig, *, by_m
     for weight in weights:
         is_wide = by_muon and weight.ndim > 1 and min(weight.shape[:2]) > ENDS
         (for_muon if is_wide else for_adam).append(weight)
-    # of clipped gradients a scaler has to take its scale out first, which it leaves to a fused Adam
-    adam = Adam(for_adam, config.learning_rate, config.betas, fused=config.gradient_clip is None)
+    adam = Adam(for_adam, config.learning_rate, config.betas, fused=True)
     if not for_muon:
         return adam
     muon = Muon([{"params": for_muon, "rate": MUON_RATE}], config.learning_rate, iterations=ITERATIONS)

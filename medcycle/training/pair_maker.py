@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from medcycle.batch import Batch, Bodies, Pair
+from medcycle.batch import Batch, Pair
 from medcycle.config import Config
 from medcycle.dataset.patches import Thickness
 from medcycle.intensity import IntensityMap
@@ -53,23 +53,20 @@ class PairMaker:
         self.thick = _thickness(config)
         self.trained = trained
 
-    def batch(self, item: Mapping[str, Tensor], number: int, *, pairs: bool = True, progress: float = 0.0) -> Batch:
+    def batch(self, item: Mapping[str, Tensor], number: int, *, pairs: bool = True) -> Batch:
         """The images of a batch: those of `UnpairedPatches` and perhaps `WithRegistered`, on the device.
 
         The pair depends on the seed, the batch's number in the run and what was measured alone, so that a resumed run
-        sees the same. Without
-        `pairs` there is none, whatever the method. `progress` is handed on.
+        sees the same. Without `pairs` there is none, whatever the method.
         """
         target, pair = item["target"], None
         if self.wanted and pairs:
             self._seed(number, 0)
             pair = self.randomizer.slices(target, item["body"], self.random, thick=self.thick is not None)
-        body = item["body"]
         if self.thick:
-            target, body = (images[:, 1::2] for images in (target, body))
+            target = target[:, 1::2]
         source = item.get("source", pair.source if pair else target)
-        bodies = Bodies(item["source_body"], body) if "source_body" in item else None
-        return Batch(source, target, pair, self._registered(item), progress, bodies)
+        return Batch(source, target, pair, self._registered(item))
 
     def _registered(self, item: Mapping[str, Tensor]) -> Pair | None:
         if "registered_source" not in item:

@@ -48,14 +48,12 @@ class Stepper:
             method may call its networks as often as it likes and leave out whichever.
         optimizers: step the two halves.
         pools: for each discriminator, the earlier outputs it is trained on.
-        clip: the largest norm of the gradients that an optimiser steps along; longer ones are shortened. None for any.
     """
 
     fabric: Fabric
     method: Method
     optimizers: Optimizers
     pools: Mapping[str, ImagePool]
-    clip: float | None = None
     average: Averager = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,19 +114,15 @@ class Stepper:
         means = self._means(found)
         gradients = _gradients(optimizer)
         self.average(list(gradients.values()))
-        taken = self._is_sound(optimizer, gradients, means)
+        taken = self._is_sound(gradients, means)
         if taken:
             optimizer.step()
         return Step(means, taken)
 
-    def _is_sound(self, optimizer: Optimizer, gradients: Mapping[nn.Parameter, Tensor], losses: Losses) -> bool:
-        """Whether the gradients of what an optimiser steps are finite and not exploded; long ones are clipped."""
+    def _is_sound(self, gradients: Mapping[nn.Parameter, Tensor], losses: Losses) -> bool:
+        """Whether the gradients of what an optimiser steps are finite and not exploded."""
         scaled = getattr(self.fabric.strategy.precision, "scaler", None) is not None
-        if scaled and self.clip is not None:
-            self.fabric.strategy.precision.unscale_gradients(optimizer)
         norm = nn.utils.get_total_norm(gradients.values())
-        if self.clip is not None:
-            nn.utils.clip_grads_with_norm_(gradients, self.clip, norm)
         # a scaler looks at gradients for itself, and lets the first ones explode until it has found its scale; what
         # explodes without one is an image of one value, as of air alone, that instance normalisation divides by next
         # to nothing in every layer

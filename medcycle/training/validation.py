@@ -220,8 +220,8 @@ class Validator:
             images = torch.stack([images[0, 0, :, :, list(numbers)].movedim(2, 0) for numbers in beside])
         judge = method.discriminators["target"]
         with torch.no_grad():
-            logits = [scale for part in torch.split(images, AT_ONCE) for scale in judge(part.to(self.device))]
-        return torch.cat([scale.float().flatten() for scale in logits])
+            logits = [judge(part.to(self.device)) for part in torch.split(images, AT_ONCE)]
+        return torch.cat([part.float().flatten() for part in logits])
 
     def _translated(self, part: Part, method: Method, to: Modality = "ct") -> Floats:
         predictor = self._predictor(method, to)

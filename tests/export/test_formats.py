@@ -36,9 +36,6 @@ DIMENSIONS = {
 
 GENERATORS = [
     ["network.upsampling=transposed"],
-    ["network.norm=group"],
-    ["network.norm=layer", "network.padding=replicate"],
-    ["network.norm=none", "network.padding=zeros"],
     ["network.name=unet", "network.levels=3"],
     ["network.name=unet", "network.shuffle=1", "network.levels=2", "network.checkpointing=true"],
 ]

@@ -14,7 +14,7 @@ UNET = ["network.name=unet", "network.levels=4"]
 
 
 def built(*overrides: str) -> Cut:
-    return small_method("cut", "method.nce_patches=20", *overrides)
+    return small_method("cut", *overrides)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_every_weight_learns(network: list[str], sizes: list[str]) -> None:
 
 
 def test_an_output_that_keeps_its_input_has_a_low_contrast(batch: Batch) -> None:
-    method = built("method.nce_patches=400", "network.blocks=6")
+    method = built("network.blocks=6")
     optimizer = torch.optim.Adam(method.generators["sampler"].parameters(), 1e-2)
     images = batch.source
     for _ in range(60):
@@ -89,20 +89,6 @@ def test_losses_are_weighted(batch: Batch) -> None:
     weighted = method.generator_losses(given, outputs)["nce_target"]
     torch.manual_seed(2)
     torch.testing.assert_close(weighted, 10 * method._contrast(outputs["synthetic_target"], batch.source))
-
-
-def test_flipped_inputs_give_outputs_as_they_were(batch: Batch) -> None:
-    method = built("method.nce_flip=true").eval()
-    seen = set()
-    for seed in range(8):
-        torch.manual_seed(seed)
-        made = method(batch)["synthetic_target"]
-        flipped = method.translate(batch.source.flip(2)).flip(2)
-        plain = method.translate(batch.source)
-        assert not torch.allclose(flipped, plain, atol=1e-4)
-        seen.add("flipped" if torch.allclose(made, flipped, atol=1e-5) else "plain")
-        assert torch.allclose(made, flipped, atol=1e-5) or torch.allclose(made, plain, atol=1e-5)
-    assert seen == {"flipped", "plain"}
 
 
 def test_one_direction_and_its_views(batch: Batch) -> None:

@@ -42,6 +42,16 @@ def test_checkpoints_of_older_versions_are_read(tmp_path) -> None:
     assert load_method(path).config == before.config
 
 
+def test_a_checkpoint_of_other_networks_is_not_read_as_one_of_these(tmp_path) -> None:
+    path = tmp_path / "a.pt"
+    save_method(saved(), path)
+    state = torch.load(path, weights_only=True)
+    state["config"]["network"]["padding"] = "zeros"
+    torch.save(state, path)
+    with pytest.raises(BadCheckpoint, match=r"was trained with network\.padding: 'zeros', .*; use the version that"):
+        load_method(path)
+
+
 class Malicious:
     def __reduce__(self):
         return (print, ("executed",))

@@ -15,6 +15,7 @@ from medcycle.networks.library import MonaiGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.unet import UnetGenerator
+from medcycle.tuning import convolution
 from tests.sizes import fitting
 
 
@@ -49,10 +50,12 @@ def test_means_of_blocks_make_no_chequer_of_an_even_image(spatial_dims: int, shu
 
 
 def test_synthetic_mr_has_no_chequer() -> None:
-    method = build_method(load_config("head_mr_ct", ["network.filters=4", "network.norm=none"], Choice(device="cpu")))
+    method = build_method(load_config("head_mr_ct", ["network.filters=4"], Choice(device="cpu")))
     for module in method.modules():
         if isinstance(module, nn.Conv2d):
             module.reset_parameters()  # training begins with weights that make next to nothing of anything
+        if isinstance(module, nn.InstanceNorm2d):
+            module.forward = lambda x: x  # of an even image it leaves nothing
     even = torch.full((1, 1, 64, 64), 0.5)
     assert method.translate(even, reverse=True).std() < 1e-5
     assert method.translate(even).std() > 1e-3
@@ -89,32 +92,22 @@ def test_a_batch_is_translated_as_its_images_are(upsampling: str) -> None:
     torch.testing.assert_close(unet(images), torch.cat([unet(image[None]) for image in images]), atol=1e-5, rtol=1e-4)
 
 
-def generators(norm: str, padding: str = "reflect", **settings: bool) -> list[nn.Module]:
-    layers = Layers(2, norm, padding=padding)
+def generators(norm: str = "instance", **settings: bool) -> list[nn.Module]:
+    layers = Layers(2, norm)
     unet = UnetGenerator(layers, filters=8, levels=3, **settings)
     return [unet, ResnetGenerator(layers, filters=8, blocks=1, **settings)]
 
 
 @pytest.mark.parametrize(
     ("norm", "kind"),
-    [("instance", nn.InstanceNorm2d), ("group", nn.GroupNorm), ("layer", nn.GroupNorm), ("none", None)],
+    [("instance", nn.InstanceNorm2d), ("layer", nn.GroupNorm), ("none", None)],
 )
 def test_layers_are_normalised_as_asked(norm: str, kind: type | None) -> None:
-    judge = PatchGan(2, 8, layers=2, norm=norm)
-    for net in (*generators(norm), judge):
+    for net in generators(norm):
         found = {type(module) for module in net.modules() if "Norm" in type(module).__name__}
         assert found == ({kind} if kind else set())
-    group = next(module for module in generators("group")[0].modules() if isinstance(module, nn.GroupNorm))
-    assert group.num_groups == 8
     layer = next(module for module in generators("layer")[0].modules() if isinstance(module, nn.GroupNorm))
     assert layer.num_groups == 1
-
-
-@pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])
-def test_beyond_the_borders_lies_what_is_asked(padding: str) -> None:
-    for net in generators("none", padding):
-        modes = {module.padding_mode for module in net.modules() if isinstance(module, nn.Conv2d)}
-        assert modes == {padding}
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -124,7 +117,7 @@ def test_beyond_the_borders_lies_what_is_asked(padding: str) -> None:
     [((1, 6), 7, 1), ((3, 6), 7, 1), ((6, 1), 7, 1), ((6, 2), 5, 1), ((6, 6), 7, 1), ((4, 6), 3, 2), ((4, 6), 1, 1)],
 )
 def test_convolutions_are_those_of_pytorch(dims, padding, channels, kernel, strides) -> None:
-    ours = Layers(dims, padding=padding).plain(*channels, kernel, strides).double()
+    ours = convolution(dims)(*channels, kernel, strides, kernel // 2, padding_mode=padding).double()
     plain = (nn.Conv2d if dims == 2 else nn.Conv3d)(
         *channels, kernel, strides, kernel // 2, padding_mode=padding, dtype=torch.float64
     )
@@ -144,18 +137,18 @@ def test_convolutions_are_those_of_pytorch(dims, padding, channels, kernel, stri
 def test_convolutions_under_autocast_are_in_its_precision() -> None:
     image = torch.randn(1, 8, 16, 16)
     for channels, kernel in (((8, 8), 3), ((8, 1), 7)):
-        convolution = Layers(2).plain(*channels, kernel)
+        ours = Layers(2).plain(*channels, kernel)
         plain = nn.Conv2d(*channels, kernel, padding=kernel // 2, padding_mode="reflect")
-        plain.load_state_dict(convolution.state_dict())
+        plain.load_state_dict(ours.state_dict())
         with torch.autocast("cpu", torch.bfloat16):
-            made, expected = convolution(image), plain(image)
+            made, expected = ours(image), plain(image)
         assert made.dtype == torch.bfloat16
         torch.testing.assert_close(made, expected, rtol=0.02, atol=0.02)
 
 
 def test_computing_again_changes_no_gradient() -> None:
     image = torch.randn(1, 1, 32, 32)
-    for plain, again in zip(generators("instance"), generators("instance", checkpointing=True), strict=True):
+    for plain, again in zip(generators(), generators(checkpointing=True), strict=True):
         again.load_state_dict(plain.state_dict())
         for net in (plain, again):
             net(image).square().mean().backward()
@@ -163,33 +156,14 @@ def test_computing_again_changes_no_gradient() -> None:
             torch.testing.assert_close(one.grad, other.grad)
 
 
-def test_every_scale_is_judged() -> None:
-    judge = PatchGan(2, 4, layers=1, scales=3)
-    assert [tuple(logits.shape[2:]) for logits in judge(torch.randn(2, 1, 64, 64))] == [(30, 30), (14, 14), (6, 6)]
-
-
 def test_with_no_strided_layer_single_pixels_are_judged() -> None:
-    judge = PatchGan(2, 4, layers=0, norm="none")
+    judge = PatchGan(2, 4, layers=0)
+    judge.nets[0][2][1] = nn.Identity()  # a mean over the image would make everything depend on everything
     image = torch.randn(1, 1, 8, 8)
-    (before,) = judge(image)
+    before = judge(image)
     image[0, 0, 3, 4] += 1
-    (after,) = judge(image)
+    after = judge(image)
     assert (before != after).nonzero().tolist() == [[0, 0, 3, 4]]
-
-
-@pytest.mark.parametrize("layers", [0, 2])
-def test_spectral_normalisation_holds_the_largest_singular_value(layers: int) -> None:
-    torch.manual_seed(0)
-    judge = PatchGan(2, 8, layers=layers, norm="none", spectral=True)
-    initialise(judge)
-    for _ in range(30):
-        judge(torch.randn(1, 1, 32, 32))
-    weights = [module.weight for module in judge.modules() if isinstance(module, nn.Conv2d)]
-    assert len(weights) == {0: 3, 2: 4}[layers]
-    for weight in weights:
-        assert torch.linalg.matrix_norm(weight.flatten(1), ord=2).item() == pytest.approx(1, abs=0.1)
-    originals = [module.original for module in judge.modules() if hasattr(module, "original")]
-    assert all(original.std().item() == pytest.approx(0.02, rel=0.5) for original in originals)
 
 
 @pytest.mark.parametrize(
@@ -198,15 +172,14 @@ def test_spectral_normalisation_holds_the_largest_singular_value(layers: int) ->
 )
 def test_configurations_give_every_network(name: str, dims: int) -> None:
     sizes = [f"network.name={name}", f"network.spatial_dims={dims}", f"data.patch_size={[32] * dims}"]
-    levels = "network.levels=3" if "levels" in NETWORKS[name].model_fields else "network.norm=group"
+    levels = ["network.levels=3"] if "levels" in NETWORKS[name].model_fields else []
     small = fitting(
         [f"network.name={name}", "network.filters=12", "network.blocks=1", "network.discriminator_filters=4"]
     )
-    rest = ["network.spectral_norm=true", "network.discriminator_scales=2", "network.discriminator_layers=1"]
-    method = build_method(load_config("demo", [*sizes, *small, levels, *rest, "network.norm=group"]))
+    method = build_method(load_config("demo", [*sizes, *small, *levels, "network.discriminator_layers=1"]))
     images = torch.randn(1, 1, *[32] * dims)
     assert method.translate(images).shape == images.shape
-    assert len(method.discriminators["source"](images)) == 2
+    assert method.discriminators["source"](images).shape[:2] == (1, 1)
 
 
 OF_MONAI = {
@@ -241,7 +214,7 @@ def test_a_judgement_sees_seventy_pixels() -> None:
         if isinstance(module, nn.InstanceNorm2d):
             module.forward = lambda x: x  # a mean over the image would make everything depend on everything
     image = torch.randn(1, 1, 160, 160, requires_grad=True)
-    (logits,) = net(image)
+    logits = net(image)
     logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
     rows = image.grad[0, 0].abs().sum(dim=1).nonzero()
     assert rows.max() - rows.min() + 1 == 70
@@ -249,7 +222,7 @@ def test_a_judgement_sees_seventy_pixels() -> None:
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
 def test_judgements_are_unbounded_maps(spatial_dims: int) -> None:
-    (logits,) = PatchGan(spatial_dims, 4, layers=2)(torch.randn(2, 1, *[32] * spatial_dims))
+    logits = PatchGan(spatial_dims, 4, layers=2)(torch.randn(2, 1, *[32] * spatial_dims))
     assert logits.shape[:2] == (2, 1)
     assert logits.ndim == spatial_dims + 2
     assert logits.min() < 0

@@ -171,16 +171,6 @@ def test_processes_read_beside_a_gpu() -> None:
         assert plan(HEADS, HEADS, replace(CPU, processors=processors)).config().training.workers == 0
 
 
-def test_fewer_large_batches_are_kept_ready() -> None:
-    ready = {}
-    for side in (64, 192, 320):
-        by_hand = {"network.spatial_dims": 3, "data.patch_size": [side] * 3, "training.batch_size": 1}
-        ready[side] = plan(HEADS, HEADS, GPU, by_hand).config().training.prefetch
-    assert ready == {64: 8, 192: 3, 320: 2}
-    assert plan(HEADS, HEADS, GPU).config().training.prefetch == 6  # 128³, two at once
-    assert plan(HEADS, HEADS, CPU).config().training.prefetch == 2  # as by default, for nobody
-
-
 def test_the_window_reaches_the_bone() -> None:
     tops = [plan(HEADS, replace(HEADS, brightest=top), CPU).config().data.hu_window[1] for top in (600, 1810, 9000)]
     assert tops == [1500, 1900, 3000]
@@ -234,7 +224,7 @@ def test_a_method_set_by_hand_is_planned_for() -> None:
     assert with_mr.randomize.measured_share == 0.5
     assert alone.randomize.measured_share == 0
     for config in (with_mr, alone):
-        assert (config.training.warm_start, config.training.refine_rate) == (0, 1)
+        assert config.training.warm_start == 0
         assert config.training.betas == (0.9, 0.99)
         assert (config.training.optimizer, config.training.decay) == ("muon", "cosine")
         assert config.data.focus == 0.6

@@ -15,6 +15,7 @@ import torch
 from medcycle.config import Config, load_config
 from medcycle.dataset.store import Store
 from medcycle.methods.saved import LAST, read_checkpoint
+from medcycle.training import learner
 from medcycle.training.loop import train
 from tests.sizes import TINY
 
@@ -33,7 +34,6 @@ def config(steps: int) -> Config:
     has_pool = [
         "method.anchor_weight=10",
         "training.warm_start=0",
-        "training.pool_size=4",
         "training.precision=32-true",
     ]
     small = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]"]
@@ -49,6 +49,7 @@ def begin(store: Path, run: Path, steps: int = 1_000_000) -> BaseProcess:
 
 def _train(store: Path, run: Path, steps: int, resume: bool) -> None:
     torch.set_num_threads(1)
+    learner.POOL_SIZE = 4
     train(config(steps), Store.open(store), run, resume=resume)
 
 

@@ -20,7 +20,7 @@ from tests.sizes import TINY, fitting
 
 SMALL = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
 SHORT = ["training.log_every=1", "training.max_minutes=null", "training.max_steps=6", "training.accelerator=cpu"]
-PLAIN = ["method.anchor_weight=0", "training.warm_start=0", "method.adversaries=both", "training.pool_size=0"]
+PLAIN = ["method.anchor_weight=0", "training.warm_start=0", "method.adversaries=both"]
 
 """On images of 32 pixels this level has next to one, and gradients that are rounding alone, as have biases that
 instance normalisation takes away; Adam makes them large."""
@@ -106,7 +106,7 @@ def test_networks_stay_the_same_in_all_processes(paired: Store, tmp_path: Path) 
 @pytest.mark.slow
 def test_two_processes_go_on_where_they_stopped(store: Store, tmp_path: Path) -> None:
     """With what each has for itself: earlier images, and contrasts that were measured."""
-    anchored = ["method.anchor_weight=10", "training.warm_start=0.3", "training.pool_size=3", "training.max_steps=10"]
+    anchored = ["method.anchor_weight=10", "training.warm_start=0.3", "training.max_steps=10"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(tmp_path, call_of(store, parts, *anchored, "training.max_minutes=1e-9"), call_of(store, whole, *anchored))
     assert read_checkpoint(parts / LAST)["step"] == 1

@@ -29,14 +29,14 @@ def by_hand(method: torch.nn.Module, batches: list[Batch]) -> None:
     discriminators = torch.optim.Adam([*d_y.parameters(), *d_x.parameters()], RATE, BETAS, fused=True)
     for x, y, *_ in batches:
         fake_y, fake_x = g(x), f(y)
-        loss = (d_y(fake_y)[0] - 1).square().mean() + (d_x(fake_x)[0] - 1).square().mean()
+        loss = (d_y(fake_y) - 1).square().mean() + (d_x(fake_x) - 1).square().mean()
         loss = loss + 10 * (l1_loss(f(fake_y), x) + l1_loss(g(fake_x), y)) + 5 * (l1_loss(g(y), y) + l1_loss(f(x), x))
         generators.zero_grad()
         loss.backward()
         generators.step()
         loss = torch.zeros(())
         for judge, real, fake in ((d_y, y, fake_y), (d_x, x, fake_x)):
-            judged_real, judged_fake = judge(real)[0], judge(fake.detach())[0]
+            judged_real, judged_fake = judge(real), judge(fake.detach())
             loss = loss + 0.5 * ((judged_real - 1).square().mean() + judged_fake.square().mean())
         discriminators.zero_grad()
         loss.backward()

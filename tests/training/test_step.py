@@ -161,29 +161,6 @@ def test_gradients_of_several_batches_are_those_of_one(more: list[str]) -> None:
         torch.testing.assert_close(losses[1][name], loss, rtol=1e-4, atol=1e-5)
 
 
-def test_long_gradients_are_shortened() -> None:
-    config = load_config("demo", [*SETTINGS, "training.gradient_clip=0.5"])
-    method, fabric = build_method(config), make_fabric(config.training)
-    improve = Stepper(fabric, method, Optimizers.of(method, config.training), {}, config.training.gradient_clip)
-    for size, norm in ((3.0, 0.5), (0.25, 0.25)):
-        vector = weights_of(method, detached=False)
-        direction = torch.nn.functional.normalize(torch.ones_like(vector), dim=0)
-        step = improve._descend(improve.optimizers.generators, iter([{"loss": size * vector @ direction}]), 1)
-        found = torch.nn.utils.get_total_norm(weight.grad for weight in method.generators["source"].parameters())
-        assert step.taken
-        assert found.item() == pytest.approx(norm, rel=1e-4)
-
-
-def test_discriminators_can_go_at_another_rate() -> None:
-    config = load_config("demo", [*TINY, "training.discriminator_rate=4"])
-    optimizers = Optimizers.of(build_method(config), config.training)
-    optimizers.set_learning_rate(0.1)
-    rates = [
-        [group["lr"] for group in half.param_groups] for half in (optimizers.generators, optimizers.discriminators)
-    ]
-    assert rates == [[0.1], [0.4]]
-
-
 @pytest.mark.parametrize(
     ("decay", "factors"),
     [
