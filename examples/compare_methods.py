@@ -3,7 +3,7 @@
 Run it with `python examples/compare_methods.py OUTPUT --minutes 3`, or with scans of yours in place of generated heads:
 `--mr FOLDER --ct FOLDER`, registered pairs (`medcycle register`) to train on, and `--test-mr` and `--test-ct` to score.
 Methods that learn from unpaired scans get the same ones and don't know which belong together. What is there in OUTPUT
-is not trained again. With `--anchored` they start from pairs made from the CT and keep them, as the configurations do.
+is not trained again. With `--simulated-pairs` they start from pairs made from the CT and keep them, as the recipes do.
 """
 
 import argparse
@@ -28,7 +28,12 @@ from medcycle.phantom import write_cohort
 from medcycle.training.loop import train
 
 SHORT = ["network.filters=24", "network.blocks=6", "training.max_steps=1000000", "training.log_every=20"]
-ALONE = ["method.anchor_weight=0", "training.warm_start=0", "randomize.measured_share=0", "method.adversaries=both"]
+ALONE = [
+    "method.simulated_pair_weight=0",
+    "training.warm_start=0",
+    "randomize.measured_share=0",
+    "method.adversaries=both",
+]
 """Without pairs made from CT: what a method learns by itself."""
 
 METHODS = {
@@ -49,14 +54,14 @@ DIMENSIONS = {
 }
 
 
-def settings(method: str, dimensions: str, minutes: float, *, anchored: bool = False) -> Config:
-    """The configuration of one row; `anchored` by pairs made from the CT, or without."""
+def settings(method: str, dimensions: str, minutes: float, *, simulated_pairs: bool = False) -> Config:
+    """The configuration of one row; `simulated_pairs` by pairs made from the CT, or without."""
     chosen = [f"method.name={method}", *METHODS[method], *DIMENSIONS[dimensions], f"training.max_minutes={minutes}"]
-    if anchored and method == "cyclegan":
+    if simulated_pairs and method == "cyclegan":
         chosen.append("method.identity_weight=0")  # the pairs do it better
     keys = {f"method.{key}" for key in SECTIONS[method].model_fields}
     alone = [one for one in ALONE if not one.startswith("method.") or one.partition("=")[0] in keys]
-    return load_config("demo", [*SHORT, *([] if anchored else alone), *chosen])
+    return load_config("demo", [*SHORT, *([] if simulated_pairs else alone), *chosen])
 
 
 def scores(cases: Sequence[Case], model: SavedMethod | None) -> tuple[float, float]:
@@ -105,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
     parser.add_argument("--minutes", type=float, default=3.0, help="training of each")
-    parser.add_argument("--anchored", action="store_true", help="start from, and keep, pairs made from the CT")
+    parser.add_argument("--simulated-pairs", action="store_true", help="start from, and keep, pairs made from the CT")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--dimensions", nargs="+", choices=DIMENSIONS, default=list(DIMENSIONS))
     for name in ("mr", "ct", "test-mr", "test-ct"):
@@ -123,7 +128,7 @@ def main() -> None:
     mr, ct, test_mr, test_ct = folders
     store = prepare_cohort(find_cohort(mr, ct), given.output / "store", settings("cyclegan", "2d", 1).data)
     rows = {
-        (method, dimensions): settings(method, dimensions, given.minutes, anchored=given.anchored)
+        (method, dimensions): settings(method, dimensions, given.minutes, simulated_pairs=given.simulated_pairs)
         for method in given.methods
         for dimensions in given.dimensions
     }

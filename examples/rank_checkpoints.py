@@ -23,16 +23,16 @@ from medcycle.phantom import write_cohort
 from medcycle.training.loop import train
 from medcycle.training.runs import VALIDATION
 
-TERMS = ("unpaired", "likeness", "bright_voids", "distribution", "cycle", "structure")
+TERMS = ("unpaired", "simulated_mr", "bright_voids", "distribution", "cycle", "structure")
 
-ALONE = ["method.anchor_weight=0", "randomize.measured_share=0"]
+ALONE = ["method.simulated_pair_weight=0", "randomize.measured_share=0"]
 """Without pairs made from CT."""
 
 RUNS = {
     "cyclegan": [*ALONE, "method.adversaries=both", "training.warm_start=0", "method.identity_weight=5"],
     "cut": [*ALONE, "training.warm_start=0", "method.name=cut"],
     "warm start, then cyclegan": [*ALONE, "method.adversaries=both", "training.warm_start=0.3"],
-    "anchored cyclegan": [],
+    "cyclegan with simulated pairs": [],
     "randomized": ["method.name=randomized"],
 }
 

@@ -20,7 +20,7 @@ from monai.inferers import SlidingWindowInferer
 from medcycle.dataset.preparation import Prepared, prepare_volume
 from medcycle.inference import Translator
 from medcycle.inference.quality import seam_score
-from medcycle.inference.windows import frame_of
+from medcycle.inference.windows import box_of
 from medcycle.io import read_volume
 from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
 from medcycle.networks.resnet import DOWNSAMPLING
@@ -64,7 +64,7 @@ def main(picture: Path, run: Path, source: Path | None = None) -> None:
     volume = read_volume(source) if source else HeadPhantom.random(8).mr(head_grid(spacing=(1.0, 1.0, 1.0)))
     mr = prepare_volume(volume, "mr", saved.config.data, saved.intensity["mr"].corners[1])
     window, body, units = saved.config.data.patch_size, mr.body.array, saved.intensity["ct"].inverse
-    one_pass, _ = ours(saved, mr, frame_of(body, window, DOWNSAMPLING).sizes)
+    one_pass, _ = ours(saved, mr, box_of(body, window, DOWNSAMPLING).sizes)
     found = {
         "MONAI, even weights": by_monai(saved, mr, "constant"),
         "MONAI, Gaussian": by_monai(saved, mr, "gaussian"),

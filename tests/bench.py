@@ -64,7 +64,10 @@ ONE_THREAD = [
     *("training.accelerator=cpu", "training.max_minutes=null"),
 ]
 
-PLAIN = ["method.adversaries=both", "method.identity_weight=5", "method.anchor_weight=0", "method.mind_weight=0"]
+PLAIN = [
+    *("method.adversaries=both", "method.identity_weight=5"),
+    *("method.simulated_pair_weight=0", "method.mind_weight=0"),
+]
 
 
 def whole_steps() -> None:
@@ -105,9 +108,9 @@ def step_of(config: Config, order: torch.memory_format = torch.contiguous_format
     torch.manual_seed(0)
     fabric, method = make_fabric(config.training), build_method(config).to(memory_format=order)
     pools = {name: ImagePool(0, 0) for name in method.discriminators}
-    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), pools)
+    training_step = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), pools)
     batch = Batch(*(images.to(memory_format=order) for images in images_of(config)[:2]))
-    return lambda: improve([batch])
+    return lambda: training_step([batch])
 
 
 def plain_step(config: Config) -> Callable[[], object]:
@@ -155,7 +158,7 @@ def waiting(store: Store) -> None:
     fabric, method = make_fabric(config.training), build_method(config)
     pairs = PairMaker(config, typical_intensity(store), fabric.device, trained=False)
     pools = {name: ImagePool(0, 0) for name in method.discriminators}
-    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), pools)
+    training_step = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), pools)
     spent: dict[str, list[float]] = {"loading": [], "making pairs": [], "all": []}
 
     def timed(*given: object, **named: object) -> Batch:
@@ -168,12 +171,12 @@ def waiting(store: Store) -> None:
     before = time.perf_counter()
     for batches in Feed(config, store, pairs, fabric).steps(0, lambda: 0.9):
         spent["loading"].append(time.perf_counter() - before - spent["making pairs"][-1])
-        improve(batches)
+        training_step(batches)
         spent["all"].append(time.perf_counter() - before)
         before = time.perf_counter()
     shares = {name: sum(seconds[3:]) / sum(spent["all"][3:]) for name, seconds in spent.items()}
     print("head_mr_ct, 128×128, of a step")
-    print(f"  waiting for data: {shares['loading']:.1%}; making MR-like images: {shares['making pairs']:.1%}")
+    print(f"  waiting for data: {shares['loading']:.1%}; making simulated MR: {shares['making pairs']:.1%}")
 
 
 def processes(store: Store, folder: Path) -> None:
@@ -266,8 +269,8 @@ def random_patches(folder: Path, size: tuple[int, ...]) -> dict[str, Callable[[]
     }
 
 
-def likenesses() -> dict[str, Callable[[], object]]:
-    """MR-like images of 32 slices of 128×128."""
+def simulated_mr() -> dict[str, Callable[[], object]]:
+    """Simulated MR of 32 slices of 128×128."""
     config = load_config("head_mr_ct", choice=Choice(device="cpu"))
     randomizer = ContrastRandomizer(hounsfield_map(config.data), Effects.of(config.randomize))
     target = torch.rand(32, 7, 128, 128) * 2 - 1
@@ -294,7 +297,8 @@ import torch
 from medcycle.config import load_config
 from medcycle.batch import Batch
 from medcycle.methods.build import build_method
-method = build_method(load_config("demo", ["method.anchor_weight=0", "training.warm_start=0", "network.filters=16"]))
+plain = ["method.simulated_pair_weight=0", "training.warm_start=0", "network.filters=16"]
+method = build_method(load_config("demo", plain))
 batch = Batch(torch.rand(1, 1, 64, 80) * 2 - 1, torch.rand(1, 1, 64, 80) * 2 - 1)
 for seconds in sys.stdin:
     ends, taken = time.monotonic() + float(seconds), []
@@ -400,7 +404,7 @@ def main() -> None:
     for size in ((256, 256), (96, 96, 96)):
         with tempfile.TemporaryDirectory() as folder:
             compare(f"20 random patches of {'×'.join(map(str, size))}", random_patches(Path(folder), size))
-    compare("32 MR-like images of 128×128", likenesses(), images=32)
+    compare("32 simulated MR of 128×128", simulated_mr(), images=32)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from monai.inferers import Inferer, SliceInferer, SlidingWindowInferer, sliding_
 from medcycle.config import Choice, Config, load_config
 from medcycle.dataset.preparation import hounsfield_map, prepare_volume
 from medcycle.inference import Precision, Windows, autocast_on, translate_array
-from medcycle.inference.windows import frame_of, importance, starts
+from medcycle.inference.windows import box_of, importance, starts
 from medcycle.io.discover import read_volume
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
@@ -175,7 +175,7 @@ def plainly(image: np.ndarray, body: np.ndarray, config: Config, method: Method,
     size, overlap = config.data.patch_size, Windows().overlap
     inferer: Inferer = SlidingWindowInferer(size, overlap=overlap, mode="gaussian", cval=-1.0)
     if config.network.spatial_dims == 2:
-        sizes = frame_of(np.ones_like(body) if whole else body, (1, 1) if whole else size, DOWNSAMPLING).sizes[:2]
+        sizes = box_of(np.ones_like(body) if whole else body, (1, 1) if whole else size, DOWNSAMPLING).sizes[:2]
         inferer = SliceInferer(roi_size=sizes, spatial_dim=2, sw_batch_size=8, cval=-1.0)
     with torch.no_grad():
         given = torch.from_numpy(np.ascontiguousarray(image))[None, None]
@@ -185,7 +185,7 @@ def plainly(image: np.ndarray, body: np.ndarray, config: Config, method: Method,
 def on_same_windows(image: np.ndarray, body: np.ndarray, config: Config, method: Method) -> np.ndarray:
     """MONAI in float32 with the project's windows, to within a voxel, and its weights."""
     size = config.data.patch_size
-    frame = frame_of(body, size, DOWNSAMPLING)
+    frame = box_of(body, size, DOWNSAMPLING)
     framed, made = torch.full(frame.sizes, -1.0), np.full(image.shape, -1, dtype=np.float32)
     framed[frame.place] = torch.from_numpy(np.ascontiguousarray(image[frame.taken]))
     with torch.no_grad():

@@ -6,10 +6,10 @@ from medcycle.config import METHODS, NETWORKS, Choice, Config, load_config
 
 TINY = [
     *("network.filters=4", "network.blocks=1", "network.discriminator_filters=4"),
-    *("training.validations=0", "data.morphs=0"),
+    *("training.validations=0", "data.deformed_ct=0"),
 ]
 
-COMMON = {*TINY, "method.anchor_weight=0", "method.adversaries=both"}
+COMMON = {*TINY, "method.simulated_pair_weight=0", "method.adversaries=both"}
 """What tests set whatever they choose besides."""
 
 

@@ -56,7 +56,7 @@ def test_every_method_has_a_configuration_in_every_dimension(method: str) -> Non
 def test_bodies_start_from_pairs_as_heads_do() -> None:
     for device in ("gpu", "cpu"):
         config = called(f"body_mr_ct --device {device}")
-        assert config.method.anchor_weight > 0
+        assert config.method.simulated_pair_weight > 0
         assert config.training.warm_start > 0
         assert config.randomize.effects == "body"  # no brains
     assert not load_config("body_mr_ct").training.max_minutes
@@ -100,7 +100,7 @@ def test_overrides_are_yaml() -> None:
         ("method.name=cyclgan", "did you mean cyclegan?"),
         ("method.cycle_wieght=3", "did you mean method.cycle_weight"),
         ("method=3", "method"),
-        ("method={adversaries: mr, anchor_weight: 0}", "method.adversaries mr"),
+        ("method={adversaries: mr, simulated_pair_weight: 0}", "method.adversaries mr"),
         ("randomize.thickness=[6, 1]", "randomize.thickness"),
         ("randomize.thickness=[3, 2]", "smaller one first"),
         ("training.compile=true", "no longer a key; leave it out"),
@@ -133,7 +133,7 @@ def test_a_configuration_can_be_based_on_another(tmp_path) -> None:
     assert (config.method.cycle_weight, config.method.identity_weight) == (3, 2)
     assert (config.training.max_steps, config.training.batch_size) == (9, 2)
     assert config.data == demo.data
-    assert config.method.anchor_weight == demo.method.anchor_weight
+    assert config.method.simulated_pair_weight == demo.method.simulated_pair_weight
 
 
 def test_a_base_that_is_none_or_itself(tmp_path) -> None:
@@ -191,7 +191,7 @@ def test_an_ablation_that_would_measure_nothing_is_an_error() -> None:
 
 def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
     cut = load_config("demo", ["method.name=cut"]).method
-    assert cut == METHODS["cut"](name="cut", anchor_weight=10)  # which the demo's cyclegan has as well
+    assert cut == METHODS["cut"](name="cut", simulated_pair_weight=10)  # which the demo's cyclegan has as well
     path = tmp_path / "mine.yaml"
     path.write_text("base: demo\nnetwork: {name: unet}\nmethod: {name: cut, nce_weight: 2}\n")
     mine = load_config(str(path))
@@ -216,14 +216,22 @@ def test_another_method_leaves_the_keys_below_it_behind(tmp_path: Path) -> None:
         ),
         ("head_ct_only", ["network.discriminator_filters=8"], "without a discriminator, which randomized has where"),
         ("head_ct_only", ["training.warm_start=0.5"], "training.warm_start does nothing"),
-        ("demo", ["randomize.vary_bone=true", "method.anchor_weight=0", "training.warm_start=0"], "no pairs are made"),
+        (
+            "demo",
+            ["randomize.vary_bone=true", "method.simulated_pair_weight=0", "training.warm_start=0"],
+            "no pairs are made",
+        ),
         (
             "head_mr_ct --method pix2pix --device cpu",
-            ["data.morphs=9", "training.warm_start=0"],
-            "data.morphs does nothing where no pairs",
+            ["data.deformed_ct=9", "training.warm_start=0"],
+            "data.deformed_ct does nothing where no pairs",
         ),
         ("head_mr_ct --dims 2.5", ["randomize.thickness=[2, 3]"], "where data.slices is 3"),
-        ("head_mr_ct --dims 3", ["data.focus=0.5"], "data.focus does nothing where network.spatial_dims is 3"),
+        (
+            "head_mr_ct --dims 3",
+            ["data.bone_air_sampling=0.5"],
+            "data.bone_air_sampling does nothing where network.spatial_dims is 3",
+        ),
         ("demo", ["data.fold=2"], "data.fold does nothing while data.folds is null; set data.folds too, or leave it"),
         ("demo", ["data.folds=3", "data.validation_fraction=0.2"], "beside data.folds"),
         ("demo", ["data.mr_normalisation=z-score", "data.mr_percentile=98"], "data.mr_percentile does nothing"),
@@ -242,7 +250,7 @@ def test_keys_that_other_keys_leave_without_effect_are_errors(call: str, overrid
 
 def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Path) -> None:
     shown = called("head_mr_ct --device cpu").model_dump(mode="json")
-    shown["training"]["warm_start"] = shown["method"]["anchor_weight"] = 0
+    shown["training"]["warm_start"] = shown["method"]["simulated_pair_weight"] = 0
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(shown))
     with pytest.raises(ConfigError) as caught:
@@ -258,7 +266,7 @@ def test_all_keys_that_do_nothing_for_one_reason_are_named_at_once(tmp_path: Pat
     [
         ("demo", ["method.name=randomized"]),  # the demo's discriminators are not the user's
         ("head_ct_only", ["method.adversarial_weight=1", "network.discriminator_filters=8"]),
-        ("head_mr_ct --device cpu", ["method.anchor_weight=0", "training.warm_start=0"]),
+        ("head_mr_ct --device cpu", ["method.simulated_pair_weight=0", "training.warm_start=0"]),
         ("body_mr_ct", ["data.slices=3"]),
         ("head_mr_ct --method pix2pix --device cpu", ["training.warm_start=0"]),
         # which weights errors of pairs

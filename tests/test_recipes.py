@@ -103,7 +103,7 @@ def test_an_old_name_as_a_base_leads_there_too(mine: Path) -> None:
 
 
 def test_a_file_of_ones_own_takes_a_choice_too(mine: Path) -> None:
-    mine.write_text("data: {focus: 0.4, slices: 5}\nmethod: {name: cut, nce_weight: 2}\n")
+    mine.write_text("data: {bone_air_sampling: 0.4, slices: 5}\nmethod: {name: cut, nce_weight: 2}\n")
     assert load_config(str(mine), choice=Choice(dims=2.5)).data.slices == 5
     flat = load_config(str(mine), choice=Choice("cyclegan", 2, "cpu"))
     assert (flat.method, flat.data.slices, flat.training.accelerator) == (METHODS["cyclegan"](), 1, "cpu")
@@ -118,8 +118,8 @@ def test_a_file_of_ones_own_takes_a_choice_too(mine: Path) -> None:
 
 
 def test_a_base_is_chosen_from_and_then_changed(mine: Path) -> None:
-    mine.write_text("base: head_mr_ct\ndata: {focus: 0.2}\nnetwork: {filters: 8}\n")
-    expected = called("head_mr_ct --method unit --device cpu", ["data.focus=0.2", "network.filters=8"])
+    mine.write_text("base: head_mr_ct\ndata: {bone_air_sampling: 0.2}\nnetwork: {filters: 8}\n")
+    expected = called("head_mr_ct --method unit --device cpu", ["data.bone_air_sampling=0.2", "network.filters=8"])
     assert load_config(str(mine), choice=Choice("unit", device="cpu")) == expected
     mine.write_text("base: head_ct_only\n")
     with pytest.raises(ConfigError, match=r"^head_ct_only is not for --method cut; use head_mr_ct"):

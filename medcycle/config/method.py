@@ -71,7 +71,7 @@ class SupervisedConfig(MethodConfig):
 
     l1_weight: Weight = Field(
         10.0,
-        description="weight of the L1 loss: on MR-like images in randomized and in a warm start, and on registered "
+        description="weight of the L1 loss: on simulated MR in randomized and in a warm start, and on registered "
         "pairs in pix2pix, where 100 is usual",
     )
 
@@ -119,14 +119,14 @@ class Pix2PixConfig(SupervisedConfig):
 
 
 class UnpairedConfig(MethodConfig):
-    """Methods that learn from unpaired scans, and that pairs made from CT can start and anchor."""
+    """Methods that learn from unpaired scans, and, with simulated pairs, from CT as well."""
 
-    anchor_weight: Weight = Field(
+    simulated_pair_weight: Weight = Field(
         0.0,
-        description="weight of the L1 loss on MR-like images made from the CT by random contrast, beside unpaired "
+        description="weight of the L1 loss on simulated MR made from the CT by random contrast, beside unpaired "
         "scans; 0 for none",
     )
-    l1_weight: Weight = Field(10.0, description="weight of the L1 loss on MR-like images in a warm start")
+    l1_weight: Weight = Field(10.0, description="weight of the L1 loss on simulated MR in a warm start")
     mind_weight: Weight = Field(
         0.0,
         description="weight of the difference of MIND descriptors between a synthetic image and its input; of CT to MR "
@@ -135,8 +135,8 @@ class UnpairedConfig(MethodConfig):
 
     @property
     def needs_pairs(self) -> bool:
-        """Whether they anchor it."""
-        return self.anchor_weight > 0
+        """Whether they are learned from in every step."""
+        return self.simulated_pair_weight > 0
 
 
 class CyclicConfig(UnpairedConfig):
@@ -152,22 +152,22 @@ class CycleGanBaseConfig(CyclicConfig):
     adversaries: Literal["auto", "both", "mr"] = Field(
         "auto",
         description="which synthetic images are judged; mr: those alone, while synthetic CT is learned from pairs and "
-        "from synthetic MR; auto: mr where pairs anchor synthetic CT (anchor_weight), else both",
+        "from synthetic MR; auto: mr where there are simulated pairs (simulated_pair_weight above 0), else both",
     )
 
     @model_validator(mode="after")
     def _all_is_learned(self) -> Self:
-        if self.adversaries == "mr" and not self.anchor_weight:
+        if self.adversaries == "mr" and not self.simulated_pair_weight:
             raise ValueError(
-                "method.adversaries mr leaves synthetic CT nothing to learn from; set method.anchor_weight above 0, or "
-                "take both"
+                "method.adversaries mr leaves synthetic CT nothing to learn from; set method.simulated_pair_weight "
+                "above 0, or take both"
             )
         return self
 
     @property
     def judges_ct(self) -> bool:
         """Whether synthetic CT have an adversary."""
-        return self.adversaries == "both" or (self.adversaries == "auto" and not self.anchor_weight)
+        return self.adversaries == "both" or (self.adversaries == "auto" and not self.simulated_pair_weight)
 
 
 class CycleGanConfig(CycleGanBaseConfig):

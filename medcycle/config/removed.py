@@ -106,6 +106,9 @@ def _effects(old: Mapping[str, Any]) -> str:
 
 
 SUPERSEDED = (
+    Superseded("data.deformed_ct", ("morphs",), lambda old: old["morphs"]),
+    Superseded("data.bone_air_sampling", ("focus",), lambda old: old["focus"]),
+    Superseded("method.simulated_pair_weight", ("anchor_weight",), lambda old: old["anchor_weight"]),
     Superseded(
         "data.augmentation", ("max_rotation", "max_scaling", "max_bending", "mr_gamma", "mr_bias"), _augmentation
     ),

@@ -64,7 +64,7 @@ class DataConfig(Section):
     min_body_fraction: float = Field(
         0.05, ge=0, lt=1, description="slices with less of their area in the body than this are not trained on"
     )
-    focus: float = Field(
+    bone_air_sampling: float = Field(
         0.0,
         ge=0,
         le=1,
@@ -83,7 +83,7 @@ class DataConfig(Section):
     split_file: str | None = Field(
         None, description="YAML or JSON of patient or case to train or validation, instead of both; null for none"
     )
-    morphs: Count = Field(
+    deformed_ct: Count = Field(
         0,
         description="CT to train on besides, each of them one of those trained on in the shape of another, which some "
         "seconds of registration give; n CT have n (n - 1) at most",
@@ -115,7 +115,7 @@ class DataConfig(Section):
 
 
 class RandomizeConfig(Section):
-    """The MR-like images that are made from CT by random tissue contrast."""
+    """The simulated MR that are made from CT by random tissue contrast."""
 
     effects: Literal["head", "body", "plain"] = Field(
         "head",

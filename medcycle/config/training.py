@@ -42,7 +42,7 @@ class TrainingConfig(Section):
         0.0,
         ge=0,
         le=1,
-        description="part of the run on MR-like images alone, before all losses: MR to CT, every fourth step CT to MR",
+        description="part of the run on simulated MR alone, before all losses: MR to CT, every fourth step CT to MR",
     )
     seed: Seed = Field(0, description="seed of weights, sampling and augmentation")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(

@@ -24,7 +24,7 @@ OF_DISCRIMINATORS = (
     "network.discriminator_layers",
 )
 
-OF_SLICES = ("data.focus", "data.match_height")
+OF_SLICES = ("data.bone_air_sampling", "data.match_height")
 OF_THICKNESS = ("randomize.thickness", "randomize.thick_share")
 
 
@@ -121,15 +121,15 @@ def _of_pairs(config: Config) -> Iterator[Unused]:
     """Of those made from CT, which also are all that pix2pix takes from CT alone."""
     if config.learns_from_pairs:
         return
-    causes = ("method.name", "method.anchor_weight", "training.warm_start")
+    causes = ("method.name", "method.simulated_pair_weight", "training.warm_start")
     switches = "training.warm_start is 0"
     if isinstance(config.method, UnpairedConfig):
-        switches = f"method.anchor_weight and {switches.replace(' is', ' are')}"
+        switches = f"method.simulated_pair_weight and {switches.replace(' is', ' are')}"
     why = f"where no pairs are made from CT, as while {switches}"
     of_errors = () if config.method.needs_registered else ("air_weight", "bone_weight")
     for key in ("vary_bone", "measured_share", *of_errors):
         yield Unused(f"randomize.{key}", why, causes)
-    of_single = (*OF_SLICES, "data.morphs") if isinstance(config.method, Pix2PixConfig) else ()
+    of_single = (*OF_SLICES, "data.deformed_ct") if isinstance(config.method, Pix2PixConfig) else ()
     for key in (*OF_THICKNESS, *of_single):
         yield Unused(key, why, causes)
 

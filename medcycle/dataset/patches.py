@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from medcycle.config import DataConfig
 from medcycle.dataset.augmentation import Augmentation, ContrastChange
 from medcycle.dataset.cutting import Cutter, Floats, middle_of
-from medcycle.dataset.stacks import Stack, neighbours, stacks_of
+from medcycle.dataset.stacks import SliceStack, neighbours, stacks_of
 from medcycle.dataset.store import Store
 from medcycle.geometry import ACROSS
 
@@ -43,7 +43,7 @@ class Thickness:
         """One in the middle of each slice, and one at each of its borders, which it shares with the next."""
         return 2 * self.slices + 1
 
-    def draw(self, position: int, stack: Stack, random: np.random.Generator) -> list[int]:
+    def draw(self, position: int, stack: SliceStack, random: np.random.Generator) -> list[int]:
         """The numbers of the sub-slices about a position, those beyond an end being the last slice."""
         half = random.uniform(self.low, self.high) / stack.spacing / 2
         steps = range(-self.slices, self.slices + 1)
@@ -87,7 +87,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
         source = stacks_of(store.mr, config.plane, config.min_body_fraction) if store.mr else target
         self.axes = sorted({stack.axis for stack in source} & {stack.axis for stack in target})
         self.source = _by_axis(source, 0.0) if store.mr else {}
-        self.target = _by_axis(target, config.focus)
+        self.target = _by_axis(target, config.bone_air_sampling)
         change = augmentation or Augmentation.of(config)
         self.cutter = Cutter(config.patch_size, change, config.body_share)
         self.contrast = ContrastChange(change)
@@ -131,7 +131,7 @@ class UnpairedPatches(Dataset[dict[str, Tensor]]):
 
     def _draw(
         self,
-        drawn_from: tuple[Stack, Floats],
+        drawn_from: tuple[SliceStack, Floats],
         random: np.random.Generator,
         thick: Thickness | None = None,
         height: float | None = None,
@@ -159,15 +159,17 @@ class _Drawn(NamedTuple):
     height: float
 
 
-def _one_of(stacks: Sequence[tuple[Stack, Floats]], random: np.random.Generator) -> tuple[Stack, Floats]:
+def _one_of(stacks: Sequence[tuple[SliceStack, Floats]], random: np.random.Generator) -> tuple[SliceStack, Floats]:
     """A stack and the chances of its slices: what is drawn first of all."""
     return stacks[int(random.integers(len(stacks)))]
 
 
-def _by_axis(stacks: Sequence[Stack], focus: float) -> dict[int, list[tuple[Stack, Floats]]]:
+def _by_axis(stacks: Sequence[SliceStack], bone_air_sampling: float) -> dict[int, list[tuple[SliceStack, Floats]]]:
     """The stacks across each axis, with the chances of their slices."""
     axes = {stack.axis for stack in stacks}
-    return {axis: [(stack, stack.chances(focus)) for stack in stacks if stack.axis == axis] for axis in axes}
+    return {
+        axis: [(stack, stack.chances(bone_air_sampling)) for stack in stacks if stack.axis == axis] for axis in axes
+    }
 
 
 def preview_patches(
@@ -195,6 +197,6 @@ def preview_patches(
     return images
 
 
-def _middle(stack: Stack, of_body: bool, slices: int, config: DataConfig, outside: float) -> Floats:
+def _middle(stack: SliceStack, of_body: bool, slices: int, config: DataConfig, outside: float) -> Floats:
     beside = neighbours(stack.positions[len(stack.positions) // 2], slices, stack.image.shape[ACROSS])
     return middle_of(stack.body if of_body else stack.image, beside, config.patch_size, outside)

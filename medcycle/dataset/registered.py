@@ -12,7 +12,7 @@ from medcycle.config import DataConfig
 from medcycle.dataset.augmentation import Augmentation, ContrastChange
 from medcycle.dataset.cutting import Cutter
 from medcycle.dataset.patches import UnpairedPatches
-from medcycle.dataset.stacks import Stack, neighbours, stacks_of
+from medcycle.dataset.stacks import SliceStack, neighbours, stacks_of
 from medcycle.dataset.store import Store, StoredCase
 from medcycle.errors import DataError
 from medcycle.geometry import ACROSS
@@ -105,7 +105,7 @@ class RegisteredPatches(Dataset[dict[str, Tensor]]):
     def _random(self, index: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, index, 2])
 
-    def _pair(self, random: np.random.Generator) -> tuple[Stack, Stack]:
+    def _pair(self, random: np.random.Generator) -> tuple[SliceStack, SliceStack]:
         return self.pairs[int(random.integers(len(self.pairs)))]
 
 

@@ -14,11 +14,11 @@ from medcycle.errors import DataError
 from medcycle.geometry import ACROSS, AXES, Plane
 from medcycle.volume import Array
 
-__all__ = ["Stack", "neighbours", "stacks_of"]
+__all__ = ["SliceStack", "neighbours", "stacks_of"]
 
 
 @dataclass(frozen=True)
-class Stack:
+class SliceStack:
     """A case as slices across an axis.
 
     Args:
@@ -48,21 +48,21 @@ class Stack:
         """From slice to slice, mm."""
         return float(np.linalg.norm(np.array(self.case.record.affine)[:3, self.axis]))
 
-    def chances(self, focus: float) -> npt.NDArray[np.float32]:
+    def chances(self, bone_air_sampling: float) -> npt.NDArray[np.float32]:
         """The chance that a slice up to each of the positions is drawn: rising, 1 at the end.
 
         Args:
-            focus: how far slices of a CT are drawn by how much air and bone they show, where that was stored.
+            bone_air_sampling: how far slices of a CT are drawn by how much bone and air they show, where that is known.
         """
         weights = np.ones(len(self.positions))
         if self.axis == ACROSS and self.case.record.detail:
             detail = np.array(self.case.record.detail)[self.positions] + 1e-6
-            weights = (1 - focus) + focus * detail / detail.mean()
+            weights = (1 - bone_air_sampling) + bone_air_sampling * detail / detail.mean()
         chances = np.cumsum(weights)
         return np.asarray(chances / chances[-1], dtype=np.float32)
 
 
-def stacks_of(cases: Sequence[StoredCase], plane: Plane, min_body_fraction: float) -> list[Stack]:
+def stacks_of(cases: Sequence[StoredCase], plane: Plane, min_body_fraction: float) -> list[SliceStack]:
     """The stacks that are trained on: of each case one, or of all planes three.
 
     Args:
@@ -82,7 +82,7 @@ def stacks_of(cases: Sequence[StoredCase], plane: Plane, min_body_fraction: floa
             positions = np.flatnonzero(fractions > min_body_fraction).tolist()
             sided = axis != AXES[plane].index("R")
             if positions:
-                stacks.append(Stack(case, axis, positions, sided))
+                stacks.append(SliceStack(case, axis, positions, sided))
     if not stacks:
         raise DataError(
             f"no slice has more than {min_body_fraction:.0%} of its area in the body; "

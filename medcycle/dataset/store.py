@@ -8,8 +8,8 @@
     STORE/mr/NAME/body.npy           booleans
     STORE/mr/NAME/case.json          `CaseRecord`
     STORE/ct/...                     the same
-    STORE/morphs/ct/...              the same of CT in the shape of others, which trainings have made
-    STORE/morphs/failed/NAME.txt     why one can't be made
+    STORE/deformed/ct/...              the same of CT in the shape of others, which trainings have made
+    STORE/deformed/failed/NAME.txt     why one can't be made
 
 Fortran order keeps every slice in one piece of the file. A case is written once and never changed, since trainings may
 be reading it; `store.json` says which version of each belongs to the store.

@@ -15,7 +15,7 @@ from torch import Tensor
 from medcycle.dataset.stacks import neighbours
 from medcycle.geometry import ACROSS, PatchGeometry
 from medcycle.inference.passes import Pass, passes_of
-from medcycle.inference.windows import BLANK, Windows, borders_of, frame_of, through_windows, windows_in
+from medcycle.inference.windows import BLANK, Windows, borders_of, box_of, through_windows, windows_in
 from medcycle.intensity import MrPercentile
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.volume import Array
@@ -75,7 +75,7 @@ class Translator:
         window, total = self.geometry.size, 0
         for one in passes or passes_of(self.geometry):
             shown = self._turned(body, one)
-            frame = frame_of(shown, window, DOWNSAMPLING, one.shift)
+            frame = box_of(shown, window, DOWNSAMPLING, one.shift)
             if self.geometry.dims == 2:
                 total += int(shown.any(axis=(0, 1)).sum()) * math.prod(frame.sizes[:2])
                 continue
@@ -89,7 +89,7 @@ class Translator:
         if self.geometry.dims == 2:
             return [[], [], []]
         window = self.geometry.size
-        return borders_of(frame_of(body, window, DOWNSAMPLING), window, self.windows.overlap)
+        return borders_of(box_of(body, window, DOWNSAMPLING), window, self.windows.overlap)
 
     def _through(self, image: Array, body: Array, one: Pass, predict: Predict) -> Floats:
         """What one pass makes of an image."""
@@ -118,7 +118,7 @@ class Translator:
         neighbour.
         """
         slices, patch = self.geometry.slices, self.geometry.size
-        frame = frame_of(body, patch, DOWNSAMPLING, shift)
+        frame = box_of(body, patch, DOWNSAMPLING, shift)
         place, taken = frame.place[:2], frame.taken[:2]
         shown = np.flatnonzero(body.any(axis=(0, 1)))
         total, counted = output[*taken], np.zeros(image.shape[2], dtype=np.float32)
@@ -147,7 +147,7 @@ class Translator:
     def _by_windows(self, image: Array, body: Array, shift: int, predict: Predict, output: Floats) -> None:
         """3D windows, of the body's box."""
         window = self.geometry.size
-        frame = frame_of(body, window, DOWNSAMPLING, shift)
+        frame = box_of(body, window, DOWNSAMPLING, shift)
         framed = frame.filled(image, BLANK)
         windows = replace(self.windows, batch_size=self._at_once(math.prod(window)))
         made = through_windows(framed, window, windows, predict, self.device)

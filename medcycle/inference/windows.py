@@ -18,11 +18,11 @@ from medcycle.volume import Array
 
 __all__ = [
     "BLANK",
-    "Frame",
+    "Box",
     "Slices",
     "Windows",
     "borders_of",
-    "frame_of",
+    "box_of",
     "importance",
     "through_windows",
     "windows_in",
@@ -49,7 +49,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Box:
     """A box about a body, which may reach beyond the volume.
 
     Args:
@@ -69,7 +69,7 @@ class Frame:
         return framed
 
 
-def frame_of(body: Array, least: Sequence[int], multiple: int, shift: int = 0) -> Frame:
+def box_of(body: Array, least: Sequence[int], multiple: int, shift: int = 0) -> Box:
     """A box with the body in its middle.
 
     Args:
@@ -90,7 +90,7 @@ def frame_of(body: Array, least: Sequence[int], multiple: int, shift: int = 0) -
         sizes.append(size)
         taken.append(slice(*ends))
         place.append(slice(ends[0] - start, ends[1] - start))
-    return Frame(tuple(sizes), tuple(taken), tuple(place))
+    return Box(tuple(sizes), tuple(taken), tuple(place))
 
 
 def windows_in(sizes: Sequence[int], window: Sequence[int], overlap: float) -> list[Slices]:
@@ -156,7 +156,7 @@ def importance(window: Sequence[int]) -> Floats:
     return cast(Floats, functools.reduce(np.multiply.outer, along).astype(np.float32))
 
 
-def borders_of(frame: Frame, window: Sequence[int], overlap: float) -> list[list[int]]:
+def borders_of(frame: Box, window: Sequence[int], overlap: float) -> list[list[int]]:
     """For each axis of the volume, the voxels at which a window begins, or is over, within the frame."""
     placed = windows_in(frame.sizes, window, overlap)
     borders = []

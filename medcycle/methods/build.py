@@ -96,7 +96,7 @@ def _weights(given: CycleGanBaseConfig) -> Weights:
     return Weights(
         cycle=given.cycle_weight,
         identity=given.identity_weight,
-        anchor=given.anchor_weight,
+        simulated_pair=given.simulated_pair_weight,
         registered=given.registered_weight if isinstance(given, PartlyRegisteredConfig) else 0.0,
         warm_start=given.l1_weight,
         mind=given.mind_weight,
@@ -124,7 +124,7 @@ def _regcyclegan(given: RegCycleGanConfig, network: AnyNetwork, slices: int) -> 
 def _cut(given: CutConfig, network: AnyNetwork, slices: int) -> Method:
     to_target = cast(ResnetGenerator | UnetGenerator, _generator(network, slices))
     weights = CutWeights(
-        given.nce_weight, given.nce_identity_weight, given.anchor_weight, given.l1_weight, given.mind_weight
+        given.nce_weight, given.nce_identity_weight, given.simulated_pair_weight, given.l1_weight, given.mind_weight
     )
     return Cut(
         to_target,
@@ -140,7 +140,7 @@ def _unit(given: UnitConfig, network: ResnetConfig, slices: int) -> Method:
     of_target, of_source = sharing_autoencoders(layers, network.filters, network.blocks, network.upsampling, slices)
     weights = UnitWeights(
         given.cycle_weight,
-        given.anchor_weight,
+        given.simulated_pair_weight,
         given.l1_weight,
         given.mind_weight,
     )
@@ -156,7 +156,7 @@ def _munit(given: MunitConfig, network: ResnetConfig, slices: int) -> Method:
     )
     weights = MunitWeights(
         given.cycle_weight,
-        given.anchor_weight,
+        given.simulated_pair_weight,
         given.l1_weight,
         given.mind_weight,
     )

@@ -30,14 +30,14 @@ class CutWeights(NamedTuple):
     Args:
         nce: of the patches of synthetic targets: λX of the paper's eq. 8.
         identity: of the patches of targets that the generator is to leave alone: λY.
-        anchor: of the L1 loss on the batch's pair, where it has one.
+        simulated_pair: of the L1 loss on the batch's pair, where it has one.
         warm_start: of that loss in a warm start.
         mind: of what holds a synthetic image to the structure of what it is made from.
     """
 
     nce: float = 1.0
     identity: float = 1.0
-    anchor: float = 0.0
+    simulated_pair: float = 0.0
     warm_start: float = 10.0
     mind: float = 0.0
 
@@ -77,17 +77,17 @@ class Cut(Unpaired[CutWeights]):
         return cast(Tensor, self.generators["target"](source))
 
     def forward(self, batch: Batch) -> Outputs:
-        """The translation, and what is weighted of the unchanged target and the anchor."""
+        """The translation, and what is weighted of the unchanged target and the simulated-pair loss."""
         inputs = {"synthetic_target": batch.source}
         if self.weights.identity:
             inputs["same_target"] = batch.target
-        if self.weights.anchor and batch.pair:
-            inputs["anchored_target"] = batch.pair.source
+        if self.weights.simulated_pair and batch.pair:
+            inputs["synthetic_of_pair"] = batch.pair.source
         made = self.translate(torch.cat(list(inputs.values())))
         return dict(zip(inputs, torch.split(made, [len(item) for item in inputs.values()]), strict=True))
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
-        """The adversarial, contrastive and structure losses, and the anchor."""
+        """The adversarial, contrastive and structure losses, and the simulated-pair loss."""
         made, weights = outputs["synthetic_target"], self.weights
         losses = {"adversarial_target": self.adversary.of_generator(self.discriminators["target"], made)}
         if weights.nce:

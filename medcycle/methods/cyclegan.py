@@ -17,12 +17,12 @@ __all__ = ["CycleGan", "Weights"]
 
 
 class Weights(NamedTuple):
-    """What the losses of a `CycleGan` are multiplied by; an identity or anchor of 0 is not computed.
+    """What the losses of a `CycleGan` are multiplied by; an identity or simulated-pair weight of 0 is not computed.
 
     Args:
         cycle: of the cycles.
         identity: of the identities.
-        anchor: of the L1 loss on the batch's pair, where it has one.
+        simulated_pair: of the L1 loss on the batch's pair, where it has one.
         registered: of the L1 losses of both generators on the batch's registered pair, where it has one.
         warm_start: of the losses of a warm start.
         mind: of what holds a synthetic image to the structure of what it is made from.
@@ -30,7 +30,7 @@ class Weights(NamedTuple):
 
     cycle: float = 10.0
     identity: float = 5.0
-    anchor: float = 0.0
+    simulated_pair: float = 0.0
     registered: float = 0.0
     warm_start: float = 10.0
     mind: float = 0.0
@@ -40,8 +40,8 @@ class CycleGan(Unpaired[Weights]):
     """Unpaired translation in both directions.
 
     Without a judge of targets only half of it is there, for a generator to the target that pairs supervise: it has no
-    adversary and restores no sources, and learns from the anchor and from the other cycle, in which it has to find the
-    target again in what the generator to the source makes of it.
+    adversary and restores no sources, and learns from simulated pairs and from the other cycle, in which it has to find
+    the target again in what the generator to the source makes of it.
 
     With registered pairs in some of the batches, and a weight for them, it learns from paired and unpaired images
     together (Jin et al. 2019, "Deep CT to MR synthesis using paired and unpaired data": cycles, and a voxel-wise loss
@@ -77,12 +77,12 @@ class CycleGan(Unpaired[Weights]):
         return cast(Tensor, self.generators["source" if reverse else "target"](source))
 
     def forward(self, batch: Batch) -> Outputs:
-        """The translations, the cycles and what is weighted of both identities and the anchor."""
+        """The translations, the cycles and what is weighted of both identities and the simulated-pair loss."""
         to_target, to_source = {}, {"synthetic_source": batch.target}
         if self.weights.identity:
             to_target["same_target"], to_source["same_source"] = batch.target, batch.source
-        if self.weights.anchor and batch.pair:
-            to_target["anchored_target"] = batch.pair.source
+        if self.weights.simulated_pair and batch.pair:
+            to_target["synthetic_of_pair"] = batch.pair.source
         if self.weights.registered and batch.registered:
             to_target["registered_target"] = batch.registered.source
             to_source["registered_source"] = batch.registered.target

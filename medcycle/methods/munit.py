@@ -26,13 +26,13 @@ class MunitWeights(NamedTuple):
 
     Args:
         cycle: of images that come back with their own style.
-        anchor: of the L1 loss on the batch's pair, where it has one.
+        simulated_pair: of the L1 loss on the batch's pair, where it has one.
         warm_start: of the losses of a warm start.
         mind: of what holds a synthetic image to the structure of what it is made from.
     """
 
     cycle: float = 10.0
-    anchor: float = 0.0
+    simulated_pair: float = 0.0
     warm_start: float = 10.0
     mind: float = 0.0
 
@@ -111,12 +111,12 @@ class Munit(Unpaired[MunitWeights]):
             for domain in OTHER:
                 content, style = outputs[f"found_content_{domain}"], outputs[f"style_{domain}"]
                 outputs[f"restored_{domain}"] = self._of(domain).decode(content, style)
-        if self.weights.anchor and batch.pair:
-            outputs["anchored_target"] = self.translate(batch.pair.source)
+        if self.weights.simulated_pair and batch.pair:
+            outputs["synthetic_of_pair"] = self.translate(batch.pair.source)
         return outputs
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
-        """Of each domain the adversarial loss, the reconstructions of images, contents and styles, and the anchor."""
+        """Of each domain the adversarial loss, images, contents and styles found again; simulated pairs."""
         losses = self._of_one("target", batch.target, batch, outputs)
         losses |= self._of_one("source", batch.source, batch, outputs)
         return losses | self._anchored(batch, outputs)

@@ -94,7 +94,7 @@ class Supervised(Method):
             views |= {"source": batch.source, "synthetic_target": self.translate(batch.source)}
         if batch.pair:
             views |= {
-                "likeness": batch.pair.source,
+                "simulated_mr": batch.pair.source,
                 "recovered_target": self.translate(batch.pair.source),
                 "target": batch.pair.target,
             }

@@ -27,13 +27,13 @@ class UnitWeights(NamedTuple):
 
     Args:
         cycle: of images that come back from the other domain: λ4.
-        anchor: of the L1 loss on the batch's pair, where it has one.
+        simulated_pair: of the L1 loss on the batch's pair, where it has one.
         warm_start: of the losses of a warm start.
         mind: of what holds a synthetic image to the structure of what it is made from.
     """
 
     cycle: float = 10.0
-    anchor: float = 0.0
+    simulated_pair: float = 0.0
     warm_start: float = 10.0
     mind: float = 0.0
 
@@ -84,12 +84,12 @@ class Unit(Unpaired[UnitWeights]):
         for domain, other in OTHER.items():
             outputs[f"cycle_code_{domain}"] = code = self._of(other).encode(outputs[f"synthetic_{other}"])
             outputs[f"restored_{domain}"] = self._of(domain).decode(_with_noise(code))
-        if self.weights.anchor and batch.pair:
-            outputs["anchored_target"] = self.translate(batch.pair.source)
+        if self.weights.simulated_pair and batch.pair:
+            outputs["synthetic_of_pair"] = self.translate(batch.pair.source)
         return outputs
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
-        """Of each domain the adversarial loss, reconstruction, cycle, and the codes of both; and the anchor."""
+        """Of each domain the adversarial loss, reconstruction, cycle, and the codes of both; simulated pairs."""
         losses = {}
         for domain, real in (("target", batch.target), ("source", batch.source)):
             made, same, restored = (outputs[f"{name}_{domain}"] for name in ("synthetic", "same", "restored"))

@@ -22,7 +22,7 @@ class CommonWeights(Protocol):
     """Weights that all of these methods have: of the losses on pairs that are made of targets, and on structure."""
 
     @property
-    def anchor(self) -> float:
+    def simulated_pair(self) -> float:
         """Beside the other losses."""
 
     @property
@@ -38,7 +38,7 @@ W = TypeVar("W", bound=CommonWeights)
 
 
 class Unpaired(Method, Generic[W]):
-    """A method whose discriminators judge synthetic images of both or one of the domains, and that pairs can anchor.
+    """A method whose discriminators judge synthetic images of one domain or both, and that simulated pairs can teach.
 
     Attributes:
         adversary: the adversarial loss.
@@ -49,17 +49,17 @@ class Unpaired(Method, Generic[W]):
     weights: W
 
     def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:
-        """The anchor alone; with `reverse` also what brings a generator to the source to the mean of its likenesses.
+        """The simulated-pair loss; with `reverse` also that of a generator to the source, to the mean of simulated MR.
 
         Raises:
             ValueError: if the batch has no pair.
         """
         pair, weight = batch.known(), self.weights.warm_start
-        losses = {"anchor_target": weight * supervised(pair, self.translate(pair.source))}
+        losses = {"simulated_pair_target": weight * supervised(pair, self.translate(pair.source))}
         if reverse and self.two_way:
             # of all images of one anatomy, their mean has the least square error
             error = (self.translate(pair.target, reverse=True).float() - pair.source).square()
-            losses["anchor_source"] = weight * error.mean()
+            losses["simulated_pair_source"] = weight * error.mean()
         return losses
 
     def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
@@ -82,10 +82,12 @@ class Unpaired(Method, Generic[W]):
         return {f"structure_{domain}": self.weights.mind * mind_loss(given, made)}
 
     def _anchored(self, batch: Batch, outputs: Outputs) -> Losses:
-        """The anchor, where it was computed."""
-        if not batch.pair or "anchored_target" not in outputs:
+        """The simulated-pair loss, where it was computed."""
+        if not batch.pair or "synthetic_of_pair" not in outputs:
             return {}
-        return {"anchor_target": self.weights.anchor * supervised(batch.pair, outputs["anchored_target"])}
+        return {
+            "simulated_pair_target": self.weights.simulated_pair * supervised(batch.pair, outputs["synthetic_of_pair"])
+        }
 
 
 def supervised(pair: Pair, made: Tensor) -> Tensor:

@@ -129,8 +129,8 @@ def _supervised() -> Choices:
     """How a network that learns mostly from pairs learns."""
     return {
         "data.augmentation": ("none", "anatomy is changed when the pairs are made"),
-        "data.focus": (0.6, "slices of much air and bone are harder"),
-        "data.morphs": (30, "few CT, each in the shape of others, are more of them"),
+        "data.bone_air_sampling": (0.6, "slices of much air and bone are harder"),
+        "data.deformed_ct": (30, "few CT, each in the shape of others, are more of them"),
         "randomize.vary_bone": (True, "or few CT are learned by heart"),
         "training.learning_rate": (1e-3, "known targets bear a higher one than adversaries"),
         "training.warm_up": (100, "from nothing to the high rate"),
@@ -229,7 +229,7 @@ def _method(shape: Choices, device: Device, by_hand: Choices) -> Choices:
     choices: Choices = {
         "method.name": ("cyclegan", "learns from unpaired scans"),
         "method.identity_weight": (0.0, "teaches nothing that pairs don't, and takes two passes"),
-        "method.anchor_weight": (10.0, "pairs made from the CT keep bone off the scalp"),
+        "method.simulated_pair_weight": (10.0, "pairs made from the CT keep bone off the scalp"),
         "method.mind_weight": (2.0, "synthetic MR keeps the shapes of its CT"),
         "training.warm_start": (0.2, "part of the run on those pairs alone, which is several times faster a step"),
         **_pairs(measured=True),
@@ -240,7 +240,7 @@ def _method(shape: Choices, device: Device, by_hand: Choices) -> Choices:
             "training.betas": ([0.5, 0.99], "between those of Zhu et al. 2017 and of the pairs alone"),
         }
         if by_hand.get("method.name", ("",))[0] == "pix2pix":
-            choices["data.morphs"] = (0, "no MR is registered with them")
+            choices["data.deformed_ct"] = (0, "no MR is registered with them")
     return choices
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medcycle.simulation.fields import Range, chosen, is_thin, pool, smooth_noise, uniform
+from medcycle.simulation.fields import Interval, chosen, is_thin, pool, smooth_noise, uniform
 
 __all__ = [
     "AT_BORDERS",
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-AT_BORDERS: Range = (0, 1 / 3)
+AT_BORDERS: Interval = (0, 1 / 3)
 """How much a thick slice shows of the sub-slices at each of its borders."""
 
 RIM = 0.8
@@ -43,7 +43,7 @@ def chemical_shift(fat: Tensor, generator: torch.Generator, largest: int) -> Ten
     return change
 
 
-def metal_voids(images: Tensor, metal: Tensor, generator: torch.Generator, share: float, size: Range) -> Tensor:
+def metal_voids(images: Tensor, metal: Tensor, generator: torch.Generator, share: float, size: Interval) -> Tensor:
     """No signal about metal, and in a `share` of the images about a random place, with a bright rim to one side.
 
     Args:
@@ -68,7 +68,7 @@ def metal_voids(images: Tensor, metal: Tensor, generator: torch.Generator, share
     return signal
 
 
-def bias_field(like: Tensor, strength: float, scale: Range, generator: torch.Generator) -> Tensor:
+def bias_field(like: Tensor, strength: float, scale: Interval, generator: torch.Generator) -> Tensor:
     """A smooth positive factor, the exponential of smooth noise of up to `strength` standard deviation.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from medcycle.simulation.fields import (
-    Range,
+    Interval,
     chosen,
     each,
     is_thin,
@@ -28,7 +28,7 @@ LOWEST, WIDTH, BINS = -1024.0, 2.0, 2048
 BORDER = 300.0
 """HU between the least and the largest neighbour above which a voxel is taken for a mixture of the two."""
 
-SOFT: Range = (-20.0, 110.0)
+SOFT: Interval = (-20.0, 110.0)
 """HU within which neighbours are averaged before tissues are told apart."""
 
 
@@ -142,7 +142,7 @@ def hidden_structure(
     signals: dict[str, Tensor],
     generator: torch.Generator,
     *,
-    scale: Range,
+    scale: Interval,
     vessels: float,
     templates: BrainTemplates | None,
     template_share: float,

@@ -26,17 +26,17 @@ from medcycle.progress import ProgressLine, is_first_process
 from medcycle.resample import coarsen
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["morphed", "with_morphs"]
+__all__ = ["deformed", "with_deformed_ct"]
 
 log = logging.getLogger(__name__)
 
-FOLDER = "morphs"
+FOLDER = "deformed"
 """In the store."""
 
 FAILED = "failed"
 """In that one: why a CT can't take the shape of another, a file each."""
 
-PREFIX = "morph-"
+PREFIX = "deformed-"
 
 VERSION = 1
 """Of how they are made; kept ones of another are made again."""
@@ -63,7 +63,7 @@ LEAST_AGREEMENT = 0.9
 """Dice coefficient of the bodies, where both fields of view show them; less is no shape of the other's."""
 
 
-def with_morphs(store: Store, count: int, run: Path) -> Store:
+def with_deformed_ct(store: Store, count: int, run: Path) -> Store:
     """A store with so many CT more, or as many as can be made.
 
     Each is a CT of the store in the shape of another: its tissues, with the other's size and outline. Of n CT there are
@@ -72,7 +72,7 @@ def with_morphs(store: Store, count: int, run: Path) -> Store:
 
     Args:
         store: the cases to train on, and none that are held out.
-        count: how many morphs.
+        count: how many deformed CT.
         run: a folder for them if nothing may be written to the store's.
     """
     roots = store.root / FOLDER, run / FOLDER
@@ -105,12 +105,14 @@ def _couples(cases: Sequence[StoredCase]) -> Iterator[tuple[StoredCase, StoredCa
 def _announced(count: int, seconds: float) -> str:
     minutes = count * seconds / 60
     length = f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute" if minutes > 0.5 else "seconds"
-    return f"preparing: deforming {count} CT, {length}, before training's minutes begin; data.morphs=0 leaves it out"
+    return (
+        f"preparing: deforming {count} CT, {length}, before training's minutes begin; data.deformed_ct=0 leaves it out"
+    )
 
 
 def _tell(cases: int, made: Sequence[StoredCase], failed: Sequence[str]) -> None:
     if cases == 1:
-        log.warning("data.morphs: of one CT alone there is no other's shape to take")
+        log.warning("data.deformed_ct: of one CT alone there is no other's shape to take")
     elif failed:
         hint = "" if made else " Do they show one region?"
         tried = len(made) + len(failed)
@@ -118,7 +120,7 @@ def _tell(cases: int, made: Sequence[StoredCase], failed: Sequence[str]) -> None
 
 
 def _kept(roots: tuple[Path, Path], moving: StoredCase, fixed: StoredCase, told: str) -> StoredCase:
-    """The morph that was made before, in any of the folders, or a new one. Raises as `morphed` does."""
+    """The deformed CT that was made before, in any of the folders, or a new one. Raises as `deformed` does."""
     name = _name(moving, fixed)
     key = name.removeprefix(PREFIX)
     for root in roots:
@@ -128,7 +130,7 @@ def _kept(roots: tuple[Path, Path], moving: StoredCase, fixed: StoredCase, told:
             raise RegistrationFailed(failure.read_text(encoding="utf-8"))
     root = next((root for root in roots if _may_write(root / "ct")), roots[-1])
     try:
-        prepared = morphed(*(Prepared(*_volumes(case), case.intensity) for case in (moving, fixed)))
+        prepared = deformed(*(Prepared(*_volumes(case), case.intensity) for case in (moving, fixed)))
     except RegistrationFailed as error:
         write_text(root / FAILED / f"{name}.txt", str(error))
         raise
@@ -156,7 +158,7 @@ def _is_known(roots: tuple[Path, Path], name: str) -> bool:
 
 
 def _read(root: Path, name: str) -> StoredCase | None:
-    """A morph whose files can all be opened; one whose files can't is removed, to be made again."""
+    """A deformed CT whose files can all be opened; one whose files can't is removed, to be made again."""
     if not (folder := root / "ct" / name).exists():
         return None
     with suppress(DataError):
@@ -180,7 +182,7 @@ def _volumes(case: StoredCase) -> tuple[Volume, Volume]:
     return Volume(image, grid), Volume(np.asarray(case.body), grid)
 
 
-def morphed(moving: Prepared, fixed: Prepared) -> Prepared:
+def deformed(moving: Prepared, fixed: Prepared) -> Prepared:
     """A CT in the shape of another: on its grid, and where its own field of view ends, nothing.
 
     Affine, then diffeomorphic demons (Vercauteren et al. 2009, "Diffeomorphic demons: efficient non-parametric image

@@ -9,7 +9,7 @@ from medcycle.config import RandomizeConfig
 
 __all__ = ["Effects"]
 
-Range = tuple[float, float]
+Interval = tuple[float, float]
 
 
 BONE = {"bone_growth": 0.4, "bone_density": 0.4, "bone_signal": 0.3}
@@ -108,18 +108,18 @@ class Effects:
     ghost_share: float = 0.1
     noise: float = 0.12
     smoothing: float = 0.8
-    inner: Range = (0.4, 0.8)
+    inner: Interval = (0.4, 0.8)
     physical_share: float = 0.5
     suppressed_share: float = 0.33
-    structure_scale: Range = (3, 12)
+    structure_scale: Interval = (3, 12)
     texture: float = 0.08
     shift: int = 2
-    void_size: Range = (0.02, 0.08)
-    bias_scale: Range = (0.3, 0.8)
+    void_size: Interval = (0.02, 0.08)
+    bias_scale: Interval = (0.3, 0.8)
     blur: float = 1.0
     ringing_kept: float = 0.5
     ghosts: float = 0.2
-    gain: Range = (0.6, 1.1)
+    gain: Interval = (0.6, 1.1)
     gamma: float = 0.4
     outside_weight: float = 0.2
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 __all__ = [
-    "Range",
+    "Interval",
     "affine_grid",
     "chosen",
     "each",
@@ -24,7 +24,7 @@ __all__ = [
     "uniform",
 ]
 
-Range = tuple[float, float]
+Interval = tuple[float, float]
 
 DEPTH = 16
 """Slices from which on a stack is a volume."""
@@ -35,7 +35,7 @@ def each(values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
-def uniform(like: Tensor, ends: Range, generator: torch.Generator) -> Tensor:
+def uniform(like: Tensor, ends: Interval, generator: torch.Generator) -> Tensor:
     """A uniformly distributed value an image, to be broadcast over it."""
     drawn = torch.rand(len(like), generator=generator, device=like.device)
     return each(ends[0] + (ends[1] - ends[0]) * drawn, like)
@@ -61,7 +61,7 @@ def affine_grid(matrices: Tensor, sizes: Sequence[int]) -> Tensor:
     return (along_x * columns)[:, :, None] + (along_y * rows + shift)[..., None]
 
 
-def smooth_noise(like: Tensor, scale: Range, generator: torch.Generator, *, channels: int = 1) -> Tensor:
+def smooth_noise(like: Tensor, scale: Interval, generator: torch.Generator, *, channels: int = 1) -> Tensor:
     """Noise of mean 0 and variance 1 whose grain has a random size, the same in all images of the batch.
 
     Args:

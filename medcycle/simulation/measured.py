@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from medcycle.simulation.fields import Range
+from medcycle.simulation.fields import Interval
 from medcycle.simulation.tissues import HIDDEN, VISIBLE
 
 __all__ = ["MeasuredContrasts"]
 
 NAMES = (*VISIBLE, *HIDDEN)
 
-CLASSES: dict[str, Range] = {
+CLASSES: dict[str, Interval] = {
     "air": (-1100, -850),
     "lung": (-850, -500),
     "fat": (-150, -40),

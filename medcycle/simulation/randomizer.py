@@ -1,4 +1,4 @@
-"""Pairs of an MR-like image and a CT, made from CT alone."""
+"""Pairs of a simulated MR and a CT, made from CT alone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Seen(NamedTuple):
 
 
 class ContrastRandomizer:
-    """Makes MR-like images of prepared CT.
+    """Makes simulated MR of prepared CT.
 
     Args:
         ct: the map that made the CT's values.
@@ -90,7 +90,7 @@ class ContrastRandomizer:
         return Pair(*(images[:, 0].movedim(-1, 1) for images in made))
 
     def __call__(self, target: Tensor, body: Tensor, generator: torch.Generator, *, thick: bool = False) -> Pair:
-        """An MR-like image of each CT, whose anatomy is changed at random first.
+        """A simulated MR of each CT, whose anatomy is changed at random first.
 
         Args:
             target: CT in [−1, 1], shape (batch, 1, *sizes), 2D or 3D.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medcycle.phantom import PROPERTIES, Tissue
-from medcycle.simulation.fields import Range
+from medcycle.simulation.fields import Interval
 
 __all__ = ["FAMILIES", "HIDDEN", "METAL", "VISIBLE", "Matter", "sequence_signal", "tissue_signals"]
 
@@ -30,15 +30,15 @@ class Matter(NamedTuple):
     part of the protons that is fat's.
     """
 
-    hounsfield: Range
+    hounsfield: Interval
     density: float
     t1: float
     t2: float
     t2_star: float
-    fat: Range = (0.0, 0.0)
+    fat: Interval = (0.0, 0.0)
 
 
-def _of_phantom(tissue: Tissue, hounsfield: Range, fat: Range = (0.0, 0.0)) -> Matter:
+def _of_phantom(tissue: Tissue, hounsfield: Interval, fat: Interval = (0.0, 0.0)) -> Matter:
     known = PROPERTIES[tissue]
     return Matter(hounsfield, known.density, known.t1, known.t2, known.t2_star, fat)
 
@@ -67,7 +67,7 @@ HIDDEN: dict[str, Matter] = {
 }
 """What lies within soft tissue and CT does not show, or hardly."""
 
-FAMILIES: dict[str, dict[str, Range]] = {
+FAMILIES: dict[str, dict[str, Interval]] = {
     "t1": {"tr": (400, 700), "te": (8, 20)},
     "t1 gradient echo": {"tr": (6, 25), "te": (2, 6), "flip": (10, 35)},
     "t1 contrast": {"tr": (6, 25), "te": (2, 6), "flip": (10, 35), "agent": (3.0, 10.0)},
@@ -89,10 +89,10 @@ DEFAULTS = {"tr": 0.0, "te": 0.0, "flip": 90.0, "agent": 1.0}
 NULLED = {"flair": "fluid", "stir": "fat"}
 """The tissue whose signal passes through zero at the inversion time."""
 
-MISSED: Range = (0.92, 1.08)
+MISSED: Interval = (0.92, 1.08)
 """How well it is met."""
 
-RELAXING: tuple[Range, Range, Range] = ((0.8, 1.4), (0.8, 1.2), (0.7, 1.3))
+RELAXING: tuple[Interval, Interval, Interval] = ((0.8, 1.4), (0.8, 1.2), (0.7, 1.3))
 """What T1, T2 and T2* are multiplied by."""
 
 BRIGHTEST = {"air": 0.05, "metal": 0.05, "lung": 0.3, "bone": 0.2}

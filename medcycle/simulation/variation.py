@@ -7,18 +7,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from medcycle.dataset.store import AIR, BONE
-from medcycle.simulation.fields import Range, affine_grid, chosen, is_thin, pool, smooth_noise, threshold, uniform
+from medcycle.simulation.fields import Interval, affine_grid, chosen, is_thin, pool, smooth_noise, threshold, uniform
 from medcycle.simulation.tissues import METAL
 
 __all__ = ["cut_off", "deformed", "inner_field", "with_bone_grown", "with_bone_scaled", "with_filled_cavities"]
 
-CONTENT: Range = (5.0, 50.0)
+CONTENT: Interval = (5.0, 50.0)
 """HU of what fills a cavity: fluid to swollen mucosa."""
 
 GROWN_FROM, GROWN_INTO = 100.0, -200.0
 """HU of what is moved where bone grows or shrinks, and from which on it takes the place of others: not of air."""
 
-GROWTH_GRAIN: Range = (4.0, 30.0)
+GROWTH_GRAIN: Interval = (4.0, 30.0)
 """How many voxels apart bone is thicker here and thinner there."""
 
 
@@ -107,7 +107,7 @@ def with_bone_grown(hounsfield: Tensor, generator: torch.Generator, strength: fl
 
 
 def with_bone_scaled(
-    hounsfield: Tensor, generator: torch.Generator, strength: float, local: float, grain: Range
+    hounsfield: Tensor, generator: torch.Generator, strength: float, local: float, grain: Interval
 ) -> Tensor:
     """CT numbers with bone that is denser or lighter: what they exceed `BONE` by, times a random factor.
 
@@ -149,7 +149,7 @@ def cut_off(body: Tensor, generator: torch.Generator, share: float, largest: flo
     return result
 
 
-def inner_field(body: Tensor, generator: torch.Generator, share: float, size: Range) -> Tensor:
+def inner_field(body: Tensor, generator: torch.Generator, share: float, size: Interval) -> Tensor:
     """What a field of view within the body shows of it, as of a prostate, in a `share` of the images.
 
     The field is a box in the first two axes, at random within the box about the body.

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from medcycle.io.files import atomic_path
 
-__all__ = ["StepTable"]
+__all__ = ["CsvLog"]
 
 
-class StepTable:
+class CsvLog:
     """A table whose first column is the step and whose columns may become more.
 
     Args:

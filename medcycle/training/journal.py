@@ -14,7 +14,7 @@ from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
 from medcycle.methods.base import Losses
-from medcycle.training.csv_log import StepTable
+from medcycle.training.csv_log import CsvLog
 from medcycle.training.runs import METRICS, VALIDATION, loss_of_generators
 from medcycle.training.trackers import Tracker
 from medcycle.training.validation import Validation
@@ -56,7 +56,7 @@ class Journal:
         self._latest: dict[str, float] = {}
         if writes:
             self._losses, self._skipped, self._validations = (
-                StepTable(run / name, step) for name in (METRICS, SKIPPED, VALIDATION)
+                CsvLog(run / name, step) for name in (METRICS, SKIPPED, VALIDATION)
             )
             with _nameless_computer():
                 self._board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1 if step else None)

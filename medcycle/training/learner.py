@@ -105,7 +105,7 @@ class Learner:
         by_time = self.elapsed / (60 * settings.max_minutes) if settings.max_minutes else 0.0
         return max(self.step / settings.max_steps, by_time)
 
-    def improve(self, batches: list[Batch]) -> Step:
+    def training_step(self, batches: list[Batch]) -> Step:
         """One step: of the warm start, or of all losses."""
         if self.store.mr and batches[0].pair:
             with self.fabric.autocast():
@@ -164,7 +164,7 @@ class Learner:
             self.fabric.strategy.precision.load_state_dict(state["precision"])
             mine = state["by_rank"][self.fabric.global_rank % len(state["by_rank"])]
             self.pairs.load_state_dict(mine["pairs"])
-            self.selection.go_on(Standing(**state["validation"]), self.progress)
+            self.selection.go_on(Standing.of(state["validation"]), self.progress)
             for name, pool in self.pools.items():
                 pool.load_state_dict(mine["pools"][name], self.fabric.device)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

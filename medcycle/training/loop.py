@@ -25,7 +25,7 @@ from medcycle.io.locks import keep, locked
 from medcycle.methods.saved import LAST
 from medcycle.planning.cost import require_memory
 from medcycle.progress import ProgressLine
-from medcycle.simulation.deformed_ct import with_morphs
+from medcycle.simulation.deformed_ct import with_deformed_ct
 from medcycle.training.feed import Feed
 from medcycle.training.journal import SKIPPED, Journal
 from medcycle.training.judge import Judge
@@ -163,7 +163,7 @@ class _Trainer:
         self.run = learner.run
         self.skipped = self.in_vain = 0
         with self.fabric.rank_zero_first():  # which makes them for all
-            store = with_morphs(learner.store, self.config.data.morphs, self.run)
+            store = with_deformed_ct(learner.store, self.config.data.deformed_ct, self.run)
         self.feed = Feed(learner.config, store, learner.pairs, learner.fabric)
         self.progress = ProgressLine("training", None)
         self.judge = Judge(learner, self._elapsed, lambda note: self.progress.reach(self._done(), note))
@@ -183,7 +183,7 @@ class _Trainer:
             for batches in self._saved_if_lost(self.feed.steps(learner.step, lambda: learner.progress)):
                 if stopped or learner.progress >= 1:
                     break
-                self._improve(batches, journal, preview)
+                self._training_step(batches, journal, preview)
                 stopped, learner.elapsed = self._agreed(stop.name, learner.elapsed)
                 if not stopped and self.judge.take_turn(journal):
                     stopped = "patience"
@@ -201,10 +201,10 @@ class _Trainer:
         self._warn_if_short(result)
         return result
 
-    def _improve(self, batches: list[Batch], journal: Journal, preview: Batch) -> None:
+    def _training_step(self, batches: list[Batch], journal: Journal, preview: Batch) -> None:
         """One step, and what is due after it."""
         settings, learner = self.config.training, self.learner
-        losses, taken = learner.improve(batches)
+        losses, taken = learner.training_step(batches)
         learner.elapsed = self._elapsed()
         journal.note(learner.step, learner.elapsed, losses if taken else {})
         self._count(taken, journal)

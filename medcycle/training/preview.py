@@ -22,7 +22,7 @@ TITLES = {
     "target": "CT",
     "synthetic_source": "synthetic MR",
     "restored_target": "cycle CT",
-    "likeness": "MR-like, from CT",
+    "simulated_mr": "simulated MR, from CT",
     "recovered_target": "CT from it",
     "registered_source": "paired MR",
     "registered_synthetic": "synthetic CT",

@@ -1,4 +1,4 @@
-"""The volumes that validation translates, and MR-like images of them."""
+"""The volumes that validation translates, and simulated MR of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from medcycle.intensity import IntensityMap
 from medcycle.simulation import ContrastRandomizer, Effects
 from medcycle.volume import Array
 
-__all__ = ["Floats", "Part", "Scans", "likenesses_of", "piece_of", "scans_of"]
+__all__ = ["Floats", "Part", "Scans", "piece_of", "scans_of", "simulated_mr_of"]
 
 VOLUMES = 2
 """Of each modality that are translated, where slices are translated one by one; else one."""
@@ -39,7 +39,7 @@ OF_ANATOMY = (
     "cut_share",
     "inner_share",
 )
-"""Settings of `randomize` that change the CT, whose likenesses would not be those of its own any more."""
+"""Settings of `randomize` that change the CT, whose simulated MR would not be those of its own any more."""
 
 Floats = npt.NDArray[np.float32]
 Slices = tuple[slice, ...]
@@ -118,18 +118,18 @@ def scans_of(config: Config, train: Store, held_out: Store, share: float = 1.0) 
     return Scans(of("mr"), of("ct"), registered=False)
 
 
-def likenesses_of(ct: Sequence[Part], config: Config, intensity: Mapping[str, IntensityMap]) -> list[Part]:
-    """MR-like images of CT in their own anatomy, the same in all validations of a seed.
+def simulated_mr_of(ct: Sequence[Part], config: Config, intensity: Mapping[str, IntensityMap]) -> list[Part]:
+    """Simulated MR of CT in their own anatomy, the same in all validations of a seed.
 
     Each volume has one contrast, or each slice that is translated alone.
     """
     still = Effects.of(config.randomize, **dict.fromkeys(OF_ANATOMY, 0))
     randomizer = ContrastRandomizer(intensity["ct"], still, intensity["mr"], config.data.mr_percentile)
     random = torch.Generator().manual_seed(config.training.seed)
-    return [one._replace(image=_likeness(one, randomizer, random, config.geometry)) for one in ct]
+    return [one._replace(image=_simulated(one, randomizer, random, config.geometry)) for one in ct]
 
 
-def _likeness(ct: Part, randomizer: ContrastRandomizer, random: torch.Generator, geometry: PatchGeometry) -> Floats:
+def _simulated(ct: Part, randomizer: ContrastRandomizer, random: torch.Generator, geometry: PatchGeometry) -> Floats:
     image, body = (torch.from_numpy(np.ascontiguousarray(array)) for array in (ct.image, ct.whole))
     if geometry.by_slice:
         shape = (-1, geometry.slices, *image.shape[:2])

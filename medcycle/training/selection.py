@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 from medcycle.config import TrainingConfig
 from medcycle.inference import Calibration
@@ -27,7 +27,10 @@ LEAST_SHARE = 0.05
 """The part of the slices, one of twenty, without which a validation says nothing."""
 
 DRIFTED = 1.15
-"""How many times its least the error on MR-like images has to be for the anatomy to be taken to drift."""
+"""How many times its least the error on simulated MR has to be for the anatomy to be taken to drift."""
+
+RENAMED = {"likeness": "simulated_mr"}
+"""What older versions called a field."""
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Standing:
         score: the best; None before the first.
         step: of the best.
         in_vain: validations since.
-        likeness: the least error on MR-like images, HU.
+        simulated_mr: the least error on simulated MR, HU.
         seconds: that all of them took.
         calibration: as `Calibration.to_dict` has it, of the best.
         share: the part of the slices or volumes that the scores are of, 0 to 1.
@@ -51,12 +54,17 @@ class Standing:
     score: float | None = None
     step: int = 0
     in_vain: int = 0
-    likeness: float = float("inf")
+    simulated_mr: float = float("inf")
     seconds: float = 0.0
     calibration: dict[str, list[float]] | None = None
     share: float = 1.0
     kind: str | None = None
     constant: float | None = None
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Self:
+        """What a checkpoint holds; older ones call `simulated_mr` likeness."""
+        return cls(**{RENAMED.get(name, name): value for name, value in state.items()})
 
 
 class Selection:
@@ -129,12 +137,12 @@ class Selection:
         now.share = share
         begun = time.monotonic()
         found = validate()
-        likeness = found.terms["likeness"]
-        if likeness > DRIFTED * now.likeness:
+        error = found.terms["simulated_mr"]
+        if error > DRIFTED * now.simulated_mr:
             found.alarms.append(
-                f"anatomy drifting: the error on MR-like images has grown from {now.likeness:.0f} to {likeness:.0f} HU"
+                f"anatomy drifting: the error on simulated MR has grown from {now.simulated_mr:.0f} to {error:.0f} HU"
             )
-        now.likeness = min(now.likeness, likeness)
+        now.simulated_mr = min(now.simulated_mr, error)
         best = math.isfinite(found.score) and (now.score is None or found.score <= now.score)
         now.in_vain += 1
         if best:

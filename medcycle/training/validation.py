@@ -20,7 +20,7 @@ from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
 from medcycle.training.reference_free import bright_voids, distribution_distance, separability, variety
-from medcycle.training.scans import Floats, Part, Scans, likenesses_of, piece_of, scans_of
+from medcycle.training.scans import Floats, Part, Scans, piece_of, scans_of, simulated_mr_of
 from medcycle.volume import Array
 
 __all__ = ["Validation", "Validator"]
@@ -75,15 +75,15 @@ class Validator:
     The terms, for those that there is something to find them from:
 
     - `mae`: mean absolute error of CT from registered MR, HU; the score where there are any that are held out.
-    - `likeness`: mean absolute error of the CT from MR-like images made of CT, HU.
+    - `simulated_mr`: mean absolute error of the CT from simulated MR made of CT, HU.
     - `bright_voids`: the part of the air and the dense bone in synthetic CT that is bright in the MR.
     - `distribution`: distance of the CT numbers in synthetic bodies from those in real ones, HU.
     - `cycle`: mean absolute error of CT that went to MR and back, HU.
     - `structure`: mean absolute difference of the MIND descriptors of MR and synthetic CT, 0 to 1.
     - `variety`: how much slices of synthetic CT differ from each other, relative to those of real CT.
     - `separability`: how well the discriminator tells real from synthetic CT, 0.5 where not at all.
-    - `unpaired`: `likeness` and 100 HU times `bright_voids`, which is the error of no CT; the score where there are no
-      registered pairs. The others don't count: of a CycleGAN that paints bone where fat is, they get better while it
+    - `unpaired`: `simulated_mr` and 100 HU times `bright_voids`, which is the error of no CT; the score where there are
+      no registered pairs. The others don't count: of a CycleGAN that paints bone where fat is, they get better while it
       gets worse.
 
     Args:
@@ -114,7 +114,7 @@ class Validator:
         """Take so large a part of the slices or volumes from now on, 0 to 1, but never nothing of one."""
         if share != self._share:
             self._share = share
-            for name in ("_scans", "_likenesses"):
+            for name in ("_scans", "_simulated_mr"):
                 self.__dict__.pop(name, None)
 
     def find_pace(self, method: Method) -> None:
@@ -159,17 +159,17 @@ class Validator:
             terms = self._terms(method)
         finally:
             method.train(training)
-        terms["unpaired"] = terms["likeness"] + BRIGHT_WEIGHT * terms.get("bright_voids", 0.0)
+        terms["unpaired"] = terms["simulated_mr"] + BRIGHT_WEIGHT * terms.get("bright_voids", 0.0)
         return Validation(terms.get("mae", terms["unpaired"]), terms, _alarms(terms), self._constant())
 
     def calibration(self, method: Method) -> Calibration:
         """What errors go with how far passes through the generator are apart, where the truth is known.
 
-        That is on registered MR where there are any, and else on MR-like images of CT. The method is in evaluation
+        That is on registered MR where there are any, and else on simulated MR of CT. The method is in evaluation
         mode afterwards.
         """
         method.eval()
-        given = self._scans.mr if self._scans.registered else self._likenesses
+        given = self._scans.mr if self._scans.registered else self._simulated_mr
         found = [self._deviation_and_error(part, ct, method) for part, ct in zip(given, self._scans.ct, strict=True)]
         deviations, errors = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return Calibration.fit(deviations, errors)
@@ -185,7 +185,7 @@ class Validator:
         scans = self._scans
         made = [self._translated(mr, method) for mr in scans.mr]
         terms = {"mae": self._mean_error(made)} if scans.registered else {}
-        terms["likeness"] = self._mean_error([self._translated(part, method) for part in self._likenesses])
+        terms["simulated_mr"] = self._mean_error([self._translated(part, method) for part in self._simulated_mr])
         if method.two_way:
             terms["cycle"] = self._mean_error([self._there_and_back(ct, method) for ct in scans.ct])
         return terms | self._of_mr(made, method) if made else terms
@@ -259,8 +259,8 @@ class Validator:
         return scans_of(self.config, self.train, self.held_out, self._share)
 
     @cached_property
-    def _likenesses(self) -> list[Part]:
-        return likenesses_of(self._scans.ct, self.config, self.intensity)
+    def _simulated_mr(self) -> list[Part]:
+        return simulated_mr_of(self._scans.ct, self.config, self.intensity)
 
 
 def _structure(made: Floats, mr: Part) -> float:

@@ -167,7 +167,7 @@ def test_runs_are_listed(run: Path, tmp_path: Path, capfd) -> None:
             "step,elapsed_seconds,cycle_source,discriminator_source\n9,120.0,0.25,3\n11,1"
         )
     (tmp_path / "one" / "validation.csv").write_text("step,elapsed_seconds,score,mae\n2,1.0,90,90\n")
-    (tmp_path / "torn" / "validation.csv").write_text("step,elapsed_seconds,score,likeness\n2,1.0,120,80\n")
+    (tmp_path / "torn" / "validation.csv").write_text("step,elapsed_seconds,score,simulated_mr\n2,1.0,120,80\n")
     capfd.readouterr()
     assert execute(["runs", str(tmp_path)]) == 0
     told = capfd.readouterr().out
@@ -181,7 +181,10 @@ def test_runs_are_listed(run: Path, tmp_path: Path, capfd) -> None:
 
 @pytest.mark.parametrize(
     ("scores", "told"),
-    [("likeness\n2,1.0,90,80\n", "score 90 (lower is better)"), ("mae\n2,1.0,90,90\n", "mean absolute error 90 HU")],
+    [
+        ("simulated_mr\n2,1.0,90,80\n", "score 90 (lower is better)"),
+        ("mae\n2,1.0,90,90\n", "mean absolute error 90 HU"),
+    ],
 )
 def test_only_an_error_is_in_hounsfield_units(tmp_path: Path, scores: str, told: str) -> None:
     (tmp_path / "validation.csv").write_text(f"step,elapsed_seconds,score,{scores}")

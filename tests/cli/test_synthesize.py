@@ -168,7 +168,7 @@ def test_one_mr_and_one_ct_go_all_the_way(cohort: Path, tmp_path: Path, capfd) -
         shutil.copy(next((cohort / kind).iterdir()), tmp_path / kind)
     given = ["--mr", tmp_path / "mr", "--ct", tmp_path / "ct", "--output", tmp_path / "run"]
     settings = [f"--set={item}" for item in (*TINY, "data.spacing=[4, 4, null]", "training.max_steps=2")]
-    more = ["--set=data.validation_fraction=0.2", "--set=training.validations=1", "--set=data.morphs=0"]
+    more = ["--set=data.validation_fraction=0.2", "--set=training.validations=1", "--set=data.deformed_ct=0"]
     assert execute(["train", "demo", *map(str, given), *settings, *more]) == 0
     assert "too few patients with MR to hold one out" in capfd.readouterr().err
     assert synthesized(tmp_path / "run", tmp_path / "mr", tmp_path / "out") == 0

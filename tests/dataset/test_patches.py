@@ -162,8 +162,8 @@ def test_focus_draws_slices_of_much_air_and_bone(store: Store) -> None:
     np.testing.assert_allclose(case.record.detail, detailed.mean(axis=(0, 1)), atol=2e-3)
     assert store.mr[0].record.detail == []
 
-    def mean_detail(focus: float) -> float:
-        config = PLAIN.model_copy(update={"focus": focus, "flip": False})
+    def mean_detail(bone_air_sampling: float) -> float:
+        config = PLAIN.model_copy(update={"bone_air_sampling": bone_air_sampling, "flip": False})
         patches = UnpairedPatches(store, config, length=300, seed=0)
         return float(
             np.mean([((p["target"] > 0.4) & p["body"]).float().mean() for p in map(patches.__getitem__, range(300))])
@@ -187,10 +187,10 @@ def test_neighbours_end_with_the_volume() -> None:
     assert neighbours(8, 3, 9) == [7, 8, 8]
 
 
-@pytest.mark.parametrize("focus", [0.0, 1.0])
-def test_heights_of_mr_and_ct_can_be_matched(store: Store, focus: float) -> None:
+@pytest.mark.parametrize("bone_air_sampling", [0.0, 1.0])
+def test_heights_of_mr_and_ct_can_be_matched(store: Store, bone_air_sampling: float) -> None:
     def apart(match: bool) -> float:
-        config = PLAIN.model_copy(update={"match_height": match, "flip": False, "focus": focus})
+        config = PLAIN.model_copy(update={"match_height": match, "flip": False, "bone_air_sampling": bone_air_sampling})
         patches = UnpairedPatches(ramps(store), config, length=200, seed=0)
         items = [patches[index] for index in range(200)]
         return max(abs(float(item["source"].max() - item["target"].max())) / 2 for item in items)

@@ -52,7 +52,7 @@ def untrained(*overrides: str) -> SavedMethod:
     """Weights so large that outputs fill [−1, 1]: those of the start give next to nothing without normalisation."""
     torch.manual_seed(0)
     config: Config = load_config(
-        "demo", fitting([*TINY, "method.anchor_weight=0", "training.warm_start=0", *overrides])
+        "demo", fitting([*TINY, "method.simulated_pair_weight=0", "training.warm_start=0", *overrides])
     )
     method = build_method(config).eval()
     for convolution in method.generators.modules():

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medcycle.inference.windows import Windows, borders_of, frame_of, importance, through_windows, windows_in
+from medcycle.inference.windows import Windows, borders_of, box_of, importance, through_windows, windows_in
 
 
 @st.composite
@@ -27,7 +27,7 @@ overlaps = st.floats(0, 0.9)
 @settings(deadline=None, max_examples=150)
 @given(bodies(), windows, overlaps, st.integers(0, 3))
 def test_every_voxel_of_the_body_counts_in_some_window(body, window, overlap, shift) -> None:
-    frame = frame_of(body, window, 4, shift)
+    frame = box_of(body, window, 4, shift)
     assert all(size % 4 == 0 and size >= least for size, least in zip(frame.sizes, window, strict=True))
     framed = np.zeros(frame.sizes, bool)
     framed[frame.place] = body[frame.taken]
@@ -73,7 +73,7 @@ def test_windows_are_those_that_are_taken_and_empty_ones_are_left_out() -> None:
 def test_a_frame_is_about_the_body() -> None:
     body = np.zeros((40, 50, 10), bool)
     body[30:39, 10:25, 3] = True
-    frame = frame_of(body, (16, 16), 4)
+    frame = box_of(body, (16, 16), 4)
     assert frame.sizes == (16, 16, 10)
     assert frame.taken == (slice(26, 40), slice(9, 25), slice(0, 10))
     assert frame.place == (slice(0, 14), slice(0, 16), slice(0, 10))
@@ -81,7 +81,7 @@ def test_a_frame_is_about_the_body() -> None:
 
 def test_borders_are_where_windows_begin_and_end() -> None:
     body = np.ones((40, 16, 16), bool)
-    assert borders_of(frame_of(body, (16, 16, 16), 4), (16, 16, 16), 0.25) == [[12, 16, 24, 28], [], []]
+    assert borders_of(box_of(body, (16, 16, 16), 4), (16, 16, 16), 0.25) == [[12, 16, 24, 28], [], []]
 
 
 def test_windows_fade() -> None:

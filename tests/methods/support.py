@@ -15,7 +15,7 @@ DIMENSIONS = [[], ["data.slices=3"], ["network.spatial_dims=3", "data.patch_size
 def small_method(name: str, *overrides: str) -> Method:
     """The same weights every time; without pairs made from CT unless they are asked for."""
     torch.manual_seed(0)
-    plain = [f"method.name={name}", "method.anchor_weight=0", "training.warm_start=0"]
+    plain = [f"method.name={name}", "method.simulated_pair_weight=0", "training.warm_start=0"]
     return build_method(load_config("demo", fitting([*TINY, *plain, *overrides])))
 
 

@@ -75,16 +75,21 @@ def test_an_output_that_keeps_its_input_has_a_low_contrast(batch: Batch) -> None
 
 
 def test_losses_are_weighted(batch: Batch) -> None:
-    chosen = ["method.nce_weight=10", "method.nce_identity_weight=0", "method.anchor_weight=3", "method.mind_weight=2"]
+    chosen = [
+        "method.nce_weight=10",
+        "method.nce_identity_weight=0",
+        "method.simulated_pair_weight=3",
+        "method.mind_weight=2",
+    ]
     method = built(*chosen)
     given = with_pair(batch)
     outputs = method(given)
-    assert set(outputs) == {"synthetic_target", "anchored_target"}
+    assert set(outputs) == {"synthetic_target", "synthetic_of_pair"}
     losses = method.generator_losses(given, outputs)
-    assert set(losses) == {"adversarial_target", "nce_target", "anchor_target", "structure_target"}
+    assert set(losses) == {"adversarial_target", "nce_target", "simulated_pair_target", "structure_target"}
     error = error_of(method, given.pair)
-    torch.testing.assert_close(losses["anchor_target"], 3 * error)
-    torch.testing.assert_close(method.warm_start_losses(given), {"anchor_target": 10 * error})
+    torch.testing.assert_close(losses["simulated_pair_target"], 3 * error)
+    torch.testing.assert_close(method.warm_start_losses(given), {"simulated_pair_target": 10 * error})
     torch.manual_seed(2)
     weighted = method.generator_losses(given, outputs)["nce_target"]
     torch.manual_seed(2)

@@ -81,28 +81,28 @@ def test_the_structure_loss_ties_outputs_to_their_inputs(batch: Batch) -> None:
 
 
 def test_the_anchor_is_the_l1_loss_on_pairs(batch: Batch) -> None:
-    method = build_method(load_config("demo", [*TINY, "method.anchor_weight=7", "training.warm_start=0"]))
+    method = build_method(load_config("demo", [*TINY, "method.simulated_pair_weight=7", "training.warm_start=0"]))
     pair = Pair(batch.source.flip(-1), batch.target.flip(-2), (batch.target > 0).float())
-    anchored = batch._replace(pair=pair)
-    outputs = method(anchored)
+    with_pair = batch._replace(pair=pair)
+    outputs = method(with_pair)
     error = (method.translate(pair.source) - pair.target).abs()[pair.weight > 0].mean()
-    torch.testing.assert_close(method.generator_losses(anchored, outputs)["anchor_target"], 7 * error)
-    torch.testing.assert_close(method.warm_start_losses(anchored), {"anchor_target": 10 * error})
+    torch.testing.assert_close(method.generator_losses(with_pair, outputs)["simulated_pair_target"], 7 * error)
+    torch.testing.assert_close(method.warm_start_losses(with_pair), {"simulated_pair_target": 10 * error})
     back = (method.translate(pair.target, reverse=True) - pair.source).square().mean()
-    both = method.warm_start_losses(anchored, reverse=True)
-    torch.testing.assert_close(both, {"anchor_target": 10 * error, "anchor_source": 10 * back})
-    assert "anchor_target" not in method.generator_losses(batch, method(batch))
+    both = method.warm_start_losses(with_pair, reverse=True)
+    torch.testing.assert_close(both, {"simulated_pair_target": 10 * error, "simulated_pair_source": 10 * back})
+    assert "simulated_pair_target" not in method.generator_losses(batch, method(batch))
     with pytest.raises(ValueError, match="pair"):
         method.warm_start_losses(batch)
 
 
 def test_without_an_adversary_of_targets_pairs_and_synthetic_sources_teach_them(batch: Batch) -> None:
-    method = build_method(load_config("demo", [*TINY, "method.anchor_weight=7", "method.cycle_weight=3"]))
+    method = build_method(load_config("demo", [*TINY, "method.simulated_pair_weight=7", "method.cycle_weight=3"]))
     assert set(method.discriminators) == {"source"}
     paired = batch._replace(pair=Pair(batch.source.flip(-1), batch.target.flip(-2), torch.ones_like(batch.target)))
     outputs = method(paired)
     losses = method.generator_losses(paired, outputs)
-    assert set(losses) == {"adversarial_source", "cycle_target", "anchor_target"}
+    assert set(losses) == {"adversarial_source", "cycle_target", "simulated_pair_target"}
     found_again = method.translate(method.translate(batch.target, reverse=True))
     assert losses["cycle_target"].item() == pytest.approx(3 * (found_again - batch.target).abs().mean().item())
     assert set(method.fakes(outputs)) == {"source"}
@@ -113,7 +113,7 @@ def test_without_an_adversary_of_targets_pairs_and_synthetic_sources_teach_them(
 
 
 def test_registered_pairs_supervise_both_directions_where_they_are(batch: Batch) -> None:
-    chosen = ["method.name=hybrid", "method.anchor_weight=0", "method.registered_weight=7"]
+    chosen = ["method.name=hybrid", "method.simulated_pair_weight=0", "method.registered_weight=7"]
     method = build_method(load_config("demo", [*TINY, *chosen, "method.identity_weight=0", "training.warm_start=0"]))
     weight = (batch.target > 0).float()
     paired = batch._replace(registered=Pair(batch.source.flip(-1), batch.target.flip(-2), weight))
@@ -128,15 +128,15 @@ def test_registered_pairs_supervise_both_directions_where_they_are(batch: Batch)
 
 
 @pytest.mark.parametrize(
-    ("adversaries", "anchor", "judged"),
+    ("adversaries", "weight", "judged"),
     [
         ("auto", 10, {"source"}),
         ("auto", 0, {"source", "target"}),
         ("both", 10, {"source", "target"}),
     ],
 )
-def test_pairs_make_an_adversary_superfluous(adversaries: str, anchor: float, judged: set[str]) -> None:
-    chosen = [f"method.adversaries={adversaries}", f"method.anchor_weight={anchor}"]
+def test_pairs_make_an_adversary_superfluous(adversaries: str, weight: float, judged: set[str]) -> None:
+    chosen = [f"method.adversaries={adversaries}", f"method.simulated_pair_weight={weight}"]
     assert set(build_method(load_config("demo", [*TINY, *chosen])).discriminators) == judged
 
 

@@ -42,7 +42,7 @@ DIMENSIONS = {
 }
 SMALL = ["network.discriminator_filters=16", "network.discriminator_layers=2"]
 SHORT = ["training.max_minutes=null", "training.warm_up=20", "training.ema_decay=0.98", "randomize.measured_share=0"]
-PLAIN = ["training.validations=0", "data.morphs=0"]
+PLAIN = ["training.validations=0", "data.deformed_ct=0"]
 
 LEARNS_IN = {
     **dict.fromkeys(("cyclegan", "pix2pix"), "2d"),

@@ -96,9 +96,9 @@ def test_styles_make_several_outputs_of_one_input(batch: Batch, reverse: bool) -
 
 
 def test_pairs_start_and_anchor_it(batch: Batch) -> None:
-    method = small_method("munit", BLOCKS, "method.anchor_weight=3")
+    method = small_method("munit", BLOCKS, "method.simulated_pair_weight=3")
     given = with_pair(batch)
     error = error_of(method, given.pair)
-    torch.testing.assert_close(method.generator_losses(given, method(given))["anchor_target"], 3 * error)
-    assert set(method.warm_start_losses(given, reverse=True)) == {"anchor_target", "anchor_source"}
+    torch.testing.assert_close(method.generator_losses(given, method(given))["simulated_pair_target"], 3 * error)
+    assert set(method.warm_start_losses(given, reverse=True)) == {"simulated_pair_target", "simulated_pair_source"}
     assert list(method.views(batch))[2] == "styled_target"

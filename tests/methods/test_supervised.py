@@ -57,7 +57,7 @@ def test_each_half_moves_only_its_own_weights(batch: Batch) -> None:
 
 
 def test_views_show_the_pair_and_the_mr_if_there_is_one(batch: Batch) -> None:
-    of_pair = ["likeness", "recovered_target", "target"]
+    of_pair = ["simulated_mr", "recovered_target", "target"]
     assert list(built().views(batch._replace(source=batch.pair.source))) == of_pair
     with_mr = batch._replace(source=batch.pair.source.flip(-1))
     assert list(built().views(with_mr)) == ["source", "synthetic_target", *of_pair]

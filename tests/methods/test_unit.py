@@ -77,11 +77,11 @@ def test_every_weight_learns(sizes: list[str]) -> None:
 
 
 def test_pairs_start_and_anchor_it(batch: Batch) -> None:
-    method = small_method("unit", BLOCKS, "method.anchor_weight=3")
+    method = small_method("unit", BLOCKS, "method.simulated_pair_weight=3")
     given = with_pair(batch)
     error = error_of(method, given.pair)
-    torch.testing.assert_close(method.generator_losses(given, method(given))["anchor_target"], 3 * error)
-    assert set(method.warm_start_losses(given, reverse=True)) == {"anchor_target", "anchor_source"}
+    torch.testing.assert_close(method.generator_losses(given, method(given))["simulated_pair_target"], 3 * error)
+    assert set(method.warm_start_losses(given, reverse=True)) == {"simulated_pair_target", "simulated_pair_source"}
     assert set(method.views(batch)) >= {"synthetic_target", "synthetic_source"}
     assert method.two_way
 

@@ -213,9 +213,9 @@ def test_slices_of_all_planes_are_planned_for(device: Device) -> None:
 
 
 def test_what_learns_from_pairs_learns_from_more_heads() -> None:
-    assert plan(HEADS, HEADS, CPU).config().data.morphs == 30
+    assert plan(HEADS, HEADS, CPU).config().data.deformed_ct == 30
     registered = plan(HEADS, HEADS, CPU, {"method.name": "pix2pix"}).config()
-    assert registered.data.morphs == 0  # no MR is registered with them
+    assert registered.data.deformed_ct == 0  # no MR is registered with them
 
 
 def test_a_method_set_by_hand_is_planned_for() -> None:
@@ -227,7 +227,7 @@ def test_a_method_set_by_hand_is_planned_for() -> None:
         assert config.training.warm_start == 0
         assert config.training.betas == (0.9, 0.99)
         assert (config.training.optimizer, config.training.decay) == ("muon", "cosine")
-        assert config.data.focus == 0.6
+        assert config.data.bone_air_sampling == 0.6
         assert config.network.name == "unet"
 
 
@@ -378,7 +378,7 @@ def test_train_auto_on_two_folders(cohort: Path, tmp_path, capfd) -> None:
 
 @pytest.mark.slow
 def test_a_plan_suits_the_run_that_it_begins_with(cohort: Path, tmp_path, capfd) -> None:
-    plain = ["--set=training.max_steps=1", "--set=training.validations=0", "--set=data.morphs=0"]
+    plain = ["--set=training.max_steps=1", "--set=training.validations=0", "--set=data.deformed_ct=0"]
     few = ["--set=network.filters=4", "--set=network.levels=4", "--set=training.batch_size=1"]
     first, second = tmp_path / "first", tmp_path / "second"
     ct = ["--ct", str(cohort / "ct")]

@@ -13,8 +13,8 @@ from medcycle.dataset.store import Store, StoredCase
 from medcycle.errors import RegistrationFailed
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.resample import resample_mask, resample_to
-from medcycle.simulation import deformed_ct as morphs
-from medcycle.simulation.deformed_ct import morphed, with_morphs
+from medcycle.simulation import deformed_ct
+from medcycle.simulation.deformed_ct import deformed, with_deformed_ct
 from medcycle.volume import Volume
 
 CONFIG = DataConfig(spacing=(3.0, 3.0, None), patch_size=(64, 64))
@@ -32,8 +32,8 @@ def two() -> tuple[Prepared, Prepared]:
 
 @pytest.fixture
 def no_registration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Morphs are the other head itself: for tests of what becomes of them, registration takes too long."""
-    monkeypatch.setattr(morphs, "morphed", lambda _, fixed: fixed)
+    """Deformed CT are the other head itself: for tests of what becomes of them, registration takes too long."""
+    monkeypatch.setattr(deformed_ct, "deformed", lambda _, fixed: fixed)
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -45,9 +45,9 @@ def units(one: Prepared) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_a_morph_has_the_shape_of_the_other(two: tuple[Prepared, Prepared]) -> None:
+def test_a_deformed_ct_has_the_shape_of_the_other(two: tuple[Prepared, Prepared]) -> None:
     moving, fixed = two
-    made = morphed(moving, fixed)
+    made = deformed(moving, fixed)
     assert made.image.grid is fixed.image.grid
     as_it_was = resample_mask(moving.body, fixed.body.grid).array
     assert dice(made.body.array, fixed.body.array) > max(0.95, dice(as_it_was, fixed.body.array) + 0.03)
@@ -58,13 +58,13 @@ def test_a_morph_has_the_shape_of_the_other(two: tuple[Prepared, Prepared]) -> N
 
 @pytest.mark.slow
 def test_its_tissues_are_its_own(two: tuple[Prepared, Prepared]) -> None:
-    """The moving head's soft tissue is 60 HU denser here, and the morph's is, too."""
+    """The moving head's soft tissue is 60 HU denser here, and the deformed CT's is, too."""
     moving, fixed = two
     found = units(moving)
     soft = moving.body.array & (found > 0) & (found < 100)
     denser = np.where(soft, found + 60, found)
     image = moving.image.with_array(moving.intensity.forward(denser).astype(np.float32))
-    made = morphed(replace(moving, image=image), fixed)
+    made = deformed(replace(moving, image=image), fixed)
     inner = made.body.array & (units(fixed) > 0) & (units(fixed) < 100)
     assert np.median(units(made)[inner]) == pytest.approx(np.median(denser[soft]), abs=10)
     assert np.median(units(fixed)[inner]) < np.median(denser[soft]) - 40
@@ -77,7 +77,7 @@ def test_beyond_its_own_field_of_view_there_is_nothing(two: tuple[Prepared, Prep
     moving, fixed = two
     upper = moving.image.grid.shape[2] // 2
     part = [_upper(volume, upper) for volume in (moving.image, moving.body)]
-    made = morphed(Prepared(*part, moving.intensity), fixed)
+    made = deformed(Prepared(*part, moving.intensity), fixed)
     filled, other = (one.body.array.any(axis=(0, 1)) for one in (made, fixed))
     assert filled[-8:].any()
     assert other[:8].any()
@@ -97,7 +97,7 @@ def test_what_is_no_head_takes_no_heads_shape(two: tuple[Prepared, Prepared]) ->
     flat[10:60, 20:28, 5:10] = 0
     board = Prepared(moving.image.with_array(flat), moving.body.with_array(flat > -1), moving.intensity)
     with pytest.raises(RegistrationFailed):
-        morphed(moving, board)
+        deformed(moving, board)
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_each_ct_of_a_store_takes_the_shape_of_each_other_once(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = replace(store, root=tmp_path)
-    made = with_morphs(mine, 30, tmp_path / "run")
+    made = with_deformed_ct(mine, 30, tmp_path / "run")
     one, other = (case.record.name for case in store.ct)
     assert [case.record.patient for case in made.ct[2:]] == [f"{one} as {other}", f"{other} as {one}"]
     assert made.mr == store.mr
@@ -114,11 +114,11 @@ def test_each_ct_of_a_store_takes_the_shape_of_each_other_once(
         assert case.image.flags["F_CONTIGUOUS"]
         assert dice(np.asarray(case.body), np.asarray(shape.body)) > 0.9
         assert sum(case.record.detail) > 0
-    monkeypatch.setattr(morphs, "morphed", None)  # they are read, and not made again
-    again = with_morphs(mine, 30, tmp_path / "run")
+    monkeypatch.setattr(deformed_ct, "deformed", None)  # they are read, and not made again
+    again = with_deformed_ct(mine, 30, tmp_path / "run")
     assert [case.folder for case in again.ct] == [case.folder for case in made.ct]
-    assert with_morphs(mine, 1, tmp_path / "run").ct == made.ct[:3]
-    assert with_morphs(mine, 0, tmp_path / "run") is mine
+    assert with_deformed_ct(mine, 1, tmp_path / "run").ct == made.ct[:3]
+    assert with_deformed_ct(mine, 0, tmp_path / "run") is mine
 
 
 @pytest.mark.usefixtures("no_registration")
@@ -127,7 +127,7 @@ def test_a_store_that_must_not_change_is_left_alone(
 ) -> None:
     (tmp_path / "store").mkdir()
     monkeypatch.setattr(os, "access", lambda *_: False)
-    made = with_morphs(replace(store, root=tmp_path / "store"), 1, tmp_path / "run")
+    made = with_deformed_ct(replace(store, root=tmp_path / "store"), 1, tmp_path / "run")
     assert made.ct[2].folder.is_relative_to(tmp_path / "run")
     assert not list((tmp_path / "store").iterdir())
 
@@ -137,9 +137,9 @@ def test_those_in_a_store_that_must_not_change_are_read(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = replace(store, root=tmp_path / "store")
-    made = with_morphs(mine, 1, tmp_path / "run")
+    made = with_deformed_ct(mine, 1, tmp_path / "run")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert with_morphs(mine, 1, tmp_path / "run").ct[2].folder == made.ct[2].folder
+    assert with_deformed_ct(mine, 1, tmp_path / "run").ct[2].folder == made.ct[2].folder
 
 
 def test_those_that_fail_are_left_out_and_named_and_not_tried_again(
@@ -151,11 +151,11 @@ def test_those_that_fail_are_left_out_and_named_and_not_tried_again(
         tried.append(moving)
         raise RegistrationFailed("the deformation folds")
 
-    monkeypatch.setattr(morphs, "morphed", failing)
+    monkeypatch.setattr(deformed_ct, "deformed", failing)
     mine = replace(store, root=tmp_path)
     for _ in range(2):
         caplog.clear()
-        assert with_morphs(mine, 2, tmp_path / "run").ct == store.ct
+        assert with_deformed_ct(mine, 2, tmp_path / "run").ct == store.ct
         assert "2 of 2 CT can't take the shape of another" in caplog.text
         assert "the deformation folds" in caplog.text
         assert "Do they show one region?" in caplog.text
@@ -164,30 +164,30 @@ def test_those_that_fail_are_left_out_and_named_and_not_tried_again(
 
 def test_of_one_ct_alone_there_is_none(store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one = replace(store, root=tmp_path, ct=store.ct[:1])
-    assert with_morphs(one, 30, tmp_path / "run") is one
+    assert with_deformed_ct(one, 30, tmp_path / "run") is one
     assert "of one CT alone" in caplog.text
     caplog.clear()
-    assert with_morphs(one, 0, tmp_path / "run") is one
+    assert with_deformed_ct(one, 0, tmp_path / "run") is one
     assert not caplog.text
 
 
 @pytest.mark.usefixtures("no_registration")
 @pytest.mark.parametrize("file", ["image.npy", "case.json"])
-def test_a_torn_morph_is_made_again(store: Store, tmp_path: Path, file: str) -> None:
+def test_a_torn_deformed_ct_is_made_again(store: Store, tmp_path: Path, file: str) -> None:
     mine = replace(store, root=tmp_path)
-    folder = with_morphs(mine, 1, tmp_path / "run").ct[2].folder
+    folder = with_deformed_ct(mine, 1, tmp_path / "run").ct[2].folder
     (folder / file).write_bytes((folder / file).read_bytes()[:100])
-    again = with_morphs(mine, 1, tmp_path / "run").ct[2]
+    again = with_deformed_ct(mine, 1, tmp_path / "run").ct[2]
     assert again.folder == folder
     assert again.image.shape == store.ct[1].image.shape
 
 
 def test_what_killed_runs_left_is_removed_and_what_others_write_is_not(store: Store, tmp_path: Path) -> None:
-    left, written = (tmp_path / "morphs" / "ct" / f".partial-{digit * 12}-morph" for digit in "0a")
+    left, written = (tmp_path / "deformed" / "ct" / f".partial-{digit * 12}-deformed" for digit in "0a")
     for folder in (left, written):
         folder.mkdir(parents=True)
     os.utime(left, (0, 0))
-    with_morphs(replace(store, root=tmp_path), 0, tmp_path / "run")
+    with_deformed_ct(replace(store, root=tmp_path), 0, tmp_path / "run")
     assert not left.exists()
     assert written.exists()
 
@@ -198,12 +198,12 @@ def test_two_runs_that_make_the_same_at_once_share_the_first(
     mine, faster = replace(store, root=tmp_path), []
 
     def slow(_: Prepared, fixed: Prepared) -> Prepared:
-        monkeypatch.setattr(morphs, "morphed", lambda _, fixed: fixed)
-        faster.append(with_morphs(mine, 1, tmp_path / "other").ct[2])
+        monkeypatch.setattr(deformed_ct, "deformed", lambda _, fixed: fixed)
+        faster.append(with_deformed_ct(mine, 1, tmp_path / "other").ct[2])
         return fixed
 
-    monkeypatch.setattr(morphs, "morphed", slow)
-    made = with_morphs(mine, 1, tmp_path / "run").ct[2]
+    monkeypatch.setattr(deformed_ct, "deformed", slow)
+    made = with_deformed_ct(mine, 1, tmp_path / "run").ct[2]
     assert made.folder == faster[0].folder
     assert made.record == faster[0].record
     assert not list(made.folder.parent.glob(".partial-*"))
@@ -213,7 +213,7 @@ def test_few_slices_are_said_to_be_too_few(two: tuple[Prepared, Prepared]) -> No
     moving, fixed = two
     part = [_upper(volume, volume.grid.shape[2] - 2) for volume in (fixed.image, fixed.body)]
     with pytest.raises(RegistrationFailed, match="pixels"):
-        morphed(moving, Prepared(*part, fixed.intensity))
+        deformed(moving, Prepared(*part, fixed.intensity))
 
 
 @pytest.mark.slow
@@ -229,7 +229,7 @@ def test_a_head_that_fills_its_volume_finds_the_other(two: tuple[Prepared, Prepa
     grid = replace(moving.image.grid, shape=moving.image.array[part].shape, affine=affine)
     tight = Prepared(*(Volume(one.array[part], grid) for one in (moving.image, moving.body)), moving.intensity)
     assert abs(np.clip(units(tight), -300, 1000).mean()) < 10
-    morphed(tight, fixed)
+    deformed(tight, fixed)
 
 
 def test_what_is_to_be_made_is_announced_and_shown(
@@ -242,17 +242,17 @@ def test_what_is_to_be_made_is_announced_and_shown(
         now[0] += 24
         return fixed
 
-    monkeypatch.setattr(morphs, "morphed", slow)
+    monkeypatch.setattr(deformed_ct, "deformed", slow)
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     six = replace(store, root=tmp_path, ct=tuple(numbered(case, number) for number in range(3) for case in store.ct))
-    with_morphs(six, 30, tmp_path / "run")
+    with_deformed_ct(six, 30, tmp_path / "run")
     said = capfd.readouterr().err.splitlines()
     assert said[0] == (
-        "preparing: deforming 30 CT, about 12 minutes, before training's minutes begin; data.morphs=0 leaves it out"
+        "preparing: deforming 30 CT, about 12 minutes, before training's minutes begin; data.deformed_ct=0 skips it"
     )
     assert said[1].startswith("deforming CT 1/30 ")
     assert said[-1].startswith("deforming CT 30/30 ")
-    with_morphs(six, 30, tmp_path / "run")  # they are there
+    with_deformed_ct(six, 30, tmp_path / "run")  # they are there
     assert capfd.readouterr().err == ""
 
 

@@ -1,4 +1,4 @@
-"""Pairs of an MR-like image and a CT, from CT."""
+"""Pairs of a simulated MR and a CT, from CT."""
 
 from dataclasses import replace
 
@@ -169,7 +169,7 @@ def test_how_dense_bone_is_shows_in_the_ct_and_not_in_the_signal() -> None:
     bone = target[0, 0] > 0
 
     def spreads(**changes: float) -> tuple[float, float]:
-        """How much bone's CT number and its signal differ from one likeness to the next, seeds being the same."""
+        """How much bone's CT number and its signal differ from one simulated MR to the next, seeds being the same."""
         config = replace(QUIET, **changes)
         made = [ContrastRandomizer(CURVE, config)(target, body, seeded(seed)) for seed in range(20)]
         plain = [ContrastRandomizer(CURVE, QUIET)(target, body, seeded(seed)) for seed in range(20)]

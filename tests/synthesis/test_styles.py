@@ -21,7 +21,7 @@ INTENSITY = {"ct": HounsfieldWindow(-1024, 2000), "mr": MrPercentile(0, 1000)}
 @pytest.fixture(scope="module", params=[1, 3])
 def munit(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     settings = ["method.name=munit", "network.blocks=1", "data.spacing=[4, 4, null]", f"data.slices={request.param}"]
-    config = load_config("demo", [*TINY, *settings, "method.anchor_weight=0", "training.warm_start=0"])
+    config = load_config("demo", [*TINY, *settings, "method.simulated_pair_weight=0", "training.warm_start=0"])
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("munit") / "model.pt"
     save_method(SavedMethod(build_method(config), config, INTENSITY, 1), path)

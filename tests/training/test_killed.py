@@ -32,7 +32,7 @@ def config(steps: int) -> Config:
     often = ["training.log_every=1", "training.preview_every=50", "training.checkpoint_every=1"]
     ends = ["training.max_minutes=null", f"training.max_steps={steps}", "training.decay=constant"]
     has_pool = [
-        "method.anchor_weight=10",
+        "method.simulated_pair_weight=10",
         "training.warm_start=0",
         "training.precision=32-true",
     ]

@@ -40,7 +40,7 @@ from tests.sizes import TINY, fitting
 def config(*overrides: str) -> Config:
     small = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
     every = ["training.log_every=2", "training.preview_every=100", "training.checkpoint_every=100"]
-    plain = ["method.anchor_weight=0", "training.warm_start=0"]
+    plain = ["method.simulated_pair_weight=0", "training.warm_start=0"]
     ends = ["training.max_minutes=null", "training.max_steps=6"]
     return load_config("demo", fitting([*small, *every, *plain, *ends, *overrides]))
 
@@ -169,7 +169,7 @@ def test_pairs_are_made_in_every_dimension(store: Store, tmp_path: Path, sizes: 
     assert rows(tmp_path / "run")[0].keys() >= {"l1_target", "adversarial_target", "discriminator_target"}
 
 
-def test_morphs_are_of_what_is_trained_on_and_are_drawn_from(
+def test_deformed_ct_are_of_what_is_trained_on_and_are_drawn_from(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(store.root, tmp_path / "store")
@@ -181,15 +181,17 @@ def test_morphs_are_of_what_is_trained_on_and_are_drawn_from(
             super().__init__(config, store, *others)
 
     monkeypatch.setattr(loop, "Feed", Noting)
-    monkeypatch.setattr("medcycle.simulation.deformed_ct.morphed", lambda _, fixed: fixed)  # registration takes seconds
-    settings = config(*FROM_CT, "data.morphs=5", "training.max_steps=2")
+    monkeypatch.setattr(
+        "medcycle.simulation.deformed_ct.deformed", lambda _, fixed: fixed
+    )  # registration takes seconds
+    settings = config(*FROM_CT, "data.deformed_ct=5", "training.max_steps=2")
     train(settings, Store.open(tmp_path / "store"), tmp_path / "all")
     held = settings.model_copy(update={"data": settings.data.model_copy(update={"validation_fraction": 0.5})})
     train(held, Store.open(tmp_path / "store"), tmp_path / "held")
     of_two, of_one = fed
-    assert [case.record.name.startswith("morph-") for case in of_two.ct] == [False, False, True, True]
+    assert [case.record.name.startswith("deformed-") for case in of_two.ct] == [False, False, True, True]
     (kept,) = json.loads((tmp_path / "held" / "manifest.json").read_text())["split"]["train"]["ct"]
-    assert [case.record.name for case in of_one.ct] == [kept["name"]]  # of one alone there is no morph
+    assert [case.record.name for case in of_one.ct] == [kept["name"]]  # of one alone there is no deformed CT
 
 
 BOTH_WAYS = {"generators.target", "generators.source", "discriminators.target", "discriminators.source"}
@@ -279,18 +281,18 @@ def test_what_does_not_fit_is_not_begun_with(
         train(config(override), store, tmp_path / "run", init_from=finished)
 
 
-ANCHORED = ["method.anchor_weight=10", "training.warm_start=0.5"]
+ANCHORED = ["method.simulated_pair_weight=10", "training.warm_start=0.5"]
 
 
 def test_a_warm_start_trains_the_generators_on_pairs_alone(store: Store, tmp_path: Path) -> None:
     train(config(*ANCHORED), store, tmp_path / "run")
     warm, *_, whole = rows(tmp_path / "run")
-    assert float(warm["anchor_target"]) > 0
-    assert float(whole["anchor_target"]) > 0
+    assert float(warm["simulated_pair_target"]) > 0
+    assert float(whole["simulated_pair_target"]) > 0
     assert (warm["cycle_target"], warm["discriminator_source"]) == ("", "")
     assert float(whole["cycle_target"]) > 0
 
-    throughout = config("method.anchor_weight=10", "training.warm_start=1")
+    throughout = config("method.simulated_pair_weight=10", "training.warm_start=1")
     train(throughout, store, tmp_path / "warm")
     assert moved(throughout, tmp_path / "warm") == {"generators.target", "generators.source"}
 
@@ -298,9 +300,9 @@ def test_a_warm_start_trains_the_generators_on_pairs_alone(store: Store, tmp_pat
 def test_after_a_warm_start_without_anchor_nothing_is_supervised(store: Store, tmp_path: Path) -> None:
     train(config("training.warm_start=0.5", "training.max_steps=8"), store, tmp_path / "run")
     found = rows(tmp_path / "run")
-    assert float(found[1]["anchor_source"]) > 0  # every fourth step
+    assert float(found[1]["simulated_pair_source"]) > 0  # every fourth step
     assert float(found[-1]["cycle_target"]) > 0
-    assert (found[-1]["anchor_target"], found[-1]["anchor_source"]) == ("", "")
+    assert (found[-1]["simulated_pair_target"], found[-1]["simulated_pair_source"]) == ("", "")
 
 
 def test_the_learning_rate_rises_and_falls(store: Store, tmp_path: Path, monkeypatch) -> None:
@@ -559,13 +561,13 @@ def test_signals_save_and_end_cleanly(store: Store, tmp_path: Path, number: sign
 
 @pytest.mark.slow
 def test_neighbouring_slices_are_trained_on_and_gone_on_with(store: Store, tmp_path: Path) -> None:
-    thin = ["data.slices=3", "method.anchor_weight=10", "training.warm_start=0.5", "training.max_steps=6"]
+    thin = ["data.slices=3", "method.simulated_pair_weight=10", "training.warm_start=0.5", "training.max_steps=6"]
     train(config(*thin), store, tmp_path / "one")
     train(config(*thin, "training.max_minutes=0.0001"), store, tmp_path / "two")
     train(config(*thin), store, tmp_path / "two", resume=True)
     one, other = (load_method(tmp_path / run / "checkpoints" / "last.pt").method for run in ("one", "two"))
     assert next(one.parameters()).shape[1] == 3
     assert one.translate(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
-    assert rows(tmp_path / "one")[-1]["anchor_target"]
+    assert rows(tmp_path / "one")[-1]["simulated_pair_target"]
     assert [row["step"] for row in rows(tmp_path / "two")] == ["2", "4", "6"]
     assert other.translate(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)

@@ -12,7 +12,7 @@ from medcycle.dataset.patches import UnpairedPatches
 from medcycle.dataset.store import Store
 from medcycle.training.pair_maker import MEASURE_EVERY, MEASURE_FROM, PairMaker
 
-MEASURED = ["randomize.measured_share=1", "method.anchor_weight=10"]
+MEASURED = ["randomize.measured_share=1", "method.simulated_pair_weight=10"]
 
 
 def config(*overrides: str) -> Config:
@@ -34,19 +34,19 @@ def same(one: Batch, other: Batch) -> bool:
 
 
 def test_a_pair_depends_on_seed_and_step(store: Store) -> None:
-    settings = config("method.anchor_weight=10")
+    settings = config("method.simulated_pair_weight=10")
     pairs = maker(store, settings)
     item = items(store, settings, pairs)
     first, second = pairs.batch(item, 0), pairs.batch(item, 1)
     assert not same(first, second)
     assert same(first, pairs.batch(item, 0))
     assert same(second, maker(store, settings).batch(item, 1))
-    assert not same(first, maker(store, config("method.anchor_weight=10", "training.seed=1")).batch(item, 0))
+    assert not same(first, maker(store, config("method.simulated_pair_weight=10", "training.seed=1")).batch(item, 0))
     assert torch.equal(first.source, item["source"])
 
 
 def test_thick_targets_are_of_one_slice_with_and_without_a_pair(store: Store) -> None:
-    settings = config("method.anchor_weight=0", "training.warm_start=0.5", "randomize.thick_share=1")
+    settings = config("method.simulated_pair_weight=0", "training.warm_start=0.5", "randomize.thick_share=1")
     pairs = maker(store, settings)
     item = items(store, settings, pairs)
     assert item["target"].shape[1] == 3
@@ -64,11 +64,11 @@ def test_slices_of_any_distance_where_no_other_scans_are_beside_them(store: Stor
     batch = pairs.batch(item, 0)
     assert batch.pair.source.shape == batch.pair.target.shape == batch.target.shape == (2, 3, 64, 64)
     assert torch.equal(batch.target, item["target"][:, 1::2])
-    assert maker(store, config("data.slices=3", "method.anchor_weight=10")).thick is None
+    assert maker(store, config("data.slices=3", "method.simulated_pair_weight=10")).thick is None
 
 
 def test_no_pairs_where_no_loss_wants_them(store: Store) -> None:
-    settings = config("method.anchor_weight=0", "training.warm_start=0")
+    settings = config("method.simulated_pair_weight=0", "training.warm_start=0")
     pairs = maker(store, settings)
     assert pairs.batch(items(store, settings, pairs), 0).pair is None
 
@@ -91,7 +91,7 @@ def test_contrasts_are_measured_every_so_often_once_bone_is_known(store: Store, 
 
 @pytest.mark.parametrize(("share", "has_mr"), [(0, True), (1, False)])
 def test_nothing_is_measured_unless_asked_or_without_mr(store: Store, share: float, has_mr: bool) -> None:
-    settings = config(f"randomize.measured_share={share}", "method.anchor_weight=10")
+    settings = config(f"randomize.measured_share={share}", "method.simulated_pair_weight=10")
     intensity = {"ct": store.ct[0].intensity, "mr": store.mr[0].intensity}
     pairs = PairMaker(settings, intensity, torch.device("cpu"), trained=True, has_mr=has_mr)
     pairs.measure(torch.zeros(1, 1, 64, 64), SimpleNamespace(translate=None), 0)

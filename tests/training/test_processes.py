@@ -20,7 +20,7 @@ from tests.sizes import TINY, fitting
 
 SMALL = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
 SHORT = ["training.log_every=1", "training.max_minutes=null", "training.max_steps=6", "training.accelerator=cpu"]
-PLAIN = ["method.anchor_weight=0", "training.warm_start=0", "method.adversaries=both"]
+PLAIN = ["method.simulated_pair_weight=0", "training.warm_start=0", "method.adversaries=both"]
 
 """On images of 32 pixels this level has next to one, and gradients that are rounding alone, as have biases that
 instance normalisation takes away; Adam makes them large."""
@@ -106,11 +106,11 @@ def test_networks_stay_the_same_in_all_processes(paired: Store, tmp_path: Path) 
 @pytest.mark.slow
 def test_two_processes_go_on_where_they_stopped(store: Store, tmp_path: Path) -> None:
     """With what each has for itself: earlier images, and contrasts that were measured."""
-    anchored = ["method.anchor_weight=10", "training.warm_start=0.3", "training.max_steps=10"]
+    with_pairs = ["method.simulated_pair_weight=10", "training.warm_start=0.3", "training.max_steps=10"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(tmp_path, call_of(store, parts, *anchored, "training.max_minutes=1e-9"), call_of(store, whole, *anchored))
+    train(tmp_path, call_of(store, parts, *with_pairs, "training.max_minutes=1e-9"), call_of(store, whole, *with_pairs))
     assert read_checkpoint(parts / LAST)["step"] == 1
-    train(tmp_path, call_of(store, parts, *anchored, resume=True))
+    train(tmp_path, call_of(store, parts, *with_pairs, resume=True))
     for one, other in zip(weights_by_rank(whole), weights_by_rank(parts), strict=True):
         assert torch.equal(one, other)
     images = [of_one["pools"]["source"]["images"] for of_one in read_checkpoint(whole / LAST)["by_rank"]]

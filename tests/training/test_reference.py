@@ -16,7 +16,12 @@ from medcycle.training.step import Stepper
 from medcycle.tuning import SETTING
 from tests.sizes import TINY
 
-PLAIN = ["method.adversaries=both", "method.anchor_weight=0", "method.identity_weight=5", "training.warm_start=0"]
+PLAIN = [
+    "method.adversaries=both",
+    "method.simulated_pair_weight=0",
+    "method.identity_weight=5",
+    "training.warm_start=0",
+]
 FLOAT = ["training.precision=32-true", "training.accelerator=cpu"]
 RATE, BETAS = 2e-4, (0.5, 0.999)
 
@@ -63,9 +68,9 @@ def test_ten_steps_give_the_weights_of_ten_by_hand(monkeypatch) -> None:
     before = copy.deepcopy(method.state_dict())
     adam = Optimizers.of(method, config.training).on_devices(fabric)
     pools = {name: ImagePool(0, 0) for name in method.discriminators}
-    improve = Stepper(fabric, method, adam, pools)
+    training_step = Stepper(fabric, method, adam, pools)
     for batch in batches:
-        improve([batch])
+        training_step([batch])
     by_hand(reference, batches)
     idle = _idle(method)
     for name, expected in reference.state_dict().items():

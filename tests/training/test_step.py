@@ -72,7 +72,7 @@ def test_a_step_of_muon_is_that_of_its_matrix() -> None:
     torch.manual_seed(0)
     method, fabric = build_method(config), make_fabric(config.training)
     optimizers = Optimizers.of(method, config.training)
-    improve = Stepper(fabric, method, optimizers.on_devices(fabric), {})
+    training_step = Stepper(fabric, method, optimizers.on_devices(fabric), {})
     kernel = method.generators["target"].down[0][0][0].weight
     matrix = torch.nn.Parameter(kernel.detach().clone().flatten(1))
     reference = torch.optim.Muon([matrix], 0.02, weight_decay=0, ns_steps=3, adjust_lr_fn="match_rms_adamw")
@@ -84,7 +84,7 @@ def test_a_step_of_muon_is_that_of_its_matrix() -> None:
         optimizers.set_learning_rate(0.002)
         # of two batches, whose gradients are averaged
         losses = [{"loss": (kernel * pull).sum()}, {"loss": (kernel * pull).sum()}]
-        assert improve._descend(optimizers.generators, iter(losses), 2).taken
+        assert training_step._descend(optimizers.generators, iter(losses), 2).taken
         # PyTorch's rounds to bf16
         size = (matrix - before).square().mean().sqrt()
         assert (kernel.flatten(1) - matrix).square().mean().sqrt() < 0.02 * size
@@ -116,11 +116,11 @@ def test_muon_steps_layers_of_any_shape(network: list[str]) -> None:
     config = load_config("demo", [*general, *network])
 
     method, fabric = build_method(config), make_fabric(config.training)
-    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
+    training_step = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
     kernels = [weight for weight in method.generators["target"].parameters() if weight.ndim > 1]
     before = [weight.detach().clone() for weight in kernels]
     loss = sum((weight * torch.randn_like(weight)).sum() for weight in kernels)
-    assert improve._descend(improve.optimizers.generators, iter([{"loss": loss}]), 1).taken
+    assert training_step._descend(training_step.optimizers.generators, iter([{"loss": loss}]), 1).taken
     for weight, was in zip(kernels, before, strict=True):
         assert (weight != was).any()
         assert weight.isfinite().all()
@@ -129,11 +129,11 @@ def test_muon_steps_layers_of_any_shape(network: list[str]) -> None:
 def test_muon_along_exploded_gradients_changes_nothing() -> None:
     config = load_config("demo", MUON)
     method, fabric = build_method(config), make_fabric(config.training)
-    improve = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
+    training_step = Stepper(fabric, method, Optimizers.of(method, config.training).on_devices(fabric), {})
     before = weights_of(method)
     kernel = method.generators["source"].down[0][0][0].weight
     loss = 1e30 * kernel.sum() + weights_of(method, detached=False).sum()
-    assert not improve._descend(improve.optimizers.generators, iter([{"loss": loss}]), 1).taken
+    assert not training_step._descend(training_step.optimizers.generators, iter([{"loss": loss}]), 1).taken
     assert torch.equal(before, weights_of(method))
 
 
@@ -152,8 +152,8 @@ def test_gradients_of_several_batches_are_those_of_one(more: list[str]) -> None:
         torch.manual_seed(0)
         fabric, method = make_fabric(config.training), build_method(config)
         pools = {name: ImagePool(0, 0) for name in method.discriminators}
-        improve = Stepper(fabric, method, Optimizers.of(method, config.training), pools)
-        losses.append(improve(taken).losses)
+        training_step = Stepper(fabric, method, Optimizers.of(method, config.training), pools)
+        losses.append(training_step(taken).losses)
         ends.append(method)
     for one, other in zip(*(method.parameters() for method in ends), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-5)

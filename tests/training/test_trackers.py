@@ -15,7 +15,7 @@ from medcycle.training.loop import train
 from medcycle.training.trackers import KNOWN_RUNS, require_trackers
 from tests.sizes import TINY
 
-PLAIN = ["method.anchor_weight=0", "training.warm_start=0"]
+PLAIN = ["method.simulated_pair_weight=0", "training.warm_start=0"]
 SHORT = ["training.log_every=2", "training.max_minutes=null", "training.precision=32-true"]
 
 

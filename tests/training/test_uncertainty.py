@@ -17,17 +17,17 @@ from tests.synthesized import synthesize
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 TRAINING = [
-    *("data.spacing=[6, 6, null]", "data.morphs=0", "data.patch_size=[32, 40]"),
+    *("data.spacing=[6, 6, null]", "data.deformed_ct=0", "data.patch_size=[32, 40]"),
     *("network.filters=16", "network.levels=3"),
     *("training.max_minutes=null", "training.max_steps=400", "training.validations=2", "training.precision=32-true"),
 ]
-DOUBT = Options(uncertainty=True, precision="32-true")
+UNCERTAINTY = Options(uncertainty=True, precision="32-true")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> SavedMethod:
     """MR to CT, learned from four CT alone."""
-    folder = tmp_path_factory.mktemp("doubt")
+    folder = tmp_path_factory.mktemp("uncertainty")
     write_cohort(folder / "heads", patients=4, spacing=(6.0, 6.0, 6.0))
     config = load_config("head_ct_only", TRAINING, Choice(dims=2))
     store = prepare_cohort(find_cohort(None, folder / "heads" / "ct"), folder / "store", config.data)
@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SavedMethod:
 def other(request: pytest.FixtureRequest, trained: SavedMethod) -> tuple[Prediction, Volume]:
     """A head that it was not trained on, and its true CT."""
     head, grid = HeadPhantom.random(request.param), head_grid(spacing=(6, 6, 6))
-    return synthesize(head.mr(grid), trained, "ct", DOUBT), head.ct(grid, noise=0)
+    return synthesize(head.mr(grid), trained, "ct", UNCERTAINTY), head.ct(grid, noise=0)
 
 
 def test_errors_are_larger_where_larger_ones_are_expected(other: tuple[Prediction, Volume]) -> None:
@@ -49,8 +49,8 @@ def test_errors_are_larger_where_larger_ones_are_expected(other: tuple[Predictio
     expected = made.uncertainty.array[inside]
     assert made.calibration is not None
     assert spearmanr(expected, error).statistic > 0.4
-    doubtful = expected > np.median(expected)
-    assert error[doubtful].mean() > 2 * error[~doubtful].mean()
+    uncertain = expected > np.median(expected)
+    assert error[uncertain].mean() > 2 * error[~uncertain].mean()
 
 
 def test_errors_are_as_large_as_expected(other: tuple[Prediction, Volume]) -> None:
@@ -67,7 +67,7 @@ def test_errors_are_as_large_as_expected(other: tuple[Prediction, Volume]) -> No
 
 def test_a_scan_like_no_other_is_told(trained: SavedMethod) -> None:
     head, grid = HeadPhantom.random(31), head_grid(spacing=(6, 6, 6))
-    assert synthesize(head.mr(grid), trained, "ct", DOUBT).warnings == []
+    assert synthesize(head.mr(grid), trained, "ct", UNCERTAINTY).warnings == []
     twice = grid.affine @ np.diag([2, 2, 2, 1])
     large = Volume(head.mr(grid).array, type(grid)(grid.shape, twice))
-    assert any("the body measures" in warning for warning in synthesize(large, trained, "ct", DOUBT).warnings)
+    assert any("the body measures" in warning for warning in synthesize(large, trained, "ct", UNCERTAINTY).warnings)

@@ -35,7 +35,7 @@ NONE_HELD_OUT = {"mr": (), "ct": ()}
 def config(*overrides: str) -> Config:
     small = [*TINY, "data.spacing=[4, 4, null]", "data.patch_size=[32, 32]", "training.precision=32-true"]
     short = ["training.max_minutes=null", "training.max_steps=6", "training.log_every=2", "data.validation_fraction=0"]
-    plain = ["method.anchor_weight=0", "training.warm_start=0", "training.validations=3"]
+    plain = ["method.simulated_pair_weight=0", "training.warm_start=0", "training.validations=3"]
     return load_config("demo", fitting([*small, *short, *plain, *overrides]))
 
 
@@ -75,11 +75,11 @@ def test_one_number_for_all_is_as_far_from_ct_as_by_hand(store: Store) -> None:
         taken = shown[np.linspace(0, len(shown) - 1, 20).round().astype(int)] if len(shown) > 20 else slice(None)
         image, body = (np.asarray(array[:, :, taken], dtype=np.float32) for array in (case.image, case.body))
         errors.append(np.abs(to_units(image) - to_units(np.zeros(1)))[body > 0].mean())
-    assert found.terms["likeness"] == pytest.approx(np.mean(errors), rel=1e-5)
+    assert found.terms["simulated_mr"] == pytest.approx(np.mean(errors), rel=1e-5)
     assert found.terms["cycle"] == pytest.approx(np.mean(errors), rel=1e-5)
     assert found.terms["variety"] == pytest.approx(0, abs=1e-6)
     assert [alarm.split(":")[0] for alarm in found.alarms] == ["mode collapse"]
-    assert found.score == pytest.approx(found.terms["likeness"] + 100 * found.terms["bright_voids"])
+    assert found.score == pytest.approx(found.terms["simulated_mr"] + 100 * found.terms["bright_voids"])
 
 
 def test_bone_where_the_mr_is_bright_is_an_inverted_contrast(store: Store) -> None:
@@ -122,7 +122,7 @@ def test_every_kind_of_method_is_validated_alike_twice(store: Store, overrides: 
     first, again = judged(method), judged(method)
     assert first == again
     assert all(np.isfinite(list(first.terms.values())))
-    assert {"likeness", "bright_voids", "distribution", "structure", "variety", "separability"} <= set(first.terms)
+    assert {"simulated_mr", "bright_voids", "distribution", "structure", "variety", "separability"} <= set(first.terms)
     assert ("cycle" in first.terms) == method.two_way
     assert method.training
 
@@ -130,8 +130,8 @@ def test_every_kind_of_method_is_validated_alike_twice(store: Store, overrides: 
 def test_ct_alone_is_validated(store: Store) -> None:
     chosen = ["method.name=randomized"]
     found = validator(replace(store, mr=()), *chosen)(build_method(config(*chosen)))
-    assert list(found.terms) == ["likeness", "unpaired"]
-    assert found.score == found.terms["likeness"]
+    assert list(found.terms) == ["simulated_mr", "unpaired"]
+    assert found.score == found.terms["simulated_mr"]
 
 
 def trained(store: Store, run: Path, *overrides: str, resume: bool = False) -> TrainingResult:
@@ -162,7 +162,7 @@ def finished(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_is_validated_at_even_distances_and_keeps_its_best(finished: Path) -> None:
     found = rows(finished)
     assert [row["step"] for row in found] == ["2", "4", "6"]
-    assert {"score", "likeness", "bright_voids", "cycle", "alarms"} <= set(found[0])
+    assert {"score", "simulated_mr", "bright_voids", "cycle", "alarms"} <= set(found[0])
     best = min(found, key=lambda row: float(row["score"]))
     kept = load_method(finished / BEST)
     assert kept.step == int(best["step"])
@@ -229,7 +229,7 @@ def test_a_run_ends_when_nothing_gets_better(store: Store, tmp_path: Path, monke
 
     def validate(_: Validator, method: Method) -> Validation:
         score = next(scores)
-        return Validation(score, {"likeness": score}, [])
+        return Validation(score, {"simulated_mr": score}, [])
 
     monkeypatch.setattr(Validator, "__call__", validate)
     monkeypatch.setattr(judge, "ALARMS_FROM", (4, 0.1))
@@ -239,7 +239,7 @@ def test_a_run_ends_when_nothing_gets_better(store: Store, tmp_path: Path, monke
     assert not result.by_signal
     assert load_method(tmp_path / "run" / BEST).step == 2
     assert load_method(tmp_path / "run" / LAST).step == 4
-    assert "anatomy drifting: the error on MR-like images has grown from 90 to 120 HU" in caplog.text
+    assert "anatomy drifting: the error on simulated MR has grown from 90 to 120 HU" in caplog.text
     assert rows(tmp_path / "run")[-1]["alarms"].startswith("anatomy drifting")
 
 
@@ -295,7 +295,7 @@ def test_a_cost_is_known_from_the_validation_before(monkeypatch) -> None:
     selection = Selection(TrainingConfig(max_minutes=10))
     now = iter([0.0, 8.0])
     monkeypatch.setattr("time.monotonic", lambda: next(now))
-    selection.take(1, lambda: Validation(1.0, {"likeness": 1.0}, []), uncalibrated, share=0.25)
+    selection.take(1, lambda: Validation(1.0, {"simulated_mr": 1.0}, []), uncalibrated, share=0.25)
     assert (selection.cost, selection.standing.seconds, selection.standing.share) == (32, 8, 0.25)
 
 
@@ -317,7 +317,7 @@ class Clock:
             self.translated += seconds
             return translate(translator, image, body, *given)
 
-        monkeypatch.setattr(Learner, "improve", slow_step)
+        monkeypatch.setattr(Learner, "training_step", slow_step)
         monkeypatch.setattr(Translator, "translate", slow_translation)
         monkeypatch.setattr("time.monotonic", lambda: self.now)
 
@@ -358,7 +358,7 @@ def test_a_run_of_minutes_ends_in_time_and_has_a_best_checkpoint(
 def test_what_a_validation_takes_is_known_from_a_small_part(store: Store, tmp_path: Path, monkeypatch) -> None:
     for sizes in ([], ["data.slices=3"], VOLUMES, ["method.name=randomized"]):
         judged, method = validator(store, *sizes), build_method(config(*sizes))
-        judged.find_pace(method)  # makes the likenesses, in no time
+        judged.find_pace(method)  # makes the simulated MR, in no time
         clock = Clock(monkeypatch, step=0, voxel=1e-3)
         judged.find_pace(method)
         small, clock.translated = clock.translated, 0.0
@@ -398,17 +398,17 @@ def test_a_part_of_the_volumes_is_less_of_them(store: Store, sizes: list[str]) -
 def test_nothing_is_alarming_before_networks_know_anything(
     store: Store, tmp_path: Path, monkeypatch, caplog, step: int, progress: float, alarming: bool
 ) -> None:
-    found = Validation(100.0, {"likeness": 100.0}, ["contrast inversion: of course"])
+    found = Validation(100.0, {"simulated_mr": 100.0}, ["contrast inversion: of course"])
     monkeypatch.setattr(Validator, "__call__", lambda judged, method: found)
     monkeypatch.setattr(Learner, "progress", property(lambda learner: progress if learner.step else 0.0))
-    improve = Learner.improve
+    training_step = Learner.training_step
 
     def jump(learner: Learner, batches: list[Batch]) -> Step:
-        taken = improve(learner, batches)
+        taken = training_step(learner, batches)
         learner.step = step
         return taken
 
-    monkeypatch.setattr(Learner, "improve", jump)
+    monkeypatch.setattr(Learner, "training_step", jump)
     monkeypatch.setattr(Selection, "is_over", property(lambda _: True))
     with caplog.at_level(logging.WARNING):
         trained(store, tmp_path / "run", "training.validations=100")
@@ -437,7 +437,7 @@ def uncalibrated() -> Calibration:
 def test_a_score_that_is_no_number_is_never_the_best() -> None:
     selection = Selection(TrainingConfig(patience=2))
     for step, score in enumerate([float("nan"), 100.0, float("nan")]):
-        _, best = selection.take(step, lambda score=score: Validation(score, {"likeness": score}, []), uncalibrated)
+        _, best = selection.take(step, lambda score=score: Validation(score, {"simulated_mr": score}, []), uncalibrated)
         assert best == (score == 100.0)
     assert selection.best == (1, 100.0)
-    assert selection.standing.likeness == 100.0
+    assert selection.standing.simulated_mr == 100.0

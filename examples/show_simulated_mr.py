@@ -1,8 +1,8 @@
-"""MR-like images made from CT: what the method `randomized` and the anchors of the others learn from.
+"""Simulated MR, made from CT: what the method `randomized` learns from, and others beside their scans.
 
-Run it with `python examples/show_likenesses.py PICTURE.png [CT]`, where CT is an image file or a DICOM series folder of
-a head; without one, a generated head is taken. The first picture shows random contrasts beside their CT; a second one,
-PICTURE-effects.png, every effect alone and strong.
+Run it with `python examples/show_simulated_mr.py PICTURE.png [CT]`, where CT is an image file or a DICOM series folder
+of a head; without one, a generated head is taken. The first picture shows random contrasts beside their CT; a second
+one, PICTURE-effects.png, every effect alone and strong.
 """
 
 import sys
@@ -83,11 +83,11 @@ def draw(path: Path, rows: list[list[torch.Tensor]], titles: list[str]) -> None:
 
 
 def contrasts(image: torch.Tensor, body: torch.Tensor, columns: int = 8) -> tuple[list[list[torch.Tensor]], list[str]]:
-    """A row a slice: the CT, and random likenesses of it."""
+    """A row a slice: the CT, and random simulated MR of it."""
     randomizer = ContrastRandomizer(hounsfield_map(CONFIG.data), Effects.of(CONFIG.randomize))
     generator = torch.Generator().manual_seed(1)
     made = [randomizer(image, body, generator).source for _ in range(columns)]
-    rows = [[image[row, 0], *(likeness[row, 0] for likeness in made)] for row in range(len(image))]
+    rows = [[image[row, 0], *(simulated[row, 0] for simulated in made)] for row in range(len(image))]
     return rows, ["CT", *[""] * columns] * len(rows)
 
 

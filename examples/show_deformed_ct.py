@@ -1,6 +1,6 @@
-"""A CT in the shape of another, as `data.morphs` makes more CT of few.
+"""A CT in the shape of another, as `data.deformed_ct` makes more CT of few.
 
-Run it with `python examples/show_morphs.py PICTURE.png [CT CT]`, where each CT is an image file or a DICOM series
+Run it with `python examples/show_deformed_ct.py PICTURE.png [CT CT]`, where each CT is an image file or a DICOM series
 folder of a head; without them, generated heads are taken. Rows are the first, the second, and the first in the shape
 of the second; columns axial slices, a sagittal and a coronal one.
 """
@@ -16,7 +16,7 @@ from medcycle.config import load_config
 from medcycle.dataset.preparation import Prepared, prepare_volume
 from medcycle.io import read_volume
 from medcycle.phantom import HeadPhantom, head_grid
-from medcycle.simulation.deformed_ct import morphed
+from medcycle.simulation.deformed_ct import deformed
 from medcycle.volume import Volume
 
 CONFIG = load_config("head_ct_only")
@@ -42,7 +42,7 @@ def views(image: Volume) -> list[tuple[np.ndarray, float]]:
 def main(picture: Path, *paths: Path) -> None:
     """Draw the picture."""
     one, other = heads(list(paths))
-    rows = {"first": one, "second": other, "first as second": morphed(one, other)}
+    rows = {"first": one, "second": other, "first as second": deformed(one, other)}
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     FigureCanvasAgg(figure)
     for places, (title, shown) in zip(figure.subplots(3, 5), rows.items(), strict=True):
