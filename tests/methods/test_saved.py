@@ -36,7 +36,7 @@ def test_checkpoints_of_older_versions_are_read(tmp_path) -> None:
     state = torch.load(path, weights_only=True)
     old = yaml.safe_load(Path(__file__).parents[1].joinpath("old_config.yaml").read_text(encoding="utf-8"))
     for section in ("network", "method"):
-        assert old[section].keys() > state["config"][section].keys()
+        assert old[section].keys() - state["config"][section].keys()
         state["config"][section] = old[section] | state["config"][section]
     torch.save(state, path)
     assert load_method(path).config == before.config
