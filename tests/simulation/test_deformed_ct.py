@@ -248,7 +248,8 @@ def test_what_is_to_be_made_is_announced_and_shown(
     with_deformed_ct(six, 30, tmp_path / "run")
     said = capfd.readouterr().err.splitlines()
     assert said[0] == (
-        "preparing: deforming 30 CT, about 12 minutes, before training's minutes begin; data.deformed_ct=0 leaves it out"
+        "preparing: deforming 30 CT, about 12 minutes, before training's minutes begin; "
+        "data.deformed_ct=0 leaves it out"
     )
     assert said[1].startswith("deforming CT 1/30 ")
     assert said[-1].startswith("deforming CT 30/30 ")
