@@ -68,11 +68,12 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.cohort.catalogue import prepare_cohort, require_place
     from medcycle.cohort.cohort import find_cohort
     from medcycle.config import told_briefly
-    from medcycle.planning.automatic import keep_plan, settings_for
+    from medcycle.planning.automatic import keep_plan, require_readable, settings_for
 
     require_place(store)
-    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     choice = chosen(method, dims, device)
+    require_readable(config, overrides or (), choice)
+    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     settings, plan = settings_for(config, overrides or (), cohort, known=store, choice=choice)
     if config != "auto":
         say(told_briefly(config, settings, choice, ["data"]), newline=False)

@@ -15,13 +15,19 @@ from medcycle.planning.fingerprint import fingerprint
 from medcycle.planning.plan import Device, Plan
 from medcycle.planning.planner import plan
 
-__all__ = ["AUTO", "keep_plan", "settings_for"]
+__all__ = ["AUTO", "keep_plan", "require_readable", "settings_for"]
 
 AUTO = "auto"
 """The name that asks for a plan."""
 
 PLAN = "config.yaml"
 """Where a store keeps it."""
+
+
+def require_readable(name: str, overrides: Sequence[str], choice: Choice) -> None:
+    """Raise `ConfigError` for a configuration that can't be read, before folders of scans are looked through."""
+    if name != AUTO:
+        load_config(name, overrides, choice)
 
 
 def settings_for(

@@ -10,7 +10,7 @@ from medcycle.cohort.cohort import Cohort, require_patients_in_both
 from medcycle.config import Choice, told_briefly
 from medcycle.errors import UsageError
 from medcycle.io.locks import require_unlocked
-from medcycle.planning.automatic import keep_plan, settings_for
+from medcycle.planning.automatic import keep_plan, require_readable, settings_for
 from medcycle.planning.plan import Device, chosen_here
 from medcycle.progress import is_first_process
 from medcycle.training.loop import TrainingResult, train
@@ -70,6 +70,7 @@ def begin(  # noqa: PLR0913 - what a training can be told
     shared = initial.settings_shared() if initial and config == "auto" else None
     if resume and store is None:
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
+    require_readable(config, overrides, chosen)
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     settings, plan = settings_for(config, overrides, scans, known=output, begun_with=shared, choice=chosen)
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
