@@ -1,8 +1,9 @@
 """Trained models at work: from a volume to its synthetic counterpart, and how far that can be trusted."""
 
 from medcycle.inference.device import Precision, autocast_on, best_device, best_precision, devices_of
+from medcycle.inference.image_predictor import ImagePredictor
 from medcycle.inference.options import Options
-from medcycle.inference.predictor import ImagePredictor, Prediction, Predictor, require_direction
+from medcycle.inference.predictor import Prediction, Predictor, require_direction
 from medcycle.inference.translator import Translator
 from medcycle.inference.uncertainty import Calibration
 from medcycle.inference.windows import Windows
