@@ -23,7 +23,7 @@ from medcycle.evaluation.protocols import score
 from medcycle.inference import Predictor
 from medcycle.io import read_volume
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import LAST, SavedMethod, load_method
+from medcycle.methods.checkpoint import LAST, SavedMethod, load_method
 from medcycle.phantom import write_cohort
 from medcycle.training.loop import train
 

@@ -18,7 +18,7 @@ from medcycle.cohort.catalogue import prepare_cohort
 from medcycle.cohort.cohort import Cohort, find_cohort
 from medcycle.config import Config, load_config
 from medcycle.dataset.store import Store
-from medcycle.methods.saved import LAST
+from medcycle.methods.checkpoint import LAST
 from medcycle.phantom import write_cohort
 from medcycle.training.loop import train
 from medcycle.training.runs import VALIDATION

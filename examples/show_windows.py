@@ -22,7 +22,7 @@ from medcycle.inference import Translator
 from medcycle.inference.quality import seam_score
 from medcycle.inference.windows import box_of
 from medcycle.io import read_volume
-from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
+from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.phantom import HeadPhantom, head_grid
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from medcycle.evaluation import Summary
     from medcycle.inference import Prediction
     from medcycle.io.dicom.deidentify import Deidentify
-    from medcycle.methods.saved import SavedMethod
+    from medcycle.methods.checkpoint import SavedMethod
     from medcycle.training.loop import TrainingResult
 
 __all__ = [
@@ -78,7 +78,7 @@ def load_model(run_or_checkpoint: Path | str, *, to: Modality = "ct") -> SavedMe
         BadCheckpoint: if it is damaged, or not one of medcycle. Nothing in the file is executed.
     """
     from medcycle.inference import require_direction
-    from medcycle.methods.saved import checkpoint_of, load_method
+    from medcycle.methods.checkpoint import checkpoint_of, load_method
 
     model = load_method(checkpoint_of(Path(run_or_checkpoint), to=to))
     require_direction(model, to)

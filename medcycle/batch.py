@@ -38,13 +38,13 @@ class Batch(NamedTuple):
     pair: Pair | None = None
     registered: Pair | None = None
 
-    def known(self) -> Pair:
+    def simulated_pair(self) -> Pair:
         """The pair made of a target. Raises `ValueError` if there is none."""
         if self.pair is None:
             raise ValueError("the method learns from a pair; the batch has none")
         return self.pair
 
-    def together(self) -> Pair:
+    def registered_pair(self) -> Pair:
         """The registered pair. Raises `ValueError` if there is none."""
         if self.registered is None:
             raise ValueError("the method learns from a registered pair; the batch has none")

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from medcycle.gaps import bridged
+from medcycle.blank_slices import bridged
 from medcycle.resample import coarsen, resample_mask
 from medcycle.volume import Volume
 

@@ -21,7 +21,7 @@ from medcycle.config import load_config
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.io import write_nifti
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, save_method
+from medcycle.methods.checkpoint import SavedMethod, save_method
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.dicom_series import write_series
 from tests.sizes import TINY
@@ -42,8 +42,8 @@ WITHOUT: dict[str, Callable[..., Any]] = {
     "medcycle.io.files._sync_one": lambda path: None,
     "medcycle.io.source.voxel_files": lambda path: (),
     "medcycle.synthesis.runner.locked": lambda *_, **__: contextlib.nullcontext(),
-    "medcycle.methods.saved.require_sound_archive": lambda path: None,
-    "medcycle.methods.saved.require_fitting_weights": lambda *_: None,
+    "medcycle.methods.checkpoint.require_sound_archive": lambda path: None,
+    "medcycle.methods.checkpoint.require_fitting_weights": lambda *_: None,
 }
 """What there is instead of limits and checks."""
 

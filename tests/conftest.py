@@ -13,7 +13,7 @@ from medcycle.config import DataConfig, load_config
 from medcycle.dataset.store import Store
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, save_method
+from medcycle.methods.checkpoint import SavedMethod, save_method
 from medcycle.phantom import HeadPhantom, write_cohort
 from medcycle.volume import Grid
 from tests.sizes import TINY

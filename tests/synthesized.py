@@ -4,7 +4,7 @@ from typing import Any
 
 from medcycle.body import Modality
 from medcycle.inference import Options, Prediction, Predictor
-from medcycle.methods.saved import SavedMethod
+from medcycle.methods.checkpoint import SavedMethod
 from medcycle.volume import Volume
 
 

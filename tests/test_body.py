@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from medcycle.blank_slices import bridged, gaps_in
 from medcycle.body import Body, body_mask, find_body
-from medcycle.gaps import bridged, gaps_in
 from medcycle.phantom import HeadPhantom, Tissue, head_grid
 from medcycle.volume import Grid, Volume
 

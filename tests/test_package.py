@@ -14,7 +14,7 @@ from examples.from_python import main
 from medcycle.config import config_names, load_config
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, save_method
+from medcycle.methods.checkpoint import SavedMethod, save_method
 from tests.sizes import TINY
 
 ROOT = Path(__file__).parents[1]

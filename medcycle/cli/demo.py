@@ -22,7 +22,7 @@ from medcycle.evaluation.cases import match_cases
 from medcycle.evaluation.tables import Summary, evaluate, write_tables
 from medcycle.io import discover
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
+from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method, save_method
 from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
 from medcycle.synthesis.driver import synthesize_path
 from medcycle.synthesis.outputs import Outputs

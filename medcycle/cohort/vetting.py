@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medcycle.blank_slices import gaps_in
 from medcycle.body import Modality, body_mask
 from medcycle.errors import DataError, WrongModality
-from medcycle.gaps import gaps_in
 from medcycle.io.discover import Source
 from medcycle.modality import ct_offset_of, looks_like_ct, missing_of_ct, modality_of_values
 from medcycle.volume import Array, Grid, Volume

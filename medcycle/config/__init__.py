@@ -41,7 +41,7 @@ from medcycle.config.reading import (
 )
 from medcycle.config.recipe import config_names, read_recipe
 from medcycle.config.sections import Config, DataConfig, RandomizeConfig
-from medcycle.config.telling import told_briefly
+from medcycle.config.summary import told_briefly
 from medcycle.config.training import TrainingConfig
 
 __all__ = [

@@ -16,7 +16,7 @@ __all__ = [
     "Devices",
     "Hounsfield",
     "Images",
-    "Layers",
+    "LayerCount",
     "Minutes",
     "Pixels",
     "Processes",
@@ -42,7 +42,7 @@ Steps = Annotated[int, Field(gt=0, le=10**9), Because("a thousand million steps 
 Minutes = Annotated[float, Field(gt=0, le=10**6), Because("a million minutes are two years")]
 Count = Annotated[int, Field(ge=0, le=10**5), Because("so many fit neither into memory nor into a run")]
 Channels = Annotated[int, Field(gt=0, le=2048), Because("wider layers fit into no memory")]
-Layers = Annotated[int, Field(gt=0, le=64), Because("deeper networks fit into no memory, and don't learn")]
+LayerCount = Annotated[int, Field(gt=0, le=64), Because("deeper networks fit into no memory, and don't learn")]
 Images = Annotated[int, Field(gt=0, le=4096), Because("larger batches fit into no memory")]
 Pixels = Annotated[int, Field(gt=0, le=4096), Because("scans are not larger")]
 Devices = Annotated[int, Field(gt=0, le=64), Because("no machine has more")]

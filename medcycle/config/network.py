@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from medcycle.config.bounds import Channels, Layers, Section
+from medcycle.config.bounds import Channels, LayerCount, Section
 
 __all__ = [
     "NETWORKS",
@@ -43,7 +43,7 @@ class ResnetConfig(_OwnConfig):
     """CycleGAN's residual generator; unit and munit are made of its layers."""
 
     name: Literal["resnet"] = Field("resnet", description="CycleGAN's residual generator")
-    blocks: Layers = Field(
+    blocks: LayerCount = Field(
         9, description="residual blocks, 6 or 9; in unit and munit those of each encoder and decoder, 4 there"
     )
     upsampling: Literal["transposed", "resize"] = Field(

@@ -14,7 +14,7 @@ from medcycle.config.method import METHODS, AnyMethod, CycleGanConfig
 from medcycle.config.network import NETWORKS, AnyNetwork, ResnetConfig
 from medcycle.config.training import TrainingConfig
 from medcycle.config.unused import tell_unused, unused_keys
-from medcycle.geometry import PatchGeometry, Plane
+from medcycle.patch_geometry import PatchGeometry, Plane
 
 __all__ = [
     "KINDS",

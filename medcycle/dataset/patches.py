@@ -16,7 +16,7 @@ from medcycle.dataset.augmentation import Augmentation, ContrastChange
 from medcycle.dataset.cutting import Cutter, Floats, middle_of
 from medcycle.dataset.stacks import SliceStack, neighbours, stacks_of
 from medcycle.dataset.store import Store
-from medcycle.geometry import ACROSS
+from medcycle.patch_geometry import ACROSS
 
 __all__ = ["Thickness", "UnpairedPatches", "preview_patches"]
 

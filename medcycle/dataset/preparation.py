@@ -10,13 +10,13 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Orientation
 
+from medcycle.blank_slices import bridged
 from medcycle.body import Body, Modality, find_body
 from medcycle.config import DataConfig
 from medcycle.dataset.bias_field import correct_bias
 from medcycle.errors import DataError
-from medcycle.gaps import bridged
-from medcycle.geometry import AXES
 from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, MrLandmarks, MrPercentile, MrZScore
+from medcycle.patch_geometry import AXES
 from medcycle.resample import respace, slabs
 from medcycle.volume import Grid, Volume
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from medcycle.body import Modality
 from medcycle.dataset.preparation import Prepared
-from medcycle.geometry import AXES, Plane
+from medcycle.patch_geometry import AXES, Plane
 from medcycle.volume import Array, Grid
 
 __all__ = ["Profile", "Profiles", "profile_of"]

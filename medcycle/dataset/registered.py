@@ -15,7 +15,7 @@ from medcycle.dataset.patches import UnpairedPatches
 from medcycle.dataset.stacks import SliceStack, neighbours, stacks_of
 from medcycle.dataset.store import Store, StoredCase
 from medcycle.errors import DataError
-from medcycle.geometry import ACROSS
+from medcycle.patch_geometry import ACROSS
 
 __all__ = ["RegisteredPatches", "WithRegistered", "registered_cases"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from medcycle.dataset.store import StoredCase
 from medcycle.errors import DataError
-from medcycle.geometry import ACROSS, AXES, Plane
+from medcycle.patch_geometry import ACROSS, AXES, Plane
 from medcycle.volume import Array
 
 __all__ = ["SliceStack", "neighbours", "stacks_of"]

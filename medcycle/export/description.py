@@ -13,13 +13,13 @@ from medcycle.dataset.bias_field import WORKING_SPACING as BIAS_SPACING
 from medcycle.dataset.preparation import hounsfield_map
 from medcycle.export.formats import INPUTS, OPSET, OUTPUT, TOLERANCE, ModelFormat
 from medcycle.export.wrapper import Sizes
-from medcycle.geometry import PatchGeometry
 from medcycle.inference import Windows
 from medcycle.inference.translator import neighbour_weights
 from medcycle.intensity import IntensityMap, MrLandmarks, MrPercentile, MrZScore
-from medcycle.methods.saved import SavedMethod
+from medcycle.methods.checkpoint import SavedMethod
 from medcycle.modality import SOURCE_OF
 from medcycle.networks.resnet import DOWNSAMPLING
+from medcycle.patch_geometry import PatchGeometry
 
 __all__ = ["FORMAT", "describe"]
 

@@ -12,8 +12,8 @@ from medcycle.export.formats import EXTENSIONS, ModelFormat, require_packages, w
 from medcycle.export.wrapper import sizes_of, translation_of
 from medcycle.inference import require_direction
 from medcycle.io.files import atomic_path, sha256_of
+from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method
 from medcycle.methods.munit import Munit
-from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
 from medcycle.synthesis.outputs import require_absent, require_writable
 
 __all__ = ["description_of", "export_model"]

@@ -12,9 +12,9 @@ from torch.export import Dim
 from medcycle.body import Modality
 from medcycle.config import Config
 from medcycle.methods.base import Method
+from medcycle.methods.checkpoint import SavedMethod
 from medcycle.methods.munit import Munit
-from medcycle.methods.saved import SavedMethod
-from medcycle.networks.library import MonaiGenerator
+from medcycle.networks.monai_networks import MonaiGenerator
 from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.networks.unet import UnetGenerator
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from medcycle.body import Modality
-from medcycle.geometry import PatchGeometry
 from medcycle.inference.device import autocast_on, best_precision
 from medcycle.inference.fusion import Fusion
 from medcycle.inference.options import Options
@@ -18,6 +17,7 @@ from medcycle.inference.translator import Floats, Translator
 from medcycle.intensity import IntensityMap
 from medcycle.methods.base import Method
 from medcycle.modality import SOURCE_OF
+from medcycle.patch_geometry import PatchGeometry
 from medcycle.volume import Array
 
 __all__ = ["ImagePredictor", "Style"]

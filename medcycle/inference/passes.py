@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from medcycle.body import Modality
-from medcycle.geometry import ACROSS, PatchGeometry
+from medcycle.patch_geometry import ACROSS, PatchGeometry
 
 __all__ = ["SHIFTS", "Pass", "passes_of", "probes_of", "with_flips_and_shifts"]
 

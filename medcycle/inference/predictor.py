@@ -24,7 +24,7 @@ from medcycle.inference.quality import seam_score, slice_continuity
 from medcycle.inference.translator import Floats
 from medcycle.inference.uncertainty import Calibration
 from medcycle.intensity import IntensityMap
-from medcycle.methods.saved import SavedMethod
+from medcycle.methods.checkpoint import SavedMethod
 from medcycle.modality import SOURCE_OF
 from medcycle.resample import Interpolation, resample_mask, resample_to
 from medcycle.volume import Grid, Volume

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from medcycle.geometry import ACROSS
+from medcycle.patch_geometry import ACROSS
 from medcycle.volume import Array
 
 __all__ = ["seam_score", "slice_continuity"]

@@ -41,7 +41,7 @@ from medcycle.networks.autoencoder import sharing_autoencoders
 from medcycle.networks.deformation import DeformationNet
 from medcycle.networks.init import initialise
 from medcycle.networks.layers import Layers
-from medcycle.networks.library import MonaiGenerator
+from medcycle.networks.monai_networks import MonaiGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.sampler import PatchSampler

@@ -94,7 +94,7 @@ class Cut(Unpaired[CutWeights]):
             losses["nce_target"] = weights.nce * self._contrast(made, batch.source)
         if "same_target" in outputs:
             losses["identity_target"] = weights.identity * self._contrast(outputs["same_target"], batch.target)
-        return losses | self._structure("target", batch, made) | self._anchored(batch, outputs)
+        return losses | self._structure("target", batch, made) | self._simulated_pair_loss(batch, outputs)
 
     def views(self, batch: Batch) -> dict[str, Tensor]:
         """The source, what becomes of it, a target, and what the generator leaves of it."""

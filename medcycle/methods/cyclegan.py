@@ -103,7 +103,7 @@ class CycleGan(Unpaired[Weights]):
         """The adversarial, cycle, identity and structure losses of what was made, and those on pairs."""
         losses = self._of_one("target", batch.target, batch, outputs)
         losses |= self._of_one("source", batch.source, batch, outputs)
-        losses |= self._anchored(batch, outputs)
+        losses |= self._simulated_pair_loss(batch, outputs)
         if batch.registered and "registered_target" in outputs:
             source, target, weight = batch.registered
             back = Pair(target, source, weight)

@@ -119,7 +119,7 @@ class Munit(Unpaired[MunitWeights]):
         """Of each domain the adversarial loss, images, contents and styles found again; simulated pairs."""
         losses = self._of_one("target", batch.target, batch, outputs)
         losses |= self._of_one("source", batch.source, batch, outputs)
-        return losses | self._anchored(batch, outputs)
+        return losses | self._simulated_pair_loss(batch, outputs)
 
     def _of_one(self, domain: str, real: Tensor, batch: Batch, outputs: Outputs) -> Losses:
         made, same, weights = outputs[f"synthetic_{domain}"], outputs[f"same_{domain}"], self.weights

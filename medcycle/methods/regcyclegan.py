@@ -69,7 +69,7 @@ class RegCycleGan(CycleGan):
 
     def views(self, batch: Batch) -> dict[str, Tensor]:
         """As of a CycleGAN; and the pair, what is made of it, and that brought onto the true one."""
-        source, target, _ = batch.together()
+        source, target, _ = batch.registered_pair()
         made = self.translate(source)
         moved = self._registration(made, self._registration.displacement(made, target))
         pair = {"registered_source": source, "registered_synthetic": made, "moved": moved, "registered_target": target}

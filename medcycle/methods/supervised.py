@@ -68,7 +68,7 @@ class Supervised(Method):
 
     def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:  # noqa: ARG002 - one direction
         """L1 and slopes on the pair that is made of targets."""
-        pair = batch.known()
+        pair = batch.simulated_pair()
         return self._supervised(pair, self.translate(pair.source))
 
     def fakes(self, outputs: Outputs) -> dict[str, Tensor]:
@@ -88,7 +88,7 @@ class Supervised(Method):
         """The pairs, and what becomes of their sources; and of the batch's source, where that is another."""
         views: dict[str, Tensor] = {}
         if self.registered:
-            source, target, _ = batch.together()
+            source, target, _ = batch.registered_pair()
             return {"source": source, "synthetic_target": self.translate(source), "target": target}
         if not (batch.pair and batch.pair.source is batch.source):
             views |= {"source": batch.source, "synthetic_target": self.translate(batch.source)}
@@ -101,7 +101,7 @@ class Supervised(Method):
         return views
 
     def _pair(self, batch: Batch) -> Pair:
-        return batch.together() if self.registered else batch.known()
+        return batch.registered_pair() if self.registered else batch.simulated_pair()
 
     def _seen(self, source: Tensor, target: Tensor) -> Tensor:
         """What the discriminator sees."""

@@ -99,7 +99,7 @@ class Unit(Unpaired[UnitWeights]):
             codes = (outputs[f"code_{domain}"], outputs[f"cycle_code_{domain}"])
             losses[f"latent_{domain}"] = LATENT * torch.stack([unit_gaussian_loss(code) for code in codes]).sum()
             losses |= self._structure(domain, batch, made)
-        return losses | self._anchored(batch, outputs)
+        return losses | self._simulated_pair_loss(batch, outputs)
 
     def views(self, batch: Batch) -> dict[str, Tensor]:
         """Both images, what becomes of them, and both reconstructions."""

@@ -54,7 +54,7 @@ class Unpaired(Method, Generic[W]):
         Raises:
             ValueError: if the batch has no pair.
         """
-        pair, weight = batch.known(), self.weights.warm_start
+        pair, weight = batch.simulated_pair(), self.weights.warm_start
         losses = {"simulated_pair_target": weight * supervised(pair, self.translate(pair.source))}
         if reverse and self.two_way:
             # of all images of one anatomy, their mean has the least square error
@@ -81,7 +81,7 @@ class Unpaired(Method, Generic[W]):
         given: Tensor = getattr(batch, OTHER[domain])
         return {f"structure_{domain}": self.weights.mind * mind_loss(given, made)}
 
-    def _anchored(self, batch: Batch, outputs: Outputs) -> Losses:
+    def _simulated_pair_loss(self, batch: Batch, outputs: Outputs) -> Losses:
         """The simulated-pair loss, where it was computed."""
         if not batch.pair or "synthetic_of_pair" not in outputs:
             return {}

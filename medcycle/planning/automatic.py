@@ -35,7 +35,7 @@ def settings_for(
     overrides: Sequence[str],
     scans: Store | Cohort,
     known: Path | None = None,
-    begun_with: Mapping[str, Any] | None = None,
+    init_from: Mapping[str, Any] | None = None,
     choice: Choice | None = None,
 ) -> tuple[Config, Plan | None]:
     """The configuration of a name or file; or for `auto` one that is planned now, and the plan.
@@ -45,7 +45,7 @@ def settings_for(
         overrides: `key=value`.
         scans: what is planned for. A prepared store has its plan already.
         known: for `auto`, a folder whose `config.yaml` is used if there is one: a store to go on with, or a run.
-        begun_with: for `auto`, dotted keys and values that the networks of another run ask for; `choice` and
+        init_from: for `auto`, dotted keys and values that the networks of another run ask for; `choice` and
             `overrides` go before.
         choice: method, dimensions and device; for `auto` they are set by hand, and planned for.
 
@@ -55,7 +55,7 @@ def settings_for(
             without MR if it takes some.
         DataError: if there is nothing to plan for.
     """
-    settings, made = _settings(name, overrides, scans, known, begun_with or {}, choice or Choice())
+    settings, made = _settings(name, overrides, scans, known, init_from or {}, choice or Choice())
     if settings.method.needs_mr and not scans.mr:
         more = "prepare a store with MR" if isinstance(scans, Store) else "give --mr"
         raise UsageError(f"method.name {settings.method.name} learns from MR; {more}, or train head_ct_only")
@@ -67,20 +67,20 @@ def _settings(
     overrides: Sequence[str],
     scans: Store | Cohort,
     known: Path | None,
-    begun_with: Mapping[str, Any],
+    init_from: Mapping[str, Any],
     choice: Choice,
 ) -> tuple[Config, Plan | None]:
     if name != AUTO:
         return load_config(name, overrides, choice), None
     if known and (known / PLAN).is_file():
-        return load_stored(known / PLAN, overrides, begun_with, choice), None
+        return load_stored(known / PLAN, overrides, init_from, choice), None
     if isinstance(scans, Store):
         if not (scans.root / PLAN).is_file():
             raise UsageError(f"{scans.root}: prepared without a plan; name the configuration it was prepared with")
-        return load_stored(scans.root / PLAN, overrides, begun_with, choice), None
+        return load_stored(scans.root / PLAN, overrides, init_from, choice), None
     given = _by_hand(choice, overrides)
     mr = fingerprint(scans.mr, "mr") if scans.mr else None
-    made = plan(mr, fingerprint(scans.ct, "ct"), Device.here(choice.device), given, begun_with)
+    made = plan(mr, fingerprint(scans.ct, "ct"), Device.here(choice.device), given, init_from)
     return made.config(), made
 
 

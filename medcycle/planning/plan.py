@@ -13,12 +13,12 @@ from medcycle.config import Choice, Config, DeviceKind, parse_planned
 from medcycle.errors import UsageError
 from medcycle.processors import available_processors
 
-__all__ = ["BEGUN_WITH", "BY_HAND", "Choices", "Device", "Plan", "chosen_here"]
+__all__ = ["BY_HAND", "INIT_FROM", "Choices", "Device", "Plan", "chosen_here"]
 
 Choices = dict[str, tuple[Any, str]]
 """A dotted key of the configuration: its value, and why."""
 
-BEGUN_WITH, BY_HAND = "as in what it begins with", "set by hand"
+INIT_FROM, BY_HAND = "as in the model it is initialised from", "set by hand"
 """Why keys have values that were not planned."""
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from medcycle.config import NETWORKS
-from medcycle.geometry import AXES
+from medcycle.patch_geometry import AXES
 from medcycle.planning.fingerprint import Fingerprint
 from medcycle.planning.memory import SIDES_3D, filters_of, fitting_batch, fitting_filters, largest_side
-from medcycle.planning.plan import BEGUN_WITH, BY_HAND, Choices, Device, Plan
+from medcycle.planning.plan import BY_HAND, INIT_FROM, Choices, Device, Plan
 
 __all__ = ["plan"]
 
@@ -51,7 +51,7 @@ def plan(
     ct: Fingerprint,
     device: Device,
     given: Mapping[str, Any] | None = None,
-    begun_with: Mapping[str, Any] | None = None,
+    init_from: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Choose plane, spacing, patch, network, batch and steps for two cohorts and a device.
 
@@ -64,9 +64,9 @@ def plan(
         ct: the CT.
         device: what is trained on.
         given: dotted keys and their values that are set by hand. What follows from them is chosen accordingly.
-        begun_with: the same of what the networks of another run ask for; what is set by hand goes before.
+        init_from: the same of what the networks of another run ask for; what is set by hand goes before.
     """
-    by_hand: Choices = {key: (value, BEGUN_WITH) for key, value in (begun_with or {}).items()}
+    by_hand: Choices = {key: (value, INIT_FROM) for key, value in (init_from or {}).items()}
     by_hand |= {key: (value, BY_HAND) for key, value in (given or {}).items()}
     alone = mr is None or by_hand.get("method.name", ("",))[0] == "randomized"
     seen = mr or ct

@@ -1,4 +1,4 @@
-"""simulated MR made from CT by random tissue contrast: pairs to learn from, without any MR.
+"""Simulated MR made from CT by random tissue contrast: pairs to learn from, without any MR.
 
 A network that learns to undo contrasts it never sees twice has to go by shapes, not by grey values, and takes any MR
 contrast afterwards. The idea is that of SynthSeg (Billot et al. 2023, "SynthSeg: Segmentation of brain MRI scans of any

@@ -13,7 +13,7 @@ from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
 from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
-from medcycle.methods.saved import checkpoint_of, facts_of, load_method
+from medcycle.methods.checkpoint import checkpoint_of, facts_of, load_method
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
 from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
 from medcycle.synthesis.runner import BatchRunner, Order, Task, is_file
@@ -91,9 +91,9 @@ def _synthesized(
         raise UsageError("--style and --samples are for one run; leave out --ensemble")
     wanted = [(source, style) for source in sources for style in styles]
     tasks = [Task(*one, target) for one, target in zip(wanted, targets, strict=True)]
-    works = BatchRunner(checkpoints, models, order)
-    works.through(tasks)
-    _report(works, len(tasks))
+    runner = BatchRunner(checkpoints, models, order)
+    runner.through(tasks)
+    _report(runner, len(tasks))
     return [task.target for task in tasks]
 
 
@@ -114,15 +114,15 @@ def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     return sources
 
 
-def _report(works: BatchRunner, total: int) -> None:
-    if works.kept:
-        log.warning("%d of %d were there already, made of the same data in the same way", works.kept, total)
-    if not works.failed:
+def _report(runner: BatchRunner, total: int) -> None:
+    if runner.kept:
+        log.warning("%d of %d were there already, made of the same data in the same way", runner.kept, total)
+    if not runner.failed:
         return
-    errors = list(works.failed.values())
+    errors = list(runner.failed.values())
     if total == 1:
         raise errors[0]
-    reasons = [f"{task.source.name}: {error}" for task, error in works.failed.items()]
+    reasons = [f"{task.source.name}: {error}" for task, error in runner.failed.items()]
     for reason in reasons:
         log.warning("not translated: %s", reason)
     done = total - len(reasons)

@@ -24,7 +24,7 @@ from medcycle.io.files import sha256_of
 from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
 from medcycle.isolation import as_data_error
-from medcycle.methods.saved import SavedMethod, facts_of
+from medcycle.methods.checkpoint import SavedMethod, facts_of
 from medcycle.modality import SOURCE_OF
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.outputs import Outputs, differences, digest, key_of, write_case

@@ -12,13 +12,12 @@ from medcycle.cohort.vetting import vet
 from medcycle.dataset.preparation import prepare_volume
 from medcycle.dataset.stacks import neighbours
 from medcycle.errors import DataError, UsageError
+from medcycle.inference.image_predictor import Style
 from medcycle.io.discover import discover
+from medcycle.methods.checkpoint import SavedMethod
 from medcycle.methods.munit import Munit
-from medcycle.methods.saved import SavedMethod
 
 __all__ = ["Style", "styles_for"]
-
-Style = tuple[float, ...]
 
 
 def styles_for(saved: SavedMethod, to: Literal["ct", "mr"], given: str | None, samples: int) -> list[Style | None]:

@@ -13,10 +13,10 @@ from medcycle.io.locks import require_unlocked
 from medcycle.planning.automatic import keep_plan, require_readable, settings_for
 from medcycle.planning.plan import Device, chosen_here
 from medcycle.progress import is_first_process
+from medcycle.training.initial_model import InitialModel
 from medcycle.training.loop import TrainingResult, train
 from medcycle.training.run_folder import require_run_folder, store_of_run
 from medcycle.training.runtime import make_fabric, precision_for
-from medcycle.training.start import InitialModel
 from medcycle.training.trackers import require_trackers
 
 __all__ = ["begin"]
@@ -72,7 +72,7 @@ def begin(  # noqa: PLR0913 - what a training can be told
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     require_readable(config, overrides, chosen)
     scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
-    settings, plan = settings_for(config, overrides, scans, known=output, begun_with=shared, choice=chosen)
+    settings, plan = settings_for(config, overrides, scans, known=output, init_from=shared, choice=chosen)
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
     require_trackers(settings)
     if not plan:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 
 from medcycle.methods.base import Method
-from medcycle.methods.saved import BEST
+from medcycle.methods.checkpoint import BEST
 from medcycle.training.journal import Journal
 from medcycle.training.learner import Learner
 from medcycle.training.pair_maker import MEASURE_FROM

@@ -13,9 +13,10 @@ from medcycle.config import Config
 from medcycle.dataset.store import Store
 from medcycle.errors import BadCheckpoint
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import LAST, SavedMethod, save_method
+from medcycle.methods.checkpoint import LAST, SavedMethod, save_method
 from medcycle.training.average import WeightAverage
 from medcycle.training.feed import typical_intensity
+from medcycle.training.initial_model import InitialModel
 from medcycle.training.optimizers import Optimizers, learning_rate_factor
 from medcycle.training.pair_maker import PairMaker
 from medcycle.training.pool import ImagePool
@@ -23,7 +24,6 @@ from medcycle.training.run_folder import voxels_of
 from medcycle.training.runtime import of_all
 from medcycle.training.seeds import seed_of
 from medcycle.training.selection import Selection, Standing
-from medcycle.training.start import InitialModel
 from medcycle.training.step import Step, Stepper
 
 __all__ = ["Learner"]

@@ -22,11 +22,12 @@ from medcycle.errors import TrainingFailed, UsageError
 from medcycle.io.files import write_text
 from medcycle.io.limits import machine_memory
 from medcycle.io.locks import keep, locked
-from medcycle.methods.saved import LAST
+from medcycle.methods.checkpoint import LAST
 from medcycle.planning.cost import require_memory
 from medcycle.progress import ProgressLine
 from medcycle.simulation.deformed_ct import with_deformed_ct
 from medcycle.training.feed import Feed
+from medcycle.training.initial_model import InitialModel
 from medcycle.training.journal import SKIPPED, Journal
 from medcycle.training.judge import Judge
 from medcycle.training.learner import Learner
@@ -39,7 +40,6 @@ from medcycle.training.run_folder import (
 )
 from medcycle.training.runtime import largest, make_fabric
 from medcycle.training.signals import StopRequest
-from medcycle.training.start import InitialModel
 from medcycle.training.trackers import trackers_for
 
 __all__ = ["TrainingResult", "train"]

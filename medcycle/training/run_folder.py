@@ -19,7 +19,7 @@ from medcycle.dataset.store import Store
 from medcycle.errors import BadCheckpoint, UnreadableFile, UsageError
 from medcycle.io.files import seen_from, write_text
 from medcycle.io.opening import read_json
-from medcycle.methods.saved import LAST, read_checkpoint, without_places
+from medcycle.methods.checkpoint import LAST, read_checkpoint, without_places
 from medcycle.training.runs import MANIFEST
 
 __all__ = [
@@ -76,9 +76,9 @@ def state_to_resume(config: Config, run: Path) -> dict[str, Any]:
         BadCheckpoint: if the checkpoint is damaged.
     """
     state = read_checkpoint(run / LAST)
-    begun_with = without_places(parse_stored(state.get("config") or {}, where=str(run / LAST)))
+    init_from = without_places(parse_stored(state.get("config") or {}, where=str(run / LAST)))
     for section, names in UNCHANGING.items():
-        saved, given = begun_with[section], without_places(config)[section]
+        saved, given = init_from[section], without_places(config)[section]
         changed = [f"{section}.{key}" for key in given if key in (names or given) and saved.get(key) != given[key]]
         if changed:
             raise UsageError(

@@ -15,7 +15,7 @@ from medcycle.config.plain import read_yaml
 from medcycle.errors import BadCheckpoint, EmptyFolder, MedcycleError
 from medcycle.io.files import require_exists
 from medcycle.io.opening import open_regular, read_json
-from medcycle.methods.saved import LAST, read_checkpoint
+from medcycle.methods.checkpoint import LAST, read_checkpoint
 
 __all__ = [
     "MANIFEST",

@@ -15,9 +15,9 @@ from medcycle.dataset.registered import registered_cases
 from medcycle.dataset.stacks import neighbours
 from medcycle.dataset.store import Store, StoredCase
 from medcycle.errors import DataError
-from medcycle.geometry import PatchGeometry
 from medcycle.inference.passes import SHIFTS
 from medcycle.intensity import IntensityMap
+from medcycle.patch_geometry import PatchGeometry
 from medcycle.simulation import ContrastRandomizer, Effects
 from medcycle.volume import Array
 

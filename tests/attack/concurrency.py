@@ -25,7 +25,7 @@ from medcycle.dataset.store import Store
 from medcycle.errors import InUse
 from medcycle.io import read_volume, write_nifti
 from medcycle.io.locks import KEEPERS, holder_of, lock_file_of
-from medcycle.methods.saved import LAST, read_checkpoint
+from medcycle.methods.checkpoint import LAST, read_checkpoint
 from tests.attack import Scenario, Stage
 from tests.attack.faults import COMMANDS, lay
 from tests.attack.small import AS_OPTIONS, CASES, SETTINGS

@@ -10,7 +10,7 @@ from medcycle.config import load_config
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.io import write_nifti
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, save_method
+from medcycle.methods.checkpoint import SavedMethod, save_method
 from medcycle.phantom import HeadPhantom, head_grid
 from tests.sizes import TINY
 

@@ -3,7 +3,7 @@
 import pytest
 
 from medcycle.errors import BadCheckpoint
-from medcycle.methods.saved import load_method
+from medcycle.methods.checkpoint import load_method
 from tests.attack import Attack, checkpoints, configurations, survives
 from tests.attack.test_files import named
 

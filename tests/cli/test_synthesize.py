@@ -12,7 +12,7 @@ import pytest
 from pydicom import dcmread
 
 from medcycle.cli.main import execute
-from medcycle.methods.saved import load_method, save_method
+from medcycle.methods.checkpoint import load_method, save_method
 from medcycle.phantom.dicom_series import Identity
 from tests.io.support import source_series
 from tests.sizes import TINY

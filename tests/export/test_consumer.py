@@ -9,7 +9,7 @@ from medcycle.export.description import FITS
 from medcycle.export.model import export_model
 from medcycle.inference import Options
 from medcycle.intensity import MrLandmarks, MrPercentile
-from medcycle.methods.saved import SavedMethod, save_method
+from medcycle.methods.checkpoint import SavedMethod, save_method
 from medcycle.phantom import HeadPhantom, head_grid
 from tests.export.consumer import fitted, translate
 from tests.export.test_formats import untrained

@@ -18,8 +18,8 @@ from medcycle.export.formats import INPUTS, OPSET, write_checked
 from medcycle.export.wrapper import Sizes, Translation, sizes_of, translation_of
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
+from medcycle.methods.checkpoint import SavedMethod
 from medcycle.methods.munit import Munit
-from medcycle.methods.saved import SavedMethod
 from medcycle.networks.init import Convolution
 from tests.sizes import TINY, fitting
 

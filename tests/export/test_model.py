@@ -12,7 +12,7 @@ from medcycle import __version__
 from medcycle.cli.main import execute
 from medcycle.export import model as export_module
 from medcycle.export.formats import OPSET
-from medcycle.methods.saved import save_method
+from medcycle.methods.checkpoint import save_method
 from tests.export.test_formats import untrained
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from medcycle.errors import UsageError
 from medcycle.inference import Options, Windows
-from medcycle.methods.saved import SavedMethod
+from medcycle.methods.checkpoint import SavedMethod
 from medcycle.phantom import head_grid
 from tests.inference.test_predictor import HEAD, INTENSITY, Negative, saved
 from tests.synthesized import synthesize
@@ -79,7 +79,7 @@ def test_results_of_several_networks_are_fused() -> None:
 
 
 @pytest.mark.slow
-def test_where_nothing_depends_on_the_contrast_there_is_no_doubt() -> None:
+def test_where_nothing_depends_on_the_contrast_there_is_no_uncertainty() -> None:
     class Silhouette(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return torch.where(x > -0.9, 0.2, -1.0)

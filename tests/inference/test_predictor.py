@@ -11,8 +11,8 @@ from medcycle.config import load_config
 from medcycle.errors import DataError
 from medcycle.inference import Options, Windows
 from medcycle.intensity import HounsfieldWindow, MrLandmarks, MrPercentile
+from medcycle.methods.checkpoint import SavedMethod
 from medcycle.methods.cyclegan import CycleGan
-from medcycle.methods.saved import SavedMethod
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.volume import Grid, Volume
 from tests.synthesized import synthesize

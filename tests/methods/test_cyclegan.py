@@ -80,7 +80,7 @@ def test_the_structure_loss_ties_outputs_to_their_inputs(batch: Batch) -> None:
     assert "structure_target" not in judged_mr.generator_losses(batch, judged_mr(batch))
 
 
-def test_the_anchor_is_the_l1_loss_on_pairs(batch: Batch) -> None:
+def test_the_simulated_pair_loss_is_the_l1_loss_on_pairs(batch: Batch) -> None:
     method = build_method(load_config("demo", [*TINY, "method.simulated_pair_weight=7", "training.warm_start=0"]))
     pair = Pair(batch.source.flip(-1), batch.target.flip(-2), (batch.target > 0).float())
     with_pair = batch._replace(pair=pair)

@@ -21,8 +21,8 @@ from medcycle.config import Choice, Config, load_config
 from medcycle.dataset.store import Store, StoredCase
 from medcycle.evaluation.protocols import score
 from medcycle.methods.build import build_method
+from medcycle.methods.checkpoint import LAST, SavedMethod, load_method
 from medcycle.methods.munit import Munit
-from medcycle.methods.saved import LAST, SavedMethod, load_method
 from medcycle.phantom import HeadPhantom, head_grid, write_cohort
 from medcycle.phantom.tissue import T1_GRADIENT_ECHO, T2_SPIN_ECHO
 from medcycle.training.loop import train

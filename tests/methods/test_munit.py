@@ -95,7 +95,7 @@ def test_styles_make_several_outputs_of_one_input(batch: Batch, reverse: bool) -
     assert not torch.allclose(style[0], style[1])
 
 
-def test_pairs_start_and_anchor_it(batch: Batch) -> None:
+def test_simulated_pairs_teach_it(batch: Batch) -> None:
     method = small_method("munit", BLOCKS, "method.simulated_pair_weight=3")
     given = with_pair(batch)
     error = error_of(method, given.pair)

@@ -76,7 +76,7 @@ def test_every_weight_learns(sizes: list[str]) -> None:
     assert all(weight.grad is not None for weight in method.discriminators.parameters())
 
 
-def test_pairs_start_and_anchor_it(batch: Batch) -> None:
+def test_simulated_pairs_teach_it(batch: Batch) -> None:
     method = small_method("unit", BLOCKS, "method.simulated_pair_weight=3")
     given = with_pair(batch)
     error = error_of(method, given.pair)

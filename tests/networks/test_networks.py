@@ -11,7 +11,7 @@ from medcycle.errors import ConfigError
 from medcycle.methods.build import build_method
 from medcycle.networks.init import initialise
 from medcycle.networks.layers import Layers
-from medcycle.networks.library import MonaiGenerator
+from medcycle.networks.monai_networks import MonaiGenerator
 from medcycle.networks.patchgan import PatchGan
 from medcycle.networks.resnet import ResnetGenerator
 from medcycle.networks.unet import UnetGenerator

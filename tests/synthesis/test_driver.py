@@ -15,7 +15,7 @@ import torch
 from medcycle.errors import DataError, UsageError
 from medcycle.inference import Options, Windows, devices_of
 from medcycle.io.nifti import read_nifti, write_nifti
-from medcycle.methods.saved import load_method, save_method
+from medcycle.methods.checkpoint import load_method, save_method
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.dicom_series import write_series
 from medcycle.synthesis import runner as module

@@ -12,7 +12,7 @@ from medcycle.cli.main import execute
 from medcycle.config import load_config
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, save_method
+from medcycle.methods.checkpoint import SavedMethod, save_method
 from tests.sizes import TINY
 
 INTENSITY = {"ct": HounsfieldWindow(-1024, 2000), "mr": MrPercentile(0, 1000)}

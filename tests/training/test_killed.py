@@ -14,7 +14,7 @@ import torch
 
 from medcycle.config import Config, load_config
 from medcycle.dataset.store import Store
-from medcycle.methods.saved import LAST, read_checkpoint
+from medcycle.methods.checkpoint import LAST, read_checkpoint
 from medcycle.training import learner
 from medcycle.training.loop import train
 from tests.sizes import TINY

@@ -26,7 +26,7 @@ from medcycle.dataset.patches import UnpairedPatches
 from medcycle.dataset.store import Store
 from medcycle.errors import BadCheckpoint, DataError, InUse, TrainingFailed, UsageError
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import LAST, load_method, read_checkpoint
+from medcycle.methods.checkpoint import LAST, load_method, read_checkpoint
 from medcycle.training import loop, pair_maker
 from medcycle.training.journal import Journal
 from medcycle.training.loop import train
@@ -281,11 +281,11 @@ def test_what_does_not_fit_is_not_begun_with(
         train(config(override), store, tmp_path / "run", init_from=finished)
 
 
-ANCHORED = ["method.simulated_pair_weight=10", "training.warm_start=0.5"]
+WITH_PAIRS = ["method.simulated_pair_weight=10", "training.warm_start=0.5"]
 
 
 def test_a_warm_start_trains_the_generators_on_pairs_alone(store: Store, tmp_path: Path) -> None:
-    train(config(*ANCHORED), store, tmp_path / "run")
+    train(config(*WITH_PAIRS), store, tmp_path / "run")
     warm, *_, whole = rows(tmp_path / "run")
     assert float(warm["simulated_pair_target"]) > 0
     assert float(whole["simulated_pair_target"]) > 0
@@ -297,7 +297,7 @@ def test_a_warm_start_trains_the_generators_on_pairs_alone(store: Store, tmp_pat
     assert moved(throughout, tmp_path / "warm") == {"generators.target", "generators.source"}
 
 
-def test_after_a_warm_start_without_anchor_nothing_is_supervised(store: Store, tmp_path: Path) -> None:
+def test_after_a_warm_start_without_simulated_pairs_nothing_is_supervised(store: Store, tmp_path: Path) -> None:
     train(config("training.warm_start=0.5", "training.max_steps=8"), store, tmp_path / "run")
     found = rows(tmp_path / "run")
     assert float(found[1]["simulated_pair_source"]) > 0  # every fourth step
@@ -316,13 +316,13 @@ def test_the_learning_rate_rises_and_falls(store: Store, tmp_path: Path, monkeyp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [2, 4])
-def test_an_anchored_run_can_be_resumed(
+def test_a_run_with_simulated_pairs_can_be_resumed(
     store: Store, tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With contrasts that are measured on the way, at steps 2 and 4."""
     monkeypatch.setattr(pair_maker, "MEASURE_EVERY", 2)
     monkeypatch.setattr(pair_maker, "MEASURE_FROM", 1)
-    settings = config(*ANCHORED, "randomize.measured_share=0.7")
+    settings = config(*WITH_PAIRS, "randomize.measured_share=0.7")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(settings, store, whole)
     measured = read_checkpoint(whole / "checkpoints" / "last.pt")["by_rank"][0]["pairs"]["measured"]
@@ -517,7 +517,7 @@ def test_a_run_is_not_both_resumed_and_begun_with_another(finished: Path, store:
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["training.optimizer=muon", "network.filters=12"]])
 def test_a_step_of_several_batches_is_resumed_in_the_right_place(store: Store, tmp_path: Path, more: list[str]) -> None:
-    chosen = ["training.accumulate=2", "training.decay=cosine", *ANCHORED, *more]
+    chosen = ["training.accumulate=2", "training.decay=cosine", *WITH_PAIRS, *more]
     train(config(*chosen), store, tmp_path / "whole")
     train(config(*chosen, "training.max_minutes=1e-9"), store, tmp_path / "parts")
     train(config(*chosen), store, tmp_path / "parts", resume=True)

@@ -30,7 +30,7 @@ def items(store: Store, settings: Config, pairs: PairMaker) -> dict[str, torch.T
 
 
 def same(one: Batch, other: Batch) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one.known(), other.known(), strict=True))
+    return all(torch.equal(a, b) for a, b in zip(one.simulated_pair(), other.simulated_pair(), strict=True))
 
 
 def test_a_pair_depends_on_seed_and_step(store: Store) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from medcycle.dataset.store import Store
-from medcycle.methods.saved import LAST, load_method, read_checkpoint
+from medcycle.methods.checkpoint import LAST, load_method, read_checkpoint
 from medcycle.training.feed import Turns
 from tests.sizes import TINY, fitting
 

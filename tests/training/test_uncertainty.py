@@ -8,7 +8,7 @@ from medcycle.cohort.catalogue import prepare_cohort
 from medcycle.cohort.cohort import find_cohort
 from medcycle.config import Choice, load_config
 from medcycle.inference import Options, Prediction
-from medcycle.methods.saved import BEST, SavedMethod, load_method
+from medcycle.methods.checkpoint import BEST, SavedMethod, load_method
 from medcycle.phantom import HeadPhantom, head_grid, write_cohort
 from medcycle.training.loop import train
 from medcycle.volume import Volume

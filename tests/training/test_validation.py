@@ -17,7 +17,7 @@ from medcycle.dataset.store import Store
 from medcycle.inference import Calibration, Translator
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import BEST, LAST, Facts, checkpoint_of, facts_of, load_method, read_checkpoint
+from medcycle.methods.checkpoint import BEST, LAST, Facts, checkpoint_of, facts_of, load_method, read_checkpoint
 from medcycle.training import judge, loop, validation
 from medcycle.training.feed import typical_intensity
 from medcycle.training.learner import Learner

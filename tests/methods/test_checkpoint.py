@@ -11,7 +11,7 @@ from medcycle.config import load_config
 from medcycle.errors import BadCheckpoint, UsageError
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method, save_method
+from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method, save_method
 from tests.sizes import TINY
 
 

@@ -16,10 +16,10 @@ from medcycle.config import Config, parse_stored
 from medcycle.errors import BadCheckpoint, MedcycleError, RemovedVariant, UsageError
 from medcycle.intensity import IntensityMap
 from medcycle.io.files import atomic_path
-from medcycle.methods.archive import require_sound_archive
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
-from medcycle.methods.contents import checked, require_fitting_weights
+from medcycle.methods.checkpoint_archive import require_sound_archive
+from medcycle.methods.checkpoint_contents import checked, require_fitting_weights
 
 __all__ = [
     "BEST",

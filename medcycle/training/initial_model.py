@@ -13,7 +13,7 @@ from medcycle.config import Config
 from medcycle.errors import UsageError
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
-from medcycle.methods.saved import SavedMethod, checkpoint_of, load_method
+from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method
 
 __all__ = ["InitialModel"]
 
