@@ -15,7 +15,7 @@ LAYERS = [
     {"isolation", "progress"},
     {"parallel"},
     {"volume"},
-    {"batch", "gaps", "geometry", "intensity", "resample"},
+    {"batch", "blank_slices", "intensity", "patch_geometry", "resample"},
     {"body"},
     {"modality"},
     {"io"},
