@@ -305,7 +305,7 @@ def test_a_plan_is_made_for_the_choice(cohort: Path, tmp_path: Path, capfd) -> N
     assert (planned.network.spatial_dims, planned.network.name) == (2, "unet")
     assert execute(["prepare", str(store), *folders, "--method", "unit"]) == 2  # needs another network than is planned
     assert execute(["prepare", str(store), *folders, "--method", "cyclegan"]) == 0
-    assert "planned before and kept; give --method cyclegan to `medcycle train` as well" in capfd.readouterr().out
+    assert "earlier plan kept; also give --method cyclegan to `medcycle train`" in capfd.readouterr().out
 
 
 def test_a_device_that_is_asked_for(no_gpu: None) -> None:

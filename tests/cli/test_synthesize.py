@@ -50,7 +50,7 @@ def test_a_second_call_does_nothing(checkpoint: Path, cohort: Path, tmp_path: Pa
         (["--device", "gpu"], "--device gpu: no such device here"),
         (["--rtstruct", "plan.dcm"], "add --format dicom or both"),
         (["--deidentify"], "add --format dicom or both"),
-        (["--deidentify-key", "key"], "go with --deidentify"),
+        (["--deidentify-key", "key"], "need --deidentify"),
         (["--deidentify", "--format", "both"], "need DICOM series"),
         (["--shifts", "9"], "less than or equal to 4"),
         (["--ensemble", "nothing.pt"], "nothing.pt: no such checkpoint"),

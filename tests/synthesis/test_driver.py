@@ -124,7 +124,7 @@ def test_a_fault_in_one_case_is_no_end_of_the_others(folder: Path, checkpoint: P
         own(synthesis, source, *given, **named)
 
     monkeypatch.setattr(module, "write_case", faulty)
-    with pytest.raises(DataError, match=r"1 of 4 .* case1: ValueError: could not .* a fault of medcycle") as caught:
+    with pytest.raises(DataError, match=r"1 of 4 .* case1: ValueError: could not .* a bug in medcycle") as caught:
         synthesize_path(checkpoint, folder, folder.parent / "out")
     assert "in faulty" in "".join(caught.value.__cause__.__notes__)  # which --debug shows
     assert sorted(path.name for path in (folder.parent / "out").iterdir()) == ["case0", "case2", "case3"]

@@ -491,7 +491,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(finished: Path, tmp_path: Path) 
     )
     assert ended.returncode == 1
     assert "File too large" in ended.stderr
-    assert "fault of medcycle" not in ended.stderr
+    assert "bug in medcycle" not in ended.stderr
     assert (run / LAST).read_bytes() == before
     assert not list(run.rglob(".partial*"))
 
