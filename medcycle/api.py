@@ -284,7 +284,7 @@ def _path(path: Path | str | None) -> Path | None:
 def _image(image: Any, affine: Array | None = None) -> tuple[Source, Volume]:
     """An image of any kind that `synthesize` takes, and where it is from."""
     if affine is not None and not isinstance(image, np.ndarray):
-        raise UsageError(f"an affine goes with an array, and not with a {type(image).__name__}; leave it out")
+        raise UsageError(f"affine is only for arrays, not for a {type(image).__name__}; leave it out")
     if isinstance(image, str | os.PathLike):
         source = one_source(Path(image))
         return source, source.read()

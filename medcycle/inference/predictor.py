@@ -221,7 +221,7 @@ class Predictor:
         assert found is not None
         if not all(np.isfinite([part.min(), part.max()]).all() for part in (made, deviation) if part is not None):
             raise DataError(
-                "the network makes voxels that are not numbers; try --precision 32-true, or another checkpoint"
+                "the network's output has NaN or infinite voxels; try --precision 32-true, or another checkpoint"
             )
         calibration = self._calibration()
         if deviation is not None and calibration:

@@ -195,9 +195,13 @@ def read_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:
     except MedcycleError:
         raise
     except Exception as error:  # on foreign bytes the unpickler raises what it likes
-        raise BadCheckpoint(f"{path}: not a checkpoint of medcycle, or damaged; give one that it wrote") from error
+        raise BadCheckpoint(
+            f"{path}: not a medcycle checkpoint, or damaged; give one written by `medcycle train`"
+        ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise BadCheckpoint(f"{path}: not a checkpoint of medcycle (no '{FORMAT}' in it); give one that it wrote")
+        raise BadCheckpoint(
+            f"{path}: not a medcycle checkpoint (no '{FORMAT}' in it); give one written by `medcycle train`"
+        )
     return state
 
 

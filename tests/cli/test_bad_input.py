@@ -121,7 +121,7 @@ def test_outputs_are_not_overwritten(world: Path, capfd) -> None:
     assert execute(arguments) == 0
     first = (world / "out.nii.gz").read_bytes()
     assert execute(arguments) == CALL_WRONG
-    assert "there already" in capfd.readouterr().err
+    assert "already exists" in capfd.readouterr().err
     assert (world / "out.nii.gz").read_bytes() == first
 
 

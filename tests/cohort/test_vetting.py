@@ -31,7 +31,9 @@ def test_headers_count_too(tmp_path) -> None:
         vet(Source("a", tmp_path, series), HeadPhantom.random(0).mr(GRID), "mr")
 
 
-@pytest.mark.parametrize(("value", "words"), [(np.nan, "not numbers"), (np.inf, "not numbers"), (0.0, "every voxel")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(np.nan, "NaN or infinite"), (np.inf, "NaN or infinite"), (0.0, "every voxel")]
+)
 def test_unusable_values(tmp_path, value: float, words: str) -> None:
     volume = Volume(np.zeros(GRID.shape), GRID)
     volume.array[3, 3, 3] = value
@@ -104,7 +106,7 @@ def test_a_small_field_of_view_is_a_crop_or_a_wrong_spacing(tmp_path, caplog) ->
         vet(source, shrunk, "mr")
     crop = Grid((20, 20, 15), np.diag([2.0, 2, 2, 1]) - np.eye(4, k=3) * 19)
     vet(source, head.mr(crop), "mr")
-    assert "40×40×30 mm, all of it taken for body" in caplog.text
+    assert "the whole field of view of 40×40×30 mm is taken as body" in caplog.text
 
 
 def test_a_ct_with_an_offset_is_named_and_corrected_when_asked(tmp_path, caplog) -> None:
@@ -121,7 +123,7 @@ def test_a_ct_with_an_offset_is_named_and_corrected_when_asked(tmp_path, caplog)
         (corrected,) = discover(tmp_path / f"{offset}", ct_offset=offset)
         vet(corrected, corrected.read(), "ct")
         np.testing.assert_allclose(corrected.read().array, ct.array.clip(-offset), atol=0.51)
-        assert f"{offset} taken off" in caplog.text
+        assert f"{offset} subtracted" in caplog.text
         (wrong,) = discover(tmp_path / f"{offset}", ct_offset=300)
         with pytest.raises(WrongModality):
             vet(wrong, wrong.read(), "ct")

@@ -40,7 +40,7 @@ def test_a_cohort_is_measured(tmp_path: Path) -> None:
     extent = (np.ptp(inside, axis=0) + 1) * expected.spacing
     np.testing.assert_allclose(found.body, extent, atol=12)
     assert 1000 < found.brightest < 2500
-    with pytest.raises(DataError, match="no CT can be used; 1 refused"):
+    with pytest.raises(DataError, match="no usable CT: all 1 were refused"):
         fingerprint([Source("torn", tmp_path / "torn.nii.gz")], "ct")
 
 
@@ -400,7 +400,7 @@ def test_what_does_not_fit_is_found_before_the_work(cohort: Path, planned: Path,
     folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(tmp_path / "second")]
     assert execute(["train", "demo", *folders, "--init-from", str(tmp_path / "first")]) == 2
     said = capfd.readouterr()
-    assert "can't be started from" in said.err
+    assert "its settings differ" in said.err
     assert "preparing" not in said.err
     assert not (tmp_path / "second").exists()
 
