@@ -304,9 +304,9 @@ def test_a_plan_is_made_for_the_choice(cohort: Path, tmp_path: Path, capfd) -> N
     call = ["prepare", str(store), *folders, "--method", "cut", "--dims", "2.5", "--device", "cpu"]
     assert execute(call) == 0
     said = capfd.readouterr().out
-    assert 'name: "cut"  # set by hand' in said
-    assert "slices: 3  # set by hand" in said
-    assert 'accelerator: "cpu"  # set by hand' in said
+    assert 'name: "cut"  # set by the user' in said
+    assert "slices: 3  # set by the user" in said
+    assert 'accelerator: "cpu"  # set by the user' in said
     planned = load_config(str(store / "config.yaml"))
     assert (planned.network.spatial_dims, planned.network.name) == (2, "unet")
     assert execute(["prepare", str(store), *folders, "--method", "unit"]) == 2  # needs another network than is planned

@@ -82,9 +82,9 @@ class Facts:
     def warning(self) -> str:
         """Why it may have learned nothing, or an empty string."""
         if self.beats_a_constant is False:
-            return f"no better than one CT number for the whole body ({self.text}); train for longer"
+            return f"no better than a single CT number for the whole body ({self.text}); train for longer"
         if self.score is None and (self.mr or self.ct):
-            return f"whether it has learned anything is not known ({self.text}); train until it is validated"
+            return f"it is unknown whether the model has learned anything ({self.text}); train until it is validated"
         return ""
 
 

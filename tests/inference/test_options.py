@@ -39,7 +39,7 @@ def test_three_planes_of_a_network_trained_on_one() -> None:
     expected = INTENSITY["ct"].inverse(made.intensity.forward(MR.array))
     inside = made.body.array
     assert np.corrcoef(made.volume.array[inside], expected[inside])[0, 1] > 0.97  # interpolated to 4 mm and back
-    assert made.warnings == ["slices of all planes are translated by a network that was trained on axial ones"]
+    assert made.warnings == ["slices of all planes are translated by a network trained on axial slices only"]
     assert synthesize(MR, identity("data.spacing=[4, 4, null]"), "ct", FLOAT).warnings == []
 
 
