@@ -117,9 +117,8 @@ class Profiles:
         known = [one.section for one in self.seen]
         if min(known) / SLACK <= scan.section <= max(known) * SLACK:
             return []
-        return [
-            f"the body fills {scan.section:.0%} of its bounding box; {self._had([round(100 * one) for one in known], ' %')}"
-        ]
+        had = self._had([round(100 * one) for one in known], " %")
+        return [f"the body fills {scan.section:.0%} of its bounding box; {had}"]
 
     def _contrast(self, scan: Profile) -> list[str]:
         known = np.array([one.deciles for one in self.seen])

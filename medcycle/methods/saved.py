@@ -75,8 +75,8 @@ class Facts:
             return f"{trained}; never validated" if counts else trained
         what = "mean absolute error of held-out pairs" if self.kind == "mae" else "score without pairs, lower is better"
         unit = " HU" if self.kind == "mae" else ""
-        than = f"; {self.constant:.0f}{unit} for one CT number throughout" if self.constant is not None else ""
-        return f"{trained}; best in validation: {self.score:.0f}{unit} ({what}{than})"
+        than = f"; {self.constant:.0f}{unit} for a constant CT number" if self.constant is not None else ""
+        return f"{trained}; best validation: {self.score:.0f}{unit} ({what}{than})"
 
     @property
     def warning(self) -> str:
