@@ -61,7 +61,7 @@ def test_a_file_goes_first(many: Store, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "words"),
     [
-        ("mr5: validation\nct5: train", DataError, "p5 in training and in validation"),
+        ("mr5: validation\nct5: train", DataError, "p5 in training and validation"),
         ("nobody: validation", UsageError, "nobody not among"),
         ("p5: test", UsageError, "train or validation"),
         ("- p5", UsageError, "maps each patient"),

@@ -90,8 +90,8 @@ def test_padding_and_metal_are_said(tmp_path, caplog) -> None:
     ct.array[0, 0, :] = -3024
     ct.array[14:16, 16, 9] = 9000
     vet(Source("a", tmp_path / "a.nii"), ct, "ct")
-    assert "a.nii: values down to -3024 HU, padding" in caplog.text
-    assert "values up to 9000 HU, metal" in caplog.text
+    assert "a.nii: values down to -3024 HU (padding)" in caplog.text
+    assert "values up to 9000 HU (metal" in caplog.text
     write_nifti(ct, tmp_path / "a.nii")
     (finding,) = inspect_paths([tmp_path])
     assert finding.verdict == "sound"

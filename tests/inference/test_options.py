@@ -44,7 +44,7 @@ def test_three_planes_of_a_network_trained_on_one() -> None:
 
 
 def test_three_planes_need_a_network_of_slices() -> None:
-    with pytest.raises(UsageError, match="networks of slices"):
+    with pytest.raises(UsageError, match="only for 2D networks"):
         synthesize(MR, identity(*THREE), "ct", Options(planes="all"))
 
 
@@ -74,7 +74,7 @@ def test_results_of_several_networks_are_fused() -> None:
     np.testing.assert_allclose(median.volume.array, negative, atol=0.1)
     twice = synthesize(MR, [models[0], models[0]], "ct", FLOAT)
     np.testing.assert_allclose(twice.volume.array, one, atol=0.01)
-    with pytest.raises(UsageError, match="no trained method"):
+    with pytest.raises(UsageError, match="no trained model"):
         synthesize(MR, [], "ct")
 
 
