@@ -95,7 +95,7 @@ def test_padding_and_metal_are_said(tmp_path, caplog) -> None:
     write_nifti(ct, tmp_path / "a.nii")
     (finding,) = inspect_paths([tmp_path])
     assert finding.verdict == "sound"
-    assert [note.split(",")[0] for note in finding.notes] == ["values down to -3024 HU", "values up to 9000 HU"]
+    assert [note.split(" (")[0] for note in finding.notes] == ["values down to -3024 HU", "values up to 9000 HU"]
 
 
 def test_a_small_field_of_view_is_a_crop_or_a_wrong_spacing(tmp_path, caplog) -> None:
