@@ -1,7 +1,7 @@
 """medcycle from Python: the functions that `import medcycle` offers.
 
-Everything heavy, such as PyTorch, is loaded by the function that needs it. What the command line does beside these
-functions is to print.
+Heavy modules such as PyTorch are loaded by the functions that need them. The command line uses the same functions and
+prints their results.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ __all__ = [
 ]
 
 Progress = Callable[[float, str], None]
-"""Is told how much is done, 0 to 1, and a short note."""
+"""Called with the fraction done, 0 to 1, and a short note."""
 
 GIVEN = Path("the image given")
-"""What errors call an image that is no file."""
+"""The name in error messages of an image that is not a file."""
 
 
 def read(path: Path | str, *, resample_irregular: bool = False, ct_offset: float = 0.0) -> Volume:
@@ -52,16 +52,16 @@ def read(path: Path | str, *, resample_irregular: bool = False, ct_offset: float
 
     Args:
         path: an image file (NIfTI, NRRD, MetaImage), or a folder with one DICOM series.
-        resample_irregular: rebuild a series with gaps or varying slice distances instead of refusing it.
-        ct_offset: what is taken off a CT that has something added to its HU, such as 1024.
+        resample_irregular: resample a series with gaps or uneven slice spacing instead of refusing it.
+        ct_offset: subtracted from a CT that is stored with an offset, such as 1024.
 
     Returns:
         The volume: HU for CT, signal for MR; RAS+ affine in mm.
 
     Raises:
-        UsageError: if there is nothing at `path`.
-        EmptyFolder: if a folder holds no volume, or several.
-        DataError: if the file is torn, or the series is not one sound volume.
+        UsageError: if `path` does not exist.
+        EmptyFolder: if a folder contains no volume, or several.
+        DataError: if the file is damaged, or the series is defective.
     """
     return one_source(Path(path), resample_irregular=resample_irregular, ct_offset=ct_offset).read()
 
@@ -70,12 +70,13 @@ def load_model(run_or_checkpoint: Path | str, *, to: Modality = "ct") -> SavedMe
     """Load a trained model, for several calls of `synthesize`.
 
     Args:
-        run_or_checkpoint: a run's folder, of which the best checkpoint is taken (the last one to make MR), or a file.
-        to: what it is to make.
+        run_or_checkpoint: a checkpoint file, or a run's folder, which stands for its best checkpoint (to make MR, the
+            last one).
+        to: the modality to make.
 
     Raises:
-        UsageError: if there is no checkpoint, or the model doesn't make `to`.
-        BadCheckpoint: if it is damaged, or not one of medcycle. Nothing in the file is executed.
+        UsageError: if there is no checkpoint, or the model can't make `to`.
+        BadCheckpoint: if it is damaged, or not a medcycle checkpoint. No code in the file is executed.
     """
     from medcycle.inference import require_direction
     from medcycle.methods.checkpoint import checkpoint_of, load_method
@@ -101,25 +102,25 @@ def synthesize(
     """Make synthetic CT from MR, or MR from CT, on the image's own grid.
 
     Args:
-        image: MR signal, or HU with `to="mr"`: a `Volume`, a path as of `read`, a nibabel or SimpleITK image, or a
-            three-dimensional array with an `affine`.
-        model: what `load_model` gave, or a run or checkpoint; several are averaged.
+        image: the MR, or with `to="mr"` the CT in HU: a `Volume`, a path as for `read`, a nibabel or SimpleITK image,
+            or a three-dimensional array with an `affine`.
+        model: a model from `load_model`, or a run or checkpoint; several are averaged.
         to: `ct` or `mr`.
-        affine: of an array: 4×4, RAS+ mm, from indices to the patient.
-        planes: `all` takes slices of all three planes through a 2D network.
-        flips: translate the mirrored image as well.
-        shifts: how many times to translate it, each time shifted by some voxels, 1 to 4.
-        uncertainty: estimate the error of every voxel too.
-        device: `cpu`, `cuda`, `cuda:1`, ...; None for an accelerator where there is one.
-        progress: is called as the network goes through the image.
+        affine: for an array: 4×4, from voxel indices to RAS+ mm.
+        planes: `all` translates axial, coronal and sagittal slices with a 2D network.
+        flips: also translate the mirrored image.
+        shifts: number of translations, 1 to 4, each shifted by a few voxels.
+        uncertainty: also estimate the error of each voxel.
+        device: `cpu`, `cuda`, `cuda:1`, ...; None for a GPU if there is one.
+        progress: called repeatedly during the translation.
 
     Returns:
         `volume` (HU for CT), `body`, `uncertainty`, and `warnings` in words.
 
     Raises:
-        UsageError: if options don't fit the model, or the image is of no known kind.
-        DataError: if the image can't be used, or shows no body.
-        WrongModality: if it is a CT where an MR belongs, or the reverse.
+        UsageError: if options don't fit the model, or the type of the image is not supported.
+        DataError: if the image can't be used, or no body is found.
+        WrongModality: if it is a CT instead of an MR, or the reverse.
     """
     from medcycle.inference import Options, Predictor, devices_of
 
@@ -147,24 +148,24 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> TrainingResult:
-    """Train a model on folders of scans, and leave a run folder.
+    """Train a model on folders of scans, and write a run folder.
 
     Args:
-        config: a configuration's name or file, or `auto`, which plans one for the scans and the device.
+        config: a configuration's name or file, or `auto` to plan one for the scans and the device.
         output: the run's folder, new or empty unless `resume`.
-        mr: a folder of MR; not needed by configurations that learn from CT alone.
+        mr: a folder of MR; not needed for training on CT alone.
         ct: a folder of CT.
-        store: a store that `medcycle prepare` made, instead of the folders.
+        store: a store written by `medcycle prepare`, instead of the folders.
         method: the method, such as `cut`; None for the configuration's own.
         dims: 2, 2.5 or 3; None for the configuration's own.
-        device: `cpu` or `gpu`, to choose the settings for it and to train on it; None for the GPU if there is one.
+        device: `cpu` or `gpu`, to choose settings for and train on; None for a GPU if there is one.
         settings: dotted keys and their values, such as `{"training.max_minutes": 60}`.
-        init_from: a run or checkpoint whose networks to start from.
-        resume: go on with the run in `output`.
-        progress: is called after every step.
+        init_from: a run or checkpoint to initialise the networks from.
+        resume: resume the run in `output`.
+        progress: called after every step.
 
     Returns:
-        Steps, seconds, why it ended, and where the last and the best checkpoint are.
+        The number of steps, the time in seconds, why training ended, and the paths of the last and best checkpoints.
 
     Raises:
         UsageError: if the call or the configuration is wrong.
@@ -191,20 +192,20 @@ def train(
 
 
 def evaluate(real: Any, synthetic: Any, mask: Any = None, *, protocol: str | None = None) -> Summary:
-    """Score synthetic volumes against the real ones.
+    """Score synthetic volumes against the true ones.
 
     Args:
-        real: the true volume or a folder of cases; or an image as of `synthesize`.
-        synthetic: the same of what was made. Cases of folders are paired by name.
-        mask: where to score; by default the body in the real volume.
-        protocol: `medcycle`, `synthrad2023`, `synthrad2025` or `synthrad2025_container`; `mr` for MR. None goes by the
-            real volume.
+        real: the true volume or a folder of cases, or an image as for `synthesize`.
+        synthetic: the synthetic volume or folder. Cases in folders are paired by name.
+        mask: where to score; by default the body in the true volume.
+        protocol: `medcycle`, `synthrad2023`, `synthrad2025` or `synthrad2025_container`; `mr` for MR. None
+            depends on the modality of the true volume.
 
     Returns:
-        `cases` (metrics by case), `mean`, and `failed`, the cases that could not be scored, with the reason.
+        `cases` (metrics for each case), `mean`, and `failed` (the cases that could not be scored, with the reason).
 
     Raises:
-        UsageError: if cases don't match by name, or there is no such protocol.
+        UsageError: if cases don't match by name, or the protocol is unknown.
         DataError: if nothing could be scored.
     """
     from medcycle import evaluation
@@ -223,12 +224,12 @@ def write_nifti(volume: Volume, path: Path | str, *, like: Path | str | None = N
     """Write a volume as NIfTI, with its affine in qform and sform.
 
     Args:
-        volume: what to write.
-        path: ending in `.nii` or `.nii.gz`.
-        like: a NIfTI file on the same grid, whose forms and codes are written instead.
+        volume: the volume to write.
+        path: a file ending in `.nii` or `.nii.gz`.
+        like: a NIfTI file on the same grid, whose qform, sform and codes are copied instead.
 
     Raises:
-        OSError: if it can't be written; nothing half-written is left.
+        OSError: if it can't be written; no partial file is left.
     """
     from medcycle.io.nifti import write_nifti as write
 
@@ -248,18 +249,18 @@ def write_dicom(
 
     Args:
         volume: synthetic CT in HU, or MR signal.
-        folder: where to; new or empty.
+        folder: the folder to write to; new or empty.
         reference: the source series; None for a new study of an anonymous patient.
-        modality: what the volume is.
-        rtstruct: a structure set drawn on the source, to refer to the synthetic series.
-        deidentify: how to take the patient's identity out; None keeps it.
+        modality: the modality of the volume.
+        rtstruct: an RT structure set drawn on the source, to copy to the synthetic series.
+        deidentify: how to de-identify; None keeps the patient's identity.
 
     Returns:
-        The files.
+        The files written.
 
     Raises:
-        UsageError: if the folder holds anything, or there is no series at `reference`.
-        DataError: if the volume doesn't lie where the reference is, or the structure set belongs elsewhere.
+        UsageError: if the folder is not empty, or there is no series at `reference`.
+        DataError: if the volume does not overlap with the reference, or the structure set belongs to other images.
     """
     from medcycle import __version__
     from medcycle.io.dicom.export import write_dicom as write
@@ -284,7 +285,7 @@ def _path(path: Path | str | None) -> Path | None:
 def _image(image: Any, affine: Array | None = None) -> tuple[Source, Volume]:
     """An image of any kind that `synthesize` takes, and where it is from."""
     if affine is not None and not isinstance(image, np.ndarray):
-        raise UsageError(f"an affine goes with an array, and not with a {type(image).__name__}; leave it out")
+        raise UsageError(f"affine is only for arrays, not for a {type(image).__name__}; leave it out")
     if isinstance(image, str | os.PathLike):
         source = one_source(Path(image))
         return source, source.read()

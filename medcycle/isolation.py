@@ -54,7 +54,7 @@ def as_data_error(error: Exception, before: str = "") -> MedcycleError:
             return CaseFailed(f"{before}needs more memory than the device has ({_line(error)})")
         case _:
             kind = f"{type(error).__name__}: {_line(error)}"
-            return CaseFailed(f"{before}{kind}; a fault of medcycle, please report it with --debug")
+            return CaseFailed(f"{before}{kind}; a bug in medcycle: run again with --debug and report it")
 
 
 def _line(error: Exception) -> str:

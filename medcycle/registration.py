@@ -178,7 +178,9 @@ def _improved(
             continue
         ends.append((method.GetMetricValue(), transform))
     if not ends:
-        raise RegistrationFailed("the volumes don't overlap from any start; are they of one region?")
+        raise RegistrationFailed(
+            "the volumes don't overlap from any starting position; check that they show the same region"
+        )
     return [transform for _, transform in sorted(ends, key=lambda end: end[0])]
 
 

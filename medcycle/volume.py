@@ -50,10 +50,10 @@ class Grid:
         if len(shape) != 3 or min(shape) < 1:
             raise DataError(f"a grid needs three positive sizes, not {shape}; give one three-dimensional volume")
         if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.array_equal(affine[3], [0, 0, 0, 1]):
-            raise DataError(f"an affine is a finite 4×4 matrix with the last row 0 0 0 1, not {affine.tolist()}")
+            raise DataError(f"an affine must be a finite 4×4 matrix with last row 0 0 0 1, not {affine.tolist()}")
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         if lengths.min() <= 0 or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-4:
-            raise DataError(f"the affine's axes lie in a plane: {affine[:3, :3].tolist()}; correct the file's header")
+            raise DataError(f"the affine is singular: {affine[:3, :3].tolist()}; correct the file's header")
         affine.setflags(write=False)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "affine", affine)

@@ -68,11 +68,11 @@ def test_an_array_has_its_affine(checkpoint: Path) -> None:
     np.testing.assert_array_equal(made.volume.array, mc.synthesize(MR, model, device="cpu").volume.array)
     with pytest.raises(mc.UsageError, match="needs its affine"):
         mc.synthesize(MR.array, model)
-    with pytest.raises(mc.UsageError, match="goes with an array, and not with a Volume"):
+    with pytest.raises(mc.UsageError, match="only for arrays, not for a Volume"):
         mc.synthesize(MR, model, affine=GRID.affine)
     with pytest.raises(mc.UsageError, match="no such device"):
         mc.synthesize(MR, model, device="tpu")
-    with pytest.raises(mc.UsageError, match="a list is no image"):
+    with pytest.raises(mc.UsageError, match="a list is not an image"):
         mc.synthesize([1, 2], model)
     with pytest.raises(mc.DataError, match="three positive sizes"):
         mc.synthesize(MR.array[0], model, affine=GRID.affine)

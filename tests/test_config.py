@@ -92,15 +92,15 @@ def test_overrides_are_yaml() -> None:
         ("training.betas=[", "YAML"),
         ("data.patch_size=[64, 64, 64]", "spatial_dims"),
         ("data.patch_size=[64, 66]", "multiples of 4"),
-        ("data.slices=2", "no middle"),
+        ("data.slices=2", "give an odd number"),
         ("data.hu_window=[100, -100]", "hu_window"),
-        ("data.soft_tissue=[-2000, 200]", "soft tissue inside"),
+        ("data.soft_tissue=[-2000, 200]", "data.soft_tissue must lie inside data.hu_window"),
         ("method.name=magic", "cyclegan"),
         ("method.name=ganlike", "there are cyclegan"),
         ("method.name=cyclgan", "did you mean cyclegan?"),
         ("method.cycle_wieght=3", "did you mean method.cycle_weight"),
         ("method=3", "method"),
-        ("method={adversaries: mr, simulated_pair_weight: 0}", "method.adversaries mr"),
+        ("method={adversaries: mr, simulated_pair_weight: 0}", "method.adversaries: mr"),
         ("randomize.thickness=[6, 1]", "randomize.thickness"),
         ("randomize.thickness=[3, 2]", "smaller one first"),
         ("training.compile=true", "no longer a key; leave it out"),
@@ -293,7 +293,10 @@ def test_what_older_versions_stored_is_read(tmp_path: Path, caplog: pytest.LogCa
     assert parse_stored(old, "old") == now
     assert not caplog.text
     parse_stored(old | {"randomize": old["randomize"] | {"gain": [1.0, 1.0]}}, "old")
-    assert "old: randomize.gain was [1.0, 1.0], and is [0.6, 1.1] now: no longer a key" in caplog.text
+    assert (
+        "old: randomize.gain was [1.0, 1.0]; the key no longer exists, and its value is now always [0.6, 1.1]"
+        in caplog.text
+    )
     with pytest.raises(ConfigError, match=r"unknown key data\.colour"):
         parse_stored(old | {"data": old["data"] | {"colour": "red"}}, "old")
 

@@ -164,13 +164,19 @@ def test_variants_lie_above_one_another_in_order(mine: Path) -> None:
         ("variants: [3]", "variant 1: needs when"),
         ("variants: [{data: {slices: 3}}]", "variant 1: needs when"),
         ("variants: [{when: {}, data: {slices: 3}}]", "variant 1: needs when"),
-        ("variants: [{when: {gpu: true}, data: {slices: 3}}]", "when.gpu: unknown; there are method, dims, device"),
-        ("variants: [{when: {device: tpu}, data: {slices: 3}}]", "when.device: 'tpu' can't be chosen; there are cpu"),
-        ("variants: [{when: {dims: [2, 4]}, data: {slices: 3}}]", "when.dims: 4 can't be chosen; there are 2, 2.5, 3"),
-        ("variants: [{when: {method: magic}, data: {slices: 3}}]", "'magic' can't be chosen; there are cyclegan"),
+        ("variants: [{when: {gpu: true}, data: {slices: 3}}]", "when.gpu: unknown; choose from method, dims, device"),
+        (
+            "variants: [{when: {device: tpu}, data: {slices: 3}}]",
+            "when.device: 'tpu' is not available; choose one of cpu",
+        ),
+        (
+            "variants: [{when: {dims: [2, 4]}, data: {slices: 3}}]",
+            "when.dims: 4 is not available; choose one of 2, 2.5, 3",
+        ),
+        ("variants: [{when: {method: magic}, data: {slices: 3}}]", "'magic' is not available; choose one of cyclegan"),
         ("variants: [{when: {dims: 2}}]", "variant 1: give either sections or instead"),
         ("variants: [{when: {dims: 2}, instead: demo, data: {slices: 3}}]", "give either sections or instead"),
-        ("variants: [{when: {dims: 2}, date: {slices: 3}}]", "unknown section date; there are data, randomize"),
+        ("variants: [{when: {dims: 2}, date: {slices: 3}}]", "unknown section date; the sections are data, randomize"),
         ("variants: [{when: {dims: 2}, data: 3}]", "data: give keys and values, not 3"),
         ("variants: [{when: {dims: 3}, data: {slice: 3}}]", "data.slice; did you mean data.slices?"),
         ("variants: [{when: {dims: 3}, data: {soft_tissue_share: 1}}]", "no longer a key"),
@@ -188,7 +194,7 @@ def test_wrong_variants_are_named(mine: Path, text: str, words: str) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("method", "magic"), ("dims", 4), ("device", "tpu")])
 def test_what_can_not_be_chosen(name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"^{name}: .*{value}.* can't be chosen; there are"):
+    with pytest.raises(ConfigError, match=f"^{name}: .*{value}.* is not available; choose one of"):
         Choice(**{name: value})  # type: ignore[arg-type]
 
 
@@ -259,7 +265,7 @@ def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mc.train("demo", method="cut", dims=2.5, device="cpu", output=tmp_path / "run")
     mc.train("demo", output=tmp_path / "run")
     assert begun == [Choice("cut", 2.5, "cpu"), Choice()]
-    with pytest.raises(mc.UsageError, match="dims: 4 can't be chosen"):
+    with pytest.raises(mc.UsageError, match="dims: 4 is not available"):
         mc.train("demo", dims=4, output=tmp_path / "run")
 
 
@@ -298,14 +304,14 @@ def test_a_plan_is_made_for_the_choice(cohort: Path, tmp_path: Path, capfd) -> N
     call = ["prepare", str(store), *folders, "--method", "cut", "--dims", "2.5", "--device", "cpu"]
     assert execute(call) == 0
     said = capfd.readouterr().out
-    assert 'name: "cut"  # set by hand' in said
-    assert "slices: 3  # set by hand" in said
-    assert 'accelerator: "cpu"  # set by hand' in said
+    assert 'name: "cut"  # set by the user' in said
+    assert "slices: 3  # set by the user" in said
+    assert 'accelerator: "cpu"  # set by the user' in said
     planned = load_config(str(store / "config.yaml"))
     assert (planned.network.spatial_dims, planned.network.name) == (2, "unet")
     assert execute(["prepare", str(store), *folders, "--method", "unit"]) == 2  # needs another network than is planned
     assert execute(["prepare", str(store), *folders, "--method", "cyclegan"]) == 0
-    assert "planned before and kept; give --method cyclegan to `medcycle train` as well" in capfd.readouterr().out
+    assert "earlier plan kept; also give --method cyclegan to `medcycle train`" in capfd.readouterr().out
 
 
 def test_a_device_that_is_asked_for(no_gpu: None) -> None:

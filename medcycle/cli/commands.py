@@ -24,13 +24,15 @@ GO_ON = 75
 
 
 def inspect(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders to look through.")],
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the findings there.")] = None,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders to inspect.")],
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings to FILE.")
+    ] = None,
     ct_offset: CtOffset = 0.0,
-    headers: Annotated[bool, typer.Option("--headers", help="Read headers only, no voxels: fast, but less.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = available_processors(),
+    headers: Annotated[bool, typer.Option("--headers", help="Read headers only: faster, with fewer checks.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = available_processors(),
 ) -> None:
-    """List volumes, and what is wrong with them."""
+    """List volumes and any problems with them."""
     from medcycle.cli.printing import print_findings
     from medcycle.cohort.findings import inspect_paths, write_findings
 
@@ -42,21 +44,19 @@ def inspect(
 
 
 def prepare(  # noqa: PLR0913, PLR0917 - the command's options
-    store: Annotated[Path, typer.Argument(help="The store to make.")],
-    ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of other patients than the MR or the same.")],
+    store: Annotated[Path, typer.Argument(help="Folder for the prepared data (the store).")],
+    ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of the same patients as the MR or of others.")],
     mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
     config: Annotated[
         str,
-        typer.Option(
-            help="auto to have it planned, or a configuration's name or file.", autocompletion=config_names_like
-        ),
+        typer.Option(help="A configuration's name or file, or auto to plan one.", autocompletion=config_names_like),
     ] = "auto",
     method: MethodName = None,
     dims: Dims = None,
     device: For = None,
     overrides: Overrides = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default as many as there are processors, if it pays.")
+        int | None, typer.Option(min=1, help="Number of processes; by default one per processor for large cohorts.")
     ] = None,
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
@@ -83,7 +83,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
         say(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
     elif config == "auto" and (overrides or choice.flags):
         options = " ".join(filter(None, [choice.flags, "--set" if overrides else ""]))
-        say(f"{store / 'config.yaml'}: planned before and kept; give {options} to `medcycle train` as well")
+        say(f"{store / 'config.yaml'}: earlier plan kept; also give {options} to `medcycle train`")
     say(f"{store}: {made.contents} prepared")
     _require_none_failed([str(error) for error in failed], len(cohort))
 
@@ -91,21 +91,23 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
 def _require_none_failed(reasons: Sequence[str], of: int) -> None:
     """Raise `DataError` if volumes failed, not of what they hold, where the others are done."""
     if reasons:
-        raise DataError(f"{len(reasons)} of {of} failed, the others are done; the first: {reasons[0]}")
+        raise DataError(f"{len(reasons)} of {of} failed, the others are done; first failure: {reasons[0]}")
 
 
 def train(  # noqa: PLR0913, PLR0917 - the command's options
     config: Annotated[
         str,
         typer.Argument(
-            help="auto to have it planned, or a configuration: a name that `medcycle config list` shows, or a file.",
+            help="A configuration's name (see `medcycle config list`) or file, or auto to plan one.",
             autocompletion=config_names_like,
         ),
     ],
-    output: Annotated[Path, typer.Option(help="The run's folder.")],
+    output: Annotated[Path, typer.Option(help="Folder for the run.")],
     mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
     ct: Annotated[Path | None, typer.Option(help="Folder of CT volumes.")] = None,
-    store: Annotated[Path | None, typer.Option(help="A store that `medcycle prepare` made, instead.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="A store written by `medcycle prepare`, instead of --mr and --ct.")
+    ] = None,
     method: MethodName = None,
     dims: Dims = None,
     device: For = None,
@@ -114,11 +116,11 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
         Path | None, typer.Option(metavar="RUN", help="Initialise from the networks of another run or checkpoint.")
     ] = None,
     begin_with: Annotated[Path | None, typer.Option("--begin-with", "--from", hidden=True)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in OUTPUT.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in OUTPUT.")] = False,
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
-    """Train on folders of MR and CT, or of CT alone."""
+    """Train a model on MR and CT, or on CT alone."""
     from medcycle.training.begin import begin
 
     if begin_with:
@@ -146,7 +148,7 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
 
     if result.skipped:
         told = output / "skipped.csv"
-        say(f"steps not taken, since gradients had exploded: {result.skipped}; see {told}", err=True)
+        say(f"{result.skipped} steps skipped because of exploding gradients; see {told}", err=True)
     say(
         f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
         f"saved in {result.checkpoint}, previews in {output / 'previews'}"
@@ -154,12 +156,12 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
     if result.best:
         step, score = result.best
         named, best = score_in_words(output, score), output / "checkpoints" / "best.pt"
-        say(f"best in validation: step {step}, {named}, saved in {best}")
+        say(f"best validation: step {step}, {named}, saved in {best}")
     if result.by_signal:
         raise typer.Exit(GO_ON)
 
 
-def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or one of several.")]) -> None:
+def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.")]) -> None:
     """List training runs, their progress and best scores.
 
     Lower scores are better.
@@ -172,54 +174,59 @@ def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or one of 
 
 def export(
     run_or_checkpoint: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint.")],
-    output: Annotated[Path, typer.Argument(help="A file, .onnx or .pt2; OUTPUT.json beside it says how to use it.")],
+    output: Annotated[
+        Path, typer.Argument(help="An .onnx or .pt2 file; OUTPUT.json beside it describes how to use it.")
+    ],
     model_format: Annotated[
-        Literal["onnx", "torch-export"], typer.Option("--format", help="What to write: .onnx, or PyTorch's .pt2.")
+        Literal["onnx", "torch-export"], typer.Option("--format", help="File format: ONNX (.onnx) or PyTorch (.pt2).")
     ] = "onnx",
-    to: Annotated[Literal["ct", "mr"], typer.Option(help="What the model makes.")] = "ct",
-    style_input: Annotated[
-        bool, typer.Option("--style-input", help="munit: let the style be given beside the image.")
-    ] = False,
+    to: Annotated[Literal["ct", "mr"], typer.Option(help="Modality of the output.")] = "ct",
+    style_input: Annotated[bool, typer.Option("--style-input", help="munit: make the style a second input.")] = False,
 ) -> None:
-    """Write a model as ONNX or for PyTorch alone."""
+    """Export a model to ONNX or plain PyTorch."""
     from medcycle.export.model import description_of, export_model
 
     difference = export_model(run_or_checkpoint, output, to=to, model_format=model_format, style_input=style_input)
-    say(f"wrote {output} and {description_of(output)}; run on random images, it differs by {difference:.1g}")
+    say(f"wrote {output} and {description_of(output)}; on random images its output differs by at most {difference:.1g}")
     say("For research only: not for diagnosis or treatment.")
 
 
 def register(
     output: Annotated[Path, typer.Argument(help="Folder for the registered volumes; new or empty.")],
-    mr: Annotated[Path, typer.Option(help="An MR volume, or a folder of them.")],
-    ct: Annotated[Path, typer.Option(help="A CT volume, or a folder of them, of the same patients.")],
-    onto: Annotated[Literal["mr", "ct"], typer.Option(help="Whose grid is kept.")] = "mr",
+    mr: Annotated[Path, typer.Option(help="An MR volume, or a folder of MR volumes.")],
+    ct: Annotated[Path, typer.Option(help="A CT volume, or a folder of CT volumes, of the same patients.")],
+    onto: Annotated[
+        Literal["mr", "ct"], typer.Option(help="Which volume stays fixed; the other is resampled to its grid.")
+    ] = "mr",
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
     """Register MR and CT of the same patients.
 
-    Results that can't be trusted are refused.
+    Registrations that fail the quality checks are refused.
     """
     from medcycle.cohort.registering import register_cohort
 
     written = register_cohort(mr, ct, output, onto=onto, resample_irregular=resample_irregular, ct_offset=ct_offset)
     for path in written:
         say(f"wrote {path}")
-    say(f"quality in {output / 'registration.json'}, a picture of each beside it: look at them")
+    say(f"quality measures are in {output / 'registration.json'}; check the pictures beside it")
 
 
 def evaluate(
     real: Annotated[Path, typer.Option(help="The true volume, or a folder of cases.")],
-    synthetic: Annotated[Path, typer.Option(help="The synthetic volume, or the folder that synthesize wrote.")],
+    synthetic: Annotated[Path, typer.Option(help="The synthetic volume, or the folder that `synthesize` wrote.")],
     output: Annotated[Path, typer.Option(help="Folder for cases.csv and summary.json.")],
-    mask: Annotated[Path | None, typer.Option(help="Mask or folder of masks; by default the real body.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Mask or folder of masks; by default the body in the true volume.")
+    ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(help="How to score: medcycle, synthrad2023, synthrad2025, synthrad2025_container; of MR, mr."),
+        typer.Option(help="For CT: medcycle, synthrad2023, synthrad2025 or synthrad2025_container. For MR: mr."),
     ] = None,
     modality: Annotated[
-        Literal["auto", "ct", "mr"], typer.Option(help="What the volumes are; auto goes by the first real one.")
+        Literal["auto", "ct", "mr"],
+        typer.Option(help="Modality of the volumes; auto detects it from the first true one."),
     ] = "auto",
     ct_offset: CtOffset = 0.0,
 ) -> None:
@@ -239,9 +246,9 @@ def evaluate(
 
 def demo(
     output: Annotated[Path, typer.Option(help="Folder to write to; new or empty.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 5.0,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Training time in minutes.")] = 5.0,
 ) -> None:
-    """Go the whole way on generated heads, without any data."""
+    """Run every step on generated heads; needs no data."""
     from medcycle.cli.demo import run_demo
 
     run_demo(output, minutes)

@@ -20,7 +20,7 @@ Name = Annotated[
 ]
 
 
-AUTO = "Planned from the scans and the device, by `prepare` and `train`."
+AUTO = "`prepare` and `train` plan the settings from the scans and the device."
 
 
 @app.callback(invoke_without_command=True)
@@ -31,9 +31,9 @@ def _options(context: typer.Context) -> None:
 def _require_written(name: str) -> None:
     if name == "auto":
         raise UsageError(
-            "auto: planned from the scans by `medcycle prepare` and `medcycle train`, so there is nothing to read yet; "
+            "auto: nothing to show yet, since `medcycle prepare` and `medcycle train` plan it from the scans; "
             "`medcycle prepare --mr DIR --ct DIR STORE` prints the plan with its reasons and keeps it in "
-            "STORE/config.yaml, which `medcycle config show` and `check` take"
+            "STORE/config.yaml, which `medcycle config show` and `check` accept"
         )
 
 
@@ -45,7 +45,8 @@ def list_names() -> None:
 
     print_configs({name: read_recipe(name).description for name in config_names()} | {"auto": AUTO})
     say(
-        "Each takes --method, --dims 2, 2.5 or 3, and --device cpu or gpu: medcycle config show head_mr_ct --method cut"
+        "Each accepts --method, --dims (2, 2.5 or 3) and --device (cpu or gpu): "
+        "medcycle config show head_mr_ct --method cut"
     )
 
 
@@ -53,7 +54,7 @@ def list_names() -> None:
 def show(
     name: Name, method: MethodName = None, dims: Dims = None, device: For = None, overrides: Overrides = None
 ) -> None:
-    """Print every key of a configuration, and what a training step takes."""
+    """Print all keys of a configuration and the cost of a training step."""
     import yaml
 
     from medcycle.config import load_config

@@ -43,7 +43,7 @@ SPACING = 3.0
 """mm; the heads are as coarse as the demo's minutes ask."""
 
 COMMANDS = """\
-The same with your own scans:
+Now with your own scans:
   medcycle inspect MR_FOLDER CT_FOLDER
   medcycle train auto --mr MR_FOLDER --ct CT_FOLDER --output runs/first
   medcycle synthesize runs/first NEW_MR OUTPUT --format both"""
@@ -91,19 +91,20 @@ def run_demo(output: Path, minutes: float) -> None:
     each = ", ".join(f"{value:.1f}" for value in untrained)
     say(
         f"body MAE: {before:.1f} HU untrained (mean of {each}), "
-        f"{after:.1f} HU after {result.step} steps ({after / before:.0%}); {flat:.1f} HU for one CT number throughout"
+        f"{after:.1f} HU after {result.step} steps ({after / before:.0%}); "
+        f"{flat:.1f} HU with the mean CT number everywhere"
     )
     if after >= flat:
-        say(f"{minutes:g} minutes were too few to learn anything here; give --minutes {max(5, 2 * minutes):g}")
+        say(f"{minutes:g} minutes were too short to learn anything here; give --minutes {max(5, 2 * minutes):g}")
     say(
         f"""
 Written to {output}:
   cohort/       the generated heads: MR and CT to train on, test/ with true pairs
   store/        the prepared volumes
   run/          checkpoints, metrics.csv, tensorboard, previews
-  synthetic/    a folder a case: sct.nii.gz, dicom/ (a CT series), synthesis.json
+  synthetic/    one folder per case: sct.nii.gz, dicom/ (a CT series), synthesis.json
   evaluation/   cases.csv and summary.json
-  untrained/    the same scores of generators before training, a folder a seed
+  untrained/    the same scores for untrained generators, one folder per seed
 Done in {(time.monotonic() - start) / 60:.1f} minutes. Synthetic images, for research only.
 
 {COMMANDS}"""

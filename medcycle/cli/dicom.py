@@ -14,36 +14,36 @@ __all__ = ["to_dicom"]
 
 
 def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
-    volume: Annotated[Path, typer.Argument(help="A synthetic volume that `medcycle synthesize` made.")],
+    volume: Annotated[Path, typer.Argument(help="A volume written by `medcycle synthesize`.")],
     output: Annotated[Path, typer.Argument(help="Folder for the series; new or empty.")],
     reference: Annotated[
         Path | None,
-        typer.Option(metavar="SERIES", help="The DICOM series it was made from; without it, an anonymous patient."),
+        typer.Option(metavar="SERIES", help="The source DICOM series; without it, the patient is anonymous."),
     ] = None,
-    modality: Annotated[Literal["ct", "mr"], typer.Option(help="What the volume is.")] = "ct",
+    modality: Annotated[Literal["ct", "mr"], typer.Option(help="Modality of the volume.")] = "ct",
     rtstruct: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A structure set drawn on SERIES, to refer to the synthetic one."),
+        typer.Option(metavar="FILE", help="An RT structure set drawn on SERIES, to copy to the synthetic series."),
     ] = None,
-    deidentify: Annotated[bool, typer.Option("--deidentify", help="Take out the patient's identity.")] = False,
+    deidentify: Annotated[bool, typer.Option("--deidentify", help="De-identify the output.")] = False,
     deidentify_key: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="With --deidentify: a secret key, made if absent. The same key gives the same new identifiers.",
+            help="With --deidentify: a secret key file, created if missing. The same key gives the same identifiers.",
         ),
     ] = None,
     retain: Retain = None,
     with_source: Annotated[
-        bool, typer.Option("--with-source", help="With --deidentify: write SERIES too, de-identified alike.")
+        bool, typer.Option("--with-source", help="With --deidentify: also write SERIES, de-identified the same way.")
     ] = False,
     body_part: Annotated[
-        str | None, typer.Option(metavar="TERM", help="DICOM's term, as HEAD or PELVIS; by default the source's.")
+        str | None, typer.Option(metavar="TERM", help="A DICOM term, such as HEAD or PELVIS; by default the source's.")
     ] = None,
 ) -> None:
     """Write a synthetic volume as a DICOM series.
 
-    It lies in the study of the series that it was made from.
+    The series joins the study of its source, if --reference is given.
     """
     from medcycle import __version__
     from medcycle.cli.inputs import deidentification, require_synthetic

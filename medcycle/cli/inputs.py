@@ -27,7 +27,7 @@ def deidentification(
         UsageError: if it isn't, but what goes with it is; or as `read_key` and `Deidentify` do.
     """
     if not wanted and (key or with_source or retain):
-        raise UsageError("--deidentify-key, --retain and --with-source go with --deidentify; add it, or leave them out")
+        raise UsageError("--deidentify-key, --retain and --with-source need --deidentify; add it, or leave them out")
     if not wanted:
         return None
     kept = cast("frozenset[Retained]", frozenset(retain))  # which it looks at
@@ -42,7 +42,7 @@ def require_synthetic(path: Path, modality: Modality) -> Volume:
         UnreadableFile: if it is not an image file, or torn.
         WrongModality, DataError: as `vet` does.
     """
-    require_exists(path, "a volume that medcycle synthesize made")
+    require_exists(path, "a volume written by medcycle synthesize")
     if not path.is_file() or not path.name.lower().endswith(VOLUME_SUFFIXES):
         raise UnreadableFile(f"{path}: not an image file; give one of {', '.join(VOLUME_SUFFIXES)}")
     source = Source(stem(path), path)

@@ -28,8 +28,8 @@ NAME = "medcycle"
 
 app = typer.Typer(
     name=NAME,
-    help="MR to CT and CT to MR synthesis. Research use only.",
-    epilog="--debug, anywhere, shows the traceback of an error.",
+    help="Synthetic CT from MR, and MR from CT. Research use only.",
+    epilog="Add --debug to any command to see the traceback of an error.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -91,7 +91,7 @@ def execute(arguments: Sequence[str]) -> int:
             given = [item for item in arguments if item != "--debug"]
             status = app(given, prog_name=NAME, standalone_mode=False)
         if status == INTERRUPTED:
-            say("error: interrupted; what was finished is kept", err=True)
+            say("error: interrupted; finished results are kept", err=True)
         return status if isinstance(status, int) else 0
     except SystemExit as ended:  # how typer ends what a shell asks for to complete a line
         return int(ended.code or 0)
@@ -114,14 +114,17 @@ def _explain(error: BaseException) -> tuple[str, int]:
             context = getattr(error, "ctx", None)  # of the command whose call is wrong
             return f"{error.format_message()} See `{context.command_path if context else NAME} --help`.", 2
         case KeyboardInterrupt() | typer.Abort():
-            return "interrupted; what was finished is kept", INTERRUPTED
+            return "interrupted; finished results are kept", INTERRUPTED
         case MemoryError():
             return f"out of memory ({error}); lower training.batch_size or raise data.spacing", 1
         case OSError():
             status = 2 if isinstance(error, NotADirectoryError | IsADirectoryError | FileExistsError) else 1
             return told(error), status
         case _:
-            return f"{type(error).__name__}: {error}; a fault of medcycle, please report it with --debug", 1
+            return (
+                f"{type(error).__name__}: {error}; a bug in medcycle: run again with --debug and report it",
+                1,
+            )
 
 
 def _configure_logging() -> None:

@@ -26,40 +26,41 @@ Irregular = Annotated[
     bool,
     typer.Option(
         "--resample-irregular",
-        help="Rebuild DICOM series with gaps or varying slice distances instead of refusing them.",
+        help="Resample DICOM series with gaps or uneven slice spacing instead of refusing them.",
     ),
 ]
 
 CtOffset = Annotated[
     float,
-    typer.Option("--ct-offset", metavar="HU", help="Take this off CT that have it added to their Hounsfield units."),
+    typer.Option("--ct-offset", metavar="HU", help="Subtract this from CT stored with an offset, such as 1024."),
 ]
 
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a key, as in training.max_steps=1000.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a key, for example training.max_steps=1000; repeatable."),
 ]
 
 MethodName = Annotated[
     Literal["cyclegan", "randomized", "pix2pix", "hybrid", "cut", "unit", "munit", "regcyclegan"] | None,
-    typer.Option("--method", help="The method; by default the configuration's own."),
+    typer.Option("--method", help="Training method; by default the configuration's."),
 ]
 
 Dims = Annotated[
     Literal["2", "2.5", "3"] | None,
-    typer.Option("--dims", help="Slices, several slices at once, or volumes; by default the configuration's own."),
+    typer.Option("--dims", help="2D slices, 2.5D (several slices) or 3D; by default the configuration's."),
 ]
 
 For = Annotated[
     Literal["cpu", "gpu"] | None,
-    typer.Option("--device", help="Take the settings for it, and train on it; by default a GPU if there is one."),
+    typer.Option("--device", help="Device to choose settings for and train on; by default a GPU if there is one."),
 ]
 
 Retain = Annotated[
     list[str] | None,
     typer.Option(
         metavar="device|dates|patient|descriptions|roi-names",
-        help="With --deidentify: keep the scanner's identity, dates as they are, sex, age and weight, known words of "
-        "descriptions, or names of ROIs as typed; repeatable.",
+        help="With --deidentify: keep the scanner's identity; the original dates; sex, age and weight; known words in "
+        "descriptions; or ROI names. Repeatable.",
     ),
 ]
 

@@ -16,49 +16,55 @@ __all__ = ["synthesize"]
 def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     run_or_checkpoint: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint.")],
     input_path: Annotated[Path, typer.Argument(metavar="INPUT", help="A volume, a DICOM series, or a folder of them.")],
-    output: Annotated[Path, typer.Argument(help="A folder, or for one case a file ending in .nii.gz.")],
-    to: Annotated[Literal["ct", "mr"], typer.Option(help="What to make.")] = "ct",
+    output: Annotated[Path, typer.Argument(help="A folder, or a .nii.gz file for a single case.")],
+    to: Annotated[Literal["ct", "mr"], typer.Option(help="Modality of the output.")] = "ct",
     output_format: Annotated[
-        Literal["nifti", "dicom", "both"], typer.Option("--format", help="What to write.")
+        Literal["nifti", "dicom", "both"], typer.Option("--format", help="Output format.")
     ] = "nifti",
     uncertainty: Annotated[
-        bool, typer.Option("--uncertainty", help="Write the error to be expected of every voxel as well.")
+        bool, typer.Option("--uncertainty", help="Also write the expected error of each voxel.")
     ] = False,
     planes: Annotated[
         Literal["trained", "all"],
-        typer.Option(help="2D: translate slices of the planes trained on, or axial, coronal and sagittal ones."),
+        typer.Option(help="2D: slice planes to translate: those used in training, or all three."),
     ] = "trained",
-    flips: Annotated[bool, typer.Option("--flips", help="Translate the mirrored volume as well.")] = False,
-    shifts: Annotated[int, typer.Option(min=1, max=4, help="Translate it so many times, shifted by some voxels.")] = 1,
+    flips: Annotated[bool, typer.Option("--flips", help="Also translate the mirrored volume, and combine.")] = False,
+    shifts: Annotated[
+        int, typer.Option(min=1, max=4, help="Number of translations to combine, each shifted by a few voxels.")
+    ] = 1,
     ensemble: Annotated[
-        list[Path] | None, typer.Option(metavar="RUN", help="Another run to translate with as well; repeatable.")
+        list[Path] | None, typer.Option(metavar="RUN", help="Also translate with another run, and combine; repeatable.")
     ] = None,
-    fusion: Annotated[
-        Literal["mean", "median"], typer.Option(help="What voxels get of several translations.")
-    ] = "mean",
-    overlap: Annotated[float, typer.Option(min=0, max=0.9, help="3D: part that windows have in common.")] = 0.6,
+    fusion: Annotated[Literal["mean", "median"], typer.Option(help="How to combine several translations.")] = "mean",
+    overlap: Annotated[
+        float, typer.Option(min=0, max=0.9, help="3D: overlap of the sliding windows, as a fraction.")
+    ] = 0.6,
     precision: Annotated[
-        Literal["auto", "32-true", "bf16-mixed", "16-mixed"], typer.Option(help="Of the network; auto is the fastest.")
+        Literal["auto", "32-true", "bf16-mixed", "16-mixed"],
+        typer.Option(help="Numerical precision of the network; auto picks the fastest."),
     ] = "auto",
     device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:0,cuda:1, ...; auto takes all accelerators there are.")
+        str, typer.Option(help="cpu, cuda, cuda:0,cuda:1, ...; auto uses all GPUs, or else the CPU.")
     ] = "auto",
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Slices or windows computed together; by default as memory allows.")
+        int | None, typer.Option(min=1, help="Slices or windows per batch; by default as many as memory allows.")
     ] = None,
     style: Annotated[
         str | None,
-        typer.Option(metavar="SEED|FILE", help="munit: a random style, or that of a volume of what is made."),
+        typer.Option(
+            metavar="SEED|FILE",
+            help="munit: seed of a random style, or a volume of the output modality to take it from.",
+        ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="munit: outputs of each volume, in random styles.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, help="munit: number of outputs per volume, in random styles.")] = 1,
     rtstruct: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A structure set drawn on INPUT, to refer to the DICOM series that is made."),
+        typer.Option(metavar="FILE", help="An RT structure set drawn on INPUT, to copy to the synthetic series."),
     ] = None,
-    deidentify: Annotated[bool, typer.Option("--deidentify", help="Take the patient's identity out of DICOM.")] = False,
+    deidentify: Annotated[bool, typer.Option("--deidentify", help="De-identify the DICOM output.")] = False,
     deidentify_key: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="With --deidentify: a secret key, made if absent; see `to-dicom`."),
+        typer.Option(metavar="FILE", help="With --deidentify: a secret key file, created if missing; see `to-dicom`."),
     ] = None,
     retain: Retain = None,
     resample_irregular: Irregular = False,
@@ -66,7 +72,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
 ) -> None:
     """Make synthetic CT from MR, or MR from CT, on the input's grid.
 
-    What is done already is not done again.
+    Cases already done are skipped.
     """
     from medcycle.cli.inputs import deidentification
     from medcycle.inference import Options, Windows, devices_of

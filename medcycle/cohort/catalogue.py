@@ -189,7 +189,7 @@ def require_settings(root: Path, prepared_with: Mapping[str, object], config: Da
         if prepared_with.get(name) != value
     ]
     if differing:
-        raise UsageError(f"{root}: a store of other settings ({'; '.join(differing)}); prepare another one")
+        raise UsageError(f"{root}: the store has other settings ({'; '.join(differing)}); prepare a new one")
 
 
 def open_scans(
@@ -203,7 +203,7 @@ def open_scans(
     """
     if store is not None:
         if mr is not None or ct is not None:
-            raise UsageError("--store goes without --mr and --ct; give one or the others")
+            raise UsageError("--store can't be combined with --mr and --ct; give one or the other")
         return Store.open(store)
     if ct is None:
         raise UsageError("no data to train on; give --mr and --ct, or --ct alone, or --store")
@@ -275,7 +275,7 @@ def _prepare_one(task: _Task) -> StoredCase | DataError:
         return error
     written = read_case(task.root, modality, source.name, key)
     if written is None:
-        raise DataError(f"{task.root}: {source.name} can't be read back; is another preparation writing there?")
+        raise DataError(f"{task.root}: {source.name} can't be read back; check that no other process is writing there")
     return written
 
 
@@ -285,7 +285,7 @@ def _without_duplicates(cases: Sequence[StoredCase]) -> list[StoredCase]:
         known = first.setdefault(case.record.voxels, case)
         if known is not case:
             record = case.record
-            log.warning("left out: %s %s has the voxels of %s", record.modality.upper(), record.name, known.record.name)
+            log.warning("left out: %s %s is a duplicate of %s", record.modality.upper(), record.name, known.record.name)
     return list(first.values())
 
 

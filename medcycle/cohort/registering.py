@@ -115,7 +115,7 @@ def match_patients(
     if len(fixed) == len(moving) == 1:
         patient, other = fixed[0].known_patient, moving[0].known_patient
         if patient and other and patient != other:
-            log.warning("%s and %s are taken for one patient, though their names say otherwise", patient, other)
+            log.warning("%s and %s are taken as one patient, although their names differ", patient, other)
         return [(fixed[0], moving[0])], {}
     pairs, refused = [], {}
     for source in fixed:
@@ -130,7 +130,7 @@ def match_patients(
     patients = {source.patient for source in fixed} & {source.patient for source in moving}
     alone = [source.name for source in (*fixed, *moving) if source.patient not in patients]
     if alone:
-        log.warning("without a counterpart, left out: %s", ", ".join(alone))
+        log.warning("left out, since the other modality is missing: %s", ", ".join(alone))
     return pairs, refused
 
 

@@ -46,7 +46,9 @@ def split_store(store: Store, config: DataConfig) -> tuple[Store, Store]:
     validation = part_of(store, held_out)
     train = part_of(store, {case.folder for case in (*store.mr, *store.ct)} - held_out)
     if not train.ct or bool(store.mr) > bool(train.mr):
-        raise DataError(f"{store.root}: the split leaves no {'MR' if train.ct else 'CT'} to train on; hold fewer out")
+        raise DataError(
+            f"{store.root}: the split leaves no {'MR' if train.ct else 'CT'} to train on; hold out fewer patients"
+        )
     _require_apart(train, validation)
     return train, validation
 
@@ -71,8 +73,8 @@ def _told_apart(store: Store) -> Store:
         if len(cases) == 1 or len(names[modality]) > 1 or (names[modality] < names[other]):
             return cases
         log.warning(
-            "all %s are of the patient %r: taken for a placeholder, and each scan for a patient of its own. If some "
-            "belong together, say so in data.split_file before you hold patients out",
+            "all %s have the patient ID %r: treated as a placeholder, with each scan as its own patient. If some "
+            "belong together, list them in data.split_file before holding patients out",
             modality.upper(),
             *names[modality],
         )
@@ -115,7 +117,7 @@ def _without_the_last(chosen: Sequence[str], having: Mapping[Modality, set[str]]
         last_of = [kind for kind, all_ in having.items() if patient in all_ and all_ <= kept | {patient}]
         if last_of:
             kinds = " and ".join(kind.upper() for kind in last_of)
-            log.warning("too few patients with %s to hold one out: validation is of %s trained on", kinds, kinds)
+            log.warning("too few patients with %s to hold one out: validation uses training %s", kinds, kinds)
         else:
             kept.add(patient)
     return kept
@@ -155,7 +157,7 @@ def _require_apart(train: Store, validation: Store) -> None:
     patients = [{case.record.patient for case in (*part.mr, *part.ct)} for part in (train, validation)]
     if both := patients[0] & patients[1]:
         raise DataError(
-            f"{train.root}: {', '.join(sorted(both)[:5])} in training and in validation; put a patient on one side"
+            f"{train.root}: {', '.join(sorted(both)[:5])} in training and validation; put each patient on one side only"
         )
 
 

@@ -107,7 +107,7 @@ def vet(source: Source, volume: Volume, expected: Modality) -> None:
     else:
         say_extremes(source.path, volume.array)
     if _is_noise(volume.array):
-        raise DataError(f"{source.path}: pure noise, neighbouring voxels have nothing in common; leave it out")
+        raise DataError(f"{source.path}: pure noise, neighbouring voxels are unrelated; leave it out")
     require_size(source.path, volume, expected)
 
 
@@ -121,15 +121,17 @@ def require_size(path: Path, volume: Volume, modality: Modality) -> None:
             f"{path}: a whole body in a field of view of {seen} mm, where two sides have {MIN_FIELD_OF_VIEW:g} mm or "
             "more; check the spacing, or leave it out"
         )
-    log.warning("%s: a field of view of %s mm, all of it taken for body: a part that was cut out?", path, seen)
+    log.warning(
+        "%s: the whole field of view of %s mm is taken as body; check that it is not a cropped part", path, seen
+    )
 
 
 def require_usable(path: Path, volume: Volume) -> None:
     """Raise `DataError` if a volume is flat, constant, a mask, or has voxels that are not numbers."""
     if min(volume.grid.shape) < MIN_VOXELS:
-        raise DataError(f"{path}: one slice only, {volume.grid.shape}; give a whole volume")
+        raise DataError(f"{path}: only one slice, {volume.grid.shape}; give a whole volume")
     if not np.isfinite(volume.array).all():
-        raise DataError(f"{path}: holds voxels that are not numbers; export it again")
+        raise DataError(f"{path}: contains NaN or infinite voxels; export it again")
     low, high = float(volume.array.min()), float(volume.array.max())
     if max(-low, high) > LARGEST:
         count = int(np.count_nonzero(np.abs(volume.array) > LARGEST))
@@ -141,7 +143,7 @@ def require_usable(path: Path, volume: Volume) -> None:
         raise DataError(f"{path}: every voxel is {volume.array.flat[0]:g}; export it again")
     different = np.unique(volume.array.ravel()[:: max(1, volume.array.size // SAMPLE)]).size
     if different <= MOST_LABELS:
-        raise DataError(f"{path}: {different} different values only, a mask or labels and not a scan; leave it out")
+        raise DataError(f"{path}: only {different} different values: a mask or label map, not a scan; leave it out")
 
 
 def _is_noise(values: Array) -> bool:
@@ -164,10 +166,10 @@ def say_extremes(path: Path, hounsfield: Array) -> None:
     """Warn of a CT's values beyond what tissue has; the intensity map clips them."""
     low, high = float(hounsfield.min()), float(hounsfield.max())
     if low < PADDING_HU:
-        log.warning("%s: values down to %g HU, padding: taken as air", path, low)
+        log.warning("%s: values down to %g HU (padding) treated as air", path, low)
     if high > METAL_HU:
         share = float(np.mean(hounsfield > METAL_HU))
-        log.warning("%s: values up to %g HU, metal or overflow (%.2g%% of it): clipped", path, high, 100 * share)
+        log.warning("%s: values up to %g HU (metal or overflow, %.2g%% of voxels) clipped", path, high, 100 * share)
 
 
 def require_magnitude(path: Path, values: Array) -> None:
@@ -177,7 +179,7 @@ def require_magnitude(path: Path, values: Array) -> None:
     if negative > MOST_NEGATIVE:
         raise DataError(
             f"{path}: {negative:.0%} of the signal is negative, as in a phase image or field map; give the magnitude, "
-            "or values that begin at 0"
+            "or values that start at 0"
         )
 
 
@@ -186,7 +188,7 @@ def require_trainable(path: Path, grid: Grid) -> None:
     require_spacing(path, grid)
     if min(grid.shape) < MIN_SLICES:
         raise DataError(
-            f"{path}: {min(grid.shape)} slices only, of {MIN_SLICES} that training needs; give a whole scan"
+            f"{path}: {min(grid.shape)} slices, but training needs at least {MIN_SLICES}; give a whole scan"
         )
 
 
@@ -195,7 +197,7 @@ def require_spacing(path: Path, grid: Grid) -> None:
     if not all(MIN_SPACING <= width <= MAX_SPACING for width in grid.spacing):
         widths = "×".join(f"{width:.3g}" for width in grid.spacing)
         raise DataError(
-            f"{path}: voxels of {widths} mm, not of {MIN_SPACING:g} to {MAX_SPACING:g} mm; correct the header"
+            f"{path}: voxels of {widths} mm, outside {MIN_SPACING:g} to {MAX_SPACING:g} mm; correct the header"
         )
 
 

@@ -51,7 +51,9 @@ class Choice:
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if value is not None and value not in allowed:
-                raise ConfigError(f"{name}: {quoted(value)} can't be chosen; there are {', '.join(map(str, allowed))}")
+                raise ConfigError(
+                    f"{name}: {quoted(value)} is not available; choose one of {', '.join(map(str, allowed))}"
+                )
 
     @property
     def kind(self) -> DeviceKind | None:

@@ -32,7 +32,7 @@ class MethodConfig(Section):
 
     name: str
     adversarial_weight: Weight | None = Field(
-        None, description="weight of the adversarial losses; null for none in randomized and 1 elsewhere"
+        None, description="weight of the adversarial losses; null: 0 for randomized, 1 for other methods"
     )
 
     @property
@@ -71,7 +71,7 @@ class SupervisedConfig(MethodConfig):
 
     l1_weight: Weight = Field(
         10.0,
-        description="weight of the L1 loss: on simulated MR in randomized and in a warm start, and on registered "
+        description="weight of the L1 loss, on simulated pairs in randomized and in a warm start, and on registered "
         "pairs in pix2pix, where 100 is usual",
     )
 
@@ -123,14 +123,14 @@ class UnpairedConfig(MethodConfig):
 
     simulated_pair_weight: Weight = Field(
         0.0,
-        description="weight of the L1 loss on simulated MR made from the CT by random contrast, beside unpaired "
-        "scans; 0 for none",
+        description="weight of the simulated-pair loss: L1 on simulated MR made from the CT, in addition to the losses "
+        "on unpaired scans; 0 for none",
     )
-    l1_weight: Weight = Field(10.0, description="weight of the L1 loss on simulated MR in a warm start")
+    l1_weight: Weight = Field(10.0, description="weight of the L1 loss on simulated pairs in a warm start")
     mind_weight: Weight = Field(
         0.0,
-        description="weight of the difference of MIND descriptors between a synthetic image and its input; of CT to MR "
-        "alone where synthetic CT has no adversary",
+        description="weight of the MIND loss, which compares the structure of a synthetic image and its input; only "
+        "for CT to MR where synthetic CT has no discriminator",
     )
 
     @property
@@ -151,16 +151,16 @@ class CycleGanBaseConfig(CyclicConfig):
     identity_weight: Weight = Field(5.0, description="weight of the identity loss")
     adversaries: Literal["auto", "both", "mr"] = Field(
         "auto",
-        description="which synthetic images are judged; mr: those alone, while synthetic CT is learned from pairs and "
-        "from synthetic MR; auto: mr where there are simulated pairs (simulated_pair_weight above 0), else both",
+        description="which synthetic images have a discriminator; mr: only synthetic MR, while CT is learned from "
+        "simulated pairs and the cycle; auto: mr if simulated_pair_weight is above 0, else both",
     )
 
     @model_validator(mode="after")
     def _all_is_learned(self) -> Self:
         if self.adversaries == "mr" and not self.simulated_pair_weight:
             raise ValueError(
-                "method.adversaries mr leaves synthetic CT nothing to learn from; set method.simulated_pair_weight "
-                "above 0, or take both"
+                "method.adversaries: mr leaves synthetic CT nothing to learn from; set method.simulated_pair_weight "
+                "above 0, or method.adversaries to both"
             )
         return self
 
@@ -181,7 +181,7 @@ class PartlyRegisteredConfig(CycleGanBaseConfig):
 
     registered_weight: Weight = Field(
         10.0,
-        description="weight of the L1 losses on registered pairs, in hybrid of both directions; 20 is usual in "
+        description="weight of the L1 loss on registered pairs, in both directions for hybrid; 20 is usual for "
         "regcyclegan",
     )
 
@@ -199,39 +199,41 @@ class PartlyRegisteredConfig(CycleGanBaseConfig):
 class HybridConfig(PartlyRegisteredConfig):
     """Both directions, from paired and unpaired scans (Jin et al. 2019)."""
 
-    name: Literal["hybrid"] = Field(description="both directions, from MR and CT of which some are registered pairs")
+    name: Literal["hybrid"] = Field(description="both directions, from MR and CT that include some registered pairs")
 
 
 class RegCycleGanConfig(PartlyRegisteredConfig):
     """A CycleGAN for pairs that lie on each other roughly (Kong et al. 2021)."""
 
     name: Literal["regcyclegan"] = Field(
-        description="both directions, from MR and CT of which some are pairs that lie on each other roughly"
+        description="both directions, from MR and CT that include some roughly registered pairs"
     )
-    largest_displacement: AboveZero = Field(8.0, description="voxels that pairs may be apart, at most")
+    largest_displacement: AboveZero = Field(8.0, description="largest misalignment of pairs to correct, in voxels")
 
 
 class CutConfig(UnpairedConfig):
     """MR to CT, held by contrasting patches (Park et al. 2020)."""
 
-    name: Literal["cut"] = Field(description="MR to CT, from MR and CT, held by contrasting patches")
+    name: Literal["cut"] = Field(
+        description="MR to CT only, from unpaired MR and CT, with a patchwise contrastive loss"
+    )
     nce_weight: Weight = Field(1.0, description="weight of the contrastive loss; 10 in FastCUT")
     nce_identity_weight: Weight = Field(
-        1.0, description="weight of that loss on CT that MR to CT is to leave alone; 0 in FastCUT"
+        1.0, description="weight of the contrastive identity loss, on CT given as input; 0 in FastCUT"
     )
 
 
 class UnitConfig(CyclicConfig):
     """Both directions, by a code that both share (Liu et al. 2017)."""
 
-    name: Literal["unit"] = Field(description="both directions, by a code that both share")
+    name: Literal["unit"] = Field(description="both directions, through a shared latent code")
 
 
 class MunitConfig(CyclicConfig):
     """Both directions, by contents that both share and styles of their own (Huang et al. 2018)."""
 
-    name: Literal["munit"] = Field(description="both directions, by contents that both share and styles of their own")
-    styles: Channels = Field(8, description="numbers in a style")
+    name: Literal["munit"] = Field(description="both directions, through shared content and a style per modality")
+    styles: Channels = Field(8, description="length of the style vector")
 
 
 AnyMethod = Annotated[

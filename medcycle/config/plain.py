@@ -69,9 +69,9 @@ def _of_kind(loader: Loader) -> Any:
             elif hasattr(node, "within"):
                 self.nodes += node.within
             else:
-                raise yaml.YAMLError("an alias inside of what it stands for")
+                raise yaml.YAMLError("an alias inside its own value")
             if self.nodes > MOST_NODES:
-                raise yaml.YAMLError(f"aliases or lists that stand for more than {MOST_NODES} values")
+                raise yaml.YAMLError(f"more than {MOST_NODES} values, including aliases")
             return node
 
     return Bounded

@@ -139,10 +139,16 @@ def _stored(values: Mapping[str, Any], where: str) -> Layered:
         if usual is not ANY and kept[name] != usual:
             if vital:
                 raise RemovedVariant(
-                    f"{where}: was trained with {key}: {quoted(kept[name])}, which this version no longer has; use the "
-                    "version that wrote it"
+                    f"{where}: was trained with {key}: {quoted(kept[name])}, which is no longer supported; use "
+                    "the version that wrote it"
                 )
-            log.warning("%s: %s was %s, and is %s now: no longer a key", where, key, quoted(kept[name]), quoted(usual))
+            log.warning(
+                "%s: %s was %s; the key no longer exists, and its value is now always %s",
+                where,
+                key,
+                quoted(kept[name]),
+                quoted(usual),
+            )
         given.drop(key)
     return given
 

@@ -90,7 +90,7 @@ def _layers(name_or_file: str, asked: Choice, known: Choice, above: tuple[str, .
     """As `recipe_layers`; `known` is the choice with what the files `above`, which are based on this one, say."""
     if name_or_file in above:
         raise ConfigError(
-            f"{above[0]}: based on itself, by way of {' and '.join(above[1:] or above)}; break the circle"
+            f"{above[0]}: based on itself through {' and '.join(above[1:] or above)}; change one of the bases"
         )
     _require_base_is_known(name_or_file, above)
     recipe = read_recipe(name_or_file)
@@ -173,19 +173,19 @@ def _variant(given: Any, where: str) -> Variant:
 def _chosen(name: Any, value: Any, where: str) -> tuple[Any, ...]:
     """The values of a key of `when`, which has one or a list."""
     if name not in CHOICES:
-        raise ConfigError(f"{where}: when.{name}: unknown; there are {', '.join(CHOICES)}")
+        raise ConfigError(f"{where}: when.{name}: unknown; choose from {', '.join(CHOICES)}")
     values = value if isinstance(value, list) else [value]
     for one in values:
         if isinstance(one, bool) or one not in CHOICES[name]:
             allowed = ", ".join(map(str, CHOICES[name]))
-            raise ConfigError(f"{where}: when.{name}: {quoted(one)} can't be chosen; there are {allowed}")
+            raise ConfigError(f"{where}: when.{name}: {quoted(one)} is not available; choose one of {allowed}")
     return tuple(values)
 
 
 def _check_section(name: Any, values: Any, where: str) -> None:
     """Whether there is such a section, with such keys; which values they take is checked where the variant is used."""
     if name not in Config.model_fields:
-        raise ConfigError(f"{where}: unknown section {name}; there are {', '.join(Config.model_fields)}")
+        raise ConfigError(f"{where}: unknown section {name}; the sections are {', '.join(Config.model_fields)}")
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: {name}: give keys and values, not {quoted(values)}")
     kinds = KINDS[name].values() if name in KINDS else [Config.model_fields[name].annotation]

@@ -30,117 +30,131 @@ class DataConfig(Section):
     """How volumes are prepared and cut into slices or patches."""
 
     spacing: tuple[Spacing, Spacing, Spacing] = Field(
-        (1.0, 1.0, None), description="voxel size (mm) right-left, front-back, foot-head; null keeps the volume's own"
+        (1.0, 1.0, None), description="voxel size (mm) right-left, front-back, foot-head; null: keep the volume's own"
     )
     plane: Plane = Field(
         "axial",
-        description="the slices that 2D networks work on; all: slices of all three planes, whose translations are "
-        "averaged, from one spacing along all axes",
+        description="plane of the slices for 2D networks; all: axial, coronal and sagittal slices, whose results are "
+        "averaged; needs the same spacing along all axes",
     )
     slices: int = Field(
         1,
         ge=1,
         le=31,
-        description="neighbouring slices that a 2D network translates at once, odd (2.5D); each slice is the mean of "
-        "what is made of it",
+        description="neighbouring slices that a 2D network translates together (2.5D), an odd number; the overlapping "
+        "results for each slice are averaged",
     )
-    patch_size: tuple[Pixels, ...] = Field((256, 256), description="pixels (2D) or voxels (3D) of a training patch")
-    hu_window: tuple[Hounsfield, Hounsfield] = Field(
-        (-1024.0, 2000.0), description="Hounsfield units that map to -1 and +1"
+    patch_size: tuple[Pixels, ...] = Field(
+        (256, 256), description="size of a training patch in pixels (2D) or voxels (3D)"
     )
+    hu_window: tuple[Hounsfield, Hounsfield] = Field((-1024.0, 2000.0), description="HU values that map to -1 and +1")
     soft_tissue: tuple[Hounsfield, Hounsfield] | None = Field(
         (-200.0, 200.0),
-        description="Hounsfield units that get half of [-1, 1]; null: a linear window",
+        description="HU range that takes up half of [-1, 1]; null: a linear window",
     )
     mr_normalisation: Literal["percentile", "z-score", "nyul"] = Field(
         "percentile",
-        description="what an MR's signal in the body is scaled by: its range, its mean and spread, or the deciles of "
-        "all MR",
+        description="how MR signal is scaled: by its range in the body, by its mean and standard deviation there, or "
+        "by matching its deciles to those of all MR",
     )
     bias_correction: bool = Field(
-        False, description="remove the receive field of MR by N4 first; some seconds a volume"
+        False, description="correct the bias field of MR with N4 first; takes a few seconds per volume"
     )
-    mr_percentile: float = Field(99.5, gt=50, le=100, description="percentile of the MR in the body that maps to +1")
+    mr_percentile: float = Field(
+        99.5, gt=50, le=100, description="percentile of the MR signal in the body that maps to +1"
+    )
     min_body_fraction: float = Field(
-        0.05, ge=0, lt=1, description="slices with less of their area in the body than this are not trained on"
+        0.05,
+        ge=0,
+        lt=1,
+        description="leave slices out of training if a smaller fraction of their area lies in the body",
     )
     bone_air_sampling: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="how far CT slices are drawn by how much air and bone they show, 0 for all alike (2D; of plane all "
-        "in axial ones)",
+        description="how strongly to favour CT slices with much air and bone; 0: sample all slices equally (2D; with "
+        "plane: all, axial slices only)",
     )
     match_height: bool = Field(
         False,
-        description="draw MR slices as high in the body as the CT slices beside them; for fields of view alike (2D)",
+        description="sample MR slices at the same height in the body as the CT slices; for similar fields of view (2D)",
     )
     validation_fraction: float = Field(
-        0.0, ge=0, lt=1, description="part of the patients that are not trained on; one at least unless it is 0"
+        0.0, ge=0, lt=1, description="fraction of patients held out for validation; at least one patient, unless 0"
     )
-    folds: int | None = Field(None, ge=2, le=1000, description="hold out every folds-th patient instead; null for none")
-    fold: int = Field(0, ge=0, lt=1000, description="which of the folds is held out, from 0")
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=1000,
+        description="number of cross-validation folds, instead of validation_fraction; null for none",
+    )
+    fold: int = Field(0, ge=0, lt=1000, description="the fold to hold out, counted from 0")
     split_file: str | None = Field(
-        None, description="YAML or JSON of patient or case to train or validation, instead of both; null for none"
+        None,
+        description="YAML or JSON file that maps patients or cases to train or validation, instead of a fraction or "
+        "folds; null for none",
     )
     deformed_ct: Count = Field(
         0,
-        description="CT to train on besides, each of them one of those trained on in the shape of another, which some "
-        "seconds of registration give; n CT have n (n - 1) at most",
+        description="number of deformed CT to add: each is a training CT registered to the anatomy of another, which "
+        "takes a few seconds; n CT give at most n (n - 1)",
     )
     flip: bool = Field(True, description="mirror left and right at random; not for sagittal slices")
     augmentation: Literal["none", "light", "strong"] = Field(
         "light",
-        description="random changes of patches: light turns them by up to 5 degrees and sizes them by up to 5 %; "
-        "strong also bends them, and changes gamma and receive field of MR, for few pairs",
+        description="random changes to patches: light rotates by up to 5 degrees and scales by up to 5 %; strong also "
+        "deforms, and changes the gamma and bias field of MR; use strong when pairs are few",
     )
     body_share: Share = Field(
-        0.0, description="part of the patches with a voxel of the body in the middle; the others lie anywhere"
+        0.0, description="fraction of patches centred on a voxel of the body; the others lie anywhere"
     )
 
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
         if self.plane == "all" and (None in self.spacing or len(set(self.spacing)) > 1):
             raise ValueError(
-                f"data.plane all needs one data.spacing along all axes, as [1, 1, 1], not {list(self.spacing)}"
+                f"data.plane: all needs the same data.spacing along all axes, as in [1, 1, 1], not {list(self.spacing)}"
             )
         if self.slices % 2 == 0:
-            raise ValueError(f"data.slices {self.slices} has no middle; give an odd number")
+            raise ValueError(f"data.slices is {self.slices}; give an odd number")
         ends = (self.hu_window[0], *(self.soft_tissue or ()), self.hu_window[1])
         if list(ends) != sorted(set(ends)):
-            raise ValueError(f"data.hu_window and data.soft_tissue need rising ends, soft tissue inside, not {ends}")
+            raise ValueError(
+                f"data.soft_tissue must lie inside data.hu_window, each with the lower end first, not {ends}"
+            )
         if self.folds and self.fold >= self.folds:
             raise ValueError(f"data.fold is {self.fold}; of {self.folds} folds the last is {self.folds - 1}")
         return self
 
 
 class RandomizeConfig(Section):
-    """The simulated MR that are made from CT by random tissue contrast."""
+    """Simulated MR made from CT with random tissue contrast."""
 
     effects: Literal["head", "body", "plain"] = Field(
         "head",
-        description="what simulated MR show beside their contrast: what MR of heads do, or of abdomen and pelvis; "
-        "plain: noise and a receive field alone, for generated heads",
+        description="effects in simulated MR: those of head MR, or of abdominal and pelvic MR; plain: only noise and a "
+        "bias field, for generated heads",
     )
     families: tuple[Family, ...] = Field(
-        get_args(Family), min_length=1, description="the kinds of sequences that contrasts are drawn from"
+        get_args(Family), min_length=1, description="the MR sequences whose contrasts are simulated"
     )
     measured_share: Share = Field(
-        0.0, description="part of the contrasts that are measured on the MR, after some steps; the others are drawn"
+        0.0, description="fraction of contrasts measured on the MR, once training allows; the others are random"
     )
     vary_bone: bool = Field(
-        False, description="make bone thicker or thinner, denser or lighter at random, or few CT are learned by heart"
+        False, description="vary the thickness and density of bone at random; prevents overfitting to few CT"
     )
     thickness: Range = Field(
         (1.0, 6.0),
-        description="range of the distance of slices, mm, from middle to middle; thick ones reach halfway to the next "
-        "(2D; 2.5D by the method randomized alone)",
+        description="range of slice spacing in mm, centre to centre; thick slices extend up to halfway to the next "
+        "(2D; 2.5D only with method randomized)",
     )
     thick_share: Share = Field(
-        0.5, description="part of the images of thick slices; the others are thin; 0 for slices as they are"
+        0.5, description="fraction of images with thick slices; the others are thin; 0: keep the slices of the CT"
     )
-    air_weight: Weight = Field(1.0, description="how much an error in air within the body counts")
-    bone_weight: Weight = Field(1.0, description="how much an error in bone counts")
+    air_weight: Weight = Field(1.0, description="weight of errors in air inside the body")
+    bone_weight: Weight = Field(1.0, description="weight of errors in bone")
 
 
 KINDS: Mapping[str, Mapping[str, type[Section]]] = {"network": NETWORKS, "method": METHODS}
@@ -157,17 +171,21 @@ def _with_keys_of_files(schema: dict[str, Any]) -> None:
     variant = {
         "type": "object",
         "properties": {
-            "when": choice | {"description": "the method, dims or device that it is for"},
-            "instead": {"type": "string", "description": "the recipe to use instead, in place of sections"},
+            "when": choice | {"description": "the method, dims or device it applies to"},
+            "instead": {"type": "string", "description": "the recipe to use instead; excludes sections"},
             **{section: {"type": "object", "description": f"keys of {section}"} for section in Config.model_fields},
         },
         "required": ["when"],
         "additionalProperties": False,
     }
     schema["properties"] |= {
-        "base": {"type": "string", "description": "a configuration that this one changes"},
+        "base": {"type": "string", "description": "the configuration this one builds on"},
         "description": {"type": "string", "description": "one or two sentences"},
-        "variants": {"type": "array", "items": variant, "description": "what another choice changes, in order"},
+        "variants": {
+            "type": "array",
+            "items": variant,
+            "description": "changes for other methods, dims or devices, applied in order",
+        },
     }
 
 
@@ -196,12 +214,14 @@ class Config(Section):
         if len(self.data.patch_size) != self.network.spatial_dims:
             raise ValueError(
                 f"data.patch_size has {len(self.data.patch_size)} sizes, network.spatial_dims is "
-                f"{self.network.spatial_dims}; give one size a dimension"
+                f"{self.network.spatial_dims}; give one size per dimension"
             )
         if any(size % 4 or size < 32 for size in self.data.patch_size):
-            raise ValueError(f"data.patch_size {list(self.data.patch_size)} needs multiples of 4, 32 or more")
+            raise ValueError(f"data.patch_size {list(self.data.patch_size)} needs multiples of 4, each at least 32")
         if self.network.spatial_dims == 3 and (self.data.plane, self.data.slices) != ("axial", 1):
-            raise ValueError("data.plane and data.slices are for network.spatial_dims: 2; leave them axial and 1")
+            raise ValueError(
+                "data.plane and data.slices only apply to network.spatial_dims: 2; leave them at axial and 1"
+            )
         own = ("resnet", "unet")
         fitting = {"cut": own, "regcyclegan": own, "unit": own[:1], "munit": own[:1]}.get(
             self.method.name, (self.network.name,)

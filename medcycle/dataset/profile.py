@@ -117,7 +117,8 @@ class Profiles:
         known = [one.section for one in self.seen]
         if min(known) / SLACK <= scan.section <= max(known) * SLACK:
             return []
-        return [f"the body fills {scan.section:.0%} of its box; {self._had([round(100 * one) for one in known], ' %')}"]
+        had = self._had([round(100 * one) for one in known], " %")
+        return [f"the body fills {scan.section:.0%} of its bounding box; {had}"]
 
     def _contrast(self, scan: Profile) -> list[str]:
         known = np.array([one.deciles for one in self.seen])
@@ -128,14 +129,14 @@ class Profiles:
         if nearest <= max(LEAST_APART, FARTHER * usual):
             return []
         return [
-            f"the {self.modality.upper()}'s grey values are unlike those trained on: their deciles are {nearest:.2f} "
-            f"from the nearest, which among those trained on are {usual:.2f} from each other at most"
+            f"the grey values are unlike those of the training {self.modality.upper()}: their deciles are "
+            f"{nearest:.2f} from the most similar one, while training scans are at most {usual:.2f} from each other"
         ]
 
     def _had(self, known: Sequence[float], unit: str) -> str:
         low, high = min(known), max(known)
         spread = f"{low:g}{unit}" if low == high else f"{low:g} to {high:g}{unit}"
-        return f"in the {self.modality.upper()} trained on {spread}"
+        return f"{spread} in the training {self.modality.upper()}"
 
 
 def _sample(prepared: Prepared) -> Array:

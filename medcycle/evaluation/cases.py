@@ -78,7 +78,7 @@ def match_cases(
         masks = dict(zip(reals, masks.values(), strict=True))
     missing = sorted(set(reals) - set(masks))
     if mask is not None and missing:
-        raise UsageError(f"{mask} has no mask for {_listed(missing)}; give one a case, of the case's name")
+        raise UsageError(f"{mask} has no mask for {_listed(missing)}; give one mask per case, named like the case")
     known = set(codes.values())
     return [Case(name, reals[name], synthetics[name], masks.get(name), name in known) for name in sorted(reals)]
 
@@ -93,7 +93,7 @@ def _say_pair(real: Path, synthetic: Path) -> None:
     names = [place.name if place.is_dir() else stem(place) for place in (real, synthetic)]
     own = synthetic.parent.name if names[1] in SYNTHETIC_STEMS else names[1]
     if case_name(own) != case_name(names[0]):
-        log.warning("%s and %s are taken for a pair, the only ones there are", real, synthetic)
+        log.warning("%s and %s are taken as a pair, since they are the only volumes", real, synthetic)
 
 
 def _named_alike(found: dict[str, Path], names: Collection[str]) -> dict[str, Path]:
@@ -152,7 +152,9 @@ def _inside(folder: Path, stems: tuple[str, ...]) -> Path:
     candidates = [volume for volume in volumes if stem(volume) in stems] or volumes
     if len(candidates) > 1:
         names = ", ".join(volume.name for volume in candidates)
-        raise UsageError(f"{folder} holds several volumes ({names}), and which one to score is unclear; leave one")
+        raise UsageError(
+            f"{folder} holds several volumes ({names}), and it is unclear which one to score; leave only one"
+        )
     return candidates[0] if candidates else folder
 
 

@@ -76,7 +76,7 @@ def _mr(real: Array, synthetic: Array, mask: Array) -> Scores:
     real, synthetic = real.astype(np.float64), synthetic.astype(np.float64)
     low, high = (float(value) for value in np.percentile(real[mask], MR_PERCENTILES))
     if high <= low:
-        raise DataError("the real MR has one value in the mask; give another mask")
+        raise DataError("the true MR has the same value everywhere in the mask; give another mask")
     return {
         "nmae": metrics.mae(real, synthetic, mask) / (high - low),
         "psnr": metrics.psnr(real, synthetic, mask, (low, high)),
@@ -155,7 +155,7 @@ def score(real: Volume, synthetic: Volume, mask: Volume | None, protocol: str = 
     region = body_mask(real, modality).array if mask is None else mask.array > 0
     if not region.any():
         found = "the real volume has no voxel of a body" if mask is None else "the mask is empty"
-        raise DataError(f"{found}, so that there is nothing to score; give a mask that covers the patient")
+        raise DataError(f"{found}, so there is nothing to score; give a mask that covers the patient")
     return PROTOCOLS[protocol].compute(real.array, synthetic.array, region)
 
 

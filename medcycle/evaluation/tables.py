@@ -69,7 +69,7 @@ class Summary:
         """Raise `DataError` if a case could not be scored."""
         for name, reason in self.failed.items():
             count = len(self.cases) + len(self.failed)
-            raise DataError(f"{len(self.failed)} of {count} cases not scored; the first: case {name}: {reason}")
+            raise DataError(f"{len(self.failed)} of {count} cases not scored; first failure: case {name}: {reason}")
 
 
 def evaluate(
@@ -168,7 +168,7 @@ def _score_case(case: Case, real: _Scan, protocol: str, ct_offset: float) -> dic
 def _require_there(path: Path) -> None:
     """Raise `CaseFailed` if there is nothing any more, which is no reason to give up the other cases."""
     if not path.exists() and not path.is_symlink():
-        raise CaseFailed(f"{path}: gone since its folder was looked through; bring it back, or try again without")
+        raise CaseFailed(f"{path}: the file has disappeared; restore it, or run again without it")
 
 
 def _other_protocol(protocol: str, modality: Modality) -> str:

@@ -79,8 +79,8 @@ def write_checked(network: nn.Module, sizes: Sizes, path: Path, model_format: Mo
     difference = float((made - expected).abs().max()) if made.shape == expected.shape else float("inf")
     if not difference <= TOLERANCE:
         raise ExportFailed(
-            f"--format {model_format}: what was exported differs from the network by {difference:.2g} in [-1, 1], more "
-            f"than {TOLERANCE:g}; try the other format"
+            f"--format {model_format}: the exported model differs from the network by {difference:.2g} in [-1, 1], "
+            f"more than {TOLERANCE:g}; try the other format"
         )
     return difference
 

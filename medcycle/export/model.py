@@ -52,7 +52,9 @@ def export_model(
     """
     description_path = description_of(output)
     if output.suffix != EXTENSIONS[model_format]:
-        raise UsageError(f"{output}: --format {model_format} writes {EXTENSIONS[model_format]}; name it so")
+        raise UsageError(
+            f"{output}: --format {model_format} writes {EXTENSIONS[model_format]} files; give the output that suffix"
+        )
     for path in (output, description_path):
         require_absent(path)
     require_writable(output)

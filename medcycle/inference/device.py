@@ -36,7 +36,7 @@ def devices_of(given: str) -> tuple[torch.device, ...]:
             device = torch.device(name.strip())
             torch.empty(1, device=device).cpu()  # which `meta`, a device without memory, can't
         except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise UsageError(f"--device {name}: no such device here; auto takes what there is") from error
+            raise UsageError(f"--device {name}: no such device here; use auto") from error
         found.append(device)
     return tuple(found)
 

@@ -45,9 +45,9 @@ class Options:
 
     def __post_init__(self) -> None:
         if not 1 <= self.shifts <= MOST_SHIFTS:
-            raise UsageError(f"--shifts {self.shifts}: there are 1 to {MOST_SHIFTS}")
+            raise UsageError(f"--shifts {self.shifts}: give 1 to {MOST_SHIFTS}")
         if not 0 <= self.windows.overlap < 1:
-            raise UsageError(f"--overlap {self.windows.overlap}: a part of the window, 0 to less than 1")
+            raise UsageError(f"--overlap {self.windows.overlap}: give a fraction of the window, from 0 to less than 1")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of all that the result depends on."""
@@ -65,7 +65,7 @@ def config_for(config: Config, options: Options, grid: Grid) -> Config:
     if options.planes == "trained" or config.data.plane == "all":
         return config
     if config.network.spatial_dims == 3:
-        raise UsageError("--planes all is for networks of slices; this one takes 3D windows, leave it out")
+        raise UsageError("--planes all is only for 2D networks; this one is 3D, leave it out")
     widths = config.geometry.widths[:2]
     width = min(own for own in widths if own) if any(widths) else min(grid.spacing)
     return config.model_copy(

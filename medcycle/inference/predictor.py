@@ -36,22 +36,22 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Prediction:
-    """A synthetic volume, and how far it can be trusted.
+    """A synthetic volume, its uncertainty and its quality measures.
 
     Args:
         volume: float32 on the source's grid; HU for CT, arbitrary units for MR.
-        body: booleans, where the source's body was found; outside of it the volume is `OUTSIDE`.
-        intensity: the map that brought the source to [−1, 1].
-        style: the style of the output, where one was given.
-        uncertainty: if it was wanted, in the volume's units, 0 outside the body: the error to be expected (root mean
-            square), or, without a calibration, the standard deviation over passes.
-        calibration: what the one was made of the other by; None if that is not known of these passes.
-        cycle_error: if that was wanted, and the method goes both ways, how far the source is from what comes back of
-            it; in the source's units, 0 outside the body.
-        passes: how many went into the volume.
+        body: boolean mask of the body in the source; outside it the volume is `OUTSIDE`.
+        intensity: the map from the source's values to [−1, 1].
+        style: the style of the output, if one was given.
+        uncertainty: if requested, the expected error (root mean square), or without a calibration the standard
+            deviation over passes; in the volume's units, 0 outside the body.
+        calibration: the conversion of standard deviations to expected errors; None if there is none for these passes.
+        cycle_error: if uncertainty was requested and the method has both directions, the absolute difference between
+            the source and its cycle reconstruction; in the source's units, 0 outside the body.
+        passes: the number of passes combined in the volume.
         seams: see `seam_score`; None without windows.
         continuity: see `slice_continuity`.
-        warnings: in words, what is odd about the source, or what it has that the scans trained on had not.
+        warnings: in words, anything unusual about the source, and how it differs from the training scans.
     """
 
     volume: Volume
@@ -72,13 +72,13 @@ class Predictor:
 
     Args:
         model: a trained model, or several whose results are averaged.
-        options: how volumes are translated; by default in one pass for each plane trained on.
+        options: how volumes are translated; by default one pass for each plane used in training.
         to: the modality to make.
-        style: of the output, of a model that has styles; None for its own.
-        device: what to compute on; None for the accelerator if there is one.
+        style: the style of the output, for models that have styles; None for the default.
+        device: the device to compute on; None for a GPU if there is one.
 
     Raises:
-        UsageError: if a model does not make that modality, or none is given.
+        UsageError: if a model can't make that modality, or no model is given.
     """
 
     def __init__(
@@ -101,18 +101,18 @@ class Predictor:
             one.method.to(self.device).eval()
 
     def predict(self, volume: Volume, progress: Progress | None = None) -> Prediction:
-        """Translate one volume, slice by slice (2D) or by overlapping windows (3D).
+        """Translate one volume, slice by slice (2D) or with a sliding window (3D).
 
-        Results of several passes, and how far they are apart, are found on the grid that the volume is prepared on, as
-        calibrations are; only models that prepare it differently meet on the source's grid.
+        Passes are combined on the grid of the prepared volume, as in calibration. Only the results of models that
+        prepare the volume differently are combined on the source's grid.
 
         Args:
-            volume: MR signal, or HU to make MR; any orientation and spacing.
-            progress: is called as images go through the networks with how much is done, 0 to 1, and a note.
+            volume: the MR, or to make MR the CT in HU; any orientation and spacing.
+            progress: called during the translation with the fraction done, 0 to 1, and a note.
 
         Raises:
             UsageError: if the options don't fit a model.
-            DataError: if no body is found in the volume, or what is made has voxels that are not numbers.
+            DataError: if no body is found in the volume, or the result has NaN or infinite voxels.
         """
         grid, count = volume.grid, len(self.models)
         configs = [config_for(model.config, self.options, grid) for model in self.models]
@@ -130,7 +130,7 @@ class Predictor:
         assert found is not None
         if not all(np.isfinite([part.min(), part.max()]).all() for part in (made, deviation) if part is not None):
             raise DataError(
-                "the network makes voxels that are not numbers; try --precision 32-true, or another checkpoint"
+                "the network's output has NaN or infinite voxels; try --precision 32-true, or another checkpoint"
             )
         calibration = self._calibration()
         if deviation is not None and calibration:
@@ -255,7 +255,7 @@ class _View:
     def _warnings(self) -> list[str]:
         trained, found = self.model.config.data.plane, [self.prepared.remark] * bool(self.prepared.remark)
         if self.plane != trained:
-            found.append(f"slices of all planes are translated by a network that was trained on {trained} ones")
+            found.append(f"slices of all planes are translated by a network trained on {trained} slices only")
         seen = self.model.profiles.get(self.source)
         known = Profiles(self.source, seen) if seen else None
         if known is None and (other := self.model.profiles.get(self.images.to)):

@@ -45,12 +45,12 @@ def require_own_files(path: Path) -> None:
     """
     for name in _named(path):
         if name == "-" or Path(name).is_absolute() or ".." in re.split(r"[/\\]", name) or "\0" in name:
-            raise UnreadableFile(f"{path}: its voxels are to be in {name}, outside its folder; copy them beside it")
+            raise UnreadableFile(f"{path}: its voxels are in {name}, outside its folder; copy that file beside it")
         if "%" in name and not NUMBERED.fullmatch(name):
-            raise UnreadableFile(f"{path}: its voxels are to be in {name}, which is no numbered name; correct it")
+            raise UnreadableFile(f"{path}: its voxels are in {name}, not a valid name pattern; correct it")
         found = _files(path.parent / name)
         if not found:
-            raise UnreadableFile(f"{path}: its voxels are to be in {name}, which is not there; copy it beside it")
+            raise UnreadableFile(f"{path}: its voxels should be in {name}, which is missing; copy it beside this file")
         for file in found:
             _require_own(path, file)
 
@@ -78,7 +78,9 @@ def _require_own(path: Path, file: Path) -> None:
     own = [path.parent.resolve(), header.parent]
     own += [folder for folder in header.parents if folder.parts[-2:] == ("annex", "objects")]
     if not any(folder in target.parents for folder in own):
-        raise UnreadableFile(f"{path}: its voxels are to be in {file.name}, a link to elsewhere; copy them beside it")
+        raise UnreadableFile(
+            f"{path}: its voxels are in {file.name}, a link to another folder; copy that file beside it"
+        )
 
 
 def _named(path: Path) -> list[str]:
@@ -93,13 +95,13 @@ def _named(path: Path) -> list[str]:
         return []
     before = header[: found[0].start()]
     if len(found) > 1 or (not is_nrrd and (before[-1:] not in (b"", b"\n") or VALUE_TO_COME.search(before))):
-        raise UnreadableFile(f"{path}: where its voxels are is not said once, in a line of its own; correct the header")
+        raise UnreadableFile(f"{path}: the header must name its voxel file exactly once, on its own line; correct it")
     value = found[0][1].decode("utf-8", "surrogateescape").strip()
     if not value or (not is_nrrd and value in LOCAL):
         return []
     if not value.upper().startswith("LIST"):
         return [value.split()[0] if "%" in value else value]
     if not LIST.fullmatch(value):
-        raise UnreadableFile(f"{path}: its voxels are to be in {value}; name that file otherwise")
+        raise UnreadableFile(f"{path}: its voxels are in {value}; rename that file")
     lines = header[found[0].end() :].decode("utf-8", "surrogateescape").split("\n")
     return [name for name in map(str.strip, lines) if name]

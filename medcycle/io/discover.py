@@ -138,7 +138,7 @@ def one_source(path: Path, *, resample_irregular: bool = False, ct_offset: float
     sources = discover(path, resample_irregular=resample_irregular, ct_offset=ct_offset)
     if len(sources) != 1:
         found = ", ".join(source.name for source in sources[:5]) or "none"
-        raise EmptyFolder(f"{path}: one volume was expected, {len(sources)} found ({found}); give the path of one")
+        raise EmptyFolder(f"{path}: expected one volume, found {len(sources)} ({found}); give the path of one")
     return sources[0]
 
 
@@ -155,7 +155,7 @@ def one_series(path: Path) -> DicomSeries:
         raise EmptyFolder(f"{path}: no DICOM series of images; give the folder of the series it was made from")
     if len(found) > 1:
         kinds = ", ".join(f"{series.modality} of {len(series.files)} files" for series in found[:5])
-        raise DataError(f"{path}: {len(found)} series ({kinds}), one is wanted; give the folder of one")
+        raise DataError(f"{path}: {len(found)} series ({kinds}), but one is expected; give the folder of one")
     return found[0]
 
 

@@ -146,7 +146,7 @@ def require_room(path: Path, needed: int) -> None:
     size = require_regular(path).st_size
     packed = path.name.lower().endswith(PACKED) or first_bytes(path, 2) == GZIP
     if needed > size * (LARGEST_RATIO if packed else 1):
-        raise UnreadableFile(f"{path}: {size} bytes can't hold the {needed} bytes of voxels it tells of; copy it again")
+        raise UnreadableFile(f"{path}: {size} bytes, but its header needs {needed} bytes of voxels; copy it again")
 
 
 def unopened(path: Path, error: OSError) -> str:

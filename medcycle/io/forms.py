@@ -43,7 +43,7 @@ def affine_of(path: Path, image: Any) -> npt.NDArray[np.float64]:
     if not forms:
         log.warning("%s: the header gives no orientation; left and right are assumed, not known", path)
     for name in forms.keys() - valid.keys():
-        log.warning("%s: its %s is not a valid affine; the %s is taken", path, name, *valid)
+        log.warning("%s: its %s is not a valid affine; the %s is used", path, name, *valid)
     if len(valid) == 2:
         _compare(path, valid["sform"], valid["qform"], image.shape[:3])
     return np.diag([scale, scale, scale, 1.0]) @ next(iter(valid.values()), header.get_base_affine())

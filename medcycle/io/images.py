@@ -41,6 +41,6 @@ def volume_of(image: Any, affine: Array | None = None) -> Volume:
             return from_itk(image)
         case _:
             raise UsageError(
-                f"a {type(image).__name__} is no image; give a path, a Volume, an array with its affine, or an image "
-                "of nibabel or SimpleITK"
+                f"a {type(image).__name__} is not an image; give a path, a Volume, an array with its affine, or a "
+                "nibabel or SimpleITK image"
             )

@@ -96,7 +96,7 @@ def _open(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
     if reader.GetDimension() < 3 or several or reader.GetNumberOfComponents() != 1:
         raise UnreadableFile(
             f"{path}: {reader.GetDimension()} dimensions of {reader.GetNumberOfComponents()} components; "
-            "give one three-dimensional volume of single numbers a file"
+            "give one three-dimensional scalar volume per file"
         )
     require_voxels(path, reader.GetSize(), BYTES.get(reader.GetPixelID(), 1))
     if is_attached(path):

@@ -56,7 +56,7 @@ def header_of(path: Path) -> bytes:
         lines = [line for line in header.split(b"\n") if _is_too_long(line)]
         wrong = lines or not all(re.fullmatch(rb"[1-9]\s*", count) for count in DIMENSIONS.findall(header))
     if wrong:
-        raise UnreadableFile(f"{path}: a header with lines or numbers that no such file has; write the file again")
+        raise UnreadableFile(f"{path}: invalid lines or numbers in the header; write the file again")
     return header
 
 
@@ -78,5 +78,5 @@ def _meta(path: Path, start: bytes) -> bytes:
     if not found:
         raise UnreadableFile(f"{path}: not a MetaImage file, or cut short; copy it again")
     if len(META_FILE.findall(start)) > 1:
-        raise UnreadableFile(f"{path}: says more than once where its voxels are; correct the header")
+        raise UnreadableFile(f"{path}: names its voxel file more than once; correct the header")
     return start if found[1].upper().startswith(b"LIST") else start[: found.end()]

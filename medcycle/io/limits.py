@@ -68,12 +68,12 @@ def require_voxels(path: Path, shape: Iterable[int], width: int = 1) -> None:
     if count > most:
         size = "×".join(f"{n:.6g}" if n >= 10**9 else str(n) for n in sides)
         raise UnreadableFile(
-            f"{path}: {size} voxels, more than the {most} that are read; if that is right, set {SETTING} to more"
+            f"{path}: {size} voxels, more than the limit of {most}; if this is correct, set {SETTING} to more"
         )
     needed, there = count * (4 + width), machine_memory()
     if needed > there:
         raise UnreadableFile(
-            f"{path}: needs {needed / 2**30:.1f} GiB of memory, of which this machine has {there / 2**30:.1f}; read it "
+            f"{path}: needs {needed / 2**30:.1f} GiB of memory, but this machine has {there / 2**30:.1f}; read it "
             "on a larger one, or resample it"
         )
 

@@ -159,12 +159,12 @@ def _taken(file: Path, path: Path, *, wait: bool) -> int | None:
             told = True
             time.sleep(EVERY)
         except PermissionError:
-            log.warning("%s: no lock can be made beside it; let no other process write there meanwhile", path)
+            log.warning("%s: can't create a lock beside it; make sure that no other process writes there", path)
             return None
         except OSError as error:
             if error.errno not in UNSUPPORTED:
                 raise
-            log.warning("%s: this file system has no locks; let no other process write there meanwhile", path)
+            log.warning("%s: this file system has no locks; make sure that no other process writes there", path)
             return None
 
 

@@ -154,12 +154,12 @@ def _grid_of(path: Path, image: Any) -> Grid:
     """The grid of an image; raises `UnreadableFile` of what is no volume."""
     shape = image.shape
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
-        raise UnreadableFile(f"{path}: {len(shape)}-dimensional, {shape}; give one three-dimensional volume a file")
+        raise UnreadableFile(f"{path}: {len(shape)}-dimensional, {shape}; give one three-dimensional volume per file")
     voxels, width = next(iter(pair_files(path)), path), image.get_data_dtype().itemsize
     require_voxels(path, shape, width)
     require_room(voxels, math.prod(int(n) for n in shape) * width)
     if image.get_data_dtype().kind not in "iuf":
-        raise UnreadableFile(f"{path}: voxels of type {image.get_data_dtype()}; give a volume of single real numbers")
+        raise UnreadableFile(f"{path}: voxels of type {image.get_data_dtype()}; give a volume with real scalar voxels")
     try:
         return Grid(shape[:3], affine_of(path, image))
     except UnreadableFile:
@@ -210,7 +210,7 @@ def _of_stream(stream: BinaryIO) -> Any:
 
 def _of_pair(path: Path) -> Any:
     if not pair_files(path):
-        raise UnreadableFile(f"{path}: the header of a pair whose file of voxels (.img) is missing; copy both")
+        raise UnreadableFile(f"{path}: the voxel file (.img) that belongs to this header is missing; copy both")
     with _unpacked(path, first_bytes(path)) as stream:
         if len(stream.read(LARGEST_OF_PAIR + 1)) > LARGEST_OF_PAIR:
             raise HeaderDataError(f"more than {LARGEST_OF_PAIR} bytes of header")

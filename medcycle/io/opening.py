@@ -42,7 +42,7 @@ def require_regular(path: Path) -> os.stat_result:
     """
     status = path.stat()
     if kind := kind_of(status):
-        raise UnreadableFile(f"{path}: {kind}, not a regular file; copy what it holds into one")
+        raise UnreadableFile(f"{path}: {kind}, not a regular file; copy its contents into one")
     return status
 
 
@@ -67,7 +67,7 @@ def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
     with open_regular(path) as stream:
         content = stream.read(largest + 1)
     if len(content) > largest:
-        raise UnreadableFile(f"{path}: more than {largest // 1024} KiB, which such a file never has; give another")
+        raise UnreadableFile(f"{path}: more than {largest // 1024} KiB, too large for such a file; give another")
     return content.decode("utf-8")
 
 

@@ -55,7 +55,7 @@ def within_time(work: Callable[[], T], path: Path) -> T:
         value, error = reader.do(work)
     except queue.Empty:
         raise UnreadableFile(
-            f"{path}: not read in {longest_read():g} s; check the disk or the network, or raise {SETTING}"
+            f"{path}: reading took more than {longest_read():g} s; check the disk or the network, or raise {SETTING}"
         ) from None
     _own.reader = reader  # one that did not end, or was interrupted, is not asked again
     if error is not None:

@@ -75,7 +75,7 @@ class Source:
         with self._isolated():
             volume = within_time(self._voxels, self.path)
         if self.ct_offset and ct_offset_of(volume.array):
-            log.warning("%s: %g taken off its values", self.path, self.ct_offset)
+            log.warning("%s: %g subtracted from its values", self.path, self.ct_offset)
             volume = volume.with_array(volume.array - np.float32(self.ct_offset))
         return volume
 
@@ -94,9 +94,7 @@ class Source:
         except UnreadableFile as error:
             files = self.series.files if self.series else (self.path,)
             if gone := [file for file in files if not file.exists() and not file.is_symlink()]:
-                raise CaseFailed(
-                    f"{gone[0]}: gone since its folder was looked through; bring it back, or try again without"
-                ) from error
+                raise CaseFailed(f"{gone[0]}: the file has disappeared; restore it, or run again without it") from error
             raise
 
 

@@ -75,16 +75,16 @@ class Facts:
             return f"{trained}; never validated" if counts else trained
         what = "mean absolute error of held-out pairs" if self.kind == "mae" else "score without pairs, lower is better"
         unit = " HU" if self.kind == "mae" else ""
-        than = f"; {self.constant:.0f}{unit} for one CT number throughout" if self.constant is not None else ""
-        return f"{trained}; best in validation: {self.score:.0f}{unit} ({what}{than})"
+        than = f"; {self.constant:.0f}{unit} for a constant CT number" if self.constant is not None else ""
+        return f"{trained}; best validation: {self.score:.0f}{unit} ({what}{than})"
 
     @property
     def warning(self) -> str:
         """Why it may have learned nothing, or an empty string."""
         if self.beats_a_constant is False:
-            return f"no better than one CT number for the whole body ({self.text}); train for longer"
+            return f"no better than a single CT number for the whole body ({self.text}); train for longer"
         if self.score is None and (self.mr or self.ct):
-            return f"whether it has learned anything is not known ({self.text}); train until it is validated"
+            return f"it is unknown whether the model has learned anything ({self.text}); train until it is validated"
         return ""
 
 
@@ -195,9 +195,13 @@ def read_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:
     except MedcycleError:
         raise
     except Exception as error:  # on foreign bytes the unpickler raises what it likes
-        raise BadCheckpoint(f"{path}: not a checkpoint of medcycle, or damaged; give one that it wrote") from error
+        raise BadCheckpoint(
+            f"{path}: not a medcycle checkpoint, or damaged; give one written by `medcycle train`"
+        ) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise BadCheckpoint(f"{path}: not a checkpoint of medcycle (no '{FORMAT}' in it); give one that it wrote")
+        raise BadCheckpoint(
+            f"{path}: not a medcycle checkpoint (no '{FORMAT}' in it); give one written by `medcycle train`"
+        )
     return state
 
 

@@ -62,7 +62,7 @@ def require_sound_archive(path: Path) -> None:
         except Exception as error:  # on foreign bytes the unpickler raises what it likes
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise BadCheckpoint(
-                f"{path}: not a checkpoint of medcycle, or damaged ({reason}); give one that it wrote"
+                f"{path}: not a medcycle checkpoint, or damaged ({reason}); give one written by `medcycle train`"
             ) from error
 
 

@@ -161,7 +161,7 @@ def require_fitting_weights(config: Config, weights: Mapping[str, Tensor]) -> No
         if weights[name].is_complex() or weights[name].is_floating_point() != tensor.is_floating_point():
             raise ValueError(f"method.{name}: of {weights[name].dtype}, not {tensor.dtype}")
         if not bool(torch.isfinite(weights[name]).all()):
-            raise ValueError(f"method.{name}: holds what are no numbers, as diverged training leaves it")
+            raise ValueError(f"method.{name}: contains NaN or infinite values, as after diverged training")
 
 
 def _is_number(value: object) -> bool:

@@ -76,7 +76,9 @@ def _settings(
         return load_stored(known / PLAN, overrides, init_from, choice), None
     if isinstance(scans, Store):
         if not (scans.root / PLAN).is_file():
-            raise UsageError(f"{scans.root}: prepared without a plan; name the configuration it was prepared with")
+            raise UsageError(
+                f"{scans.root}: prepared without a plan; give the configuration it was prepared with instead of auto"
+            )
         return load_stored(scans.root / PLAN, overrides, init_from, choice), None
     given = _by_hand(choice, overrides)
     mr = fingerprint(scans.mr, "mr") if scans.mr else None

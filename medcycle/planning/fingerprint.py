@@ -74,7 +74,7 @@ def fingerprint(sources: Sequence[Source], modality: Modality) -> Fingerprint:
                 break
     if not bodies:
         first = refusals[0] if refusals else "no header can be used; see `medcycle inspect`"
-        raise DataError(f"no {modality.upper()} can be used; {len(sources)} refused, the first: {first}")
+        raise DataError(f"no usable {modality.upper()}: all {len(sources)} were refused; first reason: {first}")
     extents, tops = (np.array(column) for column in zip(*bodies, strict=True))
     widths = np.array([grid[0] for grid in grids.values()])
     return Fingerprint(

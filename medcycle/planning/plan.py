@@ -18,7 +18,7 @@ __all__ = ["BY_HAND", "INIT_FROM", "Choices", "Device", "Plan", "chosen_here"]
 Choices = dict[str, tuple[Any, str]]
 """A dotted key of the configuration: its value, and why."""
 
-INIT_FROM, BY_HAND = "as in the model it is initialised from", "set by hand"
+INIT_FROM, BY_HAND = "same as in the run it is initialised from", "set by the user"
 """Why keys have values that were not planned."""
 
 
@@ -47,7 +47,7 @@ class Device:
         return cls("cpu", memory)
 
     def __str__(self) -> str:
-        name = {"cpu": "processor with", "cuda": "GPU of", "mps": "Apple GPU of"}[self.kind]
+        name = {"cpu": "CPU with", "cuda": "GPU with", "mps": "Apple GPU with"}[self.kind]
         return f"{name} {self.memory / 2**30:.0f} GiB"
 
 
@@ -83,4 +83,4 @@ class Plan:
             if why == BY_HAND or used[section].get(key) == value:
                 sections.setdefault(section, []).append(f"  {key}: {json.dumps(value)}  # {why}")
         lines = [line for section, keys in sections.items() for line in (f"{section}:", *keys)]
-        return "\n".join(["# Planned by medcycle for the scans and the device it found.", *lines]) + "\n"
+        return "\n".join(["# Planned by medcycle for these scans and this device.", *lines]) + "\n"

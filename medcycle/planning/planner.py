@@ -77,7 +77,7 @@ def plan(
     else:
         shape = _patches(seen, ct, device, by_hand)
     if alone and against_3d:
-        shape |= {"data.slices": (3, "for MR of slices 1 to 6 mm apart; 1 for any")}
+        shape |= {"data.slices": (3, "for MR with slices 1 to 6 mm apart; use 1 for other spacings")}
     shape |= _network(shape, device, by_hand, alone=alone)
     choices = shape | _window(ct) | (_method_of_ct(mr) if alone else _method(shape, device, by_hand)) | by_hand
     choices |= fitting_filters(choices, device) | by_hand
@@ -90,18 +90,18 @@ def _network(shape: Choices, device: Device, by_hand: Choices, *, alone: bool) -
     flat = shape["network.spatial_dims"][0] == 2
     usual: tuple[Any, str] = ("resnet", "as in Zhu et al. 2017")
     if by_hand.get("method.name", ("",))[0] in {"unit", "munit"}:
-        usual = ("resnet", "whose layers the method is made of")
+        usual = ("resnet", "required by the method")
     elif alone or (flat and device.kind == "cpu"):
-        usual = ("unet", "learns faster from known targets, and keeps edges")
+        usual = ("unet", "learns faster from simulated pairs and preserves edges")
     name = by_hand.get("network.name", _having(usual, by_hand))
     if name[0] == "unet":
-        return {"network.name": name, **filters_of(32, "enough from known targets")}
+        return {"network.name": name, **filters_of(32, "enough for simulated pairs")}
     if name[0] != "resnet":
         return {"network.name": name}
     if not flat:
-        return {"network.name": name, "network.blocks": (6, "9 are for wider patches"), **filters_of(32)}
+        return {"network.name": name, "network.blocks": (6, "9 only for larger patches"), **filters_of(32)}
     wide = max(shape["data.patch_size"][0]) >= 256
-    blocks = (9 if wide else 6, "9 from 256 pixels on, 6 below, as in Zhu et al. 2017")
+    blocks = (9 if wide else 6, "9 for 256 pixels or more, else 6, as in Zhu et al. 2017")
     return {"network.name": name, "network.blocks": blocks, **filters_of(64)}
 
 
@@ -112,29 +112,29 @@ def _having(usual: tuple[str, str], by_hand: Choices) -> tuple[str, str]:
     others = [name for name, network in NETWORKS.items() if keys <= network.model_fields.keys()]
     if not missing or not others:
         return usual
-    return others[0], f"network.{missing[0]} is set by hand"
+    return others[0], f"network.{missing[0]} is set by the user"
 
 
 def _pairs(*, measured: bool) -> Choices:
     """How errors count in the pairs that are made from CT, and whether their contrasts follow the MR."""
-    why = "few voxels, and among the ones that matter most"
+    why = "few voxels, but among the ones that matter most"
     weights: Choices = {"randomize.air_weight": (4.0, why), "randomize.bone_weight": (2.0, why)}
     if not measured:
         return weights
-    why = "contrasts of the MR itself; the others keep the model open to more"
+    why = "measured on the MR; the random ones keep the model applicable to other contrasts"
     return weights | {"randomize.measured_share": (0.5, why)}
 
 
 def _supervised() -> Choices:
     """How a network that learns mostly from pairs learns."""
     return {
-        "data.augmentation": ("none", "anatomy is changed when the pairs are made"),
-        "data.bone_air_sampling": (0.6, "slices of much air and bone are harder"),
-        "data.deformed_ct": (30, "few CT, each in the shape of others, are more of them"),
-        "randomize.vary_bone": (True, "or few CT are learned by heart"),
-        "training.learning_rate": (1e-3, "known targets bear a higher one than adversaries"),
-        "training.warm_up": (100, "from nothing to the high rate"),
-        "training.ema_decay": (0.998, "for runs of minutes too"),
+        "data.augmentation": ("none", "simulated pairs already vary the anatomy"),
+        "data.bone_air_sampling": (0.6, "slices with much air and bone are harder to learn"),
+        "data.deformed_ct": (30, "adds anatomical variety to few CT"),
+        "randomize.vary_bone": (True, "prevents overfitting to few CT"),
+        "training.learning_rate": (1e-3, "simulated pairs allow a higher rate than adversarial training"),
+        "training.warm_up": (100, "rises from zero to the high rate"),
+        "training.ema_decay": (0.998, "suits short runs too"),
     }
 
 
@@ -144,23 +144,23 @@ def _method_of_ct(mr: Fingerprint | None) -> Choices:
         "method.name": ("randomized", "learns from CT alone"),
         **_pairs(measured=mr is not None),
         **_supervised(),
-        "training.betas": ([0.9, 0.99], "usual where there is no adversary"),
-        "training.optimizer": ("muon", "learns several times faster from known targets"),
-        "training.decay": ("cosine", "falls from the first steps on"),
+        "training.betas": ([0.9, 0.99], "usual without a discriminator"),
+        "training.optimizer": ("muon", "learns several times faster from simulated pairs"),
+        "training.decay": ("cosine", "falls from the start"),
     }
 
 
 def _against_3d(mr: Fingerprint | None, ct: Fingerprint, device: Device, by_hand: Choices) -> str:
     """Why not 3D, or an empty string."""
     if "network.spatial_dims" in by_hand:
-        return "" if by_hand["network.spatial_dims"][0] == 3 else "set by hand"
+        return "" if by_hand["network.spatial_dims"][0] == 3 else "set by the user"
     if mr is None:
-        return "takes MR of any slice distance, thick slices too"
+        return "accepts MR with any slice spacing, including thick slices"
     thickest = max(*mr.spacing, *ct.spacing)
     obstacles = {
-        "slices were set by hand": bool(by_hand.keys() & {"data.plane", "data.slices"}),
+        "slices were set by the user": bool(by_hand.keys() & {"data.plane", "data.slices"}),
         "3D needs a GPU": device.kind != "cuda",
-        f"3D needs {MIN_VOLUMES_3D} volumes of each; there are {mr.volumes} MR and {ct.volumes} CT": (
+        f"3D needs {MIN_VOLUMES_3D} volumes of each modality; there are {mr.volumes} MR and {ct.volumes} CT": (
             min(mr.volumes, ct.volumes) < MIN_VOLUMES_3D
         ),
         f"slices of {thickest:.2g} mm are too thick for 3D": thickest > MAX_SLICE_3D,
@@ -181,7 +181,7 @@ def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, b
     extents = [_extent(mr, ct, axis) for axis in inside]
     # slices of all planes: right-left or front-back by front-back or foot-head
     body = [max(extents[:-1]), max(extents[1:])]
-    scanned, why = sizes.get(plane, max(sizes.values())), "that of the coarser modality in plane"
+    scanned, why = sizes.get(plane, max(sizes.values())), "in-plane spacing of the coarser modality"
     width = _upwards(scanned)
     if device.kind == "cpu" and max(body) / most > width:
         width, why = _upwards(max(body) / most), f"a body fits in {most} pixels; the scans have {scanned:.2g} mm"
@@ -190,9 +190,9 @@ def _slices(mr: Fingerprint, ct: Fingerprint, device: Device, against_3d: str, b
     sides = [min(PIXELS_GPU, _multiple(length / pixel)) for length, pixel in zip(body, widths, strict=True)]
     return {
         "data.plane": (plane, "largest pixels, mm: " + ", ".join(f"{name} {size:.2g}" for name, size in sizes.items())),
-        "data.spacing": (spacing, why if len(inside) == 3 else f"{why}; slices keep their own distance"),
+        "data.spacing": (spacing, why if len(inside) == 3 else f"{why}; slices keep their own spacing"),
         "data.slices": _neighbours(mr, ct, device, _across(plane)),
-        "data.patch_size": (sides, f"bodies reach {body[0]:.0f} by {body[1]:.0f} mm with a margin"),
+        "data.patch_size": (sides, f"bodies are up to {body[0]:.0f} by {body[1]:.0f} mm with a margin"),
         "network.spatial_dims": (2, against_3d),
     }
 
@@ -201,9 +201,9 @@ def _neighbours(mr: Fingerprint, ct: Fingerprint, device: Device, across: int) -
     """How many slices are seen at once, and why."""
     low, high = sorted(one.spacing[across] for one in (mr, ct))
     if device.kind == "cpu":
-        return 1, "neighbours take time; 3 or 5 for 2.5D"
+        return 1, "faster without neighbouring slices; use 3 or 5 for 2.5D"
     if high > MAX_NEIGHBOUR or high > MAX_NEIGHBOUR_RATIO * low:
-        return 1, f"slices {low:.2g} and {high:.2g} mm apart are no neighbours alike; 3 or 5 for 2.5D"
+        return 1, f"slice spacings of {low:.2g} and {high:.2g} mm differ too much; use 3 or 5 for 2.5D"
     return 3, f"2.5D: neighbours {low:.2g} and {high:.2g} mm away in MR and CT"
 
 
@@ -214,40 +214,40 @@ def _patches(mr: Fingerprint, ct: Fingerprint, device: Device, by_hand: Choices)
     side = largest_side(device) or SIDES_3D[-1]
     sides = [min(side, _multiple(_extent(mr, ct, axis) / (spacing[axis] or width))) for axis in range(3)]
     return {
-        "data.spacing": (spacing, "that of the coarsest axis"),
-        "data.patch_size": (sides, f"{side} at most, for a {device}, and no larger than the bodies"),
-        "network.spatial_dims": (3, f"{mr.volumes} MR and {ct.volumes} CT of thin slices, and memory for it"),
+        "data.spacing": (spacing, "spacing of the coarsest axis"),
+        "data.patch_size": (sides, f"at most {side} for a {device}, and no larger than the bodies"),
+        "network.spatial_dims": (3, f"{mr.volumes} MR and {ct.volumes} CT with thin slices, and enough memory"),
     }
 
 
 def _window(ct: Fingerprint) -> Choices:
     top = min(max(math.ceil(ct.brightest / 100) * 100.0, BONE[0]), BONE[1])
-    return {"data.hu_window": ([-1024.0, top], f"padding to bone, which reaches {ct.brightest:.0f} HU in these CT")}
+    return {"data.hu_window": ([-1024.0, top], f"bone reaches {ct.brightest:.0f} HU in these CT")}
 
 
 def _method(shape: Choices, device: Device, by_hand: Choices) -> Choices:
     choices: Choices = {
         "method.name": ("cyclegan", "learns from unpaired scans"),
-        "method.identity_weight": (0.0, "teaches nothing that pairs don't, and takes two passes"),
-        "method.simulated_pair_weight": (10.0, "pairs made from the CT keep bone off the scalp"),
-        "method.mind_weight": (2.0, "synthetic MR keeps the shapes of its CT"),
-        "training.warm_start": (0.2, "part of the run on those pairs alone, which is several times faster a step"),
+        "method.identity_weight": (0.0, "adds nothing to simulated pairs and costs two passes"),
+        "method.simulated_pair_weight": (10.0, "simulated pairs keep bone off the scalp"),
+        "method.mind_weight": (2.0, "synthetic MR keeps the structure of its CT"),
+        "training.warm_start": (0.2, "fraction of the run on simulated pairs only, with several times faster steps"),
         **_pairs(measured=True),
     }
     if device.kind == "cpu" and shape["network.name"][0] == "unet":
         choices |= _supervised() | {
             "training.warm_start": (0.5, choices["training.warm_start"][1]),
-            "training.betas": ([0.5, 0.99], "between those of Zhu et al. 2017 and of the pairs alone"),
+            "training.betas": ([0.5, 0.99], "between those of Zhu et al. 2017 and those for simulated pairs"),
         }
         if by_hand.get("method.name", ("",))[0] == "pix2pix":
-            choices["data.deformed_ct"] = (0, "no MR is registered with them")
+            choices["data.deformed_ct"] = (0, "deformed CT have no registered MR")
     return choices
 
 
 def _loading(device: Device) -> Choices:
     if device.kind == "cpu":
         return {}  # reading takes next to nothing beside a step
-    why = f"processes that read while the GPU computes, {device.processors} processors"
+    why = f"loading runs in parallel with the GPU; {device.processors} CPU cores"
     return {"training.workers": (min(MOST_WORKERS, device.processors - 1), why)}
 
 
@@ -259,8 +259,8 @@ def _length(choices: Choices, mr: Fingerprint, ct: Fingerprint, device: Device) 
     across = _across(choices["data.plane"][0])
     slices = max(mr.slices[across], ct.slices[across])
     steps = min(max(PASSES * slices // batch, STEPS[0]), STEPS[1])
-    why = f"{PASSES} passes over {slices} slices, but from {STEPS[0]} to {STEPS[1]}"
-    minutes: Choices = {"training.max_minutes": (60.0, "without a GPU; more is better")}
+    why = f"{PASSES} passes over {slices} slices, limited to {STEPS[0]} to {STEPS[1]}"
+    minutes: Choices = {"training.max_minutes": (60.0, "no GPU; longer is better")}
     return {"training.max_steps": (steps, why)} | (minutes if device.kind == "cpu" else {})
 
 

@@ -88,7 +88,7 @@ def _synthesized(
             log.warning("%s: %s", checkpoint, facts.warning)
     styles = styles_for(models[0], order.to, order.style, order.samples)
     if len(models) > 1 and styles != [None]:
-        raise UsageError("--style and --samples are for one run; leave out --ensemble")
+        raise UsageError("--style and --samples work with a single run only; leave out --ensemble")
     wanted = [(source, style) for source in sources for style in styles]
     tasks = [Task(*one, target) for one, target in zip(wanted, targets, strict=True)]
     runner = BatchRunner(checkpoints, models, order)
@@ -103,20 +103,20 @@ def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     if not order.outputs.deidentify:
         found.warn_of_skipped()
     elif found.skipped:  # by their names, and descriptions, which may tell the patient's
-        log.warning("%d files and series hold no volume; `medcycle inspect` names them", len(found.skipped))
+        log.warning("%d files and series contain no volume; `medcycle inspect` lists them", len(found.skipped))
     if not found.sources:
         raise EmptyFolder(f"{input_path}: no volumes (.nii, .nii.gz, .nrrd, .mha or DICOM series); check the path")
     sources = [source for source in found.sources if not is_output(source.path, output, input_path)]
     if made := len(found.sources) - len(sources):
-        log.warning("%s: %d volumes that an earlier call made are not translated", output, made)
+        log.warning("%s: %d volumes written by an earlier call are skipped", output, made)
     if not sources:
-        raise EmptyFolder(f"{input_path}: nothing but what medcycle made; give the folder of the sources")
+        raise EmptyFolder(f"{input_path}: contains only medcycle's own outputs; give the folder of the source scans")
     return sources
 
 
 def _report(runner: BatchRunner, total: int) -> None:
     if runner.kept:
-        log.warning("%d of %d were there already, made of the same data in the same way", runner.kept, total)
+        log.warning("%d of %d exist already, made from the same data with the same settings", runner.kept, total)
     if not runner.failed:
         return
     errors = list(runner.failed.values())
@@ -126,14 +126,14 @@ def _report(runner: BatchRunner, total: int) -> None:
     for reason in reasons:
         log.warning("not translated: %s", reason)
     done = total - len(reasons)
-    message = f"{len(reasons)} of {total} volumes not translated, {done} done; the first: {reasons[0]}"
+    message = f"{len(reasons)} of {total} volumes not translated, {done} done; first failure: {reasons[0]}"
     raise DataError(message) from errors[0]
 
 
 def _targets(sources: Sequence[Source], output: Path, order: Order) -> list[Path]:
     samples, written = order.samples, order.outputs.format
     if output.name.endswith(VOLUME_SUFFIXES) and not is_file(output) and not output.is_dir():
-        raise UsageError(f"{output}: a file is written as .nii.gz alone; give such a name, or a folder")
+        raise UsageError(f"{output}: single files are written as .nii.gz only; give such a name, or a folder")
     if not is_file(output):
         ends = [f"_{number + 1}" for number in range(samples)] if samples > 1 else [""]
         return [output / f"{source.name}{end}" for source in sources for end in ends]
@@ -152,9 +152,9 @@ def _targets(sources: Sequence[Source], output: Path, order: Order) -> list[Path
 def _require_series(sources: Sequence[Source], given: Path, outputs: Outputs) -> None:
     """Raise an error unless there are DICOM series where they are needed, and the one that a structure set is of."""
     if outputs.rtstruct and len(sources) > 1:
-        raise UsageError(f"--rtstruct is of one volume; {given} holds {len(sources)}, give the folder of one")
+        raise UsageError(f"--rtstruct is for a single volume, but {given} holds {len(sources)}; give the folder of one")
     series = [source.series for source in sources if source.series]
     if (outputs.rtstruct or outputs.deidentify) and len(series) < len(sources):
-        raise UsageError(f"{given}: --rtstruct and --deidentify need DICOM series; for other files see `to-dicom`")
+        raise UsageError(f"{given}: --rtstruct and --deidentify need a DICOM series; for other files see `to-dicom`")
     if outputs.rtstruct:
         require_same_space(read_structure_set(outputs.rtstruct), read_dataset(series[0].files[0], pixels=False))

@@ -60,7 +60,9 @@ class Outputs:
 
     def __post_init__(self) -> None:
         if self.format == "nifti" and (self.rtstruct or self.deidentify):
-            raise UsageError("--rtstruct and --deidentify are of DICOM; add --format dicom or both, or leave them out")
+            raise UsageError(
+                "--rtstruct and --deidentify only apply to DICOM; add --format dicom or both, or leave them out"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of all that the result depends on."""
@@ -79,7 +81,7 @@ class Outputs:
 def require_absent(path: Path) -> None:
     """Raise `UsageError` if there is something at `path` already."""
     if path.exists():
-        raise UsageError(f"{path}: there already; delete it, or give another output")
+        raise UsageError(f"{path}: already exists; delete it, or give another output")
 
 
 def require_writable(output: Path) -> None:

@@ -78,7 +78,7 @@ def write_names(sources: Sequence[Source], owners: Sequence[Source], given: Path
             temporary.write_text(text.getvalue(), encoding="utf-8")
     except OSError as error:
         raise UsageError(
-            f"{path}, which tells whose case is which, can't be written ({error.strerror}); give an output in a folder "
+            f"{path}, the list of case names, can't be written ({error.strerror}); give an output in a folder "
             "of your own"
         ) from error
     return path
@@ -92,4 +92,4 @@ def _listed(path: Path) -> dict[str, tuple[str, str]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{path}: no list of cases and their sources; move it away, or give another output") from error
+        raise UsageError(f"{path}: not a list of case names; move it away, or give another output") from error

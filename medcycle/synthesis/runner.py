@@ -173,7 +173,7 @@ class BatchRunner:
         if key_of(task.target) == key:
             return True
         raise DataError(
-            f"{task.target}: there already, but {differences(task.target, self._made_with(task))}; delete it, or "
+            f"{task.target}: already exists, but {differences(task.target, self._made_with(task))}; delete it, or "
             "give another output"
         )
 

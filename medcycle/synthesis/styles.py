@@ -41,7 +41,7 @@ def styles_for(saved: SavedMethod, to: Literal["ct", "mr"], given: str | None, s
     method = saved.method
     if not isinstance(method, Munit):
         name = saved.config.method.name
-        raise UsageError(f"method.name {name} makes one output of an input; leave out --style and --samples")
+        raise UsageError(f"method.name {name} makes only one output per input; leave out --style and --samples")
     seed = 0 if given is None else _seed(given)
     if seed is None:
         if samples > 1:
@@ -65,7 +65,7 @@ def _style_of(path: Path, saved: SavedMethod, method: Munit, to: Literal["ct", "
     prepared = prepare_volume(volume, to, saved.config.data, saved.intensity["mr"].corners[1])
     shown = np.flatnonzero(prepared.body.array.any(axis=(0, 1)))
     if not len(shown):
-        raise DataError(f"{path}: no body found, whose style could be taken")
+        raise DataError(f"{path}: no body found to take the style from")
     image = torch.from_numpy(np.ascontiguousarray(prepared.image.array))
     images = [image[None, None]]
     if saved.config.network.spatial_dims == 2:

@@ -65,7 +65,7 @@ def begin(  # noqa: PLR0913 - what a training can be told
         require_unlocked(output)
     require_run_folder(output, resume=resume)
     if resume and init_from:
-        raise UsageError("--resume goes on with the networks of the run itself; leave out --init-from")
+        raise UsageError("--resume continues with the run's own networks; leave out --init-from")
     initial = InitialModel.load(init_from) if init_from else None
     shared = initial.settings_shared() if initial and config == "auto" else None
     if resume and store is None:

@@ -69,7 +69,9 @@ class InitialModel:
         """
         then, now = (one.data.model_dump(mode="json") for one in (self.saved.config, config))
         if other := [f"data.{key} is {then[key]} there" for key in sorted(SHARED) if then[key] != now[key]]:
-            raise UsageError(f"{self.path}: can't be started from ({'; '.join(other)}); take the same settings")
+            raise UsageError(
+                f"{self.path}: its settings differ ({'; '.join(other)}); use the same ones to initialise from it"
+            )
         taken = []
         for part in ("generators", "discriminators"):
             mine, theirs = getattr(method, part), getattr(self.saved.method, part)
@@ -83,5 +85,5 @@ class InitialModel:
             fresh.load_state_dict(trained.state_dict())
         except RuntimeError as error:
             raise UsageError(
-                f"{self.path}: its {name} is another network; take the settings of `network` it has"
+                f"{self.path}: its {name} is a different network; use the same `network` settings"
             ) from error

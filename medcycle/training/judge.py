@@ -76,8 +76,8 @@ class Judge:
             self._validate(journal, share)
         elif not share and learner.progress >= 1 and selection.best is None and learner.fabric.is_global_zero:
             log.warning(
-                "not validated, which would take about %.1f minutes: there is no best checkpoint; give "
-                "training.max_minutes more, or training.validations=0",
+                "no validation, which would take about %.1f minutes, so no best checkpoint; increase "
+                "training.max_minutes, or set training.validations=0",
                 selection.cost / 60,
             )
         standing = selection.standing
@@ -106,7 +106,9 @@ class Judge:
         except RuntimeError as error:  # as of memory, which whole volumes take more of than patches
             if learner.fabric.world_size > 1:
                 raise
-            log.warning("step %d: validation left out (%s)", learner.step, " ".join(str(error).split())[:200])
+            log.warning(
+                "step %d: validation failed and was left out (%s)", learner.step, " ".join(str(error).split())[:200]
+            )
             return
         if best:
             learner.write(BEST, {"score": found.score})

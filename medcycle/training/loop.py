@@ -119,9 +119,9 @@ def train(
         TrainingFailed: if a loss is no longer finite, or gradients have exploded for good.
     """
     if resume and init_from:
-        raise UsageError(f"{run}: is resumed with its own networks; leave out init_from")
+        raise UsageError(f"{run}: a resumed run keeps its own networks; leave out init_from")
     if config.method.needs_mr and not store.mr:
-        raise UsageError(f"{store.root}: holds no MR, from which method.name {config.method.name} learns; prepare some")
+        raise UsageError(f"{store.root}: holds no MR, which method.name {config.method.name} needs; prepare some")
     fabric = fabric or make_fabric(config.training)
     with locked(run) if fabric.is_global_zero else nullcontext():
         initial = InitialModel.load(init_from) if isinstance(init_from, Path) else init_from
@@ -221,7 +221,7 @@ class _Trainer:
         if result.stopped_by == "minutes":
             minutes = math.ceil(ENOUGH * result.elapsed_seconds / result.step / 60)
             more = f"training.max_minutes={minutes}, which is about {ENOUGH} steps here, or a smaller network"
-        log.warning("%d steps are too few to have learned anything; give %s", result.step, more)
+        log.warning("%d steps are too few to learn anything; increase %s", result.step, more)
 
     def _elapsed(self) -> float:
         """Seconds spent training, earlier parts of a resumed run included."""

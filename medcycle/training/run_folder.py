@@ -52,7 +52,7 @@ def require_run_folder(run: Path, *, resume: bool) -> None:
         raise UsageError(f"{run / LAST}: nothing to resume; leave out --resume")
     began = (run / MANIFEST).is_file() and not (run / LAST).is_file()  # and ended before its first checkpoint
     if not resume and run.is_dir() and any(run.iterdir()) and not began:
-        raise UsageError(f"{run}: not empty; pass --resume to go on with a run in it, or give another --output")
+        raise UsageError(f"{run}: not empty; pass --resume to resume the run in it, or give another --output")
 
 
 def store_of_run(run: Path) -> Path:
@@ -82,8 +82,8 @@ def state_to_resume(config: Config, run: Path) -> dict[str, Any]:
         changed = [f"{section}.{key}" for key in given if key in (names or given) and saved.get(key) != given[key]]
         if changed:
             raise UsageError(
-                f"{run}: {', '.join(changed)} can't change when a run is resumed; give --method, --dims, --device and "
-                "--set as it was begun, or start a new run"
+                f"{run}: {', '.join(changed)} can't change when a run is resumed; give the same --method, --dims, "
+                "--device and --set as at its start, or start a new run"
             )
     return state
 
@@ -105,7 +105,9 @@ def cases_begun_on(state: dict[str, Any], store: Store, run: Path) -> tuple[Stor
             if case.record.voxels in known[kind]
         }
         gone = ", ".join([name for name in _names_in(run) if name not in there][:5]) or "some"
-        raise UsageError(f"{run}: began on other data ({gone} are gone or changed); restore them, or start a new run")
+        raise UsageError(
+            f"{run}: started with other data ({gone} are missing or changed); restore them, or start a new run"
+        )
     return _those(trained_on, store), _those(held_out, store)
 
 

@@ -111,5 +111,5 @@ def precision_for(config: TrainingConfig) -> Precision:
     """
     kind = config.accelerator
     if kind not in {"auto", "cpu"} and not torch.get_device_module(kind).is_available():
-        raise UsageError(f"training.accelerator {kind}: PyTorch finds no such device here; auto takes what there is")
+        raise UsageError(f"training.accelerator {kind}: PyTorch finds no such device here; use auto")
     return best_precision(kind) if config.precision == "auto" else config.precision

@@ -57,7 +57,7 @@ class Tracker(ABC):
             work()
         except Exception as error:  # noqa: BLE001 - a library's or a server's; no reason to lose a run
             self._works = False
-            log.warning("%s: nothing more is recorded there (%s)", self.title, _short(error))
+            log.warning("%s: recording there has stopped (%s)", self.title, _short(error))
 
     @abstractmethod
     def _note(self, step: int, values: Mapping[str, float]) -> None: ...
@@ -132,7 +132,7 @@ def trackers_for(config: Config, run: Path) -> list[Tracker]:
         except UsageError:
             raise
         except Exception as error:
-            raise UsageError(f"training.trackers: {name} doesn't begin ({_short(error)}); leave it out") from error
+            raise UsageError(f"training.trackers: {name} can't be started ({_short(error)}); leave it out") from error
     if trackers:
         write_text(path, json.dumps(known | {name: tracker.run for name, tracker in trackers.items()}))
     return list(trackers.values())

@@ -164,7 +164,7 @@ def survives(attack: Attack, folder: Path, capfd) -> None:
     assert status in ((0, 1, 2) if attack.status is None else (attack.status,)), (status, printed)
     assert attack.names in printed, printed
     assert status or attack.harmless, f"read or done: {printed}"
-    assert "a fault of medcycle" not in printed, printed
+    assert "a bug in medcycle" not in printed, printed
     assert "Traceback" not in printed, printed
     assert not CONTROLS.search(printed), repr(printed)
     assert len(printed) < LONGEST_OUTPUT

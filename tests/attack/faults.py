@@ -294,7 +294,7 @@ def _refused(stage: Stage, name: str, output: Path, told: str) -> None:
     if status == 0:
         assert "dangling" in str(output) or "loop" in str(output), printed  # what a link points to was made
         return
-    assert "a fault of medcycle" not in printed, printed
+    assert "a bug in medcycle" not in printed, printed
     (line,) = [line for line in printed.splitlines() if line.startswith("error: ")]
     assert told in line, printed
     assert str(output)[:200] in line or "disk" in line, printed

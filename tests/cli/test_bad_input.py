@@ -48,7 +48,7 @@ CASES = {
     "unknown command": ("trian", CALL_WRONG, "See `medcycle --help`."),
     "unknown command of a group": ("config lsit", CALL_WRONG, "See `medcycle config --help`."),
     "not a number": ("demo --minutes soon --output out", CALL_WRONG, "See `medcycle demo --help`."),
-    "fake checkpoint": ("synthesize fake.pt mr out", DATA_WRONG, "fake.pt: not a checkpoint"),
+    "fake checkpoint": ("synthesize fake.pt mr out", DATA_WRONG, "fake.pt: not a medcycle checkpoint"),
     "missing checkpoint": ("synthesize gone.pt mr out", CALL_WRONG, "gone.pt"),
     "run without checkpoint": ("synthesize empty mr out", CALL_WRONG, "last.pt"),
     "missing input": ("synthesize model.pt gone.nii.gz out", CALL_WRONG, "gone.nii.gz"),
@@ -121,7 +121,7 @@ def test_outputs_are_not_overwritten(world: Path, capfd) -> None:
     assert execute(arguments) == 0
     first = (world / "out.nii.gz").read_bytes()
     assert execute(arguments) == CALL_WRONG
-    assert "there already" in capfd.readouterr().err
+    assert "already exists" in capfd.readouterr().err
     assert (world / "out.nii.gz").read_bytes() == first
 
 

@@ -238,7 +238,7 @@ def test_a_group_alone_prints_its_help(group: list[str], capfd) -> None:
 def test_the_plan_is_no_configuration_to_show(command: str, capfd) -> None:
     assert execute(["config", command, "auto"]) == 2
     said = capfd.readouterr().err
-    assert "planned from the scans" in said
+    assert "plan it from the scans" in said
     assert "`medcycle prepare --mr DIR --ct DIR STORE`" in said
 
 

@@ -41,7 +41,7 @@ def test_a_second_call_does_nothing(checkpoint: Path, cohort: Path, tmp_path: Pa
         assert synthesized(checkpoint, cohort / "mr", tmp_path / "out") == 0
         output = capfd.readouterr()
         assert output.out.count("wrote") == 2
-        assert ("2 of 2 were there already" in output.err) == (turn == 1)
+        assert ("2 of 2 exist already" in output.err) == (turn == 1)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_a_second_call_does_nothing(checkpoint: Path, cohort: Path, tmp_path: Pa
         (["--device", "gpu"], "--device gpu: no such device here"),
         (["--rtstruct", "plan.dcm"], "add --format dicom or both"),
         (["--deidentify"], "add --format dicom or both"),
-        (["--deidentify-key", "key"], "go with --deidentify"),
-        (["--deidentify", "--format", "both"], "need DICOM series"),
+        (["--deidentify-key", "key"], "need --deidentify"),
+        (["--deidentify", "--format", "both"], "need a DICOM series"),
         (["--shifts", "9"], "less than or equal to 4"),
         (["--ensemble", "nothing.pt"], "nothing.pt: no such checkpoint"),
     ],
@@ -73,7 +73,7 @@ def test_deidentified_series_go_on_without_a_key(checkpoint: Path, tmp_path: Pat
     assert synthesized(*call) == 0
     shutil.rmtree(tmp_path / "out" / "case-2")
     assert synthesized(*call) == 0
-    assert "1 of 2 were there already" in capfd.readouterr().err
+    assert "1 of 2 exist already" in capfd.readouterr().err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["case-1", "case-2"]
     assert not [path for path in (tmp_path / "out").rglob("*.json") if "Doe" in path.read_text()]
 
@@ -102,7 +102,7 @@ def test_a_deidentified_call_names_nobody(checkpoint: Path, tmp_path: Path, capl
     names = (tmp_path / "out-names.csv").read_text()
     (tmp_path / "out-names.csv").write_text("of another kind\n1\n")
     assert synthesized(*call) == CALL_WRONG
-    assert "out-names.csv: no list of cases" in capfd.readouterr().err
+    assert "out-names.csv: not a list of case names" in capfd.readouterr().err
     assert names == (
         "case,name,source\ncase-1,Doe-Jane_T1-Doe,Doe^Jane/T1 Doe\ncase-2,Roe-Rick_T1-Doe,Roe^Rick/T1 Doe\n"
     )
@@ -143,9 +143,9 @@ def test_a_deidentified_series_goes_on_with_the_same_key(checkpoint: Path, tmp_p
 @pytest.mark.parametrize(
     ("learned", "warned"),
     [
-        ({"mr": 7, "ct": 6, "score": 295.0, "kind": "mae", "constant": 280.0}, "no better than one CT number"),
+        ({"mr": 7, "ct": 6, "score": 295.0, "kind": "mae", "constant": 280.0}, "no better than a single CT number"),
         ({"mr": 7, "ct": 6, "score": 95.0, "kind": "unpaired", "constant": 280.0}, ""),
-        ({"mr": 7, "ct": 6}, "whether it has learned anything is not known"),
+        ({"mr": 7, "ct": 6}, "it is unknown whether the model has learned anything"),
         ({}, ""),  # of an older version
     ],
 )

@@ -98,7 +98,7 @@ REFUSALS = {
     "an empty reference": ("to-dicom sct.nii.gz out --reference empty", DATA_WRONG, "empty: no DICOM series"),
     "two series": ("to-dicom sct.nii.gz out --reference two", DATA_WRONG, "two: 2 series (MR of"),
     "of the wrong kind": ("to-dicom sct.nii.gz out --reference ct", DATA_WRONG, "modality CT"),
-    "a slice as reference": ("to-dicom sct.nii.gz out --reference mr/3.dcm", DATA_WRONG, "one slice only"),
+    "a slice as reference": ("to-dicom sct.nii.gz out --reference mr/3.dcm", DATA_WRONG, "only one slice"),
     "an image as structures": ("to-dicom sct.nii.gz out --reference mr --rtstruct mr/3.dcm", DATA_WRONG, "RTSTRUCT"),
     "no structures": ("to-dicom sct.nii.gz out --reference mr --rtstruct gone", CALL_WRONG, "gone"),
     "others' structures": (
@@ -113,7 +113,7 @@ REFUSALS = {
     "an unknown thing retained": (
         "to-dicom sct.nii.gz out --reference mr --deidentify --retain names",
         CALL_WRONG,
-        "--retain names: not known; give device",
+        "--retain names: unknown; choose from device",
     ),
     "a short key": (
         "to-dicom sct.nii.gz out --reference mr --deidentify --deidentify-key short.key",

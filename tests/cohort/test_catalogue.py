@@ -203,8 +203,8 @@ def test_a_volume_that_is_there_twice_is_used_once(cohort: Path, tmp_path, caplo
     made = prepare_cohort(find_cohort(mr, ct), tmp_path / "store", CONFIG)
     assert [case.record.name for case in made.mr] == ["also", "mr000"]
     assert [case.record.name for case in made.ct] == ["ct000", "ct001"]
-    assert "MR mr001 has the voxels of also" in caplog.text
-    assert "CT zz has the voxels of ct000" in caplog.text
+    assert "MR mr001 is a duplicate of also" in caplog.text
+    assert "CT zz is a duplicate of ct000" in caplog.text
 
 
 def test_volumes_that_training_cannot_use(cohort: Path, tmp_path, caplog) -> None:
@@ -221,10 +221,10 @@ def test_volumes_that_training_cannot_use(cohort: Path, tmp_path, caplog) -> Non
         write_nifti(volume, mr / f"{name}.nii.gz")
     assert len(prepare_cohort(find_cohort(mr, ct), tmp_path / "store", CONFIG).mr) == 2
     for words in (
-        "few.nii.gz: 3 slices only",
+        "few.nii.gz: 3 slices, but",
         "tiny.nii.gz: voxels of 0.04×0.04×0.05 mm",
         "small.nii.gz: a whole body in a field of view of",
-        "mask.nii.gz: 2 different values only, a mask",
+        "mask.nii.gz: only 2 different values: a mask",
     ):
         assert words in caplog.text
 

@@ -117,7 +117,7 @@ def test_one_of_each_is_a_pair_with_a_word_if_names_differ(caplog) -> None:
     assert not caplog.text
     pairs, _ = match_patients(sources("sub-1_T1w"), sources("sub-2_ct"), onto="mr")
     assert len(pairs) == 1
-    assert "sub-1 and sub-2 are taken for one patient" in caplog.text
+    assert "sub-1 and sub-2 are taken as one patient" in caplog.text
 
 
 @pytest.mark.slow

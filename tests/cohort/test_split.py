@@ -61,7 +61,7 @@ def test_a_file_goes_first(many: Store, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "words"),
     [
-        ("mr5: validation\nct5: train", DataError, "p5 in training and in validation"),
+        ("mr5: validation\nct5: train", DataError, "p5 in training and validation"),
         ("nobody: validation", UsageError, "nobody not among"),
         ("p5: test", UsageError, "train or validation"),
         ("- p5", UsageError, "maps each patient"),
@@ -89,8 +89,8 @@ def test_a_name_that_all_have_names_nobody(many: Store, caplog) -> None:
     train, validation = split_store(nameless, DataConfig(validation_fraction=0.25))
     assert len(patients(validation)) == len(validation.mr) + len(validation.ct) == 5
     assert not patients(train) & patients(validation)
-    assert "all MR are of the patient 'ANON'" in caplog.text
-    assert "all CT are of the patient 'ANON'" in caplog.text
+    assert "all MR have the patient ID 'ANON'" in caplog.text
+    assert "all CT have the patient ID 'ANON'" in caplog.text
     caplog.clear()
     split_store(many, DataConfig(validation_fraction=0.25))
     assert not caplog.text
@@ -121,7 +121,7 @@ def test_a_modality_of_one_placeholder_is_told_apart(many: Store, caplog) -> Non
     ct = tuple(replace(case, record=replace(case.record, patient="ANON_CT")) for case in many.ct)
     _, validation = split_store(replace(many, mr=mr, ct=ct), DataConfig(validation_fraction=0.25))
     assert len(validation.mr) + len(validation.ct) == 5
-    assert "all MR are of the patient 'ANON_MR'" in caplog.text
+    assert "all MR have the patient ID 'ANON_MR'" in caplog.text
     caplog.clear()
     one_scanned_often = tuple(replace(case, record=replace(case.record, patient="p4")) for case in many.mr)
     split_store(replace(many, mr=one_scanned_often), DataConfig())  # known among the CT: a name, no placeholder

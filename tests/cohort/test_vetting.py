@@ -31,7 +31,9 @@ def test_headers_count_too(tmp_path) -> None:
         vet(Source("a", tmp_path, series), HeadPhantom.random(0).mr(GRID), "mr")
 
 
-@pytest.mark.parametrize(("value", "words"), [(np.nan, "not numbers"), (np.inf, "not numbers"), (0.0, "every voxel")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(np.nan, "NaN or infinite"), (np.inf, "NaN or infinite"), (0.0, "every voxel")]
+)
 def test_unusable_values(tmp_path, value: float, words: str) -> None:
     volume = Volume(np.zeros(GRID.shape), GRID)
     volume.array[3, 3, 3] = value
@@ -88,12 +90,12 @@ def test_padding_and_metal_are_said(tmp_path, caplog) -> None:
     ct.array[0, 0, :] = -3024
     ct.array[14:16, 16, 9] = 9000
     vet(Source("a", tmp_path / "a.nii"), ct, "ct")
-    assert "a.nii: values down to -3024 HU, padding" in caplog.text
-    assert "values up to 9000 HU, metal" in caplog.text
+    assert "a.nii: values down to -3024 HU (padding)" in caplog.text
+    assert "values up to 9000 HU (metal" in caplog.text
     write_nifti(ct, tmp_path / "a.nii")
     (finding,) = inspect_paths([tmp_path])
     assert finding.verdict == "sound"
-    assert [note.split(",")[0] for note in finding.notes] == ["values down to -3024 HU", "values up to 9000 HU"]
+    assert [note.split(" (")[0] for note in finding.notes] == ["values down to -3024 HU", "values up to 9000 HU"]
 
 
 def test_a_small_field_of_view_is_a_crop_or_a_wrong_spacing(tmp_path, caplog) -> None:
@@ -104,7 +106,7 @@ def test_a_small_field_of_view_is_a_crop_or_a_wrong_spacing(tmp_path, caplog) ->
         vet(source, shrunk, "mr")
     crop = Grid((20, 20, 15), np.diag([2.0, 2, 2, 1]) - np.eye(4, k=3) * 19)
     vet(source, head.mr(crop), "mr")
-    assert "40×40×30 mm, all of it taken for body" in caplog.text
+    assert "the whole field of view of 40×40×30 mm is taken as body" in caplog.text
 
 
 def test_a_ct_with_an_offset_is_named_and_corrected_when_asked(tmp_path, caplog) -> None:
@@ -121,7 +123,7 @@ def test_a_ct_with_an_offset_is_named_and_corrected_when_asked(tmp_path, caplog)
         (corrected,) = discover(tmp_path / f"{offset}", ct_offset=offset)
         vet(corrected, corrected.read(), "ct")
         np.testing.assert_allclose(corrected.read().array, ct.array.clip(-offset), atol=0.51)
-        assert f"{offset} taken off" in caplog.text
+        assert f"{offset} subtracted" in caplog.text
         (wrong,) = discover(tmp_path / f"{offset}", ct_offset=300)
         with pytest.raises(WrongModality):
             vet(wrong, wrong.read(), "ct")

@@ -23,11 +23,11 @@ def test_what_was_seen_is_alike() -> None:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"spacing": (1.0, 1.0, 6.0)}, "voxels measure 6 mm foot-head; in the MR trained on 3 mm"),
+        ({"spacing": (1.0, 1.0, 6.0)}, "voxels measure 6 mm foot-head; 3 mm in the training MR"),
         ({"field": (240.0, 480.0, 160.0)}, "the field of view measures 480 mm front-back"),
-        ({"body": (350.0, 190.0, 150.0)}, "the body measures 350 mm right-left; in the MR trained on 150 to 160 mm"),
-        ({"section": 0.3}, "the body fills 30% of its box; in the MR trained on 60 %"),
-        ({"deciles": tuple(np.linspace(0.8, -0.8, 9))}, "the MR's grey values are unlike those trained on"),
+        ({"body": (350.0, 190.0, 150.0)}, "the body measures 350 mm right-left; 150 to 160 mm in the training MR"),
+        ({"section": 0.3}, "the body fills 30% of its bounding box; 60 % in the training MR"),
+        ({"deciles": tuple(np.linspace(0.8, -0.8, 9))}, "the grey values are unlike those of the training MR"),
     ],
 )
 def test_what_was_not_is_said(other: dict, words: str) -> None:

@@ -100,5 +100,5 @@ def test_only_planes_with_a_right_and_a_left_are_mirrored(cube: Store) -> None:
 
 @pytest.mark.parametrize("spacing", [[1, 1, None], [1, 1, 2]])
 def test_all_planes_need_one_spacing(spacing: list[float | None]) -> None:
-    with pytest.raises(ConfigError, match=r"one data.spacing along all axes"):
+    with pytest.raises(ConfigError, match=r"the same data.spacing along all axes"):
         parse_config({"data": {"plane": "all", "spacing": spacing}}, "mine")

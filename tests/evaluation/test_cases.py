@@ -190,7 +190,7 @@ def test_one_and_one_are_a_pair_and_that_is_said(tmp_path: Path, caplog) -> None
     assert match_cases(real, tmp_path / "out", tmp_path / "mask") == [
         Case("patient7", real, made, tmp_path / "mask" / "m.nii")
     ]
-    assert "taken for a pair" in caplog.text
+    assert "taken as a pair" in caplog.text
     touch(tmp_path / "out" / "mr008" / "sct.nii.gz")
     with pytest.raises(UsageError, match=r"holds 2 cases for one; give the one you mean, such as .*mr007.sct\.nii\.gz"):
         match_cases(real, tmp_path / "out")
@@ -203,7 +203,7 @@ def test_a_link_to_nowhere_is_a_case_that_fails(tmp_path: Path) -> None:
     save(tmp_path / "out" / "b.nii.gz", 40)
     found = evaluate(match_cases(tmp_path / "ct", tmp_path / "out"))
     assert (list(found.cases), list(found.failed)) == (["a"], ["b"])
-    with pytest.raises(DataError, match=r"1 of 2 cases not scored; the first: case b: .*which is not there"):
+    with pytest.raises(DataError, match=r"1 of 2 cases not scored; first failure: case b: .*which is not there"):
         found.require_all()
     assert found.to_json()["failed"] == dict(found.failed)
 

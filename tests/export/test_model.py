@@ -56,7 +56,7 @@ def test_axes_and_spacing_go_together(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(tmp_path: Path, checkpoint: Path, there: str, capfd) -> None:
     (tmp_path / there).write_text("mine")
     assert execute(["export", str(checkpoint), str(tmp_path / "a.onnx")]) == 2
-    assert f"{there}: there already" in capfd.readouterr().err
+    assert f"{there}: already exists" in capfd.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [there]
     assert (tmp_path / there).read_text() == "mine"
 

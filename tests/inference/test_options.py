@@ -39,12 +39,12 @@ def test_three_planes_of_a_network_trained_on_one() -> None:
     expected = INTENSITY["ct"].inverse(made.intensity.forward(MR.array))
     inside = made.body.array
     assert np.corrcoef(made.volume.array[inside], expected[inside])[0, 1] > 0.97  # interpolated to 4 mm and back
-    assert made.warnings == ["slices of all planes are translated by a network that was trained on axial ones"]
+    assert made.warnings == ["slices of all planes are translated by a network trained on axial slices only"]
     assert synthesize(MR, identity("data.spacing=[4, 4, null]"), "ct", FLOAT).warnings == []
 
 
 def test_three_planes_need_a_network_of_slices() -> None:
-    with pytest.raises(UsageError, match="networks of slices"):
+    with pytest.raises(UsageError, match="only for 2D networks"):
         synthesize(MR, identity(*THREE), "ct", Options(planes="all"))
 
 
@@ -74,7 +74,7 @@ def test_results_of_several_networks_are_fused() -> None:
     np.testing.assert_allclose(median.volume.array, negative, atol=0.1)
     twice = synthesize(MR, [models[0], models[0]], "ct", FLOAT)
     np.testing.assert_allclose(twice.volume.array, one, atol=0.01)
-    with pytest.raises(UsageError, match="no trained method"):
+    with pytest.raises(UsageError, match="no trained model"):
         synthesize(MR, [], "ct")
 
 

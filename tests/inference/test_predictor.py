@@ -51,7 +51,7 @@ def test_voxels_that_are_not_numbers_are_no_result() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.where(x > 0, torch.nan, x)
 
-    with pytest.raises(DataError, match="not numbers"):
+    with pytest.raises(DataError, match="NaN or infinite voxels"):
         synthesize(HEAD.mr(head_grid(spacing=(4, 4, 4))), saved(Lost(), Lost()), "ct")
 
 

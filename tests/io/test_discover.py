@@ -55,7 +55,7 @@ def test_a_single_dicom_file_is_taken_alone(tmp_path) -> None:
     (source,) = discover(files[2])
     assert source.files == (files[2],)
     assert source.name == "series"
-    with pytest.raises(DefectiveSeries, match="one slice only"):
+    with pytest.raises(DefectiveSeries, match="only one slice"):
         read_volume(files[2])
 
 

@@ -228,7 +228,7 @@ def test_junk_is_skipped_with_its_reason(tmp_path: Path) -> None:
         ("ImagePositionPatient", [0, 0], "not 3 sensible numbers"),
         ("ImagePositionPatient", [0, 0, 1e9], "not 3 sensible numbers"),
         ("ImageOrientationPatient", [1, 0, 0, 1, 0, 0], "not two perpendicular directions"),
-        ("PixelSpacing", [0, 1], "not one of a scan"),
+        ("PixelSpacing", [0, 1], "not a valid spacing"),
         ("SamplesPerPixel", 3, "colour"),
         ("ImageType", ["ORIGINAL", "PRIMARY", "M", "MOSAIC"], "mosaic"),
         ("NumberOfFrames", 4, "several frames"),
@@ -261,7 +261,7 @@ def test_one_slice_is_no_volume(tmp_path: Path) -> None:
     for path in write_series(CT, tmp_path, modality="CT")[1:]:
         path.unlink()
     (series,) = found(tmp_path)
-    assert "one slice only" in series.problem
+    assert "only one slice" in series.problem
 
 
 def test_lossy_and_eight_bit_images_are_flagged(tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ def test_pairs_of_header_and_voxels(tmp_path, packed: bool) -> None:
     np.testing.assert_array_equal(source.read().array, volume.array)
     assert source.read().grid.is_close(GRID)
     (tmp_path / f"a.img{suffix}").unlink()
-    with pytest.raises(UnreadableFile, match=r"\(\.img\) is missing"):
+    with pytest.raises(UnreadableFile, match=r"\(\.img\) that belongs to this header is missing"):
         discover(tmp_path)[0].read()
 
 

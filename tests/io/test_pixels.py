@@ -45,7 +45,7 @@ def test_padding_is_air_or_no_signal(tmp_path: Path, stored: int, named, signed:
     columns, rows = CORNER[1], CORNER[0]
     expected[columns, rows] = -1024 if modality == "CT" else 0
     np.testing.assert_array_equal(as_read(tmp_path), expected)
-    assert "of it is padding" in caplog.text
+    assert "of voxels are padding" in caplog.text
 
 
 def test_a_range_of_padding(tmp_path: Path) -> None:

@@ -140,4 +140,4 @@ def test_what_is_no_scan_is_skipped(tricky: Path, name: str, reason: str) -> Non
 def test_padding_of_a_real_ct_becomes_air(tricky: Path, caplog: pytest.LogCaptureFixture) -> None:
     (series,) = find_series((tricky / "ct_padding_overflow").iterdir())
     assert read_series(series, resample_irregular=True).array.min() == -1024
-    assert "21% of it is padding, set to -1024" in caplog.text
+    assert "21% of voxels are padding, set to -1024" in caplog.text

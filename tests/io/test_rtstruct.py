@@ -174,9 +174,9 @@ def without_coordinates(structures: pydicom.Dataset) -> None:
         (of_other_study, DataError, "another study"),
         (of_other_patient, DataError, "another patient"),
         (of_other_kind, UnreadableFile, "not an RT Structure Set"),
-        (without_contours, UnreadableFile, "torn"),
-        (with_points_missing, UnreadableFile, "torn"),
-        (with_a_point_nowhere, UnreadableFile, "torn"),
+        (without_contours, UnreadableFile, "truncated"),
+        (with_points_missing, UnreadableFile, "truncated"),
+        (with_a_point_nowhere, UnreadableFile, "truncated"),
         (without_coordinates, UnreadableFile, "not a readable DICOM file"),
     ],
 )
@@ -217,7 +217,7 @@ def test_a_set_without_identifier_is_refused(tmp_path: Path) -> None:
     structures = pydicom.dcmread(path)
     structures.SOPInstanceUID = ""
     structures.save_as(path)
-    with pytest.raises(UnreadableFile, match="torn"):
+    with pytest.raises(UnreadableFile, match="truncated"):
         read_structure_set(path)
 
 

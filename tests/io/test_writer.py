@@ -174,7 +174,7 @@ def _brighten(path: Path) -> None:
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a slice lost": (Path.unlink, "can't be opened"),
-    "a slice torn": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "torn"),
+    "a slice torn": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "truncated"),
     "one grey level": (_brighten, "1 voxels have other values"),
     "all moved": (_move, "elsewhere"),
     "other bytes": (lambda path: path.write_bytes(bytes(3000)), "not DICOM"),

@@ -40,7 +40,7 @@ def test_a_cohort_is_measured(tmp_path: Path) -> None:
     extent = (np.ptp(inside, axis=0) + 1) * expected.spacing
     np.testing.assert_allclose(found.body, extent, atol=12)
     assert 1000 < found.brightest < 2500
-    with pytest.raises(DataError, match="no CT can be used; 1 refused"):
+    with pytest.raises(DataError, match="no usable CT: all 1 were refused"):
         fingerprint([Source("torn", tmp_path / "torn.nii.gz")], "ct")
 
 
@@ -179,7 +179,7 @@ def test_the_window_reaches_the_bone() -> None:
 def test_what_is_set_by_hand_goes_before() -> None:
     made = plan(HEADS, HEADS, CPU, {"training.max_minutes": 5, "data.flip": False})
     assert made.config().training.max_minutes == 5
-    assert "flip: false  # set by hand" in made.text()
+    assert "flip: false  # set by the user" in made.text()
 
 
 def test_the_rest_follows_what_is_set_by_hand() -> None:
@@ -318,7 +318,7 @@ def test_a_network_is_planned_that_has_the_keys_set_by_hand() -> None:
     for mr in (HEADS, None):
         blocks = plan(mr, HEADS, CPU, {"network.blocks": 2})
         assert (blocks.config().network.name, blocks.config().network.blocks) == ("resnet", 2)
-        assert "network.blocks is set by hand" in blocks.text()
+        assert "network.blocks is set by the user" in blocks.text()
     assert plan(HEADS, HEADS, GPU, {"network.shuffle": 1}).config().network.name == "unet"
     with pytest.raises(ConfigError, match=r"auto: network\.blocks: unet has no such key"):
         plan(HEADS, HEADS, CPU, {"network.blocks": 2, "network.name": "unet"}).config()
@@ -373,7 +373,7 @@ def test_train_auto_on_two_folders(cohort: Path, tmp_path, capfd) -> None:
     assert "auto: method cyclegan, 2D" in out
     assert "# Planned" not in out  # goes on with the run's own settings
     (store,) = tmp_path.glob("medcycle-store-*")
-    assert "set by hand" in (store / "config.yaml").read_text()
+    assert "set by the user" in (store / "config.yaml").read_text()
 
 
 @pytest.mark.slow
@@ -400,7 +400,7 @@ def test_what_does_not_fit_is_found_before_the_work(cohort: Path, planned: Path,
     folders = ["--mr", str(cohort / "mr"), "--ct", str(cohort / "ct"), "--output", str(tmp_path / "second")]
     assert execute(["train", "demo", *folders, "--init-from", str(tmp_path / "first")]) == 2
     said = capfd.readouterr()
-    assert "can't be started from" in said.err
+    assert "its settings differ" in said.err
     assert "preparing" not in said.err
     assert not (tmp_path / "second").exists()
 

@@ -94,7 +94,7 @@ def test_what_was_made_otherwise_is_refused_and_kept(
         "checkpoint": "with another checkpoint",
         "options": "--flips false, not true",
     }
-    with pytest.raises(DataError, match=f"there already, but .*{words.get(change, 'files are missing')}; delete it"):
+    with pytest.raises(DataError, match=f"already exists, but .*{words.get(change, 'files are missing')}; delete it"):
         synthesize_path(model, source, tmp_path / "out", order)
     assert contents(tmp_path / "out") == before
 
@@ -104,12 +104,12 @@ def test_options_that_do_nothing_make_no_difference(folder: Path, checkpoint: Pa
     synthesize_path(checkpoint, folder, folder.parent / "out")
     other = Order(options=Options(windows=Windows(overlap=0.3)))  # of 3D networks alone
     synthesize_path(checkpoint, folder, folder.parent / "out", other)
-    assert "4 of 4 were there already" in caplog.text
+    assert "4 of 4 exist already" in caplog.text
 
 
 def test_the_rest_is_made_when_one_is_bad(folder: Path, checkpoint: Path, caplog) -> None:
     (folder / "case1.nii.gz").write_bytes(b"torn")
-    with pytest.raises(DataError, match=r"1 of 4 volumes not translated, 3 done; the first: .*case1"):
+    with pytest.raises(DataError, match=r"1 of 4 volumes not translated, 3 done; first failure: .*case1"):
         synthesize_path(checkpoint, folder, folder.parent / "out")
     assert sorted(path.name for path in (folder.parent / "out").iterdir()) == ["case0", "case2", "case3"]
     assert "not translated: " in caplog.text
@@ -124,7 +124,7 @@ def test_a_fault_in_one_case_is_no_end_of_the_others(folder: Path, checkpoint: P
         own(synthesis, source, *given, **named)
 
     monkeypatch.setattr(module, "write_case", faulty)
-    with pytest.raises(DataError, match=r"1 of 4 .* case1: ValueError: could not .* a fault of medcycle") as caught:
+    with pytest.raises(DataError, match=r"1 of 4 .* case1: ValueError: could not .* a bug in medcycle") as caught:
         synthesize_path(checkpoint, folder, folder.parent / "out")
     assert "in faulty" in "".join(caught.value.__cause__.__notes__)  # which --debug shows
     assert sorted(path.name for path in (folder.parent / "out").iterdir()) == ["case0", "case2", "case3"]
@@ -154,8 +154,8 @@ def test_what_was_made_is_no_input(folder: Path, checkpoint: Path, caplog) -> No
     first = synthesize_path(checkpoint, folder, folder, order)
     again = synthesize_path(checkpoint, folder, folder, order)
     assert again == first
-    assert "4 of 4 were there already" in caplog.text
-    assert "12 volumes that an earlier call made are not translated" in caplog.text
+    assert "4 of 4 exist already" in caplog.text
+    assert "12 volumes written by an earlier call are skipped" in caplog.text
     back = synthesize_path(checkpoint, first[0] / "sct.nii.gz", folder / "back", Order(to="mr"))
     assert [path.name for path in back] == ["sct"]
 
@@ -190,7 +190,7 @@ def test_voxels_in_another_file_are_of_the_data(cohort: Path, checkpoint: Path, 
 def test_voxels_of_no_scanner(spacing: float, checkpoint: Path, tmp_path: Path) -> None:
     head = HeadPhantom.random(1).mr(head_grid((40, 40, 12), (5, 5, 5)))
     write_nifti(Volume(head.array, Grid(head.grid.shape, np.diag([spacing] * 3 + [1]))), tmp_path / "a.nii.gz")
-    with pytest.raises(DataError, match=r"voxels of .* mm, not of 0\.1 to 20 mm; correct the header"):
+    with pytest.raises(DataError, match=r"voxels of .* mm, outside 0\.1 to 20 mm; correct the header"):
         synthesize_path(checkpoint, tmp_path / "a.nii.gz", tmp_path / "out")
 
 
@@ -199,7 +199,7 @@ def test_outputs_that_can_not_be_are_told_before_anything_is_made(
     name: str, cohort: Path, checkpoint: Path, tmp_path: Path, counted: list[str]
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"can't be written|a file is written as .nii.gz alone"):
+    with pytest.raises(UsageError, match=r"can't be written|single files are written as .nii.gz only"):
         synthesize_path(checkpoint, cohort / "mr", tmp_path / name)
     assert not counted
 
@@ -269,7 +269,7 @@ def test_one_file_holds_one_volume(cohort: Path, checkpoint: Path, tmp_path: Pat
         with pytest.raises(UsageError, match=reason):
             synthesize_path(checkpoint, source, target, order)
     assert synthesize_path(checkpoint, source, target) == [target]
-    with pytest.raises(UsageError, match="there already"):
+    with pytest.raises(UsageError, match="already exists"):
         synthesize_path(checkpoint, source, target)
 
 

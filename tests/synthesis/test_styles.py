@@ -92,6 +92,6 @@ def test_styles_that_are_none(munit: Path, cohort: Path, tmp_path: Path, capfd, 
 def test_methods_without_styles_say_so(checkpoint: Path, cohort: Path, tmp_path: Path, capfd) -> None:
     given = [str(checkpoint), str(cohort / "mr" / "mr000.nii.gz"), str(tmp_path / "out")]
     assert execute(["synthesize", *given, "--samples", "2"]) == 2
-    assert "makes one output" in capfd.readouterr().err
+    assert "makes only one output" in capfd.readouterr().err
     assert execute(["synthesize", *given[:2], str(tmp_path / "one.nii.gz"), "--samples", "2"]) == 2
     assert "give a folder" in capfd.readouterr().err

@@ -272,7 +272,7 @@ def test_a_run_can_init_from_the_networks_of_another(store: Store, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("override", "words"),
-    [("network.filters=8", "generators.source is another"), ("data.soft_tissue=null", "data.soft_tissue")],
+    [("network.filters=8", "generators.source is a different network"), ("data.soft_tissue=null", "data.soft_tissue")],
 )
 def test_what_does_not_fit_is_not_begun_with(
     finished: Path, store: Store, tmp_path: Path, override: str, words: str
@@ -491,7 +491,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(finished: Path, tmp_path: Path) 
     )
     assert ended.returncode == 1
     assert "File too large" in ended.stderr
-    assert "fault of medcycle" not in ended.stderr
+    assert "bug in medcycle" not in ended.stderr
     assert (run / LAST).read_bytes() == before
     assert not list(run.rglob(".partial*"))
 

@@ -77,7 +77,7 @@ def test_a_server_that_is_away_ends_no_run(store: Store, tmp_path: Path, monkeyp
     monkeypatch.setattr(mlflow, "log_metrics", away)
     assert train(config("training.trackers=[mlflow]"), store, tmp_path / "run").step == 4
     assert [record.getMessage() for record in caplog.records if "no route" in record.getMessage()] == [
-        "MLflow: nothing more is recorded there (no route)"
+        "MLflow: recording there has stopped (no route)"
     ]
 
 

@@ -251,7 +251,7 @@ def test_a_validation_that_fails_costs_no_run(store: Store, tmp_path: Path, monk
     with caplog.at_level(logging.WARNING, logger="medcycle.training.judge"):
         result = trained(store, tmp_path / "run")
     assert (result.step, result.best) == (6, None)
-    left_out = [message.split(":")[0] for message in caplog.messages if "validation left out" in message]
+    left_out = [message.split(":")[0] for message in caplog.messages if "validation failed and was left out" in message]
     assert left_out == ["step 2", "step 4", "step 6"]
     assert checkpoint_of(tmp_path / "run") == tmp_path / "run" / LAST
 
@@ -348,8 +348,8 @@ def test_a_run_of_minutes_ends_in_time_and_has_a_best_checkpoint(
     assert clock.now <= 1.3 * 4 * 60
     has_a_best = (tmp_path / "run" / BEST).is_file()
     assert has_a_best == bool(result.best) == (minutes < 600)
-    assert ("not validated, which would take about" in caplog.text) != has_a_best
-    assert f"{result.step} steps are too few to have learned anything; give training.max_minutes=" in caplog.text
+    assert ("no validation, which would take about" in caplog.text) != has_a_best
+    assert f"{result.step} steps are too few to learn anything; increase training.max_minutes=" in caplog.text
     assert "contrast inversion" not in caplog.text
     assert not has_a_best or float(rows(tmp_path / "run")[-1]["elapsed_seconds"]) <= clock.now + 0.05  # rounded
 
@@ -423,7 +423,7 @@ def test_a_run_that_is_too_short_says_so(
     store: Store, tmp_path: Path, monkeypatch, caplog, overrides: list[str], words: str
 ) -> None:
     trained(store, tmp_path / "short", *overrides, "training.validations=0")
-    assert "too few to have learned anything; give " + words in caplog.text
+    assert "too few to learn anything; increase " + words in caplog.text
     caplog.clear()
     monkeypatch.setattr(loop, "TOO_FEW", 1)
     trained(store, tmp_path / "long", *overrides, "training.validations=0")

@@ -126,7 +126,7 @@ def require_signal(header: Dataset, rest: Rest) -> None:
         raise Misfit(f"{header.Rows}×{header.Columns} pixels, more than a scan has")
     expected = int(header.Rows) * int(header.Columns) * frames * int(header.get("BitsAllocated", 16) or 16) // 8
     if rest.length is not None and rest.length < expected:
-        raise Misfit(f"torn: {rest.length} of {expected} bytes of pixels are there; export it again")
+        raise Misfit(f"truncated: {rest.length} of {expected} bytes of pixel data; export it again")
 
 
 def _require_bits(header: Dataset) -> None:

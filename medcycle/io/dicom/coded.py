@@ -40,7 +40,9 @@ def require_coded_sizes(path: Path, dataset: Dataset) -> None:
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     allocated = int(dataset.get("BitsAllocated") or 16)
     if allocated not in DECODED:
-        raise UnreadableFile(f"{path}: compressed pixels of {allocated} bits, which no decoder knows; export it again")
+        raise UnreadableFile(
+            f"{path}: compressed pixels of {allocated} bits, which no decoder supports; export it again"
+        )
     plain = rows * columns * allocated // 8
     count = int(dataset.get("NumberOfFrames") or 1)
     try:

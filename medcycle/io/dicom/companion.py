@@ -42,7 +42,7 @@ def write_deidentified(files: Sequence[Path], folder: Path, deidentifier: Deiden
             raise UnreadableFile(f"{path}: not a readable DICOM file; export it again") from None
         if dataset.get("BurnedInAnnotation") == "YES":
             raise DataError(
-                "the source series has text burned into its pixels, which de-identification leaves; write it without "
+                "the source series has text burned into its pixels, which de-identification does not remove; "
                 "--with-source"
             )
         deidentifier.apply(dataset)

@@ -85,7 +85,7 @@ class Deidentify:
 
     def __post_init__(self) -> None:
         if unknown := set(self.retain) - set(RETAINED):
-            raise UsageError(f"--retain {sorted(unknown)[0]}: not known; give {', '.join(RETAINED)}")
+            raise UsageError(f"--retain {sorted(unknown)[0]}: unknown; choose from {', '.join(RETAINED)}")
         object.__setattr__(self, "lasting", bool(self.key))
         if not self.key:
             object.__setattr__(self, "key", secrets.token_hex(32))

@@ -122,8 +122,8 @@ def _headers(reference: DicomSeries, grid: Grid, modality: Modality) -> list[Dat
     overlap = _overlap(grid, field)
     if overlap < LEAST_OVERLAP:
         raise DataError(
-            f"{where}: only {overlap:.0%} of the volume lies in this series' field of view; was it made from another "
-            "patient's? Give the series it was made from"
+            f"{where}: only {overlap:.0%} of the volume lies in this series' field of view; check that it was made "
+            "from this patient, and give the series it was made from"
         )
     return read_headers(reference)
 

@@ -232,7 +232,7 @@ def _without_equal_images(series: DicomSeries) -> DicomSeries:
 def _judged(series: DicomSeries) -> DicomSeries:
     """With a verdict, and the frames in order."""
     if len(series.frames) < 2:
-        return _refused(series, "one slice only, so that its thickness is not known; give a whole series")
+        return _refused(series, "only one slice, so its thickness is unknown; give a whole series")
     stack = stack_of(series.frames)
     series = replace(series, frames=stack.frames)
     if problem := _no_magnitude(series) or uneven_rescale(stack.frames) or _same_place(stack):

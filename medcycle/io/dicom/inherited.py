@@ -69,9 +69,7 @@ def require_one_study(reference: Sequence[Dataset]) -> Dataset:
             raise DataError(f"the source datasets have more than one {keyword}; give those of one series")
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"):
         if not all(dataset.get(keyword) for dataset in reference):
-            raise DataError(
-                f"a source dataset has no {keyword}, so that no series can refer to it; export the source again"
-            )
+            raise DataError(f"a source dataset has no {keyword}, so no series can refer to it; export the source again")
     return reference[0]
 
 
@@ -96,7 +94,7 @@ def inherited(source: Dataset) -> Dataset:
             result[keyword] = element
     result.SpecificCharacterSet = _character_set(source, result)
     if not result.get("FrameOfReferenceUID"):
-        log.warning("the source has no FrameOfReferenceUID: planning systems can't tell that its images lie on these")
+        log.warning("the source has no FrameOfReferenceUID: planning systems can't align it with the synthetic series")
         result.FrameOfReferenceUID = UID()
     methods = {"DeidentificationMethod", "DeidentificationMethodCodeSequence"}
     if result.get("PatientIdentityRemoved") == "YES" and not methods & set(result.dir()):

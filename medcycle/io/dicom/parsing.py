@@ -123,8 +123,7 @@ def _of_deflated(stream: BinaryIO, pixels: bool, tags: Sequence[Any] | None, for
             content = inflated(stream, largest)
         except OverflowError as error:
             raise UnreadableFile(
-                f"{path}: {error}, which is more than its header tells of; export it again uncompressed, or set "
-                f"{SETTING} to more"
+                f"{path}: {error}, more than its header states; export it again uncompressed, or set {SETTING} to more"
             ) from error
         header = read_dataset(io.BytesIO(content), False, True, specific_tags=wanted)
     made = FileDataset(stream, header, preamble, meta, False, True)
@@ -151,4 +150,4 @@ def _require_few_items(path: Path, stream: BinaryIO) -> None:
 
 def _require_few(path: Path, count: int) -> None:
     if count > MOST_ITEMS:
-        raise UnreadableFile(f"{path}: sequences of more than {MOST_ITEMS} items, which no scan has; export it again")
+        raise UnreadableFile(f"{path}: sequences of more than {MOST_ITEMS} items, too many for a scan; export it again")

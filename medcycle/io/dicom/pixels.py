@@ -79,7 +79,7 @@ def _decoded(dataset: Dataset, frame: Frame) -> Array:
         stored, padding = _stored(dataset, words), _padding(dataset, words)
     except (TypeError, ValueError) as error:
         raise UnreadableFile(
-            f"{frame.file}: bits or padding that are no numbers ({error}); correct the header"
+            f"{frame.file}: bit depth or padding values that are not numbers ({error}); correct the header"
         ) from error
     values = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
     values[padding] = np.nan
@@ -166,7 +166,9 @@ def _rescale(dataset: Dataset, frame: Frame) -> tuple[float, float]:
         slope, intercept = source.get("RescaleSlope"), source.get("RescaleIntercept")
         values = float(1 if slope in (None, "") else slope), float(intercept or 0)
     except (TypeError, ValueError, NotImplementedError) as error:  # the last for an unknown kind of value
-        raise UnreadableFile(f"{frame.file}: a rescale that is no number ({error}); correct the header") from error
+        raise UnreadableFile(
+            f"{frame.file}: a rescale slope or intercept that is not a number ({error}); correct the header"
+        ) from error
     if not np.isfinite(values).all() or values[0] == 0:
         raise UnreadableFile(f"{frame.file}: RescaleSlope {slope} and RescaleIntercept {intercept}; correct the header")
     return values

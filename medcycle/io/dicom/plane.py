@@ -79,14 +79,14 @@ def geometry_of(plane: Dataset) -> tuple[tuple[float, ...], tuple[float, ...], t
     needed = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
     missing = [name for name in needed if not plane.get(name)]
     if missing:
-        raise Misfit(f"no {', '.join(missing)}: where its voxels are is not known")
+        raise Misfit(f"no {', '.join(missing)}: the position of its voxels is unknown")
     position, orientation, spacing = (_numbers(plane, name, count) for name, count in needed.items())
     row, column = orientation[:3], orientation[3:]
     products = (math.hypot(*row) - 1, math.hypot(*column) - 1, sum(a * b for a, b in zip(row, column, strict=True)))
     if max(map(abs, products)) > 0.01:
         raise Misfit(f"ImageOrientationPatient {list(orientation)} is not two perpendicular directions")
     if not all(0 < width < 100 for width in spacing):
-        raise Misfit(f"PixelSpacing {list(spacing)} is not one of a scan")
+        raise Misfit(f"PixelSpacing {list(spacing)} is not a valid spacing")
     return position, orientation, spacing
 
 

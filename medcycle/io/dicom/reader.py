@@ -51,7 +51,7 @@ class DicomSeriesReader(ImageReader):  # type: ignore[misc]
         series = [item for item in find_series(files) if item.verdict != "skipped"]
         if len(series) != 1:
             found = ", ".join(item.label or item.description or item.uid for item in series[:5]) or "none"
-            raise DefectiveSeries(f"{paths[0]}: one volume was expected, {len(series)} found ({found}); give one")
+            raise DefectiveSeries(f"{paths[0]}: expected one volume, found {len(series)} ({found}); give one")
         return read_series(series[0], resample_irregular=self.resample_irregular)
 
     def get_data(self, img: Volume) -> tuple[Array, dict[str, Any]]:

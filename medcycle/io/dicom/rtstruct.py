@@ -71,7 +71,7 @@ def read_structure_set(path: Path) -> Dataset:
     if not is_one:
         raise UnreadableFile(f"{path}: not an RT Structure Set; give the RTSTRUCT file that was drawn on the source")
     if not whole:
-        raise UnreadableFile(f"{path}: a torn structure set, or one without contours; export it again")
+        raise UnreadableFile(f"{path}: a truncated structure set, or one without contours; export it again")
     return dataset
 
 
@@ -126,8 +126,8 @@ def require_same_space(structures: Dataset, source: Dataset) -> None:
     }
     if found := next((what for what, holds in wrong.items() if holds), ""):
         raise DataError(
-            f"the structure set belongs to another {found} than the source series, so that its contours would lie "
-            "anywhere; give the one that was drawn on this series"
+            f"the structure set belongs to another {found} than the source series, so its contours would be "
+            "misplaced; give the one that was drawn on this series"
         )
 
 
@@ -208,7 +208,7 @@ def _refer_to_slices(structures: Dataset, written: WrittenSeries) -> None:
     if across:
         log.warning(
             "%d of %d contours of the structure set do not lie in axial planes; they are kept as drawn, but planning "
-            "systems that want axial contours won't take them: draw the structures in axial planes",
+            "systems that require axial contours won't accept them: draw the structures in axial planes",
             across,
             total,
         )

@@ -63,7 +63,7 @@ def read_series(series: DicomSeries, *, resample_irregular: bool = False) -> Vol
     background = LOWEST_HU if series.modality == "CT" else 0.0
     padding = np.isnan(array)
     if padding.any():
-        log.warning("%s: %.2g%% of it is padding, set to %g", _where(series), 100 * padding.mean(), background)
+        log.warning("%s: %.2g%% of voxels are padding, set to %g", _where(series), 100 * padding.mean(), background)
         array[padding] = background
     if series.modality == "CT" and array.min() < LOWEST_HU:
         log.warning("%s: padding down to %g HU set to %g", _where(series), array.min(), LOWEST_HU)
