@@ -20,7 +20,7 @@ Name = Annotated[
 ]
 
 
-AUTO = "`prepare` and `train` plan the settings from the scans and the device."
+AUTO = "Settings that `prepare` and `train` plan from the scans and the device."
 
 
 @app.callback(invoke_without_command=True)

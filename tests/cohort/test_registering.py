@@ -98,7 +98,7 @@ def test_patients_are_matched(caplog) -> None:
         ("sub-1_T2w", "sub-1_ct"),
     ]
     assert not refused
-    assert "left out: sub-3_T1w, sub-2_ct" in caplog.text
+    assert "left out, since the other modality is missing: sub-3_T1w, sub-2_ct" in caplog.text
     with pytest.raises(UsageError, match="no patient"):
         match_patients(sources("a", "b"), sources("c"), onto="mr")
 

@@ -41,7 +41,7 @@ def test_one_volume_is_one_volume(tmp_path) -> None:
     write_series(volume, tmp_path / "one", modality="CT")
     assert read_volume(tmp_path / "one").grid.is_close(GRID, 1e-3)
     write_series(volume, tmp_path / "one" / "two", modality="CT", identity=Identity(seed=5))
-    with pytest.raises(EmptyFolder, match="2 found"):
+    with pytest.raises(EmptyFolder, match="expected one volume, found 2"):
         read_volume(tmp_path / "one")
     with pytest.raises(UsageError, match="nowhere"):
         read_volume(tmp_path / "nowhere")

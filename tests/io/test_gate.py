@@ -254,7 +254,7 @@ def test_a_torn_file_is_refused_before_its_pixels_are_read(tmp_path: Path) -> No
     files = write_series(CT, tmp_path, modality="CT")
     files[3].write_bytes(files[3].read_bytes()[:-500])
     (series,) = found(tmp_path)
-    assert f"{files[3].name}: torn" in series.problem
+    assert f"{files[3].name}: truncated" in series.problem
 
 
 def test_one_slice_is_no_volume(tmp_path: Path) -> None:

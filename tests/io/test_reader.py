@@ -32,7 +32,7 @@ def test_a_sound_series_has_its_place_and_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("defect", "words"), [("missing_slice", "a slice is missing"), ("two_echoes", "2 found"), ("localizer", "0 found")]
+    ("defect", "words"), [("missing_slice", "a slice is missing"), ("two_echoes", "found 2"), ("localizer", "found 0")]
 )
 def test_defective_series_are_refused(tmp_path: Path, defect, words: str) -> None:
     write_defective_series(HEAD, tmp_path, defect, modality="MR")
@@ -48,7 +48,7 @@ def test_irregular_series_are_rebuilt_on_request(tmp_path: Path) -> None:
 def test_two_series_are_not_one_volume(tmp_path: Path) -> None:
     write_series(HEAD, tmp_path / "a", modality="MR")
     write_series(HEAD, tmp_path / "b", modality="MR", identity=Identity(seed=1))
-    with pytest.raises(DefectiveSeries, match="2 found"):
+    with pytest.raises(DefectiveSeries, match="expected one volume, found 2"):
         load(tmp_path)
 
 
