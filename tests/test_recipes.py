@@ -254,7 +254,8 @@ def test_train_says_what_it_uses_and_resumes_with_the_same(cohort: Path, tmp_pat
     saved = yaml.safe_load((run / "config.yaml").read_text())
     assert (saved["method"]["name"], saved["training"]["accelerator"]) == ("cut", "cpu")
     assert execute([*call, "--resume"]) == 2
-    assert re.search(r"method\.name.* can't change .*; give the same --method, --dims, --device", capfd.readouterr().err)
+    said = capfd.readouterr().err
+    assert re.search(r"method\.name.* can't change .*; give the same --method, --dims, --device", said)
     assert execute([*call, "--method", "cut", "--device", "cpu", "--resume", "--set=training.max_steps=2"]) == 0
     assert "2 steps" in capfd.readouterr().out
 
