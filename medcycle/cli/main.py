@@ -17,7 +17,7 @@ from medcycle import __version__
 from medcycle.cli import commands, configs, dicom, synthesize
 from medcycle.cli.parameters import show_help_alone
 from medcycle.cli.say import say
-from medcycle.errors import MedcycleError
+from medcycle.errors import MedcycleError, UsageError
 from medcycle.processors import share_processors
 from medcycle.progress import is_first_process
 from medcycle.words import shown_traceback, told, told_in_a_line, warn_plainly
@@ -107,6 +107,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and the exit status."""
     if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # Python's word for it up to 3.12
         error = OSError(errno.ELOOP, str(error))
+    if isinstance(error, UnicodeEncodeError):  # of a path with half a surrogate pair
+        error = UsageError(f"{error.object!r}: not a name that a file can have; correct it")
     match error:
         case MedcycleError():
             return str(error), error.exit_status

@@ -52,7 +52,7 @@ def test_a_second_call_does_nothing(checkpoint: Path, cohort: Path, tmp_path: Pa
         (["--deidentify"], "add --format dicom or both"),
         (["--deidentify-key", "key"], "need --deidentify"),
         (["--deidentify", "--format", "both"], "need a DICOM series"),
-        (["--shifts", "9"], "less than or equal to 4"),
+        (["--shifts", "9"], "Invalid value for '--shifts'"),
         (["--ensemble", "nothing.pt"], "nothing.pt: no such checkpoint"),
     ],
 )
