@@ -15,7 +15,7 @@ OLDEST_PYTHON ?= python3.11
 help:
 	@echo "make demo      the whole way on generated heads, 6 minutes on 2 cores, and 3 to install; writes demo/"
 	@echo "make test      the quick tests, eight minutes on 2 cores"
-	@echo "make test-all  the slow ones too, 25 to 30 minutes"
+	@echo "make test-all  the slow ones too, about 25 minutes"
 	@echo "make test-oldest  the quick tests with the oldest dependencies that are allowed, in $(OLDEST)"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speeds, side by side"
