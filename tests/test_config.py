@@ -279,6 +279,16 @@ def test_ablations_of_shipped_configurations_work(call: str, overrides: list[str
     assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_what_older_versions_stored_of_every_method_is_read(method: str) -> None:
+    """Their configurations had the keys of all methods, also under names that have changed since."""
+    old = yaml.safe_load(OLD.read_text(encoding="utf-8"))
+    old["method"]["name"], old["network"]["name"] = method, "resnet"
+    now = parse_stored(old, "old")
+    assert (now.method.name, now.data.augmentation) == (method, "none")
+    assert getattr(now.method, "simulated_pair_weight", 10) == 10
+
+
 def test_what_older_versions_stored_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     old = yaml.safe_load(OLD.read_text(encoding="utf-8"))
     assert {"cycle_weight", "styles", "nce_weight"} <= old["method"].keys()

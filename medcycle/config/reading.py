@@ -130,7 +130,7 @@ def _stored(values: Mapping[str, Any], where: str) -> Layered:
         section, _, name = new.partition(".")
         kept = given.values.get(section)
         if isinstance(kept, dict) and (old := {key: kept.pop(key) for key in before if key in kept}):
-            kept.setdefault(name, value(old))
+            given.lay({section: {name: kept.get(name, value(old))}}, GENERATED)
     for key, (usual, _, vital) in REMOVED.items():
         section, _, name = key.partition(".")
         kept = given.values.get(section)
