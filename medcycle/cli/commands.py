@@ -16,7 +16,7 @@ from medcycle.processors import available_processors
 if TYPE_CHECKING:
     from medcycle.training.loop import TrainingResult
 
-__all__ = ["demo", "evaluate", "export", "inspect", "prepare", "register", "runs", "train"]
+__all__ = ["demo", "export", "inspect", "prepare", "register", "runs", "train"]
 
 
 GO_ON = 75
@@ -211,37 +211,6 @@ def register(
     for path in written:
         say(f"wrote {path}")
     say(f"quality measures are in {output / 'registration.json'}; check the pictures beside it")
-
-
-def evaluate(
-    real: Annotated[Path, typer.Option(help="The true volume, or a folder of cases.")],
-    synthetic: Annotated[Path, typer.Option(help="The synthetic volume, or the folder that `synthesize` wrote.")],
-    output: Annotated[Path, typer.Option(help="Folder for cases.csv and summary.json.")],
-    mask: Annotated[
-        Path | None, typer.Option(help="Mask or folder of masks; by default the body in the true volume.")
-    ] = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(help="For CT: medcycle, synthrad2023, synthrad2025 or synthrad2025_container. For MR: mr."),
-    ] = None,
-    modality: Annotated[
-        Literal["auto", "ct", "mr"],
-        typer.Option(help="Modality of the volumes; auto detects it from the first true one."),
-    ] = "auto",
-    ct_offset: CtOffset = 0.0,
-) -> None:
-    """Score synthetic volumes against the true ones."""
-    from medcycle.cli.printing import print_summary
-    from medcycle.evaluation import cases, tables
-    from medcycle.synthesis.pseudonyms import own_names
-
-    known = None if modality == "auto" else modality
-    matched = cases.match_cases(real, synthetic, mask, own_names(synthetic))
-    summary = tables.evaluate(matched, protocol, modality=known, ct_offset=ct_offset)
-    tables.write_tables(summary, output)
-    print_summary(summary)
-    say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
-    summary.require_all()
 
 
 def demo(

@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from medcycle import __version__
-from medcycle.cli import commands, configs, dicom, synthesize
+from medcycle.cli import commands, configs, dicom, evaluating, synthesize
 from medcycle.cli.parameters import show_help_alone
 from medcycle.cli.say import say
 from medcycle.errors import MedcycleError, UsageError
@@ -45,7 +45,8 @@ EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
     "to-dicom": (dicom.to_dicom, "medcycle to-dicom sct.nii.gz OUTPUT --reference MR_SERIES"),
     "export": (commands.export, "medcycle export runs/first model.onnx"),
     "register": (commands.register, "medcycle register --mr MR_FOLDER --ct CT_FOLDER OUTPUT"),
-    "evaluate": (commands.evaluate, "medcycle evaluate --real CT_FOLDER --synthetic OUTPUT --output scores"),
+    "evaluate": (evaluating.evaluate, "medcycle evaluate --real CT_FOLDER --synthetic OUTPUT --output scores"),
+    "compare": (evaluating.compare, "medcycle compare scores/cut scores/cyclegan --output comparison"),
     "demo": (commands.demo, "medcycle demo --output demo --minutes 2"),
 }
 """The commands, each with a call that its help shows."""

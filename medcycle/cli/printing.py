@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -9,11 +10,12 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from medcycle.cohort.findings import Finding
+from medcycle.evaluation.statistics import PairedDifference
 from medcycle.evaluation.tables import Summary
 from medcycle.training.runs import DamagedRun, RunSummary
 from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, shown
 
-__all__ = ["print_configs", "print_findings", "print_runs", "print_summary"]
+__all__ = ["print_configs", "print_differences", "print_findings", "print_runs", "print_summary"]
 
 FILE_WIDTH = 180
 """Characters a line where the output is no terminal."""
@@ -105,7 +107,26 @@ def print_configs(descriptions: Mapping[str, str]) -> None:
 
 def print_summary(summary: Summary) -> None:
     """A row for every case and one for the mean."""
-    table = Table("case", *summary.metrics, title=f"protocol {summary.protocol}")
+    table = Table("case", *["verdict"] * bool(summary.grades), *summary.metrics, title=_title(summary))
     for name, values in [*summary.cases.items(), ("mean", summary.mean)]:
-        table.add_row(_cell(name), *(f"{values[metric]:.3f}" for metric in summary.metrics))
+        grade = [summary.grades.get(name, "")] * bool(summary.grades)
+        table.add_row(_cell(name), *grade, *(_figure(values[metric]) for metric in summary.metrics))
+    Console().print(table)
+
+
+def _title(summary: Summary) -> str:
+    return summary.protocol if summary.grades else f"protocol {summary.protocol}"
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def print_differences(differences: Sequence[PairedDifference]) -> None:
+    """A row for each pair of models and metric."""
+    table = Table("first", "second", "metric", "patients", "second − first", "95 % interval", "p (Holm)")
+    for one in differences:
+        interval = f"{_figure(one.low)} to {_figure(one.high)}" if one.low is not None else "–"
+        row = (one.first, one.second, one.metric, str(one.n), _figure(one.mean), interval, _figure(one.p_holm, 4))
+        table.add_row(*map(_cell, row))
     Console().print(table)

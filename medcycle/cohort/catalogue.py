@@ -267,7 +267,7 @@ def _prepare_one(task: _Task) -> StoredCase | DataError:
             if prepared.remark:
                 log.warning("%s: %s", source.path, prepared.remark)
             identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}
-            profile = profile_of(volume.grid, prepared, task.config.plane)
+            profile = profile_of(volume.grid, prepared, task.config.plane, modality)
         _mark(task.root)
         with isolated(source.path, but=OSError):  # of the store's disk, which is the same for all
             write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)

@@ -131,7 +131,10 @@ def read_recipe(name_or_file: str) -> Recipe:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())[:LONGEST_REASON]}); correct it") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a configuration is a mapping of sections, not {type(values).__name__}")
+        raise ConfigError(
+            f"{path}: not a configuration (no sections such as `data:` and `training:`); give a YAML file like the "
+            "one that `medcycle config show head_mr_ct` prints, or a name from `medcycle config list`"
+        )
     base, description = values.pop("base", None), values.pop("description", None)
     if not isinstance(description, str | None):
         raise ConfigError(f"{path}: description: give a text, not {quoted(description)}")

@@ -11,10 +11,11 @@ import numpy as np
 
 from medcycle.body import Modality
 from medcycle.dataset.preparation import Prepared
+from medcycle.evaluation.without_reference import tissue_shares
 from medcycle.patch_geometry import AXES, Plane
 from medcycle.volume import Array, Grid
 
-__all__ = ["Profile", "Profiles", "profile_of"]
+__all__ = ["Profile", "Profiles", "profile_of", "ranges_of_tissues"]
 
 DECILES = tuple(range(10, 100, 10))
 
@@ -43,6 +44,7 @@ class Profile:
         body: the extent of the body in it, mm.
         section: the mean area of the body's axial sections, as a part of the rectangle about all of them.
         deciles: of the body's values in [−1, 1].
+        tissues: of a CT, as `tissue_shares` gives them; None for MR, and in what older versions stored.
     """
 
     spacing: tuple[float, ...]
@@ -50,19 +52,21 @@ class Profile:
     body: tuple[float, ...]
     section: float
     deciles: tuple[float, ...]
+    tissues: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
 
 
-def profile_of(grid: Grid, prepared: Prepared, plane: Plane) -> Profile:
+def profile_of(grid: Grid, prepared: Prepared, plane: Plane, modality: Modality = "mr") -> Profile:
     """Of a scan with a body.
 
     Args:
         grid: the scan's own.
         prepared: what was made of it.
         plane: `data.plane` of the configuration it was prepared by.
+        modality: of the scan.
     """
     axes = np.argsort(nib.orientations.io_orientation(grid.affine)[:, 0])
     order = [AXES[plane].index(axis) for axis in "RAS"]
@@ -76,7 +80,22 @@ def profile_of(grid: Grid, prepared: Prepared, plane: Plane) -> Profile:
         body=_rounded(voxels * widths),
         section=round(float(body.sum() / voxels.prod()), 3),
         deciles=_rounded(np.percentile(_sample(prepared), DECILES), 3),
+        tissues=_tissues(prepared) if modality == "ct" else None,
     )
+
+
+def _tissues(prepared: Prepared) -> dict[str, float]:
+    hounsfield = prepared.image.with_array(prepared.intensity.inverse(prepared.image.array))
+    found = tissue_shares(hounsfield, prepared.body.array)
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def ranges_of_tissues(seen: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Lowest and highest of each of the `tissues`, over the scans that have it; by its name."""
+    known = [dict(one.get("tissues") or {}) for one in seen]
+    names = dict.fromkeys(name for one in known for name in one)
+    found = {name: [one[name] for one in known if name in one] for name in names}
+    return {name: [min(values), max(values)] for name, values in found.items()}
 
 
 class Profiles:

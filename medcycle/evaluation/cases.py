@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 SYNTHETIC_STEMS = ("sct", "smr")
 """What `medcycle synthesize` calls its volumes, one to a case's folder."""
 
+UNCERTAINTY = "uncertainty.nii.gz"
+"""What lies beside them, if it was asked for."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -29,6 +32,12 @@ class Case:
         real: volume file or DICOM folder.
         synthetic: volume file or DICOM folder, on the real volume's grid.
         mask: region to score, on that grid; `None` for the patient outline of the real CT.
+        field_of_view: where the real volume is valid, on that grid; `None` for everywhere.
+        source: what the synthetic volume was made from, for looking at; None if it isn't known.
+        uncertainty: the expected error that lies beside the synthetic volume; None if none does.
+        target: what beams are aimed at, a mask on the real volume's grid; None for the body's centre.
+        real_labels: segmentation of the real volume: a label map, or a folder of masks.
+        synthetic_labels: of the synthetic one.
         is_coded: whether the name stands for the patient's, which nothing may tell then.
     """
 
@@ -36,11 +45,25 @@ class Case:
     real: Path
     synthetic: Path
     mask: Path | None = None
+    field_of_view: Path | None = None
+    source: Path | None = None
+    uncertainty: Path | None = None
+    target: Path | None = None
+    real_labels: Path | None = None
+    synthetic_labels: Path | None = None
     is_coded: bool = False
 
 
 def match_cases(
-    real: Path, synthetic: Path, mask: Path | None = None, own_names: Mapping[str, str] = MappingProxyType({})
+    real: Path,
+    synthetic: Path,
+    mask: Path | None = None,
+    own_names: Mapping[str, str] = MappingProxyType({}),
+    *,
+    field_of_view: Path | None = None,
+    source: Path | None = None,
+    target: Path | None = None,
+    labels: tuple[Path, Path] | None = None,
 ) -> list[Case]:
     """Pair volumes by name.
 
@@ -54,6 +77,11 @@ def match_cases(
         synthetic: what was synthesised.
         mask: where to score. Masks of further cases are ignored.
         own_names: what synthetic cases that have codes for names are called among the real ones.
+        field_of_view: where the real volumes are valid.
+        source: what the synthetic volumes were made from; cases without one are left without.
+        target: masks that beams are aimed at; cases without one are left without.
+        labels: segmentations of the real and the synthetic volumes: of one case a label map or a folder of masks, of
+            several a folder with these.
 
     Returns:
         The cases in the order of their names.
@@ -73,14 +101,62 @@ def match_cases(
         synthetics = dict(zip(reals, synthetics.values(), strict=True))
     synthetics = _named_alike(synthetics, reals)
     _require_same(reals, synthetics, real, synthetic)
-    masks = {} if mask is None else _named_alike(_coded(_volumes(mask), codes), reals)
-    if len(masks) == len(reals) == 1:
-        masks = dict(zip(reals, masks.values(), strict=True))
-    missing = sorted(set(reals) - set(masks))
-    if mask is not None and missing:
-        raise UsageError(f"{mask} has no mask for {_listed(missing)}; give one mask per case, named like the case")
+    masks = _beside(mask, reals, codes, "mask")
+    valid = _beside(field_of_view, reals, codes, "field of view")
+    sources, targets = (_beside(path, reals, codes, "") for path in (source, target))
+    own = [_labels(path, reals, codes) for path in labels] if labels else [{}, {}]
     known = set(codes.values())
-    return [Case(name, reals[name], synthetics[name], masks.get(name), name in known) for name in sorted(reals)]
+    return [
+        Case(
+            name,
+            reals[name],
+            synthetics[name],
+            mask=masks.get(name),
+            field_of_view=valid.get(name),
+            source=sources.get(name),
+            target=targets.get(name),
+            uncertainty=_uncertainty_of(synthetics[name]),
+            real_labels=own[0].get(name),
+            synthetic_labels=own[1].get(name),
+            is_coded=name in known,
+        )
+        for name in sorted(reals)
+    ]
+
+
+def _beside(path: Path | None, reals: dict[str, Path], codes: Mapping[str, str], needed_as: str) -> dict[str, Path]:
+    """Further volumes of the cases, by their names; each case needs one, if it is said what as."""
+    if path is None:
+        return {}
+    found = _named_alike(_coded(_volumes(path), codes), reals)
+    if len(found) == len(reals) == 1:
+        found = dict(zip(reals, found.values(), strict=True))
+    missing = sorted(set(reals) - set(found))
+    if missing and needed_as:
+        raise UsageError(f"{path} has no {needed_as} for {_listed(missing)}; give one per case, named like the case")
+    return found
+
+
+def _labels(path: Path, reals: dict[str, Path], codes: Mapping[str, str]) -> dict[str, Path]:
+    """The label map, or the folder of masks, of each case."""
+    require_exists(path, "a label map, a folder of masks, or a folder of those by case")
+    if path.is_file():
+        found = {stem(path): path}
+    else:
+        found = {one.name if one.is_dir() else stem(one): one for one in _entries(path)}
+        found = _named_alike(_coded(found, codes), reals)
+    if len(reals) == 1 and not set(reals) & set(found):
+        return dict.fromkeys(reals, path)
+    missing = sorted(set(reals) - set(found))
+    if missing:
+        raise UsageError(f"{path} has no labels for {_listed(missing)}; give a file or a folder named like each case")
+    return found
+
+
+def _uncertainty_of(synthetic: Path) -> Path | None:
+    """What `medcycle synthesize` wrote beside a volume."""
+    path = synthetic.parent / UNCERTAINTY
+    return path if synthetic.is_file() and stem(synthetic) in SYNTHETIC_STEMS and path.is_file() else None
 
 
 def _coded(found: dict[str, Path], codes: Mapping[str, str]) -> dict[str, Path]:

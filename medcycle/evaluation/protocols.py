@@ -14,7 +14,17 @@ from medcycle.evaluation import metrics
 from medcycle.evaluation.metrics import Window
 from medcycle.volume import Array, Volume
 
-__all__ = ["DEFAULT_PROTOCOL", "PROTOCOLS", "Protocol", "require_protocol", "score"]
+__all__ = [
+    "CT_WINDOW",
+    "DEFAULT_PROTOCOL",
+    "PROTOCOLS",
+    "Compared",
+    "Protocol",
+    "compared",
+    "require_protocol",
+    "score",
+    "scores_of",
+]
 
 Scores = dict[str, float]
 
@@ -37,26 +47,39 @@ class Protocol:
     compute: Callable[[Array, Array, Array], Scores]
 
 
+CT_WINDOW: Window = (-1024.0, 3000.0)
+"""HU, to which both volumes are clipped."""
+
+
 def _medcycle(real: Array, synthetic: Array, mask: Array) -> Scores:
-    window = (-1024.0, 3000.0)
-    real = real.astype(np.float64).clip(*window)
-    synthetic = synthetic.astype(np.float64).clip(*window)
+    real = real.astype(np.float64).clip(*CT_WINDOW)
+    synthetic = synthetic.astype(np.float64).clip(*CT_WINDOW)
     return {
         "mae": metrics.mae(real, synthetic, mask),
         "me": metrics.me(real, synthetic, mask),
-        "psnr": metrics.psnr(real, synthetic, mask, window),
-        "ssim": metrics.ssim(real, synthetic, mask, window),
+        "rmse": metrics.rmse(real, synthetic, mask),
+        "psnr": metrics.psnr(real, synthetic, mask, CT_WINDOW),
+        "ssim": metrics.ssim(real, synthetic, mask, CT_WINDOW),
+        "ms_ssim": _ms_ssim_or_nan(real, synthetic, mask),
+        "ncc": metrics.ncc(real, synthetic, mask),
     }
 
 
+def _ms_ssim_or_nan(real: Array, synthetic: Array, mask: Array) -> float:
+    """NaN of masks too thin for the coarse scales."""
+    try:
+        return metrics.ms_ssim(real, synthetic, mask, CT_WINDOW)
+    except DataError:
+        return float("nan")
+
+
 def _synthrad2023(real: Array, synthetic: Array, mask: Array) -> Scores:
-    window = (-1024.0, 3000.0)
     # The challenge's code casts every volume to float32 before it computes anything.
     real, synthetic = real.astype(np.float32), synthetic.astype(np.float32)
     return {
         "mae": metrics.mae(real, synthetic, mask),
-        "psnr": metrics.psnr(real, synthetic, mask, window),
-        "ssim": metrics.ssim(real, synthetic, mask, window),
+        "psnr": metrics.psnr(real, synthetic, mask, CT_WINDOW),
+        "ssim": metrics.ssim(real, synthetic, mask, CT_WINDOW),
     }
 
 
@@ -94,7 +117,12 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     {
         protocol.name: protocol
         for protocol in (
-            Protocol("medcycle", "ct", "mae, me, psnr, ssim in the mask, of HU clipped to [-1024, 3000]", _medcycle),
+            Protocol(
+                "medcycle",
+                "ct",
+                "mae, me, rmse, psnr, ssim, ms_ssim and ncc in the mask, of HU clipped to [-1024, 3000]",
+                _medcycle,
+            ),
             Protocol(
                 "synthrad2023",
                 "ct",
@@ -105,7 +133,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
                 "synthrad2025",
                 "ct",
                 "mae (not clipped), psnr and ms_ssim in [-1024, 3000] HU, as github.com/SynthRAD2025/metrics",
-                _synthrad2025((-1024.0, 3000.0)),
+                _synthrad2025(CT_WINDOW),
             ),
             Protocol(
                 "synthrad2025_container",
@@ -125,7 +153,71 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
 )
 
 
-def score(real: Volume, synthetic: Volume, mask: Volume | None, protocol: str = "medcycle") -> Scores:
+@dataclass(frozen=True)
+class Compared:
+    """A true and a synthetic volume on one grid, and where they are scored.
+
+    Args:
+        real: the true volume.
+        synthetic: in the same units, with the same axes.
+        region: where they are scored; boolean, of their shape, not empty.
+        valid: where the true volume is valid; boolean, of their shape.
+    """
+
+    real: Volume
+    synthetic: Volume
+    region: Array
+    valid: Array
+
+
+def compared(
+    real: Volume, synthetic: Volume, mask: Volume | None, modality: Modality, field_of_view: Volume | None = None
+) -> Compared:
+    """Bring a case's volumes onto the true one's axes, and find where to score.
+
+    Args:
+        real: what was measured.
+        synthetic: on the real volume's grid, be it with other axes.
+        mask: on that grid too, the region above zero counts; None for the body of the real volume
+            (`medcycle.body.body_mask`).
+        modality: of both.
+        field_of_view: on that grid too; above zero where the real volume is valid. None for everywhere.
+
+    Raises:
+        GridMismatch: if the grids differ.
+        DataError: if nothing is left to score, or a voxel is NaN or infinite.
+    """
+    synthetic = synthetic.with_axes(real.grid.orientation)
+    real.grid.require_close(synthetic.grid, "real and synthetic volume")
+    given = _above_zero(mask, real, "mask")
+    valid = _above_zero(field_of_view, real, "field of view")
+    _require_finite(real, "real")
+    _require_finite(synthetic, "synthetic")
+    region = body_mask(real, modality).array if given is None else given
+    found = "the real volume has no voxel of a body" if given is None else "the mask is empty"
+    if valid is not None and region.any():
+        region, found = region & valid, "the mask and the field of view have no voxel in common"
+    if not region.any():
+        raise DataError(f"{found}, so there is nothing to score; give a mask that covers the patient")
+    return Compared(real, synthetic, region, np.ones_like(region) if valid is None else valid)
+
+
+def _above_zero(mask: Volume | None, real: Volume, what: str) -> Array | None:
+    if mask is None:
+        return None
+    mask = mask.with_axes(real.grid.orientation)
+    real.grid.require_close(mask.grid, f"real volume and {what}")
+    above: Array = mask.array > 0
+    return above
+
+
+def score(
+    real: Volume,
+    synthetic: Volume,
+    mask: Volume | None,
+    protocol: str = "medcycle",
+    field_of_view: Volume | None = None,
+) -> Scores:
     """Metrics of one case.
 
     Args:
@@ -134,9 +226,11 @@ def score(real: Volume, synthetic: Volume, mask: Volume | None, protocol: str = 
         mask: on that grid too, the region above zero counts; `None` takes the body outline of the real volume
             (`medcycle.body.body_mask`).
         protocol: a key of `PROTOCOLS`.
+        field_of_view: on that grid too; above zero where the real volume is valid, which also must hold.
 
     Returns:
-        Values by metric name: `mae` and `me` in HU, `psnr` in dB, the others without unit.
+        Values by metric name: `mae`, `me` and `rmse` in HU, `psnr` in dB, the others without unit. One that is not
+        defined, as `ms_ssim` of a mask too thin for its coarse scales, is NaN.
 
     Raises:
         ConfigError: if there is no such protocol.
@@ -144,19 +238,12 @@ def score(real: Volume, synthetic: Volume, mask: Volume | None, protocol: str = 
         DataError: if the mask is empty, or a voxel is NaN or infinite.
     """
     require_protocol(protocol)
-    modality = PROTOCOLS[protocol].modality
-    synthetic = synthetic.with_axes(real.grid.orientation)
-    real.grid.require_close(synthetic.grid, "real and synthetic volume")
-    if mask is not None:
-        mask = mask.with_axes(real.grid.orientation)
-        real.grid.require_close(mask.grid, "real volume and mask")
-    _require_finite(real, "real")
-    _require_finite(synthetic, "synthetic")
-    region = body_mask(real, modality).array if mask is None else mask.array > 0
-    if not region.any():
-        found = "the real volume has no voxel of a body" if mask is None else "the mask is empty"
-        raise DataError(f"{found}, so there is nothing to score; give a mask that covers the patient")
-    return PROTOCOLS[protocol].compute(real.array, synthetic.array, region)
+    return scores_of(compared(real, synthetic, mask, PROTOCOLS[protocol].modality, field_of_view), protocol)
+
+
+def scores_of(case: Compared, protocol: str) -> Scores:
+    """`score` of what is compared already."""
+    return PROTOCOLS[protocol].compute(case.real.array, case.synthetic.array, case.region)
 
 
 def require_protocol(protocol: str) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple, cast
@@ -17,7 +18,17 @@ from typing import Any, NamedTuple, cast
 from medcycle.body import Modality
 from medcycle.errors import CaseFailed, ConfigError, DataError, WrongModality
 from medcycle.evaluation.cases import Case
-from medcycle.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, require_protocol, score
+from medcycle.evaluation.details import DetailOptions, Details, details_of, scores_alone
+from medcycle.evaluation.printable import statistics_table, to_latex, to_markdown
+from medcycle.evaluation.protocols import (
+    DEFAULT_PROTOCOL,
+    PROTOCOLS,
+    Compared,
+    compared,
+    require_protocol,
+    scores_of,
+)
+from medcycle.evaluation.statistics import of_values
 from medcycle.io import read_volume
 from medcycle.io.dicom.hidden import hidden_names, names_of
 from medcycle.io.discover import one_source
@@ -38,13 +49,17 @@ class Summary:
 
     Args:
         protocol: name of the protocol.
-        cases: metric values by case name.
+        cases: metric values by case name; NaN where a metric is not defined.
         failed: why others could not be scored, by case name.
+        modality: of the volumes.
+        grades: verdicts by case name, where there was no true volume.
     """
 
     protocol: str
     cases: Mapping[str, Mapping[str, float]]
     failed: Mapping[str, str] = field(default_factory=dict)
+    modality: Modality = "ct"
+    grades: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metrics(self) -> list[str]:
@@ -53,16 +68,25 @@ class Summary:
 
     @property
     def mean(self) -> dict[str, float]:
-        """Mean of each metric over the cases, each case counting once."""
-        return {metric: fmean(values[metric] for values in self.cases.values()) for metric in self.metrics}
+        """Mean of each metric over the cases that have it, each case counting once; NaN if none has it."""
+        return {metric: _mean([values[metric] for values in self.cases.values()]) for metric in self.metrics}
+
+    @cached_property
+    def statistics(self) -> dict[str, dict[str, float | None]]:
+        """Mean, spread and interval of each metric over the cases, see `statistics.of_values`."""
+        return {metric: of_values([values[metric] for values in self.cases.values()]) for metric in self.metrics}
 
     def to_json(self) -> dict[str, Any]:
         """As `summary.json` holds it. JSON has no infinity: the PSNR of equal volumes becomes null."""
         told: dict[str, Any] = {
             "protocol": self.protocol,
+            "modality": self.modality,
             "cases": {name: _finite(values) for name, values in self.cases.items()},
             "mean": _finite(self.mean),
+            "statistics": self.statistics,
         }
+        if self.grades:
+            told |= {"kind": "without reference", "grades": dict(self.grades)}
         return told | {"failed": dict(self.failed)} if self.failed else told
 
     def require_all(self) -> None:
@@ -72,13 +96,19 @@ class Summary:
             raise DataError(f"{len(self.failed)} of {count} cases not scored; first failure: case {name}: {reason}")
 
 
+OnCase = Callable[[str, dict[str, float]], None]
+OnDetails = Callable[[str, Details], None]
+
+
 def evaluate(
     cases: Sequence[Case],
     protocol: str | None = None,
-    on_case: Callable[[str, dict[str, float]], None] | None = None,
+    on_case: OnCase | None = None,
     *,
     modality: Modality | None = None,
     ct_offset: float = 0.0,
+    details: DetailOptions | None = None,
+    on_details: OnDetails | None = None,
 ) -> Summary:
     """Read and score the cases, one in memory at a time; one that can't be is told in the summary, beside the others.
 
@@ -88,6 +118,8 @@ def evaluate(
         on_case: called with each case's name and scores, as they are known.
         modality: of the volumes; None to find it from the first real one.
         ct_offset: what to take off CT that have something added to their HU.
+        details: what is found of CT beyond their scores.
+        on_details: called with each case's name and what was found of it, as it is known; None leaves details out.
 
     Raises:
         ConfigError: if there is no such protocol, or it is for another modality.
@@ -98,26 +130,56 @@ def evaluate(
         require_protocol(protocol)
         if modality and PROTOCOLS[protocol].modality != modality:
             raise ConfigError(_other_protocol(protocol, modality))
-    scores, failed = {}, dict[str, DataError]()
+
+    def scored(case: Case) -> dict[str, float]:
+        nonlocal modality, protocol
+        real = _read(case.real, modality, ct_offset)
+        modality = modality or real.modality
+        protocol = protocol or DEFAULT_PROTOCOL[modality]
+        pair = _compared(case, real, protocol, ct_offset)
+        found = scores_of(pair, protocol)
+        if on_details:
+            on_details(case.name, _details(case, pair, protocol, found, details or DetailOptions()))
+        return found
+
+    scores, failed = each_case(cases, scored, on_case)
+    return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, failed, modality or "ct")
+
+
+def each_case(
+    cases: Sequence[Case], work: Callable[[Case], dict[str, float]], on_case: OnCase | None = None
+) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """Work on the cases one after the other; one that fails stops none of the others.
+
+    Returns:
+        What came of each that did not fail, and the reasons of those that did, which are logged as well.
+
+    Raises:
+        DataError: if all fail, as of the first one; its message begins with the case's name.
+    """
+    done, failed = dict[str, dict[str, float]](), dict[str, DataError]()
     for case in cases:
         try:
             with _discreet(case), isolated(case.real):
-                real = _read(case.real, modality, ct_offset)
-                modality = modality or real.modality
-                protocol = protocol or DEFAULT_PROTOCOL[modality]
-                scores[case.name] = _score_case(case, real, protocol, ct_offset)
+                done[case.name] = work(case)
         except DataError as error:
             failed[case.name] = error
             continue
         if on_case is not None:
-            on_case(case.name, scores[case.name])
-    if failed and not scores:
+            on_case(case.name, done[case.name])
+    if failed and not done:
         name, first = next(iter(failed.items()))
         raise type(first)(f"case {name}: {first}") from first
     reasons = {name: str(error) for name, error in failed.items()}
     for name, reason in reasons.items():
         log.warning("not scored: case %s: %s", name, reason)
-    return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, reasons)
+    return done, reasons
+
+
+def _details(case: Case, pair: Compared, protocol: str, scores: dict[str, float], options: DetailOptions) -> Details:
+    if PROTOCOLS[protocol].modality == "mr":
+        return scores_alone(protocol, "mr", scores)
+    return details_of(case, pair, protocol, scores, options)
 
 
 def _discreet(case: Case) -> AbstractContextManager[None]:
@@ -149,7 +211,7 @@ def _read(path: Path, modality: Modality | None, ct_offset: float) -> _Scan:
     return _Scan(volume, modality or found)
 
 
-def _score_case(case: Case, real: _Scan, protocol: str, ct_offset: float) -> dict[str, float]:
+def _compared(case: Case, real: _Scan, protocol: str, ct_offset: float) -> Compared:
     if PROTOCOLS[protocol].modality != real.modality:
         raise WrongModality(f"{case.real}: {_other_protocol(protocol, real.modality)}")
     synthetic = _read(case.synthetic, None, ct_offset).volume
@@ -159,10 +221,15 @@ def _score_case(case: Case, real: _Scan, protocol: str, ct_offset: float) -> dic
         )
     if real.modality == "ct" and synthetic.array.min() >= 0:
         raise WrongModality(f"{case.synthetic}: has no negative values, but {case.real} is a CT in Hounsfield units")
-    if case.mask:
-        _require_there(case.mask)
-    mask = None if case.mask is None else read_volume(case.mask)
-    return score(real.volume, synthetic, mask, protocol)
+    mask, valid = (_read_mask(path) for path in (case.mask, case.field_of_view))
+    return compared(real.volume, synthetic, mask, real.modality, valid)
+
+
+def _read_mask(path: Path | None) -> Volume | None:
+    if path is None:
+        return None
+    _require_there(path)
+    return read_volume(path)
 
 
 def _require_there(path: Path) -> None:
@@ -181,17 +248,32 @@ def _other_protocol(protocol: str, modality: Modality) -> str:
 
 
 def write_tables(summary: Summary, folder: Path) -> None:
-    """Write `cases.csv` (one row a case) and `summary.json` into the folder, each whole or not at all.
+    """Write the tables into the folder, each whole or not at all.
 
-    The folder is made when it does not exist; tables of an earlier run in it are replaced.
+    `cases.csv` has a row a case, `summary.json` all scores and statistics, `summary.md` and `summary.tex` the
+    statistics to print. The folder is made when it does not exist; tables of an earlier run in it are replaced.
     """
     rows = io.StringIO()
-    writer = csv.DictWriter(rows, ["case", *summary.metrics], lineterminator="\n")
+    graded = ["grade"] if summary.grades else []
+    writer = csv.DictWriter(rows, ["case", *graded, *summary.metrics], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({"case": cell(name), **values} for name, values in summary.cases.items())
+    for name, values in summary.cases.items():
+        writer.writerow({"case": cell(name), **dict.fromkeys(graded, summary.grades[name]), **_known(values)})
     write_text(folder / "cases.csv", rows.getvalue())
     write_text(folder / "summary.json", json.dumps(summary.to_json(), indent=2, allow_nan=False) + "\n")
+    table = statistics_table(summary.statistics)
+    write_text(folder / "summary.md", to_markdown(table))
+    write_text(folder / "summary.tex", to_latex(table))
+
+
+def _known(values: Mapping[str, float]) -> dict[str, float | str]:
+    return {metric: "" if math.isnan(value) else value for metric, value in values.items()}
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
     return {metric: value if math.isfinite(value) else None for metric, value in values.items()}
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return fmean(known) if known else math.nan

@@ -13,7 +13,7 @@ from torch import Tensor
 from medcycle.body import OUTSIDE, Modality
 from medcycle.config import Config
 from medcycle.dataset.preparation import prepare_volume
-from medcycle.dataset.profile import Profiles, profile_of
+from medcycle.dataset.profile import Profiles, profile_of, ranges_of_tissues
 from medcycle.errors import DataError, UsageError
 from medcycle.inference.device import best_device
 from medcycle.inference.fusion import Fusion
@@ -52,6 +52,8 @@ class Prediction:
         seams: see `seam_score`; None without windows.
         continuity: see `slice_continuity`.
         warnings: in words, anything unusual about the source, and how it differs from the training scans.
+        training_ct: lowest and highest share (%) and mean (HU) of air and bone in the training CT, by name; of the
+            first model, empty if that doesn't know.
     """
 
     volume: Volume
@@ -65,6 +67,7 @@ class Prediction:
     seams: float | None = None
     continuity: float | None = None
     warnings: list[str] = field(default_factory=list)
+    training_ct: dict[str, list[float]] = field(default_factory=dict)
 
 
 class Predictor:
@@ -156,6 +159,7 @@ class Predictor:
             seams=found.seams,
             continuity=found.continuity,
             warnings=found.warnings,
+            training_ct=ranges_of_tissues(self.models[0].profiles.get("ct", ())),
         )
 
     def _calibration(self) -> Calibration | None:

@@ -77,6 +77,7 @@ class _Profile(_Part):
     body: Lengths
     section: float = Field(ge=0, le=1, strict=True)
     deciles: list[Mapped] = Field(min_length=9, max_length=9)
+    tissues: dict[Literal["air_percent", "air_hu", "bone_percent", "bone_hu"], Signal] | None = None
 
 
 class _Calibration(_Part):

@@ -203,6 +203,7 @@ def _describe(prediction: Prediction, source: Source, to: Modality) -> dict[str,
         "seam_score": _rounded(prediction.seams),
         "slice_continuity": _rounded(prediction.continuity),
         "uncertainty": _uncertainty(prediction),
+        "training_ct": prediction.training_ct,
         "warnings": prediction.warnings,
     }
 

@@ -15,11 +15,11 @@ from medcycle.body import Modality
 from medcycle.config import Config
 from medcycle.dataset.stacks import neighbours
 from medcycle.dataset.store import Store
+from medcycle.evaluation.reference_free import bright_voids, distribution_distance, separability, variety
 from medcycle.inference import Calibration, ImagePredictor, Options
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
-from medcycle.training.reference_free import bright_voids, distribution_distance, separability, variety
 from medcycle.training.scans import Floats, Part, Scans, piece_of, scans_of, simulated_mr_of
 from medcycle.volume import Array
 

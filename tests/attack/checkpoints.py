@@ -165,6 +165,7 @@ def _others() -> dict[str, Change]:
         "deciles": ([0.0] * 8, [5.0] * 9, [[0.0]] * 9),
         "body": ([0.0] * 3, None),
         "more": (1,),
+        "tissues": ([1.0], {"air_hu": float("nan")}, {"\x1b[2J": 1.0}, {"bone_hu": "dense"}),
     }
     for key, values in wrong.items():
         for number, value in enumerate(values):

@@ -52,7 +52,7 @@ def test_medcycle_protocol_clips_everything() -> None:
     region = body_mask(real, "ct")
     scores = score(real.with_array(metal), real.with_array(padding), region, "medcycle")
     voxels = region.array.sum()
-    assert list(scores) == ["mae", "me", "psnr", "ssim"]
+    assert list(scores) == ["mae", "me", "rmse", "psnr", "ssim", "ms_ssim", "ncc"]
     assert scores["mae"] == pytest.approx(4024 / voxels)
     assert scores["me"] == pytest.approx(-4024 / voxels)
     assert scores["psnr"] == pytest.approx(10 * np.log10(voxels))

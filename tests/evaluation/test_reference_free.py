@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medcycle.training.reference_free import bright_voids, distribution_distance, separability, variety
+from medcycle.evaluation.reference_free import bright_voids, distribution_distance, separability, variety
 
 rng = np.random.default_rng(0)
 

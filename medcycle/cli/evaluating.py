@@ -1,0 +1,140 @@
+"""The commands that score: `evaluate` and `compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from medcycle.cli.parameters import CtOffset
+from medcycle.cli.say import say
+from medcycle.errors import UsageError
+
+if TYPE_CHECKING:
+    from medcycle.evaluation.cases import Case
+    from medcycle.evaluation.details import DetailOptions, Details
+
+__all__ = ["compare", "evaluate"]
+
+
+def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
+    synthetic: Annotated[Path, typer.Option(help="The synthetic volume, or the folder that `synthesize` wrote.")],
+    output: Annotated[Path, typer.Option(help="Folder for cases.csv, summary.json and what was found of each case.")],
+    real: Annotated[Path | None, typer.Option(help="The true volume, or a folder of cases.")] = None,
+    mr: Annotated[
+        Path | None,
+        typer.Option(help="The MR it was made from, or a folder of cases: without --real, the CT is judged by it."),
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Mask or folder of masks; by default the body in the true volume.")
+    ] = None,
+    field_of_view: Annotated[
+        Path | None, typer.Option(help="Mask or folder of masks of where the true volume is valid.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Mask or folder of masks that beams are aimed at, for water-equivalent depths.")
+    ] = None,
+    real_labels: Annotated[
+        Path | None, typer.Option(help="Segmentation of the true CT, as TotalSegmentator writes it.")
+    ] = None,
+    synthetic_labels: Annotated[Path | None, typer.Option(help="Segmentation of the synthetic CT.")] = None,
+    anatomy: Annotated[
+        Literal["hn", "th", "ab"] | None,
+        typer.Option(help="Average over SynthRAD2025's structures of head and neck, thorax or abdomen."),
+    ] = None,
+    density: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="The scanner's table of HU and relative electron density.")
+    ] = None,
+    tolerances: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Limits to judge the results by, instead of the default ones.")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="For CT: medcycle, synthrad2023, synthrad2025 or synthrad2025_container. For MR: mr."),
+    ] = None,
+    modality: Annotated[
+        Literal["auto", "ct", "mr"],
+        typer.Option(help="Modality of the volumes; auto detects it from the first true one."),
+    ] = "auto",
+    brief: Annotated[bool, typer.Option("--brief", help="Only the protocol's metrics: faster.")] = False,
+    ct_offset: CtOffset = 0.0,
+) -> None:
+    """Score synthetic volumes against the true ones, or judge them without."""
+    from medcycle.cli.printing import print_summary
+    from medcycle.evaluation import cases, tables
+    from medcycle.evaluation.details import write_details, write_inputs
+    from medcycle.evaluation.verdicts import judge_cases
+    from medcycle.synthesis.pseudonyms import own_names
+
+    if bool(real_labels) != bool(synthetic_labels):
+        raise UsageError("--real-labels and --synthetic-labels go together; give both")
+    names = own_names(synthetic)
+
+    def keep(name: str, found: Details) -> None:
+        write_details(found, name, output)
+
+    matched: list[Case]
+    if real:
+        labels = (real_labels, synthetic_labels) if real_labels and synthetic_labels else None
+        matched = cases.match_cases(
+            real, synthetic, mask, names, field_of_view=field_of_view, source=mr, target=target, labels=labels
+        )
+        known = None if modality == "auto" else modality
+        options = None if brief else _options(anatomy, density, tolerances)
+        summary = tables.evaluate(
+            matched,
+            protocol,
+            modality=known,
+            ct_offset=ct_offset,
+            details=options,
+            on_details=None if brief else keep,
+        )
+    elif mr:
+        _require_no_truth(mask, field_of_view, real_labels, protocol)
+        matched = cases.match_cases(mr, synthetic, None, names)
+        summary = judge_cases(matched, on_details=keep)
+    else:
+        raise UsageError("nothing to compare with; give the true volumes with --real, or else the MR with --mr")
+    tables.write_tables(summary, output)
+    write_inputs(matched, output, "ct" if summary.grades else summary.modality)
+    print_summary(summary)
+    say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
+    if not brief:
+        say(f"what was found of each case is in {output / 'cases'}; `medcycle report {output} --output FILE.html`")
+    summary.require_all()
+
+
+def _options(anatomy: Literal["hn", "th", "ab"] | None, density: Path | None, tolerances: Path | None) -> DetailOptions:
+    from medcycle.evaluation.density import read_table, table
+    from medcycle.evaluation.details import DetailOptions
+    from medcycle.evaluation.tolerances import read_tolerances
+
+    return DetailOptions(
+        tolerances=read_tolerances(tolerances),
+        hu_table=read_table(density) if density else table("generic"),
+        anatomy=anatomy,
+    )
+
+
+def _require_no_truth(mask: Path | None, field_of_view: Path | None, labels: Path | None, protocol: str | None) -> None:
+    given = {"--mask": mask, "--field-of-view": field_of_view, "--real-labels": labels, "--protocol": protocol}
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"{name} needs the true volumes; add --real, or leave it out")
+
+
+def compare(
+    evaluations: Annotated[
+        list[Path], typer.Argument(metavar="EVALUATION...", help="Folders that `evaluate` wrote, one for each model.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
+) -> None:
+    """Compare two or more models on the same patients."""
+    from medcycle.cli.printing import print_differences
+    from medcycle.evaluation.comparison import compare_evaluations, write_comparison
+
+    found = compare_evaluations(evaluations)
+    write_comparison(found, output)
+    print_differences(found.differences())
+    say(f"wrote {output / 'comparison.md'}, and the same as .csv, .json and .tex")

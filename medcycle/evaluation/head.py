@@ -1,0 +1,103 @@
+"""Where a CT shows a head: the vault, the skull base and the face."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from scipy import ndimage
+
+from medcycle.resample import coarsen
+from medcycle.volume import Array, Grid, Volume
+
+__all__ = ["head_regions"]
+
+WORKING_SPACING = 3.0
+"""mm."""
+
+SKULL = 200.0
+"""HU, at the working spacing, from which a voxel counts as skull."""
+
+BRAIN = (-20.0, 110.0)
+"""HU of what fills a skull."""
+
+SEAL = 9.0
+"""mm: openings of the skull narrower than this, as the foramen magnum's edges and the orbits' ends, are closed."""
+
+CAVITY_ML = (300.0, 2300.0)
+"""What is no smaller and no larger is a cranial cavity, be it cut by the field of view."""
+
+LEAST_AREA = 25.0
+"""cm² of the cavity in an axial slice; below is the skull base."""
+
+ABOVE_BASE, BELOW_BASE = 30.0, 15.0
+"""mm above and below the lowest wide slice of the cavity, between which the skull base lies."""
+
+
+def head_regions(ct: Volume) -> dict[str, Array]:
+    """Masks of the head's parts by height, if there is a head.
+
+    The cranial cavity is the largest region of soft tissue that a closed skull surrounds. The skull base reaches from
+    15 mm below to 30 mm above the lowest axial slice in which it is 25 cm² wide; the vault is above it, and what is
+    below is called the face, though the neck belongs to it.
+
+    Args:
+        ct: HU, with axes to the nearest RAS.
+
+    Returns:
+        Booleans of the volume's shape for `vault`, `skull base` and `face`; empty where there is no head.
+    """
+    base = _base(ct)
+    if base is None:
+        return {}
+    height = _heights(ct.grid)
+    low, high = base - BELOW_BASE, base + ABOVE_BASE
+    return {
+        "vault": height > high,
+        "skull base": (height <= high) & (height >= low),
+        "face": height < low,
+    }
+
+
+def _base(ct: Volume) -> float | None:
+    """The height (mm) of the lowest wide slice of the cranial cavity; None where there is none."""
+    coarse = coarsen(ct, WORKING_SPACING)
+    spacing = coarse.grid.spacing
+    cavity = _cavity(coarse.array, spacing)
+    if not CAVITY_ML[0] <= np.count_nonzero(cavity) * np.prod(spacing) / 1000 <= CAVITY_ML[1]:
+        return None
+    areas = np.count_nonzero(cavity, axis=(0, 1)) * spacing[0] * spacing[1] / 100
+    wide = np.flatnonzero(areas >= LEAST_AREA)
+    if not wide.size:
+        return None
+    heights = coarse.grid.affine[2, 2] * np.arange(areas.size) + coarse.grid.affine[2, 3]
+    heights = heights + coarse.grid.affine[2, :2] @ ((np.array(coarse.grid.shape[:2]) - 1) / 2)
+    return float(heights[wide].min())
+
+
+def _cavity(array: Array, spacing: tuple[float, float, float]) -> Array:
+    """The largest component of brain-like tissue that the closed skull surrounds in most directions."""
+    radius = [max(1, round(SEAL / 2 / width)) for width in spacing]
+    skull = array > SKULL
+    padded = np.pad(skull, [(one, one) for one in radius])
+    closed = ndimage.binary_closing(padded, _ball(radius))[tuple(slice(one, -one) for one in radius)]
+    inside = np.zeros_like(skull)
+    for number in range(array.shape[2]):
+        inside[:, :, number] = ndimage.binary_fill_holes(closed[:, :, number]) & ~closed[:, :, number]
+    inside &= (array > BRAIN[0]) & (array < BRAIN[1])
+    labels, count = ndimage.label(inside)
+    if not count:
+        return inside
+    return cast(Array, labels == np.bincount(labels.ravel())[1:].argmax() + 1)
+
+
+def _ball(radius: list[int]) -> Array:
+    places = np.stack(np.meshgrid(*(np.arange(-one, one + 1) / one for one in radius), indexing="ij"))
+    return cast(Array, np.square(places).sum(axis=0) <= 1)
+
+
+def _heights(grid: Grid) -> Array:
+    """Of each voxel, mm, broadcast to the grid's shape."""
+    i, j, k = np.ogrid[tuple(slice(size) for size in grid.shape)]
+    row = grid.affine[2]
+    return cast(Array, row[0] * i + row[1] * j + row[2] * k + row[3] + np.zeros(grid.shape))

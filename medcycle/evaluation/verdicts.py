@@ -1,0 +1,92 @@
+"""Verdicts on synthetic CT that have no true CT, case by case."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medcycle.errors import UnreadableFile, WrongModality
+from medcycle.evaluation.cases import Case
+from medcycle.evaluation.details import Details, begun
+from medcycle.evaluation.tables import Summary, each_case
+from medcycle.evaluation.without_reference import assess_without_reference
+from medcycle.io import read_volume
+from medcycle.io.opening import read_json
+from medcycle.modality import looks_like_ct
+
+__all__ = ["WITHOUT_REFERENCE", "judge_cases"]
+
+WITHOUT_REFERENCE = "without reference"
+
+DESCRIPTION = "synthesis.json"
+"""Beside a synthetic volume: what its synthesis said."""
+
+
+def judge_cases(
+    cases: Sequence[Case],
+    on_case: Callable[[str, dict[str, float]], None] | None = None,
+    on_details: Callable[[str, Details], None] | None = None,
+) -> Summary:
+    """Judge synthetic CT by the MR that they were made from; one that fails stops none of the others.
+
+    Args:
+        cases: of different names; their `real` volume is the MR.
+        on_case: called with each case's name and measures, as they are known.
+        on_details: called with each case's name and all that was found of it.
+
+    Raises:
+        DataError: if all cases fail, as of the first one; its message begins with the case's name.
+    """
+    grades = {}
+
+    def judged(case: Case) -> dict[str, float]:
+        found = _assess(case)
+        verdict = found["verdict"]
+        grades[case.name] = verdict["grade"]
+        measures = {one["key"]: _or_nan(one["value"]) for one in found["measures"]}
+        scores = {"score": verdict["score"]} | measures
+        if on_details:
+            on_details(case.name, Details(begun(WITHOUT_REFERENCE, "ct", WITHOUT_REFERENCE, scores) | found))
+        return scores
+
+    done, failed = each_case(cases, judged, on_case)
+    columns = list(dict.fromkeys(key for scores in done.values() for key in scores))
+    alike = {name: {key: scores.get(key, math.nan) for key in columns} for name, scores in done.items()}
+    return Summary(WITHOUT_REFERENCE, alike, failed, "ct", grades)
+
+
+def _assess(case: Case) -> dict[str, Any]:
+    mr, synthetic = read_volume(case.real), read_volume(case.synthetic)
+    if looks_like_ct(mr.array):
+        raise WrongModality(f"{case.real}: a CT in Hounsfield units; give the MR with --mr, or the true CT with --real")
+    if not looks_like_ct(synthetic.array):
+        raise WrongModality(f"{case.synthetic}: not a CT in Hounsfield units; only synthetic CT can be judged")
+    told = _told(case.synthetic.parent)
+    return assess_without_reference(
+        mr,
+        synthetic,
+        uncertainty=read_volume(case.uncertainty) if case.uncertainty and _is_calibrated(told) else None,
+        warnings=[str(one) for one in told.get("warnings") or ()],
+        usual=told.get("training_ct"),
+    )
+
+
+def _told(folder: Path) -> Mapping[str, Any]:
+    """What the synthesis said, if there is such a file that can be read."""
+    try:
+        told = read_json(folder / DESCRIPTION)
+    except (OSError, ValueError, RecursionError, UnreadableFile):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _is_calibrated(told: Mapping[str, Any]) -> bool:
+    """Whether the uncertainty is an expected error; a standard deviation over passes is none."""
+    found = told.get("uncertainty")
+    return bool(isinstance(found, dict) and found.get("calibration"))
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
