@@ -94,8 +94,8 @@ def radiograph(volume: Volume, view: View) -> Image:
         view: the direction.
     """
     volume, axis = volume.to_ras(), VIEWS[view]
-    sums = volume.array.sum(axis=axis, keepdims=True, dtype=np.float32)
-    return _pixels(sums * np.float32(volume.grid.spacing[axis]), volume, axis)
+    sums = np.add.reduce(volume.array, axis=axis, keepdims=True, dtype=np.float32)
+    return np.float32(volume.grid.spacing[axis]) * _pixels(sums, volume, axis)
 
 
 def _shadow(mask: Volume, view: View) -> npt.NDArray[np.bool_]:

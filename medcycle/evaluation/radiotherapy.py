@@ -20,6 +20,7 @@ def radiotherapy_measures(
     *,
     table: HuTable,
     target: Array | None = None,
+    valid: Array | None = None,
 ) -> tuple[dict[str, Any], dict[View, Drr]]:
     """Densities, water-equivalent path lengths and radiographs of one case.
 
@@ -30,6 +31,7 @@ def radiotherapy_measures(
         synthetic_body: that of the synthetic CT.
         table: Hounsfield units to density or stopping-power ratio.
         target: a mask whose centroid the path lengths lead to; None for that of the body.
+        valid: where the real CT is valid, boolean, on that grid; None for all of its field of view.
 
     Returns:
         The parts `density` (inside the true body), `wepl` and `drr` of a case's details, plain values, with `warnings`,
@@ -40,7 +42,7 @@ def radiotherapy_measures(
         DataError: if a body mask is empty or tiny, the target is empty, or its centre lies outside the body.
     """
     real.grid.require_close(synthetic.grid, "real and synthetic CT")
-    wepl = wepl_measures(real, synthetic, real_body, synthetic_body, by=table, target=target)
+    wepl = wepl_measures(real, synthetic, real_body, synthetic_body, by=table, target=target, valid=valid)
     images = drrs(real, synthetic, real_body, synthetic_body)
     measures = {
         "density": density_measures(real.array, synthetic.array, real_body, table),
@@ -55,6 +57,6 @@ def _warnings(truncated: int, rays: int) -> list[str]:
     if not truncated:
         return []
     return [
-        f"the body goes on beyond the field of view on {truncated} of {rays} rays, whose water-equivalent path lengths "
-        "are unknown and left out"
+        f"the body goes on beyond the field of view, or what of it is valid, on {truncated} of {rays} rays, whose "
+        "water-equivalent path lengths are unknown and left out"
     ]

@@ -45,14 +45,12 @@ class Rays:
         step: between points of a ray, mm.
         ray: of each point, which ray it is on; shape `(points,)`, increasing.
         places: of each point, voxel coordinates within the centres of the first and the last voxel; `(points, 3)`.
-        last: voxels that the rays end in, index arrays `(3, count)`.
     """
 
     count: int
     step: float
     ray: npt.NDArray[np.intp]
     places: Points
-    last: npt.NDArray[np.intp]
 
     def integrals(self, value: Callable[[tuple[Any, ...]], Array], shape: tuple[int, int, int]) -> Points:
         """Integrals of a quantity, linear between voxel centres, by the midpoint rule.
@@ -73,10 +71,25 @@ class Rays:
             total += weight * value(tuple(np.minimum(low + corner, highest).T))
         return np.asarray(self.step * np.bincount(self.ray, total, self.count), dtype=np.float64)
 
-    def end_in(self, mask: Array) -> npt.NDArray[np.bool_]:
-        """Whether the mask still holds where a ray leaves the field of view; shape `(count,)`."""
-        held: npt.NDArray[np.bool_] = mask[tuple(self.last)]
-        return held
+    def truncated(self, body: Array, valid: Array | None = None) -> npt.NDArray[np.bool_]:
+        """Whether a ray goes from inside a body to where nothing is known: outside the field of view, or not valid.
+
+        Args:
+            body: boolean mask on the grid.
+            valid: where the volume is valid, boolean, on the grid; None for everywhere.
+
+        Returns:
+            Shape `(count,)`.
+        """
+        voxels = tuple(np.rint(self.places).astype(np.intp).T)
+        held = np.flatnonzero(body[voxels])
+        last = np.full(self.count, -1)
+        last[self.ray[held]] = held  # of a ray's points, the last stays
+        beyond = np.append(self.ray, -1)[last + 1] != np.arange(self.count)
+        if valid is not None:
+            beyond |= ~np.append(valid[voxels], True)[last + 1]
+        found: npt.NDArray[np.bool_] = (last >= 0) & beyond
+        return found
 
 
 def cast_rays(grid: Grid, origins: Points, directions: Points) -> Rays:
@@ -97,10 +110,7 @@ def cast_rays(grid: Grid, origins: Points, directions: Points) -> Rays:
     places = start[:, None] + middles[:, None] * along[:, None]
     inside = ((places >= -0.5) & (places < np.array(grid.shape) - 0.5)).all(axis=2)
     inside[:, 0] = True  # an origin on the very edge still gives a point
-    highest = np.array(grid.shape) - 1
-    ends = places[np.arange(len(places)), inside.sum(axis=1) - 1]
-    last = np.clip(np.rint(ends), 0, highest).astype(np.intp).T
-    return Rays(len(origins), step, np.nonzero(inside)[0], places[inside].clip(0, highest), last)
+    return Rays(len(origins), step, np.nonzero(inside)[0], places[inside].clip(0, np.array(grid.shape) - 1))
 
 
 def is_inside(mask: Array, grid: Grid, point: Points) -> bool:

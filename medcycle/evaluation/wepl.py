@@ -33,7 +33,7 @@ BEYOND = 2.0
 
 
 class _Paths(NamedTuple):
-    """WEPL (mm) of each ray, and whether it leaves the field of view inside the body."""
+    """WEPL (mm) of each ray, and whether it leaves what is valid inside the body."""
 
     lengths: npt.NDArray[np.float64]
     truncated: npt.NDArray[np.bool_]
@@ -47,14 +47,15 @@ def wepl_measures(
     *,
     by: HuTable,
     target: Array | None = None,
+    valid: Array | None = None,
     angles: tuple[float, ...] = ANGLES,
 ) -> dict[str, Any]:
     """Errors of the WEPL between the skin and a point, over gantry angles, in the patient's axial planes.
 
     Rays start at the point and 20 mm above and below it, where that is inside the body. Outside a body mask everything
     counts as nothing, so that couch and clothes do not. The synthetic CT is measured twice: inside the true outline,
-    where only its Hounsfield units matter, and inside its own. Rays that leave the field of view while still inside a
-    body have no known length; they are counted and left out.
+    where only its Hounsfield units matter, and inside its own. Rays that leave what is valid while still inside a body
+    have no known length; they are counted and left out.
 
     Args:
         real: HU.
@@ -63,6 +64,7 @@ def wepl_measures(
         synthetic_body: that of the synthetic CT.
         by: the table that gives densities.
         target: a mask whose centroid is the point; None for that of the real body.
+        valid: where the real CT is valid, boolean, on that grid; None for all of its field of view.
         angles: gantry angles, degrees, see `beam_directions`.
 
     Returns:
@@ -82,9 +84,9 @@ def wepl_measures(
     planes = [z for z, start in starts.items() if z == 0 or is_inside(real_body, grid, start)]
     origins = np.repeat([starts[z] for z in planes], len(angles), axis=0)
     rays = cast_rays(grid, origins, np.tile(beam_directions(np.array(angles)), (len(planes), 1)))
-    truth = _paths(rays, real.array, real_body, by)
-    within = _paths(rays, synthetic.array, real_body, by)
-    own = _paths(rays, synthetic.array, synthetic_body, by)
+    truth = _paths(rays, real.array, real_body, by, valid)
+    within = _paths(rays, synthetic.array, real_body, by, valid)
+    own = _paths(rays, synthetic.array, synthetic_body, by, valid)
     level = slice(planes.index(0) * len(angles), (planes.index(0) + 1) * len(angles))
     return {
         "angles_deg": list(angles),
@@ -123,9 +125,9 @@ def path_lengths(
     return np.where(truncated, np.nan, lengths)
 
 
-def _paths(rays: Rays, array: Array, body: Array, by: HuTable) -> _Paths:
+def _paths(rays: Rays, array: Array, body: Array, by: HuTable, valid: Array | None = None) -> _Paths:
     lengths = rays.integrals(lambda voxels: by.of(array[voxels]) * body[voxels], array.shape)
-    return _Paths(lengths, rays.end_in(body))
+    return _Paths(lengths, rays.truncated(body, valid))
 
 
 def _require_body(body: Array, grid: Grid, what: str) -> None:

@@ -19,6 +19,13 @@ CENTRE = (0.0, 0.0, 0.0)
 TURN = Rotation.from_euler("xyz", [20, -15, 30], degrees=True).as_matrix()
 
 
+def moved(grid: Grid, voxels: int) -> np.ndarray:
+    """The affine of a grid without the first voxels of its first axis."""
+    affine = grid.affine.copy()
+    affine[:, 3] = grid.affine @ [voxels, 0, 0, 1]
+    return affine
+
+
 def head() -> tuple[Volume, Volume, np.ndarray]:
     """A body of uneven tissue with a skull, the same with other tissue, and its mask; no symmetry."""
     grid = centred((48, 40, 36), (2.5, 3.0, 3.5))
@@ -90,10 +97,10 @@ def test_order_and_direction_of_the_axes_change_nothing(orientation: str) -> Non
 def test_oblique_grids_give_the_same_but_for_their_voxels(angles, shift) -> None:
     turn = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
     grid = centred((56, 56, 56), (2.5, 2.5, 2.5), turn)
-    moved = grid.affine.copy()
-    moved[:3, 3] += shift
+    affine = grid.affine.copy()
+    affine[:3, 3] += shift
     body = cylinder(grid, 40, 40)
-    volume = Volume(filled(grid, body, 100).array, Grid(grid.shape, moved))
+    volume = Volume(filled(grid, body, 100).array, Grid(grid.shape, affine))
     measures = wepl_measures(volume, volume, body, body, by=GENERIC)
     assert measures["point_mm"] == pytest.approx(shift, abs=0.3)
     assert measures["planes_mm"] == [-20, 0, 20]
@@ -113,8 +120,8 @@ def test_equal_volumes_have_no_error() -> None:
 
 def test_a_body_moved_by_3_mm_is_3_mm_off_in_its_own_outline_only() -> None:
     grid = centred((110, 110, 20), (1.0, 1.0, 3.0))
-    body, moved = box(grid, (40, 40, 25)), box(grid, (40, 40, 25), (-3, 0, 0))
-    measures = wepl_measures(filled(grid, body), filled(grid, moved), body, moved, by=GENERIC, angles=(0, 90, 270))
+    body, other = box(grid, (40, 40, 25)), box(grid, (40, 40, 25), (-3, 0, 0))
+    measures = wepl_measures(filled(grid, body), filled(grid, other), body, other, by=GENERIC, angles=(0, 90, 270))
     real, own, true = (np.array(measures[name]) for name in ("real_mm", "synthetic_mm", "synthetic_in_true_outline_mm"))
     assert own - real == pytest.approx([0, 3, -3], abs=0.02)
     assert true - real == pytest.approx([0, 0, -3], abs=0.02)
@@ -158,9 +165,7 @@ def test_rays_that_leave_the_field_of_view_inside_the_body_are_counted_and_left_
     body = cylinder(grid, 50, 40)
     whole = filled(grid, body)
     expected = path_lengths(whole, body, GENERIC, CENTRE)
-    affine = grid.affine.copy()
-    affine[:, 3] = grid.affine @ [18, 0, 0, 1]
-    half = Volume(whole.array[18:], Grid((42, 60, 30), affine))
+    half = Volume(whole.array[18:], Grid((42, 60, 30), moved(grid, 18)))
     found = path_lengths(half, body[18:], GENERIC, CENTRE)
     left = np.array([-np.sin(np.deg2rad(angle)) * 50 < -24 for angle in ANGLES])
     assert np.isnan(found[left]).mean() > 0.9
@@ -171,6 +176,22 @@ def test_rays_that_leave_the_field_of_view_inside_the_body_are_counted_and_left_
     assert measures["truncated_rays"] == 3 * cut
     assert measures["true_outline"]["rays"] == measures["rays"] - 3 * cut
     assert [value is None for value in measures["synthetic_mm"]] == [value is None for value in measures["real_mm"]]
+
+
+def test_what_is_not_valid_is_like_what_is_outside_the_field_of_view() -> None:
+    grid = centred((60, 60, 30), (2.0, 2.0, 3.0))
+    body = cylinder(grid, 50, 40)
+    valid = np.ones_like(body)
+    valid[:18] = False
+    volume, seen, point = filled(grid, body), body & valid, box(grid, (2, 2, 2))
+    measures = wepl_measures(volume, volume, seen, seen, by=GENERIC, target=point, valid=valid)
+    cut = [value is None for value in measures["real_mm"]]
+    half = path_lengths(Volume(volume.array[18:], Grid((42, 60, 30), moved(grid, 18))), body[18:], GENERIC, CENTRE)
+    assert cut == np.isnan(half).tolist()
+    whole = wepl_measures(volume, volume, body, body, by=GENERIC, target=point, valid=valid | ~body)
+    assert sum(value is None for value in whole["real_mm"]) == 0  # the skin comes first
+    unaware = wepl_measures(volume, volume, seen, seen, by=GENERIC, target=point)
+    assert unaware["truncated_rays"] == 0
 
 
 def test_a_body_that_fills_the_field_of_view_has_no_lengths() -> None:
