@@ -94,14 +94,14 @@ def radiograph(volume: Volume, view: View) -> Image:
         view: the direction.
     """
     volume, axis = volume.to_ras(), VIEWS[view]
-    sums = np.add.reduce(volume.array, axis=axis, keepdims=True, dtype=np.float32)
-    return np.float32(volume.grid.spacing[axis]) * _pixels(sums, volume, axis)
+    sums = volume.array.sum(axis=axis, keepdims=True, dtype=np.float32)
+    return _pixels(np.float32(volume.grid.spacing[axis]) * sums, volume, axis)
 
 
 def _shadow(mask: Volume, view: View) -> npt.NDArray[np.bool_]:
     """Where rays meet a mask."""
     mask, axis = mask.to_ras(), VIEWS[view]
-    return _pixels(mask.array.any(axis=axis, keepdims=True).astype(np.float32), mask, axis) > 0.5
+    return _pixels(np.where(mask.array.any(axis=axis, keepdims=True), np.float32(1), 0), mask, axis) > 0.5
 
 
 def _pixels(flat: Array, volume: Volume, axis: int) -> Image:
