@@ -44,8 +44,8 @@ class HuTable:
         quantity: a key of `QUANTITIES`.
         source: where the numbers are from.
 
-    >>> table("generic").of([-2000, 50, 5000]).tolist()
-    [0.001, 1.0475, 2.505]
+    >>> table("generic").of([-2000, 100, 5000]).tolist()
+    [0.001, 1.095, 2.505]
     """
 
     name: str
