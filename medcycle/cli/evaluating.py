@@ -61,7 +61,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     ct_offset: CtOffset = 0.0,
 ) -> None:
     """Score synthetic volumes against the true ones, or judge them without."""
-    from medcycle.cli.printing import print_summary
+    from medcycle.cli.printing import print_summary, print_verdicts
     from medcycle.evaluation import cases, tables
     from medcycle.evaluation.details import write_details, write_inputs
     from medcycle.evaluation.verdicts import judge_cases
@@ -97,8 +97,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     else:
         raise UsageError("nothing to compare with; give the true volumes with --real, or else the MR with --mr")
     tables.write_tables(summary, output)
-    write_inputs(matched, output, "ct" if summary.grades else summary.modality)
-    print_summary(summary)
+    write_inputs(matched, output, None if summary.verdicts else summary.modality)
+    print_verdicts(summary) if summary.verdicts else print_summary(summary)
     say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
     if not brief:
         say(f"what was found of each case is in {output / 'cases'}; `medcycle report {output} --output FILE.html`")

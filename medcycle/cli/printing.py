@@ -15,7 +15,7 @@ from medcycle.evaluation.tables import Summary
 from medcycle.training.runs import DamagedRun, RunSummary
 from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, shown
 
-__all__ = ["print_configs", "print_differences", "print_findings", "print_runs", "print_summary"]
+__all__ = ["print_configs", "print_differences", "print_findings", "print_runs", "print_summary", "print_verdicts"]
 
 FILE_WIDTH = 180
 """Characters a line where the output is no terminal."""
@@ -107,15 +107,19 @@ def print_configs(descriptions: Mapping[str, str]) -> None:
 
 def print_summary(summary: Summary) -> None:
     """A row for every case and one for the mean."""
-    table = Table("case", *["verdict"] * bool(summary.grades), *summary.metrics, title=_title(summary))
+    table = Table("case", *summary.metrics, title=f"protocol {summary.protocol}")
     for name, values in [*summary.cases.items(), ("mean", summary.mean)]:
-        grade = [summary.grades.get(name, "")] * bool(summary.grades)
-        table.add_row(_cell(name), *grade, *(_figure(values[metric]) for metric in summary.metrics))
+        table.add_row(_cell(name), *(_figure(values[metric]) for metric in summary.metrics))
     Console().print(table)
 
 
-def _title(summary: Summary) -> str:
-    return summary.protocol if summary.grades else f"protocol {summary.protocol}"
+def print_verdicts(summary: Summary) -> None:
+    """A row for every case, with the reasons of its verdict."""
+    table = Table("case", "verdict", "score", Column("reasons", overflow="fold"), title="Without a true CT")
+    for name, verdict in summary.verdicts.items():
+        reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
+        table.add_row(_cell(name), verdict.grade, _figure(verdict.score, 2), _cell(reasons))
+    Console().print(table)
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

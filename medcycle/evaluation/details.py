@@ -109,7 +109,13 @@ def _planned(region: Cropped, target: Array | None, table: HuTable) -> tuple[Fig
     """What radiotherapy asks; where it can't be measured, a warning that says why, and no scores are lost."""
     try:
         return radiotherapy_measures(
-            region.real, region.synthetic, region.real_body, region.synthetic_body, table=table, target=target
+            region.real,
+            region.synthetic,
+            region.real_body,
+            region.synthetic_body,
+            table=table,
+            target=target,
+            valid=region.valid,
         )
     except DataError as error:
         return {"warnings": [f"no path lengths and radiographs: {error}"]}, {}
@@ -143,10 +149,18 @@ def write_details(details: Details, name: str, folder: Path) -> None:
 
 
 def write_inputs(cases: Sequence[Case], folder: Path, modality: Modality | None) -> None:
-    """Write `inputs.json`: where the cases' volumes are, as seen from the folder. It may hold patients' names."""
-    kinds = ("real", "synthetic", "mask", "source", "uncertainty")
+    """Write `inputs.json`: where the cases' volumes are, as seen from the folder. It may hold patients' names.
+
+    Args:
+        cases: all of them.
+        folder: of the evaluation.
+        modality: of the true volumes; None if there are none, and the cases' `real` is what CT were made from.
+    """
+    kinds = {kind: kind for kind in ("real", "synthetic", "mask", "source", "uncertainty")}
+    if modality is None:
+        kinds |= {"real": "source", "source": "real"}
     found = {
-        case.name: {kind: path and seen_from(folder, path) for kind in kinds for path in [getattr(case, kind)]}
+        case.name: {kind: path and seen_from(folder, path) for kind in kinds for path in [getattr(case, kinds[kind])]}
         for case in cases
     }
     write_text(folder / INPUTS, json.dumps({"real_modality": modality, "cases": found}, indent=1) + "\n")

@@ -28,17 +28,17 @@ CAVITY_ML = (300.0, 2300.0)
 """What is no smaller and no larger is a cranial cavity, be it cut by the field of view."""
 
 LEAST_AREA = 25.0
-"""cm² of the cavity in an axial slice; below is the skull base."""
+"""cm² of the cavity at one height; below is the skull base."""
 
 ABOVE_BASE, BELOW_BASE = 30.0, 15.0
-"""mm above and below the lowest wide slice of the cavity, between which the skull base lies."""
+"""mm above and below the lowest wide place of the cavity, between which the skull base lies."""
 
 
 def head_regions(ct: Volume) -> dict[str, Array]:
     """Masks of the head's parts by height, if there is a head.
 
     The cranial cavity is the largest region of soft tissue that a closed skull surrounds. The skull base reaches from
-    15 mm below to 30 mm above the lowest axial slice in which it is 25 cm² wide; the vault is above it, and what is
+    15 mm below to 30 mm above the lowest height at which it is 25 cm² wide; the vault is above it, and what is
     below is called the face, though the neck belongs to it.
 
     Args:
@@ -60,19 +60,18 @@ def head_regions(ct: Volume) -> dict[str, Array]:
 
 
 def _base(ct: Volume) -> float | None:
-    """The height (mm) of the lowest wide slice of the cranial cavity; None where there is none."""
+    """The lowest height (mm) at which the cranial cavity is wide; None where there is none."""
     coarse = coarsen(ct, WORKING_SPACING)
     spacing = coarse.grid.spacing
     cavity = _cavity(coarse.array, spacing)
     if not CAVITY_ML[0] <= np.count_nonzero(cavity) * np.prod(spacing) / 1000 <= CAVITY_ML[1]:
         return None
-    areas = np.count_nonzero(cavity, axis=(0, 1)) * spacing[0] * spacing[1] / 100
+    heights = _heights(coarse.grid)[cavity]
+    lowest = float(heights.min())
+    voxels = np.bincount(((heights - lowest) // WORKING_SPACING).astype(int))
+    areas = voxels * np.prod(spacing) / WORKING_SPACING / 100
     wide = np.flatnonzero(areas >= LEAST_AREA)
-    if not wide.size:
-        return None
-    heights = coarse.grid.affine[2, 2] * np.arange(areas.size) + coarse.grid.affine[2, 3]
-    heights = heights + coarse.grid.affine[2, :2] @ ((np.array(coarse.grid.shape[:2]) - 1) / 2)
-    return float(heights[wide].min())
+    return lowest + WORKING_SPACING * float(wide[0]) if wide.size else None
 
 
 def _cavity(array: Array, spacing: tuple[float, float, float]) -> Array:

@@ -29,6 +29,7 @@ from medcycle.evaluation.protocols import (
     scores_of,
 )
 from medcycle.evaluation.statistics import of_values
+from medcycle.evaluation.without_reference import Verdict
 from medcycle.io import read_volume
 from medcycle.io.dicom.hidden import hidden_names, names_of
 from medcycle.io.discover import one_source
@@ -52,14 +53,14 @@ class Summary:
         cases: metric values by case name; NaN where a metric is not defined.
         failed: why others could not be scored, by case name.
         modality: of the volumes.
-        grades: verdicts by case name, where there was no true volume.
+        verdicts: by case name, where there was no true volume.
     """
 
     protocol: str
     cases: Mapping[str, Mapping[str, float]]
     failed: Mapping[str, str] = field(default_factory=dict)
     modality: Modality = "ct"
-    grades: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
     @property
     def metrics(self) -> list[str]:
@@ -85,8 +86,9 @@ class Summary:
             "mean": _finite(self.mean),
             "statistics": self.statistics,
         }
-        if self.grades:
-            told |= {"kind": "without reference", "grades": dict(self.grades)}
+        if self.verdicts:
+            verdicts = {name: one._asdict() for name, one in self.verdicts.items()}
+            told |= {"kind": "without reference", "verdicts": verdicts}
         return told | {"failed": dict(self.failed)} if self.failed else told
 
     def require_all(self) -> None:
@@ -254,11 +256,12 @@ def write_tables(summary: Summary, folder: Path) -> None:
     statistics to print. The folder is made when it does not exist; tables of an earlier run in it are replaced.
     """
     rows = io.StringIO()
-    graded = ["grade"] if summary.grades else []
-    writer = csv.DictWriter(rows, ["case", *graded, *summary.metrics], lineterminator="\n")
+    columns = ["case", *["grade"] * bool(summary.verdicts), *summary.metrics]
+    writer = csv.DictWriter(rows, columns, lineterminator="\n")
     writer.writeheader()
     for name, values in summary.cases.items():
-        writer.writerow({"case": cell(name), **dict.fromkeys(graded, summary.grades[name]), **_known(values)})
+        grade = {"grade": summary.verdicts[name].grade} if summary.verdicts else {}
+        writer.writerow({"case": cell(name)} | grade | _known(values))
     write_text(folder / "cases.csv", rows.getvalue())
     write_text(folder / "summary.json", json.dumps(summary.to_json(), indent=2, allow_nan=False) + "\n")
     table = statistics_table(summary.statistics)

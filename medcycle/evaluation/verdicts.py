@@ -11,7 +11,7 @@ from medcycle.errors import UnreadableFile, WrongModality
 from medcycle.evaluation.cases import Case
 from medcycle.evaluation.details import Details, begun
 from medcycle.evaluation.tables import Summary, each_case
-from medcycle.evaluation.without_reference import assess_without_reference
+from medcycle.evaluation.without_reference import Verdict, assess_without_reference
 from medcycle.io import read_volume
 from medcycle.io.opening import read_json
 from medcycle.modality import looks_like_ct
@@ -39,14 +39,13 @@ def judge_cases(
     Raises:
         DataError: if all cases fail, as of the first one; its message begins with the case's name.
     """
-    grades = {}
+    verdicts = {}
 
     def judged(case: Case) -> dict[str, float]:
         found = _assess(case)
-        verdict = found["verdict"]
-        grades[case.name] = verdict["grade"]
+        verdict = verdicts[case.name] = Verdict(**found["verdict"])
         measures = {one["key"]: _or_nan(one["value"]) for one in found["measures"]}
-        scores = {"score": verdict["score"]} | measures
+        scores = {"score": verdict.score} | measures
         if on_details:
             on_details(case.name, Details(begun(WITHOUT_REFERENCE, "ct", WITHOUT_REFERENCE, scores) | found))
         return scores
@@ -54,7 +53,7 @@ def judge_cases(
     done, failed = each_case(cases, judged, on_case)
     columns = list(dict.fromkeys(key for scores in done.values() for key in scores))
     alike = {name: {key: scores.get(key, math.nan) for key in columns} for name, scores in done.items()}
-    return Summary(WITHOUT_REFERENCE, alike, failed, "ct", grades)
+    return Summary(WITHOUT_REFERENCE, alike, failed, "ct", verdicts)
 
 
 def _assess(case: Case) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from scipy import ndimage
@@ -18,7 +18,7 @@ from medcycle.evaluation.tissues import BONE, TISSUES
 from medcycle.resample import coarsen
 from medcycle.volume import Array, Volume
 
-__all__ = ["GRADES", "Grade", "Measure", "assess_without_reference", "tissue_shares"]
+__all__ = ["GRADES", "Grade", "Measure", "Verdict", "assess_without_reference", "tissue_shares"]
 
 Grade = Literal["no finding", "check", "do not use"]
 
@@ -37,6 +37,20 @@ FEWEST = 100
 """Voxels that something can be said of."""
 
 Figures = dict[str, Any]
+
+
+class Verdict(NamedTuple):
+    """On one synthetic CT.
+
+    Args:
+        grade: the worst of all measures.
+        score: what is expected to be wrong; larger is worse.
+        reasons: in sentences, of all that is not as expected.
+    """
+
+    grade: Grade
+    score: float
+    reasons: list[str]
 
 
 @dataclass(frozen=True)
@@ -152,14 +166,14 @@ def assess_without_reference(
             )
         )
     return {
-        "verdict": _verdict(measures, warnings, expected),
+        "verdict": _verdict(measures, warnings, expected)._asdict(),
         "measures": [measure.to_json() for measure in measures],
         "uncertainty": expected,
         "warnings": list(warnings),
     }
 
 
-def _verdict(measures: Sequence[Measure], warnings: Sequence[str], expected: Figures | None) -> Figures:
+def _verdict(measures: Sequence[Measure], warnings: Sequence[str], expected: Figures | None) -> Verdict:
     reasons = [
         f"{one.name}: {one.value:.3g}{' ' * bool(one.unit)}{one.unit} ({one.to_json()['expected']} expected); {one.why}"
         for one in measures
@@ -168,7 +182,7 @@ def _verdict(measures: Sequence[Measure], warnings: Sequence[str], expected: Fig
     reasons += [f"the synthesis warned: {warning}" for warning in warnings]
     worst = max((GRADES.index(one.grade) for one in measures), default=0)
     score = sum(one.excess for one in measures) + (expected["mean_hu"] / 100 if expected else 0.0)
-    return {"grade": GRADES[max(worst, int(bool(warnings)))], "score": score, "reasons": reasons}
+    return Verdict(GRADES[max(worst, int(bool(warnings)))], score, reasons)
 
 
 def _outline(mr: Volume, drawn: Volume) -> list[Measure]:

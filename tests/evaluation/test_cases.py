@@ -39,7 +39,13 @@ def test_folders_as_synthesize_writes_them(tmp_path: Path) -> None:
     touch(synthetic / "c.nii.gz", synthetic / "run.json")
     touch(*(mask / f"{name}.nii.gz" for name in "abcd"))
     assert match_cases(real, synthetic, mask) == [
-        Case("a", real / "a.nii.gz", synthetic / "a" / "sct.nii.gz", mask / "a.nii.gz"),
+        Case(
+            "a",
+            real / "a.nii.gz",
+            synthetic / "a" / "sct.nii.gz",
+            mask / "a.nii.gz",
+            uncertainty=synthetic / "a" / "uncertainty.nii.gz",
+        ),
         Case("b", real / "b.mha", synthetic / "b" / "smr.nii.gz", mask / "b.nii.gz"),
         Case("c", real / "c" / "volume.nrrd", synthetic / "c.nii.gz", mask / "c.nii.gz"),
     ]
@@ -127,19 +133,24 @@ def test_tables_hold_every_case_and_the_mean(tmp_path: Path) -> None:
     write_tables(summary, tmp_path / "scores")
     write_tables(summary, tmp_path / "scores")
     assert heard == ["a", "b", "c"]
-    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == ["cases.csv", "summary.json"]
+    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == [
+        "cases.csv",
+        "summary.json",
+        "summary.md",
+        "summary.tex",
+    ]
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
 
     written = json.loads((tmp_path / "scores" / "summary.json").read_text(), parse_constant=refuse)
-    assert list(written) == ["protocol", "cases", "mean"]
+    assert list(written) == ["protocol", "modality", "cases", "mean", "statistics"]
     assert written["protocol"] == "medcycle"
     assert [written["cases"][name]["mae"] for name in "abc"] == [10, 30, 0]
     assert written["mean"]["mae"] == pytest.approx(40 / 3)
     assert written["cases"]["c"]["psnr"] is None
     rows = list(csv.DictReader((tmp_path / "scores" / "cases.csv").read_text().splitlines()))
-    assert list(rows[0]) == ["case", "mae", "me", "psnr", "ssim"]
+    assert list(rows[0]) == ["case", "mae", "me", "rmse", "psnr", "ssim", "ms_ssim", "ncc"]
     assert [(row["case"], float(row["mae"])) for row in rows] == [("a", 10), ("b", 30), ("c", 0)]
     assert float(rows[2]["psnr"]) == np.inf
 
@@ -218,8 +229,8 @@ def test_a_fault_in_one_case_is_no_end_of_the_others(tmp_path: Path, monkeypatch
             raise MemoryError("17 GiB")
         return score_case(*given)  # type: ignore[arg-type]
 
-    score_case = tables._score_case
-    monkeypatch.setattr(tables, "_score_case", failing)
+    score_case = tables._compared
+    monkeypatch.setattr(tables, "_compared", failing)
     call = ["evaluate", "--real", str(tmp_path / "ct"), "--synthetic", str(tmp_path / "out")]
     assert execute([*call, "--output", str(tmp_path / "scores")]) == 1
     told = json.loads((tmp_path / "scores" / "summary.json").read_text())

@@ -22,6 +22,7 @@ def blobs(seed: int, shape: tuple[int, int, int], threshold: float) -> np.ndarra
     return coarse.repeat(3, 0).repeat(3, 1).repeat(3, 2)[tuple(slice(n) for n in shape)] > threshold
 
 
+@pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # of MONAI, to itself
 @given(
     seed=st.integers(0, 1000),
     shape=st.tuples(*[st.integers(5, 14)] * 3),
