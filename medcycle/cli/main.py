@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from medcycle import __version__
-from medcycle.cli import commands, configs, dicom, synthesize
+from medcycle.cli import commands, configs, dicom, reporting, synthesize
 from medcycle.cli.parameters import show_help_alone
 from medcycle.cli.say import say
 from medcycle.errors import MedcycleError, UsageError
@@ -46,6 +46,7 @@ EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
     "export": (commands.export, "medcycle export runs/first model.onnx"),
     "register": (commands.register, "medcycle register --mr MR_FOLDER --ct CT_FOLDER OUTPUT"),
     "evaluate": (commands.evaluate, "medcycle evaluate --real CT_FOLDER --synthetic OUTPUT --output scores"),
+    "report": (reporting.report, "medcycle report scores --output report.html"),
     "demo": (commands.demo, "medcycle demo --output demo --minutes 2"),
 }
 """The commands, each with a call that its help shows."""
