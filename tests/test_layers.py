@@ -89,9 +89,7 @@ def test_every_layer_is_there() -> None:
     assert {"errors", "volume", "io", "config", "networks", "methods", "dataset", "training", "cli"} <= rooms
 
 
-@pytest.mark.parametrize(
-    "module", LIGHT
-)
+@pytest.mark.parametrize("module", LIGHT)
 def test_torch_is_not_imported(module: str) -> None:
     code = f"import sys, medcycle.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -60,13 +60,6 @@ def page_of(
     """
     cases = [case for section in sections for case in section.cases]
     metrics = {name: metric for section in sections for name, metric in section.metrics.items()}
-    data = {
-        "plots": [plot for number, section in enumerate(sections) for plot in _own_keys(section.plots, number)],
-        "cases": [
-            {"label": case.label, "plots": case.plots, **_viewed(number, case.modality, one)}
-            for number, (case, one) in enumerate(zip(cases, packed, strict=True))
-        ],
-    }
     nonce = secrets.token_hex(16)  # scripts without it, and handlers in attributes, are not run
     details = joined(element("template", case.details, id=f"details-{number}") for number, case in enumerate(cases))
     return Template(template).substitute(
@@ -81,13 +74,25 @@ def page_of(
         licences=joined(joined([element("h3", name), element("pre", text)]) for name, text in licences.items()),
         made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}, medcycle {__version__}",
         details=details,
-        data=script_json(data),
+        data=script_json(_data(sections, packed)),
         volumes=joined(
             _volume(number, name, panel) for number, one in enumerate(packed) for name, panel in one.panels.items()
         ),
         nonce=nonce,
         scripts=joined(element("script", Html(script), nonce=nonce) for script in scripts),
     )
+
+
+def _data(sections: Sequence[Section], packed: Sequence[Packed]) -> dict[str, Any]:
+    """What the page's scripts are to know."""
+    cases = [case for section in sections for case in section.cases]
+    return {
+        "plots": [plot for number, section in enumerate(sections) for plot in _own_keys(section.plots, number)],
+        "cases": [
+            {"label": case.label, "plots": case.plots, **_viewed(number, case.modality, one)}
+            for number, (case, one) in enumerate(zip(cases, packed, strict=True))
+        ],
+    }
 
 
 def _own_keys(plots: Sequence[Plot], number: int) -> list[Plot]:

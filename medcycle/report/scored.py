@@ -6,24 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from medcycle.report import plots
-from medcycle.report.case_tables import case_details, grade_mark
+from medcycle.report.all_cases import case_link, case_table, main_metrics, ranks_of
 from medcycle.report.evaluation import Case, Evaluation, Statistics
 from medcycle.report.html import Html, element, joined, table, term
 from medcycle.report.metrics import figure, metric_of
 from medcycle.report.models import model_facts
 from medcycle.report.names import Names
+from medcycle.report.one_case import case_details, grade_mark
 from medcycle.report.section import Plot, Section, Shown
-from medcycle.report.spread import outliers
 
 __all__ = ["section_of"]
-
-MAIN = ("mae", "nmae", "me", "psnr", "ssim", "ms_ssim", "ncc", "score", "outline_dice")
-"""The metrics of the summary, in its order."""
-
-MOST_MAIN = 6
-
-PRINTED_ROWS, PRINTED_COLUMNS = 40, 8
-"""of the table of cases: what a page of paper holds."""
 
 
 def section_of(evaluation: Evaluation, names: Names, first: int) -> Section:
@@ -34,53 +26,21 @@ def section_of(evaluation: Evaluation, names: Names, first: int) -> Section:
         names: know all cases and folders of the page.
         first: the number on the page of its first case.
     """
-    labels = [names.case(case.name) for case in evaluation.cases]
-    with_true = "against the true" if evaluation.has_reference else "without a true"
-    title = f"Evaluation {with_true} {evaluation.modality.upper()}"
-    ranks = _ranks(evaluation)
-    cases = [
-        Shown(
-            label,
-            case.files,
-            evaluation.modality,
-            case_details(case, evaluation.folder, names),
-            _plots_of_case(label, case),
-            rank,
-        )
-        for label, case, rank in zip(labels, evaluation.cases, ranks, strict=True)
-    ]
+    labels, ranks = [names.case(case.name) for case in evaluation.cases], ranks_of(evaluation)
+    facts, extremes = _facts(evaluation, names), _extremes(evaluation, labels, ranks, first)
     return Section(
-        title,
-        joined(
-            [
-                element("div", _facts(evaluation, names), _extremes(evaluation, labels, ranks, first), class_="facts"),
-                _figures(evaluation),
-                _tolerances(evaluation, names),
-            ]
-        ),
-        joined([_notes(evaluation, names), _case_table(evaluation, labels, ranks, first), _all_statistics(evaluation)]),
+        f"Evaluation {'against the' if evaluation.has_reference else 'without a'} true {evaluation.modality.upper()}",
+        joined([element("div", facts, extremes, class_="facts"), _figures(evaluation), _tolerances(evaluation, names)]),
+        joined([_notes(evaluation, names), case_table(evaluation, labels, ranks, first), _all_statistics(evaluation)]),
         _plots(evaluation, labels),
-        cases,
+        [_shown(evaluation, *one, names) for one in zip(evaluation.cases, labels, ranks, strict=True)],
         {name: metric_of(name) for name in evaluation.metrics},
     )
 
 
-def _main(evaluation: Evaluation) -> list[str]:
-    there = evaluation.metrics
-    return ([name for name in MAIN if name in there] or there)[:MOST_MAIN]
-
-
-def _ranks(evaluation: Evaluation) -> list[float]:
-    """The place of each case by the first of the main metrics, 0 for the worst; those without a value are the last."""
-    if not (main := _main(evaluation)):
-        return [float(number) for number in range(len(evaluation.cases))]
-    sign = 1.0 if metric_of(main[0]).better == "higher" else -1.0
-    values = evaluation.values(main[0])
-    order = sorted(range(len(values)), key=lambda n: (values[n] is None, sign * (values[n] or 0.0)))
-    ranks = [0.0] * len(values)
-    for place, number in enumerate(order):
-        ranks[number] = float(place)
-    return ranks
+def _shown(evaluation: Evaluation, case: Case, label: str, rank: float, names: Names) -> Shown:
+    details = case_details(case, evaluation.folder, names)
+    return Shown(label, case.files, evaluation.modality, details, _plots_of_case(label, case), rank)
 
 
 def _facts(evaluation: Evaluation, names: Names) -> Html:
@@ -102,20 +62,17 @@ def _reference(evaluation: Evaluation) -> str:
     return f"with the true {evaluation.modality.upper()} of each case"
 
 
-def _link(label: str, number: int) -> Html:
-    return element("a", label, href="#viewer", data_case=number)
-
-
 def _extremes(evaluation: Evaluation, labels: Sequence[str], ranks: Sequence[float], first: int) -> Html:
     """Links to the worst and the best cases."""
-    if len(labels) < 2 or not (main := _main(evaluation)):
+    if len(labels) < 2 or not (main := main_metrics(evaluation)):
         return Html("")
     order = [n for n in sorted(range(len(labels)), key=ranks.__getitem__) if evaluation.values(main[0])[n] is not None]
     metric = metric_of(main[0])
 
     def told(numbers: Sequence[int]) -> Html:
         links = [
-            joined([_link(labels[n], first + n), f" {figure(main[0], evaluation.values(main[0])[n])}"]) for n in numbers
+            joined([case_link(labels[n], first + n), f" {figure(main[0], evaluation.values(main[0])[n])}"])
+            for n in numbers
         ]
         return joined([piece for link in links for piece in (", ", link)][1:])
 
@@ -140,7 +97,7 @@ def _interval(name: str, found: Statistics) -> str:
 def _figures(evaluation: Evaluation) -> Html:
     """The main metrics with their intervals."""
     cards = []
-    for name in _main(evaluation):
+    for name in main_metrics(evaluation):
         metric, found = metric_of(name), evaluation.statistics[name]
         value = element("strong", figure(name, found.mean))
         unit = element("span", f" {metric.unit}", class_="unit") if metric.unit else Html("")
@@ -189,62 +146,6 @@ def _notes(evaluation: Evaluation, names: Names) -> Html:
     return element("div", element("h3", "Notes"), element("ul", *failed, *notes), class_="notes")
 
 
-def _case_table(evaluation: Evaluation, labels: Sequence[str], ranks: Sequence[float], first: int) -> Html:
-    """A row a case, sorted by a click on a heading."""
-    main = _main(evaluation)
-    metrics = [*main, *(name for name in evaluation.metrics if name not in main)]
-    marks = {name: outliers(evaluation.values(name)) for name in metrics}
-    last = "Tolerances" if evaluation.has_reference else "Grade"
-    head = [_heading("Case", None, printed=True)]
-    head += [_heading(metric_of(name).title, name, printed=n < PRINTED_COLUMNS) for n, name in enumerate(metrics)]
-    head.append(_heading(last, None, printed=True))
-    rows = []
-    for number, (label, case, rank) in enumerate(zip(labels, evaluation.cases, ranks, strict=True)):
-        cells = [element("th", _link(label, first + number), scope="row", data_value=number)]
-        for place, name in enumerate(metrics):
-            cells.append(_cell(name, case.scores.get(name), marks[name][number], printed=place < PRINTED_COLUMNS))
-        cells.append(_last_cell(evaluation, case))
-        rows.append(element("tr", *cells, class_=None if rank < PRINTED_ROWS else "screen"))
-    note = "Outliers, more than 1.5 interquartile ranges outside the quartiles, are marked high or low."
-    if len(rows) > PRINTED_ROWS:
-        note += f" In print: the {PRINTED_ROWS} worst of {len(rows)} cases."
-    made = element(
-        "table",
-        element("caption", f"Cases. {note}"),
-        element("thead", element("tr", *head)),
-        element("tbody", *rows),
-        class_="sortable",
-    )
-    return element("div", made, class_="scroll cases", tabindex=0, role="region", aria_label="Table of cases")
-
-
-def _heading(title: str, name: str | None, *, printed: bool) -> Html:
-    about = term(name, metric_of(name), "?") if name else None
-    button = element("button", title, type="button", class_="sort")
-    class_ = None if printed else "screen"
-    return element("th", button, about or Html(""), scope="col", aria_sort="none", class_=class_)
-
-
-def _cell(name: str, value: float | None, outlier: str | None, *, printed: bool) -> Html:
-    mark = element("span", f" {outlier}", class_="outlier") if outlier else Html("")
-    classes = [*(["marked"] if outlier else []), *([] if printed else ["screen"])]
-    data = "" if value is None else repr(value)
-    return element("td", figure(name, value), mark, data_value=data, class_=" ".join(classes) or None)
-
-
-def _last_cell(evaluation: Evaluation, case: Case) -> Html:
-    if not evaluation.has_reference:
-        grade = case.details.part("verdict").text("grade")
-        order = {"no finding": 0, "check": 1, "do not use": 2}.get(grade, -1)
-        return element("td", grade_mark(grade), data_value=order)
-    found = [one.values.get("inside") for one in case.details.list("tolerances")]
-    known = [inside for inside in found if isinstance(inside, bool)]
-    if not known:
-        return element("td", "–", data_value="")
-    mark = element("span", f"{sum(known)} of {len(known)} inside", class_=f"grade {'good' if all(known) else 'warn'}")
-    return element("td", mark, data_value=repr(sum(known) / len(known)))
-
-
 def _all_statistics(evaluation: Evaluation) -> Html:
     rows = []
     for name in evaluation.metrics:
@@ -259,7 +160,7 @@ def _all_statistics(evaluation: Evaluation) -> Html:
 
 def _plots(evaluation: Evaluation, labels: Sequence[str]) -> list[Plot]:
     details = [(label, case.details) for label, case in zip(labels, evaluation.cases, strict=True)]
-    main = _main(evaluation)
+    main = main_metrics(evaluation)
     by_tissue: dict[str, dict[str, list[tuple[str, float | None]]]] = {"mae": {}, "me": {}}
     for label, told in details:
         for tissue, part in told.part("tissues").parts():

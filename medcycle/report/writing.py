@@ -47,7 +47,7 @@ def report_of(paths: Sequence[Path], output: Path, *, identifiers: bool, title: 
         title=title or "medcycle report",
         template=asset("page.html"),
         style=asset("report.css"),
-        scripts=[*code, *(asset(name) for name in ("plots.js", "viewer.js", "report.js"))],
+        scripts=[*code, *(asset(name) for name in ("plots.js", "volumes.js", "viewer.js", "report.js"))],
         licences=licences(),
     )
     write_text(output, page)

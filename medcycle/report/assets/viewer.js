@@ -6,50 +6,10 @@ const viewer = (() => {
   const ERROR_LIMIT = 500;
   const SLICES = { all: 3, axial: 0, coronal: 1, sagittal: 2 };
   const BLINK_MS = 600;
-  const HEADER = { dims: 42, datatype: 70, bits: 72, offset: 108, slope: 112 };
   const CROSSHAIR = [0.95, 0.75, 0.2, 0.85];
   const state = { window: "soft", overlay: "", opacity: 0.6, blinking: 0, swapped: false, panels: [], images: {}, loading: 0 };
   const find = (id) => document.getElementById(id);
   let cases = [];
-
-  // --- volumes ---------------------------------------------------------------------------------------------------
-
-  async function unpacked(id) {
-    const holder = find(id);
-    if (!holder) return null;
-    const binary = atob(holder.textContent);
-    const bytes = Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return parsed(await new Response(stream).arrayBuffer());
-  }
-
-  // What the page itself writes: little-endian NIfTI 1 of uint8 or int16, with axes near RAS.
-  function parsed(buffer) {
-    const header = new DataView(buffer);
-    const dims = [0, 1, 2].map((axis) => header.getInt16(HEADER.dims + 2 * axis, true));
-    const offset = header.getFloat32(HEADER.offset, true);
-    const kind = header.getInt16(HEADER.datatype, true) === 4 ? Int16Array : Uint8Array;
-    const count = dims[0] * dims[1] * dims[2];
-    return { buffer, dims, offset, slope: header.getFloat32(HEADER.slope, true) || 1, data: new kind(buffer, offset, count) };
-  }
-
-  function errorOf(synthetic, real, mask) {
-    const buffer = new ArrayBuffer(real.offset + 2 * real.data.length);
-    new Uint8Array(buffer).set(new Uint8Array(real.buffer, 0, real.offset));
-    const header = new DataView(buffer);
-    header.setInt16(HEADER.datatype, 4, true);
-    header.setInt16(HEADER.bits, 16, true);
-    const error = parsed(buffer);
-    for (let n = 0; n < error.data.length; n++) {
-      error.data[n] = mask && !mask.data[n] ? 0 : synthetic.data[n] - real.data[n];
-    }
-    return error;
-  }
-
-  function valueAt(image, fraction) {
-    const [i, j, k] = image.dims.map((size, axis) => Math.min(size - 1, Math.max(0, Math.floor(fraction[axis] * size))));
-    return image.data[i + image.dims[0] * (j + image.dims[1] * k)] * image.slope;
-  }
 
   // --- panels ----------------------------------------------------------------------------------------------------
 
@@ -109,10 +69,10 @@ const viewer = (() => {
 
   async function attached(canvas) {
     const nv = new niivue.Niivue({
-      backColor: [0, 0, 0, 1], crosshairColor: CROSSHAIR, crosshairWidth: 0.6, show3Dcrosshair: false, isColorbar: false,
-      isRadiologicalConvention: true, isOrientationTextVisible: true, fontMinPx: 11, textHeight: 0.03, logLevel: "error",
+      backColor: [0, 0, 0, 1], crosshairColor: CROSSHAIR, crosshairWidth: 0.5, crosshairWidthUnit: "mm", crosshairGap: 6, show3Dcrosshair: false, isColorbar: false,
+      isRadiologicalConvention: true, isOrientationTextVisible: true, fontMinPx: 13, textHeight: 0.05, logLevel: "error",
       dragAndDropEnabled: false, scrollRequiresFocus: true, multiplanarLayout: 1, multiplanarForceRender: false,
-      multiplanarShowRender: 0, multiplanarPadPixels: 4, sagittalNoseLeft: true, loadingText: "",
+      multiplanarShowRender: 0, multiplanarPadPixels: 4, multiplanarEqualSize: true, sagittalNoseLeft: true, loadingText: "",
     });
     await nv.attachToCanvas(canvas);
     nv.addColormap("signed-error", diverging(255));
@@ -178,7 +138,7 @@ const viewer = (() => {
     const told = millimetres.map((value, axis) => `${letters[axis][value < 0 ? 1 : 0]} ${Math.abs(value).toFixed(1)}`);
     find("position").textContent = `Crosshair: ${told.join(", ")} mm`;
     for (const panel of drawable()) {
-      const value = Math.round(valueAt(state.images[panel.role], fraction)).toString().replace("-", "−");
+      const value = Math.round(volumes.valueAt(state.images[panel.role], fraction)).toString().replace("-", "−");
       panel.value.textContent = panel.unit ? `${value} ${panel.unit}` : value;
     }
   }
@@ -269,10 +229,10 @@ const viewer = (() => {
 
   async function load(one) {
     const wanted = ["real", "synthetic", "source", "uncertainty", "mask"];
-    const found = await Promise.all(wanted.map((name) => unpacked(`volume-${one.id}-${name}`)));
+    const found = await Promise.all(wanted.map((name) => volumes.unpacked(`volume-${one.id}-${name}`)));
     wanted.forEach((name, number) => { if (found[number]) state.images[name] = found[number]; });
     const { real, synthetic, mask } = state.images;
-    if (real && synthetic) state.images.error = errorOf(synthetic, real, mask);
+    if (real && synthetic) state.images.error = volumes.errorOf(synthetic, real, mask);
   }
 
   function describe(one) {
