@@ -10,6 +10,7 @@ from statistics import fmean, median, stdev
 from typing import cast
 
 from medcycle.body import Modality
+from medcycle.errors import UnreadableFile
 from medcycle.report.names import Names
 from medcycle.report.plain import Part, read_part, read_rows
 from medcycle.report.volumes import Files
@@ -94,6 +95,8 @@ def read_evaluation(folder: Path, names: Names) -> Evaluation:
     summary = read_part(folder / "summary.json", AGAIN)
     inputs = read_part(folder / "inputs.json", AGAIN) if (folder / "inputs.json").exists() else Part({})
     scores = dict(summary.part("cases").parts())
+    if not scores and not summary.part("failed"):
+        raise UnreadableFile(f"{folder / 'summary.json'}: there are no cases in it; {AGAIN}")
     names.hide([folder.resolve()])
     for name in (ordered := _ordered(folder, list(scores))):
         names.case(name)
@@ -147,7 +150,7 @@ def _details(folder: Path, name: str) -> tuple[Part, str]:
         return Part({}), "the evaluation has no details of this case; it may be of an older version"
     try:
         return read_part(path, AGAIN), ""
-    except Exception as error:  # noqa: BLE001 - one damaged case does not take the page from the others
+    except UnreadableFile as error:  # one damaged case does not take the page from the others
         return Part({}), str(error)
 
 
@@ -159,7 +162,7 @@ def _made_with(synthetic: Path | None) -> Part:
         try:
             if path.is_file():
                 return read_part(path, "synthesise again")
-        except Exception:  # noqa: BLE001 - the page goes without it
+        except UnreadableFile:  # the page goes without it
             return Part({})
     return Part({})
 

@@ -42,8 +42,15 @@ def grade_mark(grade: str) -> Html:
     return element("span", f"{sign} {grade}".strip() if kind else "–", class_=f"grade {kind}".strip())
 
 
-def case_details(case: Case, folder: Path, names: Names) -> Html:
-    """Tables, warnings and pictures of one case."""
+def case_details(case: Case, folder: Path, names: Names, room: int) -> Html:
+    """Tables, warnings and pictures of one case.
+
+    Args:
+        case: what was read.
+        folder: of the evaluation.
+        names: know all cases and folders of the page.
+        room: characters for pictures; those for which there is none are left out.
+    """
     told = case.details
     parts = [
         _verdict(told, names),
@@ -60,7 +67,7 @@ def case_details(case: Case, folder: Path, names: Names) -> Html:
         _by_key("Water-equivalent path length", _renamed(told.part("wepl"), RANGE_ROWS), RANGE_COLUMNS, names),
         _single_numbers(told),
         _uncertainty(told, names),
-        _radiographs(told, folder),
+        _radiographs(told, folder, room),
     ]
     return joined(filter(None, parts))
 
@@ -168,7 +175,7 @@ def _uncertainty(told: Part, names: Names) -> Html:
     return table("Uncertainty, mean", ["", "HU"], rows)
 
 
-def _radiographs(told: Part, folder: Path) -> Html:
+def _radiographs(told: Part, folder: Path, room: int) -> Html:
     figures = []
     for view, name in VIEWS.items():
         part = told.part("drr", view)
@@ -179,6 +186,9 @@ def _radiographs(told: Part, folder: Path) -> Html:
         if (ncc := part.number("ncc")) is not None:
             caption += f"; NCC {ncc:.3f}"
         data = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+        if len(data) > room // len(VIEWS):
+            figures.append(element("p", f"{caption}. The picture is left out: too large for this page.", class_="note"))
+            continue
         figures.append(
             element("figure", element("img", src=data, alt=caption, loading="lazy"), element("figcaption", caption))
         )

@@ -18,6 +18,10 @@ from medcycle.report.section import Plot, Section, Shown
 __all__ = ["section_of"]
 
 
+PICTURES = 8_000_000
+"""Characters of the pictures of all cases."""
+
+
 def section_of(evaluation: Evaluation, names: Names, first: int) -> Section:
     """An evaluation's part of the page.
 
@@ -39,7 +43,8 @@ def section_of(evaluation: Evaluation, names: Names, first: int) -> Section:
 
 
 def _shown(evaluation: Evaluation, case: Case, label: str, rank: float, names: Names) -> Shown:
-    details = case_details(case, evaluation.folder, names)
+    room = PICTURES // len(evaluation.cases)
+    details = case_details(case, evaluation.folder, names, room)
     return Shown(label, case.files, evaluation.modality, details, _plots_of_case(label, case), rank)
 
 

@@ -81,7 +81,7 @@ def opened(browser: Any, report: Path, **options: Any) -> tuple[Any, list[str]]:
 
 @pytest.fixture(scope="module")
 def viewer(browser: Any, report: Path) -> Iterator[Any]:
-    """The page with the first case drawn, which tests leave as they found it; nothing may have gone wrong at the end."""
+    """The page with the first case drawn, which tests leave as they found it; nothing may go wrong on it."""
     page, wrong = opened(browser, report)
     page.evaluate("document.getElementById('viewer').scrollIntoView()")
     page.wait_for_selector(READY)
