@@ -100,16 +100,15 @@ def read_evaluation(folder: Path, names: Names) -> Evaluation:
     names.hide([folder.resolve()])
     for name in (ordered := _ordered(folder, list(scores))):
         names.case(name)
-    failed = summary.part("failed")
+    told, failed = summary.text("kind"), summary.part("failed")
     for name in failed.values:
         names.case(name)
     cases = []
     for name in ordered:
-        files = _files(folder, inputs.part("cases", name))
+        files = _files(folder, inputs.part("cases", name), has_reference=told != "without reference")
         names.hide(path for path in vars(files).values() if path)
         details, problem = _details(folder, name)
         cases.append(Case(name, scores[name].scalars(), details, problem, files, _made_with(files.synthetic)))
-    told = summary.text("kind") or next((case.details.text("kind") for case in cases if case.details), "")
     modality = next((case.details.text("modality") for case in cases if case.details), "") or summary.text("modality")
     return Evaluation(
         folder,
@@ -133,14 +132,17 @@ def _by_protocol(summary: Part) -> str:
     return "mr" if summary.text("protocol") == "mr" else "ct"
 
 
-def _files(folder: Path, told: Part) -> Files:
+def _files(folder: Path, told: Part, *, has_reference: bool) -> Files:
     """Where the volumes of a case are."""
 
     def place(key: str) -> Path | None:
         text = told.text(key)
         return Path(os.path.normpath(folder / text)) if text and "\0" not in text else None
 
-    return Files(place("synthetic"), place("real"), place("source"), place("uncertainty"), place("mask"))
+    real, source = place("real"), place("source")
+    if not has_reference:  # what stands there is the MR that was compared with
+        real, source = None, source or real
+    return Files(place("synthetic"), real, source, place("uncertainty"), place("mask"))
 
 
 def _details(folder: Path, name: str) -> tuple[Part, str]:

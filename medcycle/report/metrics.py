@@ -124,12 +124,53 @@ METRICS: dict[str, Metric] = {
         "Mean absolute error of the electron density relative to water.",
     ),
     "score": Metric(
-        *("score", "", 2, "lower", "0 upwards", "the whole volume"),
-        "Without a true CT: how far the measures of plausibility are from what is expected; 0 is no finding at all.",
+        *("score", "", 2, "lower", "0 upwards", "the body in the synthetic CT"),
+        "Without a true CT: how far the measures are beyond their limits, added up; with an uncertainty, the expected "
+        "error in 100 HU is added. It orders cases, and never says that one is right.",
     ),
     "outline_dice": Metric(
         *("outline Dice", "", 3, "higher", "0 to 1", "the body in MR and in synthetic CT"),
         "Overlap of the body's outlines in the source MR and in the synthetic CT.",
+    ),
+    "outline_hd95_mm": Metric(
+        *("outline HD95", "mm", 1, "lower", "0 upwards", "the body's surface in MR and in synthetic CT"),
+        "The distance between both outlines that 95 % of their points stay below.",
+    ),
+    "cut_off": Metric(
+        *("cut off", "%", 1, "lower", "0 to 100", "the outline of the synthetic CT"),
+        "The part of the outline that lies at the sides of the field of view, where the body goes on.",
+    ),
+    "edges": Metric(
+        *("edges", "", 2, "higher", "0.33 (unrelated) to 1", "6 mm below the skin and deeper"),
+        "How well the directions of edges in MR and synthetic CT agree (normalised gradient fields).",
+    ),
+    "bright_voids": Metric(
+        *("bright voids", "%", 1, "lower", "0 to 100", "the body in the synthetic CT"),
+        "The part of air and dense bone that is brighter in the MR than soft tissue, where neither has much signal.",
+    ),
+    "flicker": Metric(
+        *("flicker", "", 2, "lower", "0 upwards; 1 is as in the MR", "soft tissue of the synthetic CT"),
+        "How much axial slices differ from their neighbours, against those of the MR.",
+    ),
+    "air_percent": Metric(
+        *("air beyond", "%", 1, "lower", "0 upwards", "the body in the synthetic CT"),
+        "How far the share of air is outside what the training CT had.",
+    ),
+    "air_hu": Metric(
+        *("air HU beyond", "HU", 0, "lower", "0 upwards", "air in the body in the synthetic CT"),
+        "How far the mean of air is outside what the training CT had.",
+    ),
+    "bone_percent": Metric(
+        *("bone beyond", "%", 1, "lower", "0 upwards", "the body in the synthetic CT"),
+        "How far the share of bone is outside what the training CT had.",
+    ),
+    "bone_hu": Metric(
+        *("bone HU beyond", "HU", 0, "lower", "0 upwards", "bone in the synthetic CT"),
+        "How far the mean of bone is outside what the training CT had.",
+    ),
+    "expected_error": Metric(
+        *("expected error", "HU", 0, "lower", "0 upwards", "the body in the synthetic CT"),
+        "The root mean square error to be expected, from how far the passes of the network disagree.",
     ),
     "drr_ncc": Metric(
         *("DRR NCC", "", 3, "higher", "−1 to 1", "the whole projection"),

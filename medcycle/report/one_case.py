@@ -60,7 +60,9 @@ def case_details(case: Case, folder: Path, names: Names, room: int) -> Html:
         _by_key("Tissues", told.part("tissues"), TISSUE_COLUMNS, names),
         _by_key("HU calibration, synthetic over real", told.part("calibration"), LINE_COLUMNS, names),
         _by_key("Outlines", told.part("structures"), OUTLINE_COLUMNS, names),
-        _by_key("Labelled structures", told.part("labels"), OUTLINE_COLUMNS, names),
+        _by_key(
+            "Labelled structures", told.part("labels", "structures") or told.part("labels"), OUTLINE_COLUMNS, names
+        ),
         _by_key("Regions of the head", told.part("regions"), ERROR_COLUMNS, names),
         _by_key("Registration", _shifts(told), SHIFT_COLUMNS, names),
         _by_key("Densities relative to water", _renamed(told.part("density"), DENSITIES), DENSITY_COLUMNS, names, 4),

@@ -129,7 +129,7 @@ def _tolerances(evaluation: Evaluation, names: Names) -> Html:
         mark = f"{'○' if all_inside else '△'} inside in {sum(found)} of {len(found)}"
         marked = element("span", mark, class_=f"grade {'good' if all_inside else 'warn'}")
         rows.append([names.plain(name), names.plain(limit), marked, names.plain(source)])
-    return table("Tolerances", ["", "tolerance", "cases", "source"], rows)
+    return table("Tolerances", ["", "tolerance", "cases", "source"], rows, "tolerances")
 
 
 def _notes(evaluation: Evaluation, names: Names) -> Html:

@@ -255,7 +255,13 @@ def write_unreferenced(folder: Path, names: Sequence[str]) -> Path:
             "warnings": [],
         }
         (folder / "cases" / f"{name}.json").write_text(json.dumps(details), encoding="utf-8")
-    summary = {"protocol": "reference-free", "kind": "without reference", "modality": "ct", "cases": scores, "mean": {}}
+    summary = {
+        "protocol": "without reference",
+        "kind": "without reference",
+        "modality": "ct",
+        "cases": scores,
+        "mean": {},
+    }
     (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     rows = [
         "case,score,outline_dice",
