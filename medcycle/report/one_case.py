@@ -52,6 +52,7 @@ def case_details(case: Case, folder: Path, names: Names, room: int) -> Html:
         room: characters for pictures; those for which there is none are left out.
     """
     told = case.details
+    labels = told.part("labels", "structures") or told.part("labels")
     parts = [
         _verdict(told, names),
         _warnings(told, case.problem, names),
@@ -60,9 +61,7 @@ def case_details(case: Case, folder: Path, names: Names, room: int) -> Html:
         _by_key("Tissues", told.part("tissues"), TISSUE_COLUMNS, names),
         _by_key("HU calibration, synthetic over real", told.part("calibration"), LINE_COLUMNS, names),
         _by_key("Outlines", told.part("structures"), OUTLINE_COLUMNS, names),
-        _by_key(
-            "Labelled structures", told.part("labels", "structures") or told.part("labels"), OUTLINE_COLUMNS, names
-        ),
+        _by_key("Labelled structures", labels, OUTLINE_COLUMNS, names),
         _by_key("Regions of the head", told.part("regions"), ERROR_COLUMNS, names),
         _by_key("Registration", _shifts(told), SHIFT_COLUMNS, names),
         _by_key("Densities relative to water", _renamed(told.part("density"), DENSITIES), DENSITY_COLUMNS, names, 4),
