@@ -68,7 +68,7 @@ def page_of(
         style=style,
         sections=joined(_section(section, number) for number, section in enumerate(sections)),
         viewer_hidden=Html("" if cases else " hidden"),
-        options=joined(element("option", case.label, value=number) for number, case in enumerate(cases)),
+        options=_options(sections),
         definitions=definitions(metrics),
         definitions_hidden=Html("" if metrics else " hidden"),
         licences=joined(joined([element("h3", name), element("pre", text)]) for name, text in licences.items()),
@@ -81,6 +81,18 @@ def page_of(
         nonce=nonce,
         scripts=joined(element("script", Html(script), nonce=nonce) for script in scripts),
     )
+
+
+def _options(sections: Sequence[Section]) -> Html:
+    """The cases to choose from, in groups if several sections have some."""
+    groups, first = [], 0
+    for section in sections:
+        options = [element("option", case.label, value=first + n) for n, case in enumerate(section.cases)]
+        first += len(options)
+        groups.append((section.title, options))
+    if sum(bool(options) for _, options in groups) == 1:
+        return joined(option for _, options in groups for option in options)
+    return joined(element("optgroup", *options, label=title) for title, options in groups if options)
 
 
 def _data(sections: Sequence[Section], packed: Sequence[Packed]) -> dict[str, Any]:

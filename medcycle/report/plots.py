@@ -46,14 +46,14 @@ def _plot(key: str, title: str, traces: list[dict[str, Any]], x: str, y: str, **
 
 
 def _line(name: str, role: str, x: Sequence[Any], y: Numbers, **more: Any) -> dict[str, Any]:
-    return {"type": "scatter", "mode": "lines", "name": name, "role": role, "x": list(x), "y": list(y), **more}
+    return {"type": "scatter", "mode": "lines", "name": _plain(name), "role": role, "x": list(x), "y": list(y), **more}
 
 
 def _box(name: str, y: Numbers, labels: Sequence[str], **more: Any) -> dict[str, Any]:
     known = [(value, label) for value, label in zip(y, labels, strict=True) if value is not None]
     return {
         "type": "box",
-        "name": name,
+        "name": _plain(name),
         "role": "accent",
         "y": [value for value, _ in known],
         "text": [_plain(label) for _, label in known],
@@ -162,7 +162,7 @@ def levels(cases: Cases) -> Plot | None:
         part = details.part("levels")
         if places := part.numbers("z_mm"):
             told = "%{y:.0f} HU at z %{x:.0f} mm<extra>" + _plain(label) + "</extra>"
-            traces.append(_line(_plain(label), "case", places, part.numbers("mae"), hovertemplate=told))
+            traces.append(_line(label, "case", places, part.numbers("mae"), hovertemplate=told))
     return (
         _plot("levels", "MAE by axial level", traces, "z (mm), feet to head", "HU", showlegend=False)
         if traces

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medcycle.errors import UsageError
@@ -40,6 +42,7 @@ def report_of(paths: Sequence[Path], output: Path, *, identifiers: bool, title: 
     sections: list[Section] = []
     for one in found:
         sections.append(_section(one, names, sum(len(section.cases) for section in sections)))
+    sections = _told_apart(sections)
     packed = _packed([case for section in sections for case in section.cases], names)
     page = page_of(
         sections,
@@ -77,6 +80,18 @@ def _section(found: Findings, names: Names, first: int) -> Section:
             return synthesized.section_of(found, names)
         case Run():
             return trained.section_of(found, names)
+
+
+def _told_apart(sections: Sequence[Section]) -> list[Section]:
+    """With numbers behind titles that several of them have."""
+    counts = Counter(section.title for section in sections)
+    seen: Counter[str] = Counter()
+    told = []
+    for section in sections:
+        seen[section.title] += 1
+        title = f"{section.title} ({seen[section.title]})" if counts[section.title] > 1 else section.title
+        told.append(replace(section, title=title))
+    return told
 
 
 def _packed(cases: Sequence[Shown], names: Names) -> list[Packed]:
