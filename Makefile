@@ -20,12 +20,12 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speeds, side by side"
 	@echo "make setup     only install, into $(VENV)"
-	@echo "make clean     remove $(VENV), $(OLDEST) and demo/"
+	@echo "make clean     remove $(VENV), $(OLDEST), demo/ and what npm brought"
 
 setup: $(READY)
 
 # an existing .venv is brought up to date whenever the dependencies change
-$(READY): pyproject.toml .ci/constraints.txt
+$(READY): pyproject.toml hatch_build.py .ci/constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint .ci/constraints.txt --editable '.[dev]'
 	touch $(READY)
@@ -59,4 +59,4 @@ bench: setup
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo
+	rm -rf $(VENV) $(OLDEST) demo medcycle/report/vendor tests/report/vendor

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         train,
         write_dicom,
         write_nifti,
+        write_report,
     )
     from medcycle.errors import (
         BadCheckpoint,
@@ -71,9 +72,10 @@ __all__ = [
     "train",
     "write_dicom",
     "write_nifti",
+    "write_report",
 ]
 
-_FUNCTIONS = {"evaluate", "load_model", "read", "synthesize", "train", "write_dicom", "write_nifti"}
+_FUNCTIONS = {"evaluate", "load_model", "read", "synthesize", "train", "write_dicom", "write_nifti", "write_report"}
 _OF_VOLUME = {"Grid", "Volume"}
 
 

@@ -19,6 +19,7 @@ from medcycle.errors import UsageError
 from medcycle.io.discover import Source, one_source
 from medcycle.io.images import volume_of
 from medcycle.modality import SOURCE_OF, modality_of_values
+from medcycle.report import write_report
 from medcycle.volume import Array, Volume
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = [
     "train",
     "write_dicom",
     "write_nifti",
+    "write_report",
 ]
 
 Progress = Callable[[float, str], None]

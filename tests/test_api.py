@@ -23,7 +23,7 @@ MR, CT = HeadPhantom.random(7).mr(GRID), HeadPhantom.random(7).ct(GRID)
 
 
 def test_the_names_are_these() -> None:
-    functions = ["evaluate", "load_model", "read", "synthesize", "train", "write_dicom", "write_nifti"]
+    functions = ["evaluate", "load_model", "read", "synthesize", "train", "write_dicom", "write_nifti", "write_report"]
     assert set(mc.__all__) == {*functions, "Grid", "Volume", *errors.__all__}
     assert {name for name in mc.__all__ if callable(getattr(mc, name))} == set(mc.__all__)
     assert set(mc.__all__) <= set(dir(mc))

@@ -36,6 +36,9 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
+LIGHT = ["evaluation.tables", "io.dicom.export", "body", "cohort.findings", "api", "report.writing"]
+"""Modules that load no torch, whatever they import."""
+
 FOREIGN = {"torch", "nn", "functional", "monai", "lightning_fabric"}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
@@ -87,9 +90,15 @@ def test_every_layer_is_there() -> None:
     assert {"errors", "volume", "io", "config", "networks", "methods", "dataset", "training", "cli"} <= rooms
 
 
-@pytest.mark.parametrize("module", ["evaluation.tables", "io.dicom.export", "body", "cohort.findings", "api"])
+@pytest.mark.parametrize("module", LIGHT)
 def test_torch_is_not_imported(module: str) -> None:
     code = f"import sys, medcycle.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_report_is_imported_with_nothing_heavy() -> None:
+    heavy = "('torch', 'monai', 'numpy', 'SimpleITK', 'nibabel', 'pydicom')"
+    code = f"import sys, medcycle.report; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -28,6 +28,8 @@ def test_a_wheel_holds_the_configurations(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {f"medcycle/_configs/{name}.yaml" for name in config_names()} <= set(names)
     assert "medcycle/py.typed" in names
+    assert {"medcycle/report/vendor/niivue.umd.js", "medcycle/report/vendor/plotly-cartesian.min.js"} <= set(names)
+    assert {"medcycle/report/vendor/plotly.licence.txt", "medcycle/report/assets/page.html"} <= set(names)
     assert not any(name.startswith(("tests", "examples")) for name in names)
 
 

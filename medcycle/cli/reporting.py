@@ -1,0 +1,38 @@
+"""`medcycle report`: one page of what other commands wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medcycle.cli.say import say
+
+__all__ = ["report"]
+
+
+def report(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...", help="Folders that `evaluate`, `synthesize` or `train` wrote; each becomes a section."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The page, a file ending in .html.")],
+    identifiers: Annotated[
+        bool, typer.Option("--identifiers", help="Show the names of cases and folders; by default they are numbered.")
+    ] = False,
+    title: Annotated[str | None, typer.Option(help="The page's heading; shown as it is.")] = None,
+) -> None:
+    """Write one HTML page with scores, plots and a viewer.
+
+    It opens in any browser, without network.
+    """
+    from medcycle.report import write_report
+
+    written = write_report(paths, output, identifiers=identifiers, title=title)
+    say(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")
+    if identifiers:
+        say("it shows the names of cases and folders; look at who gets it")
+    say("For research only: not for diagnosis or treatment.")
