@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -17,13 +18,15 @@ from medcycle.cohort.catalogue import prepare_cohort
 from medcycle.cohort.cohort import find_cohort
 from medcycle.cohort.findings import inspect_paths
 from medcycle.config import load_config
-from medcycle.errors import UsageError
+from medcycle.errors import DataError, UsageError
 from medcycle.evaluation.cases import match_cases
+from medcycle.evaluation.details import Details, write_details, write_inputs
 from medcycle.evaluation.tables import Summary, evaluate, write_tables
 from medcycle.io import discover
 from medcycle.methods.build import build_method
 from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method, save_method
 from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
+from medcycle.report import write_report
 from medcycle.synthesis.driver import synthesize_path
 from medcycle.synthesis.outputs import Outputs
 from medcycle.synthesis.runner import Order
@@ -83,7 +86,7 @@ def run_demo(output: Path, minutes: float) -> None:
     say("5/6 synthesize")
     synthesize_path(run, cohort / "test" / "mr", synthetic, Order(outputs=Outputs("both")))
     say("6/6 evaluate against the true CT")
-    summary = _score(cohort, synthetic, output / "evaluation")
+    summary = _score(cohort, synthetic, output / "evaluation", with_details=True)
     print_summary(summary)
     trained = load_method(checkpoint_of(run))
     untrained = [_untrained_mae(trained, cohort, output / "untrained", seed) for seed in range(UNTRAINED)]
@@ -103,8 +106,10 @@ Written to {output}:
   store/        the prepared volumes
   run/          checkpoints, metrics.csv, tensorboard, previews
   synthetic/    one folder per case: sct.nii.gz, dicom/ (a CT series), synthesis.json
-  evaluation/   cases.csv and summary.json
+  evaluation/   cases.csv and summary.json, and what was found of each case
+  report.html   all of it to look at, with scores, plots and a viewer
   untrained/    the same scores for untrained generators, one folder per seed
+{_report([output / "evaluation", run], output / "report.html")}
 Done in {(time.monotonic() - start) / 60:.1f} minutes. Synthetic images, for research only.
 
 {COMMANDS}"""
@@ -130,7 +135,20 @@ def _flat_mae(cohort: Path) -> float:
     return mean(errors)
 
 
-def _score(cohort: Path, synthetic: Path, output: Path) -> Summary:
-    summary = evaluate(match_cases(cohort / "test" / "ct", synthetic))
+def _score(cohort: Path, synthetic: Path, output: Path, *, with_details: bool = False) -> Summary:
+    def keep(name: str, found: Details) -> None:
+        write_details(found, name, output)
+
+    cases = match_cases(cohort / "test" / "ct", synthetic, source=cohort / "test" / "mr")
+    summary = evaluate(cases, on_details=keep if with_details else None)
     write_tables(summary, output)
+    write_inputs(cases, output, summary.modality)
     return summary
+
+
+def _report(folders: Sequence[Path], page: Path) -> str:
+    """Where the page is, or why there is none."""
+    try:
+        return f"look at it: open {write_report(folders, page)} in a browser"
+    except DataError as error:
+        return f"no report: {error}"

@@ -9,7 +9,7 @@ import typer
 
 from medcycle.cli.say import say
 
-__all__ = ["report"]
+__all__ = ["report", "report_synthesis"]
 
 
 def report(
@@ -20,6 +20,10 @@ def report(
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="FILE", help="The page, a file ending in .html.")],
+    mr: Annotated[
+        Path | None,
+        typer.Option(help="The MR that a synthesis was made from, a volume or a folder: its CT are judged by it."),
+    ] = None,
     identifiers: Annotated[
         bool, typer.Option("--identifiers", help="Show the names of cases and folders; by default they are numbered.")
     ] = False,
@@ -31,8 +35,40 @@ def report(
     """
     from medcycle.report import write_report
 
+    if mr:
+        paths = [_judged(path, mr, output) for path in paths]
     written = write_report(paths, output, identifiers=identifiers, title=title)
     say(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")
     if identifiers:
         say("it shows the names of cases and folders; look at who gets it")
     say("For research only: not for diagnosis or treatment.")
+
+
+def _judged(path: Path, mr: Path, output: Path) -> Path:
+    """Of a synthesis, an evaluation without a true CT, which is written beside the page; else the path."""
+    from medcycle.report.judging import judge_synthesis
+    from medcycle.report.synthesized import described_in
+
+    if not path.is_dir() or not described_in(path):
+        return path
+    folder = output.with_name(f"{output.stem}-{path.resolve().name}")
+    judge_synthesis(mr, path, folder)
+    return folder
+
+
+def report_synthesis(source: Path, made: Path) -> Path:
+    """Judge a synthetic CT by its source and write the page of it, beside it.
+
+    Args:
+        source: what was synthesised from: a volume, a series, or a folder of them.
+        made: what `synthesize` wrote.
+
+    Returns:
+        The page.
+    """
+    from medcycle.report import write_report
+    from medcycle.report.judging import judge_synthesis, report_folder
+
+    folder = report_folder(made)
+    judge_synthesis(source, made, folder)
+    return write_report([folder], folder / "report.html")

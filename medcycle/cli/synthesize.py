@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from medcycle.cli.parameters import CtOffset, Irregular, Retain
+from medcycle.cli.reporting import report_synthesis
 from medcycle.cli.say import say
+from medcycle.errors import UsageError
 
 __all__ = ["synthesize"]
 
@@ -57,6 +59,9 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="munit: number of outputs per volume, in random styles.")] = 1,
+    report: Annotated[
+        bool, typer.Option("--report", help="Judge the CT and write OUTPUT-report/report.html, to open in a browser.")
+    ] = False,
     rtstruct: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="An RT structure set drawn on INPUT, to copy to the synthetic series."),
@@ -100,6 +105,10 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         resample_irregular=resample_irregular,
         ct_offset=ct_offset,
     )
+    if report and to == "mr":
+        raise UsageError("--report judges synthetic CT; for MR use `medcycle report OUTPUT` afterwards")
     for path in synthesize_path(run_or_checkpoint, input_path, output, order, say=say):
         say(f"wrote {path}")
+    if report:
+        say(f"wrote {report_synthesis(input_path, output)}")
     say("Synthetic images, for research only: not for diagnosis or treatment.")

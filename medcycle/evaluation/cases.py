@@ -12,7 +12,7 @@ from medcycle.errors import EmptyFolder, UsageError
 from medcycle.io.discover import VOLUME_SUFFIXES, case_name, stem
 from medcycle.io.files import require_exists
 
-__all__ = ["SYNTHETIC_STEMS", "Case", "match_cases"]
+__all__ = ["SYNTHETIC_STEMS", "Case", "match_cases", "uncertainty_of", "volume_of"]
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,9 @@ SYNTHETIC_STEMS = ("sct", "smr")
 
 UNCERTAINTY = "uncertainty.nii.gz"
 """What lies beside them, if it was asked for."""
+
+BESIDE = ("uncertainty", "cycle_error")
+"""Volumes that `medcycle synthesize` writes and that are no synthetic one."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def match_cases(
             field_of_view=valid.get(name),
             source=sources.get(name),
             target=targets.get(name),
-            uncertainty=_uncertainty_of(synthetics[name]),
+            uncertainty=uncertainty_of(synthetics[name]),
             real_labels=own[0].get(name),
             synthetic_labels=own[1].get(name),
             is_coded=name in known,
@@ -153,10 +156,12 @@ def _labels(path: Path, reals: dict[str, Path], codes: Mapping[str, str]) -> dic
     return found
 
 
-def _uncertainty_of(synthetic: Path) -> Path | None:
-    """What `medcycle synthesize` wrote beside a volume."""
-    path = synthetic.parent / UNCERTAINTY
-    return path if synthetic.is_file() and stem(synthetic) in SYNTHETIC_STEMS and path.is_file() else None
+def uncertainty_of(synthetic: Path) -> Path | None:
+    """What `medcycle synthesize` wrote beside a volume, or into the folder with its series; None if there is none."""
+    folder = synthetic if synthetic.is_dir() else synthetic.parent
+    path = folder / UNCERTAINTY
+    ours = synthetic.is_dir() or stem(synthetic) in SYNTHETIC_STEMS
+    return path if ours and path.is_file() else None
 
 
 def _coded(found: dict[str, Path], codes: Mapping[str, str]) -> dict[str, Path]:
@@ -219,13 +224,20 @@ def _volumes(path: Path, stems: tuple[str, ...] = ()) -> dict[str, Path]:
     return found
 
 
+def volume_of(folder: Path) -> Path | None:
+    """The synthetic volume, or the folder of its series, in a case's folder that `synthesize` wrote; None without."""
+    return _inside(folder, SYNTHETIC_STEMS) if folder.is_dir() else None
+
+
 def _inside(folder: Path, stems: tuple[str, ...]) -> Path:
     """The volume of a case's folder: the one of a known stem, else the only one, else the folder (DICOM)."""
     try:
         volumes = [entry for entry in _entries(folder) if not entry.is_dir() and _is_volume(entry)]
     except OSError:
         return folder  # which is told when it is read
-    candidates = [volume for volume in volumes if stem(volume) in stems] or volumes
+    others = BESIDE if stems else ()
+    candidates = [volume for volume in volumes if stem(volume) in stems]
+    candidates = candidates or [volume for volume in volumes if stem(volume) not in others]
     if len(candidates) > 1:
         names = ", ".join(volume.name for volume in candidates)
         raise UsageError(

@@ -36,6 +36,7 @@ from medcycle.io.discover import one_source
 from medcycle.io.files import write_text
 from medcycle.isolation import isolated
 from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
+from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
 from medcycle.words import cell
 
@@ -160,15 +161,17 @@ def each_case(
         DataError: if all fail, as of the first one; its message begins with the case's name.
     """
     done, failed = dict[str, dict[str, float]](), dict[str, DataError]()
-    for case in cases:
-        try:
-            with _discreet(case), isolated(case.real):
-                done[case.name] = work(case)
-        except DataError as error:
-            failed[case.name] = error
-            continue
-        if on_case is not None:
-            on_case(case.name, done[case.name])
+    with ProgressLine("evaluating", len(cases), quiet=len(cases) < 2) as progress:
+        for case in cases:
+            try:
+                with _discreet(case), isolated(case.real):
+                    done[case.name] = work(case)
+            except DataError as error:
+                failed[case.name] = error
+            else:
+                if on_case is not None:
+                    on_case(case.name, done[case.name])
+            progress.advance(case.name)
     if failed and not done:
         name, first = next(iter(failed.items()))
         raise type(first)(f"case {name}: {first}") from first

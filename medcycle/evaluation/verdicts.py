@@ -62,7 +62,7 @@ def _assess(case: Case) -> dict[str, Any]:
         raise WrongModality(f"{case.real}: a CT in Hounsfield units; give the MR with --mr, or the true CT with --real")
     if not looks_like_ct(synthetic.array):
         raise WrongModality(f"{case.synthetic}: not a CT in Hounsfield units; only synthetic CT can be judged")
-    told = _told(case.synthetic.parent)
+    told = _told(case.synthetic if case.synthetic.is_dir() else case.synthetic.parent)
     return assess_without_reference(
         mr,
         synthetic,
