@@ -109,10 +109,11 @@ Written to {output}:
   evaluation/   cases.csv and summary.json, and what was found of each case
   report.html   all of it to look at, with scores, plots and a viewer
   untrained/    the same scores for untrained generators, one folder per seed
-{_report([output / "evaluation", run], output / "report.html")}
 Done in {(time.monotonic() - start) / 60:.1f} minutes. Synthetic images, for research only.
 
-{COMMANDS}"""
+{COMMANDS}
+
+{_report([output / "evaluation", run], output / "report.html")}"""
     )
 
 
@@ -149,6 +150,6 @@ def _score(cohort: Path, synthetic: Path, output: Path, *, with_details: bool = 
 def _report(folders: Sequence[Path], page: Path) -> str:
     """Where the page is, or why there is none."""
     try:
-        return f"look at it: open {write_report(folders, page)} in a browser"
+        return f"Look at the result: open {write_report(folders, page)} in a browser"
     except DataError as error:
-        return f"no report: {error}"
+        return f"There is no report to look at: {error}"

@@ -66,9 +66,10 @@ def report_synthesis(source: Path, made: Path) -> Path:
     Returns:
         The page.
     """
+    from medcycle.cli.printing import print_verdicts
     from medcycle.report import write_report
     from medcycle.report.judging import judge_synthesis, report_folder
 
     folder = report_folder(made)
-    judge_synthesis(source, made, folder)
+    print_verdicts(judge_synthesis(source, made, folder))
     return write_report([folder], folder / "report.html")
