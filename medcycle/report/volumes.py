@@ -133,7 +133,7 @@ def _read(files: Files, modality: Modality, told: Callable[[str], str]) -> tuple
         ("uncertainty", files.uncertainty, 0.0),
     ):
         if path is None:
-            missing[name] = "not there"
+            missing[name] = "none was given"
             continue
         try:
             volume = one_source(path).read().to_ras()
