@@ -12,7 +12,10 @@ from medcycle.report.spread import outliers
 
 __all__ = ["case_link", "case_table", "main_metrics", "ranks_of"]
 
-MAIN = ("mae", "nmae", "me", "psnr", "ssim", "ms_ssim", "ncc", "score", "outline_dice")
+MAIN = (
+    *("mae", "nmae", "me", "psnr", "ssim", "ms_ssim", "ncc"),
+    *("score", "outline_dice", "outline_hd95_mm", "edges", "bright_voids", "flicker"),
+)
 """The metrics of the summary, in its order."""
 
 MOST_MAIN = 6

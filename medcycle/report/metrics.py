@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["METRICS", "Metric", "figure", "metric_of"]
+__all__ = ["METRICS", "Metric", "decimal", "figure", "metric_of", "significant"]
 
 Better = Literal["lower", "higher", "near zero", "neither"]
 
@@ -226,4 +226,22 @@ def figure(name: str, value: float | None) -> str:
     """A value as it is shown, with a true minus sign; a dash if there is none."""
     if value is None:
         return "–"
-    return f"{value:.{metric_of(name).decimals}f}".replace("-", "−")
+    return decimal(value, metric_of(name).decimals)
+
+
+def significant(value: float) -> str:
+    """A number with three digits that count.
+
+    >>> significant(-128.24), significant(0.04351)
+    ('−128', '0.0435')
+    """
+    return f"{value:.3g}".replace("-", "−")
+
+
+def decimal(value: float, decimals: int) -> str:
+    """A number with a true minus sign, and none before zero.
+
+    >>> decimal(-0.01, 1), decimal(-3.14, 1)
+    ('0.0', '−3.1')
+    """
+    return f"{value:z.{decimals}f}".replace("-", "−")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medcycle.report.evaluation import Case
 from medcycle.report.html import Html, element, joined, table
-from medcycle.report.metrics import figure
+from medcycle.report.metrics import decimal, figure, significant
 from medcycle.report.names import Names
 from medcycle.report.pictures import clean_png
 from medcycle.report.plain import Part
@@ -85,7 +85,7 @@ def _by_key(caption: str, part: Part, columns: Columns, names: Names, decimals: 
 def _number(name: str, value: float | None, decimals: int = 0) -> str:
     """A value with as many decimals as its column has."""
     if decimals and value is not None:
-        return f"{value:.{decimals}f}".replace("-", "−")
+        return decimal(value, decimals)
     known = {"bone_dice": "dice", "intercept": "me"}
     return figure(known.get(name, name), value)
 
@@ -113,8 +113,9 @@ def _tolerances(told: Part, names: Names) -> Html:
     for one in told.list("tolerances"):
         inside = one.values.get("inside")
         value, unit = one.number("value"), names.plain(one.text("unit"))
-        shown = "–" if value is None else f"{value:.4g} {unit}".replace("-", "−").strip()
-        rows.append([names.plain(one.text("name")), shown, names.plain(one.text("limit")), inside_mark(inside)])
+        shown = "–" if value is None else f"{significant(value)} {unit}".strip()
+        limit = f"{names.plain(one.text('limit'))} {unit}".strip()
+        rows.append([names.plain(one.text("name")), shown, limit, inside_mark(inside)])
     return table("Tolerances", ["", "value", "tolerance", ""], rows)
 
 
@@ -129,7 +130,7 @@ def _measures(told: Part, names: Names) -> Html:
     rows = []
     for one in told.list("measures"):
         value, unit = one.number("value"), names.plain(one.text("unit"))
-        shown = "–" if value is None else f"{value:.4g} {unit}".replace("-", "−").strip()
+        shown = "–" if value is None else f"{significant(value)} {unit}".strip()
         why = names.plain(one.text("why"))
         rows.append(
             [

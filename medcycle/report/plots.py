@@ -9,7 +9,7 @@ from typing import Any
 from medcycle.report.metrics import metric_of
 from medcycle.report.plain import Part
 from medcycle.report.section import Plot
-from medcycle.report.spread import Curve, pooled, summed
+from medcycle.report.spread import ENOUGH, Curve, pooled, summed
 
 __all__ = [
     "box_by_metric",
@@ -51,6 +51,8 @@ def _line(name: str, role: str, x: Sequence[Any], y: Numbers, **more: Any) -> di
 
 def _box(name: str, y: Numbers, labels: Sequence[str], **more: Any) -> dict[str, Any]:
     known = [(value, label) for value, label in zip(y, labels, strict=True) if value is not None]
+    if len(known) < ENOUGH:  # points alone
+        more["few"] = True
     return {
         "type": "box",
         "name": _plain(name),

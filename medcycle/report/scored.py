@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 
 from medcycle.report import plots
 from medcycle.report.all_cases import case_link, case_table, main_metrics, ranks_of
 from medcycle.report.evaluation import Case, Evaluation, Statistics
 from medcycle.report.html import Html, element, joined, table, term
-from medcycle.report.metrics import figure, metric_of
+from medcycle.report.metrics import figure, metric_of, significant
 from medcycle.report.models import model_facts
 from medcycle.report.names import Names
 from medcycle.report.one_case import case_details, grade_mark
+from medcycle.report.plain import Part
 from medcycle.report.section import Plot, Section, Shown
 
 __all__ = ["section_of"]
@@ -117,19 +119,36 @@ def _tolerances(evaluation: Evaluation, names: Names) -> Html:
         grades = Counter(case.details.part("verdict").text("grade") for case in evaluation.cases)
         rows = [[grade_mark(grade), str(grades[grade])] for grade in ("no finding", "check", "do not use")]
         return table("Verdicts", ["grade", "cases"], rows) if sum(grades.values()) else Html("")
-    told: dict[tuple[str, str, str], list[bool]] = {}
+    told: dict[tuple[str, str, str], list[Part]] = {}
     for case in evaluation.cases:
         for one in case.details.list("tolerances"):
-            key = one.text("name"), one.text("limit"), one.text("source")
-            if isinstance(inside := one.values.get("inside"), bool):
-                told.setdefault(key, []).append(inside)
+            limit = f"{one.text('limit')} {one.text('unit')}".strip()
+            if isinstance(one.values.get("inside"), bool):
+                told.setdefault((one.text("name"), limit, one.text("source")), []).append(one)
     rows = []
-    for (name, limit, source), found in told.items():
-        all_inside = all(found)
-        mark = f"{'○' if all_inside else '△'} inside in {sum(found)} of {len(found)}"
-        marked = element("span", mark, class_=f"grade {'good' if all_inside else 'warn'}")
-        rows.append([names.plain(name), names.plain(limit), marked, names.plain(source)])
-    return table("Tolerances", ["", "tolerance", "cases", "source"], rows, "tolerances")
+    for (name, limit, _), found in told.items():
+        values = [value for one in found if (value := one.number("value")) is not None]
+        middle = significant(median(values)) if values else "–"
+        rows.append([names.plain(name), names.plain(limit), middle, _inside(found)])
+    sources = {names.plain(name): names.plain(source) for name, _, source in told if source}
+    return joined([table("Tolerances", ["", "tolerance", "median", "cases"], rows, "tolerances"), _sources(sources)])
+
+
+def _inside(found: Sequence[Part]) -> Html:
+    inside = sum(one.values["inside"] for one in found)
+    sign, class_ = ("○", "good") if inside == len(found) else ("△", "warn")
+    return element("span", f"{sign} inside in {inside} of {len(found)}", class_=f"grade {class_}")
+
+
+def _sources(sources: dict[str, str]) -> Html:
+    """Where tolerances come from: to be opened on the screen, and in small print on paper."""
+    if not sources:
+        return Html("")
+    items = [element("li", element("strong", name), f": {source}") for name, source in sources.items()]
+    opened = element("details", element("summary", "Sources of the tolerances"), element("ul", *items), class_="screen")
+    return joined(
+        [opened, element("p", "; ".join(f"{name}: {text}" for name, text in sources.items()), class_="printed")]
+    )
 
 
 def _notes(evaluation: Evaluation, names: Names) -> Html:
@@ -140,7 +159,8 @@ def _notes(evaluation: Evaluation, names: Names) -> Html:
     ]
     warned: dict[str, list[str]] = {}
     for case in evaluation.cases:
-        for text in case.details.texts("warnings"):
+        reasons = case.details.part("verdict").texts("reasons")
+        for text in [*reasons, *case.details.texts("warnings")]:
             warned.setdefault(names.told(text), []).append(names.case(case.name))
     notes = [
         element("li", f"{', '.join(labels[:5])}{' and others' if len(labels) > 5 else ''}: {text}")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from statistics import quantiles
 from typing import Literal
 
-__all__ = ["Curve", "outliers", "pooled", "summed"]
+__all__ = ["ENOUGH", "Curve", "outliers", "pooled", "summed"]
 
 ENOUGH = 5
-"""Cases from which on one can stand out."""
+"""Cases from which on one can stand out, and quartiles say something."""
 
 WHISKER = 1.5
 """interquartile ranges beyond the quartiles (Tukey 1977, "Exploratory Data Analysis")."""

@@ -83,7 +83,7 @@ def section_of(synthesis: Synthesis, names: Names) -> Section:
     made = synthesis.cases
     kinds = Counter(case.modality for case in made)
     counts = ", ".join(f"{count} synthetic {kind.upper()}" for kind, count in kinds.items())
-    facts = [("Cases", f"{len(made)}: {counts}"), *model_facts([case.told for case in made], names)]
+    facts = [("Cases", counts), *model_facts([case.told for case in made], names)]
     if names.shown:
         facts.append(("Folder", names.told(str(synthesis.folder))))
     rows = element("dl", *(joined([element("dt", key), element("dd", value)]) for key, value in facts))

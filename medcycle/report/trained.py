@@ -108,7 +108,7 @@ def section_of(run: Run, names: Names) -> Section:
     return Section(
         "Training run",
         element("div", rows, class_="facts"),
-        joined([_split(run, names), _settings(run, names), _preview(run)]),
+        joined([element("div", _split(run, names), _settings(run, names), class_="beside"), _preview(run)]),
         [plot for plot in made if plot],
     )
 

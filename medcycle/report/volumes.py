@@ -19,7 +19,7 @@ from medcycle.volume import Array, Grid, Volume
 
 __all__ = ["Files", "Packed", "Panel", "pack_case"]
 
-SPACINGS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+SPACINGS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 """mm that volumes may be coarsened to, the finest first."""
 
 MARGIN = 10.0
@@ -33,7 +33,7 @@ AIR, LOWEST_TISSUE = -1000.0, -950.0
 
 HU_RANGE = (-1024.0, 4000.0)
 
-BYTES_PER_VOXEL = {"ct": 0.6, "mr": 0.6, "uncertainty": 0.45, "mask": 0.02}
+BYTES_PER_VOXEL = {"ct": 0.6, "mr": 0.5, "uncertainty": 0.3, "mask": 0.02}
 """About what is left of a voxel of the body's box when it is packed."""
 
 
@@ -113,12 +113,13 @@ def pack_case(files: Files, modality: Modality, budget: int, told: Callable[[str
     cut = {name: _cut(volume, box) for name, volume in volumes.items()} | {"mask": _cut(mask, box)}
     finest = max(SPACINGS[0], min(base.grid.spacing))
     fitting = [one for one in SPACINGS if one >= finest - 1e-3] or [finest]
-    start = next((one for one in fitting if _estimate(cut, modality, one) <= 1.5 * budget), fitting[-1])
-    for spacing in [one for one in fitting if one >= start]:
+    spacing = next((one for one in fitting if _estimate(cut, modality, one) <= 1.2 * budget), fitting[-1])
+    while True:
         packed = Packed(_panels(cut, modality, spacing), missing, round(max(spacing, *base.grid.spacing), 2))
-        if packed.size <= budget:
-            break
-    return packed
+        if packed.size <= budget or spacing == fitting[-1]:
+            return packed
+        enough = 0.98 * spacing * (packed.size / budget) ** (1 / 3)  # as if all voxels took the same
+        spacing = next((one for one in fitting if one > spacing and one >= enough), fitting[-1])
 
 
 def _read(files: Files, modality: Modality, told: Callable[[str], str]) -> tuple[dict[str, Volume], dict[str, str]]:
@@ -133,7 +134,7 @@ def _read(files: Files, modality: Modality, told: Callable[[str], str]) -> tuple
         ("uncertainty", files.uncertainty, 0.0),
     ):
         if path is None:
-            missing[name] = "not there"
+            missing[name] = "none was given"
             continue
         try:
             volume = one_source(path).read().to_ras()

@@ -100,7 +100,8 @@ def _packed(cases: Sequence[Shown], names: Names) -> list[Packed]:
     shown = set(sorted(range(len(cases)), key=lambda number: cases[number].rank)[:count])
     left_out = Packed(missing=dict.fromkeys(("real", "synthetic"), f"left out: the page has room for {count} cases"))
     budget = min(LARGEST_CASE, BUDGET // count)
+    rooms = [max(SMALLEST_CASE // 2, budget - len(case.details)) for case in cases]
     return [
-        pack_case(case.files, case.modality, budget - len(case.details), names.told) if number in shown else left_out
-        for number, case in enumerate(cases)
+        pack_case(case.files, case.modality, room, names.told) if number in shown else left_out
+        for number, (case, room) in enumerate(zip(cases, rooms, strict=True))
     ]

@@ -169,6 +169,17 @@ def details_of(number: int, name: str) -> dict[str, Any]:
                 "inside": wave < 0.4,
                 "source": "consensus 2023",
             },
+            *[
+                {
+                    "name": f"another, number {n}",
+                    "value": 0.1,
+                    "unit": "",
+                    "limit": "at most 1",
+                    "inside": True,
+                    "source": f"reason {n}, which is told at length, with authors, a year and a journal " * 2,
+                }
+                for n in range(11)
+            ],
         ],
         "warnings": ["The lowest slices show no neck."] if number == 1 else [],
     }

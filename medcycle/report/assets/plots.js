@@ -5,16 +5,17 @@ const plots = (() => {
   const SERIES = { light: ["#0063a0", "#c14e00", "#0a7a55", "#8a3d9c", "#8a6d00", "#3d4a9c", "#a61b5b", "#4a6b1c"],
                    dark: ["#6cb8f0", "#f2994a", "#5fd0a5", "#d39be6", "#e0c35a", "#9fabf5", "#f58fb8", "#a9d36c"] };
   const CONFIG = { displayModeBar: false, responsive: true };
-  const PRINTED = { width: 330, height: 170 };
+  const [BOX_WIDTH, ROW_HEIGHT] = [120, 210];
+  const PRINTED = { width: 330, height: 190 };
   const drawn = new Map();
 
   const isDark = () => document.documentElement.dataset.theme === "dark";
   const colour = (role) => getComputedStyle(document.documentElement).getPropertyValue(`--${role}`).trim();
 
-  function styled(trace, number, printing) {
-    const dark = isDark() && !printing;
+  function styled(trace, number, count) {
+    const dark = isDark();
     const palette = dark ? SERIES.dark : SERIES.light;
-    const own = { ...trace, line: { width: 1.6, ...trace.line } };
+    const own = { ...trace, line: { width: trace.role === "real" ? 3 : 1.6, ...trace.line } };
     if (trace.role === "band") {
       own.line.color = "transparent";
       own.fillcolor = dark ? "rgba(242,153,74,0.22)" : "rgba(193,78,0,0.16)";
@@ -23,9 +24,10 @@ const plots = (() => {
     } else {
       own.line.color = colour(trace.role);
     }
-    if (trace.role === "case") own.opacity = 0.6;
-    own.marker = { color: own.line.color, size: 5, opacity: 0.75 };
-    if (trace.type === "box") own.fillcolor = "rgba(128,140,150,0.15)";
+    if (trace.role === "case") own.opacity = Math.max(0.15, 0.9 / Math.sqrt(count));
+    own.marker = { color: own.line.color, size: trace.few ? 7 : 5, opacity: 0.75 };
+    if (trace.few) own.line.color = "transparent";
+    if (trace.type === "box") own.fillcolor = trace.few ? "transparent" : "rgba(128,140,150,0.15)";
     return own;
   }
 
@@ -45,13 +47,26 @@ const plots = (() => {
     return own;
   }
 
+  // Boxes side by side become several rows where there is no room for them.
+  function folded(element, layout, printing) {
+    const { grid } = layout;
+    if (!grid || printing) return layout;
+    const columns = Math.min(grid.columns, Math.max(1, Math.floor(element.clientWidth / BOX_WIDTH)));
+    const rows = Math.ceil(grid.columns / columns);
+    element.style.height = rows > 1 ? `${rows * ROW_HEIGHT}px` : "";
+    return { ...layout, grid: { ...grid, rows, columns, ygap: 0.3 } };
+  }
+
   function draw(element, plot, printing = false) {
     drawn.set(element, plot);
-    const traces = plot.traces.map((trace, number) => styled(trace, number, printing));
-    const layout = themed(plot.layout);
+    const traces = plot.traces.map((trace, number) => styled(trace, number, plot.traces.length));
+    const layout = themed(folded(element, plot.layout, printing));
     if (printing) {
+      element.style.height = "";
       Object.assign(layout, { width: plot.wide ? 2 * PRINTED.width + 14 : PRINTED.width, height: PRINTED.height, autosize: false });
-      layout.margin = { l: 40, r: 6, t: 6, b: 30 };
+      layout.margin = { l: 40, r: 6, t: 18, b: 30 };
+      layout.legend = { ...layout.legend, y: 1.17, font: { size: 9 } };
+      for (const key of Object.keys(layout)) if (/^[xy]axis/.test(key)) layout[key].tickfont = { size: 9 };
     }
     return Plotly.react(element, traces, layout, printing ? { ...CONFIG, responsive: false } : CONFIG);
   }

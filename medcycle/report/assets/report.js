@@ -85,7 +85,12 @@
   // --- plots, paper, viewer --------------------------------------------------------------------------------------
 
   for (const plot of data.plots) plots.draw(document.getElementById(plot.key), plot);
-  window.addEventListener("beforeprint", () => plots.redraw(true));
-  window.addEventListener("afterprint", () => plots.redraw());
+  let theme = root.dataset.theme;
+  window.addEventListener("beforeprint", () => {
+    theme = root.dataset.theme;
+    root.dataset.theme = "light"; // paper is white
+    plots.redraw(true);
+  });
+  window.addEventListener("afterprint", () => setTheme(theme));
   viewer.start(data.cases);
 })();

@@ -14,14 +14,14 @@ const viewer = (() => {
   // --- panels ----------------------------------------------------------------------------------------------------
 
   function diverging(alphaAtZero) {
-    return { R: [90, 30, 16, 200, 255], G: [190, 90, 16, 90, 190], B: [255, 200, 16, 20, 90],
+    return { R: [90, 30, 0, 200, 255], G: [190, 90, 0, 90, 190], B: [255, 200, 0, 20, 90],
              A: [255, 255, alphaAtZero, 255, 255], I: [0, 64, 128, 192, 255] };
   }
 
   const RISING = { R: [0, 90, 220, 255], G: [0, 30, 90, 240], B: [0, 110, 60, 160], A: [0, 120, 220, 255], I: [0, 85, 170, 255] };
   const GRADIENTS = {
     grey: "linear-gradient(90deg, #000, #fff)",
-    error: "linear-gradient(90deg, rgb(90,190,255), rgb(30,90,200), rgb(16,16,16), rgb(200,90,20), rgb(255,190,90))",
+    error: "linear-gradient(90deg, rgb(90,190,255), rgb(30,90,200), rgb(0,0,0), rgb(200,90,20), rgb(255,190,90))",
     uncertainty: "linear-gradient(90deg, rgb(0,0,0), rgb(90,30,110), rgb(220,90,60), rgb(255,240,160))",
   };
 
@@ -38,13 +38,13 @@ const viewer = (() => {
   function makeFigure(panel) {
     const figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
-    const label = document.createElement("span");
+    const heading = document.createElement("span");
     const value = document.createElement("output");
-    label.textContent = panel.label;
-    caption.append(label, value);
+    heading.textContent = panel.label;
+    caption.append(heading, value);
     figure.append(caption);
     figure.dataset.role = panel.role;
-    return { figure, label, value };
+    return { figure, heading, value };
   }
 
   function addMissing(figure, text) {
@@ -69,7 +69,7 @@ const viewer = (() => {
 
   async function attached(canvas) {
     const nv = new niivue.Niivue({
-      backColor: [0, 0, 0, 1], crosshairColor: CROSSHAIR, crosshairWidth: 0.5, crosshairWidthUnit: "mm", crosshairGap: 6, show3Dcrosshair: false, isColorbar: false,
+      backColor: [0, 0, 0, 1], crosshairColor: CROSSHAIR, crosshairWidth: 1.3, crosshairWidthUnit: "mm", crosshairGap: 6, show3Dcrosshair: false, isColorbar: false,
       isRadiologicalConvention: true, isOrientationTextVisible: true, fontMinPx: 13, textHeight: 0.05, logLevel: "error",
       dragAndDropEnabled: false, scrollRequiresFocus: true, multiplanarLayout: 1, multiplanarForceRender: false,
       multiplanarShowRender: 0, multiplanarPadPixels: 4, multiplanarEqualSize: true, sagittalNoseLeft: true, loadingText: "",
@@ -197,7 +197,7 @@ const viewer = (() => {
     if (!panel || !state.images.real) return;
     state.swapped = shown;
     await layer(panel, "real", shown ? 1 : 0);
-    panel.label.textContent = shown ? state.panels.find((one) => one.role === "real").label : panel.label.dataset.own;
+    panel.heading.textContent = shown ? state.panels.find((one) => one.role === "real").label : panel.label;
   }
 
   function setBlinking(on) {
@@ -257,7 +257,6 @@ const viewer = (() => {
       if (turn !== state.loading) return;
       state.panels.push(await makePanel(panel));
     }
-    for (const panel of state.panels) panel.label.dataset.own = panel.label.textContent;
     setPlanes(find("planes").value);
     setWindow(state.window);
     await setOverlay(state.images[state.overlay] ? state.overlay : "");
