@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from medcycle.api import (
         evaluate,
+        judge,
         load_model,
         read,
         synthesize,
@@ -66,6 +67,7 @@ __all__ = [
     "WorkerLost",
     "WrongModality",
     "evaluate",
+    "judge",
     "load_model",
     "read",
     "synthesize",
@@ -75,7 +77,17 @@ __all__ = [
     "write_report",
 ]
 
-_FUNCTIONS = {"evaluate", "load_model", "read", "synthesize", "train", "write_dicom", "write_nifti", "write_report"}
+_FUNCTIONS = {
+    "evaluate",
+    "judge",
+    "load_model",
+    "read",
+    "synthesize",
+    "train",
+    "write_dicom",
+    "write_nifti",
+    "write_report",
+}
 _OF_VOLUME = {"Grid", "Volume"}
 
 

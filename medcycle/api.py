@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Progress",
     "evaluate",
+    "judge",
     "load_model",
     "read",
     "synthesize",
@@ -193,7 +194,15 @@ def train(
     )
 
 
-def evaluate(real: Any, synthetic: Any, mask: Any = None, *, protocol: str | None = None) -> Summary:
+def evaluate(
+    real: Any,
+    synthetic: Any,
+    mask: Any = None,
+    *,
+    protocol: str | None = None,
+    mr: Path | str | None = None,
+    output: Path | str | None = None,
+) -> Summary:
     """Score synthetic volumes against the true ones.
 
     Args:
@@ -202,24 +211,66 @@ def evaluate(real: Any, synthetic: Any, mask: Any = None, *, protocol: str | Non
         mask: where to score; by default the body in the true volume.
         protocol: `medcycle`, `synthrad2023`, `synthrad2025` or `synthrad2025_container`; `mr` for MR. None
             depends on the modality of the true volume.
+        mr: what the synthetic volumes were made from, for the viewer of a report.
+        output: a folder for the tables and for what was found of each case, as `medcycle evaluate` writes it and
+            `write_report` takes it; only for files and folders.
 
     Returns:
         `cases` (metrics for each case), `mean`, and `failed` (the cases that could not be scored, with the reason).
 
     Raises:
-        UsageError: if cases don't match by name, or the protocol is unknown.
+        UsageError: if cases don't match by name, the protocol is unknown, or images in memory have an output.
         DataError: if nothing could be scored.
     """
     from medcycle import evaluation
-    from medcycle.synthesis.pseudonyms import own_names
 
     if all(isinstance(one, str | os.PathLike) for one in (real, synthetic)):
-        names = own_names(Path(synthetic))
-        return evaluation.evaluate(evaluation.match_cases(Path(real), Path(synthetic), _path(mask), names), protocol)
+        return _evaluated(Path(real), Path(synthetic), _path(mask), protocol, _path(mr), _path(output))
+    if output is not None:
+        raise UsageError("output needs files or folders of real and synthetic volumes; write them with write_nifti")
     (_, true), (_, made) = _image(real), _image(synthetic)
     region = None if mask is None else _image(mask)[1]
     known = protocol or evaluation.DEFAULT_PROTOCOL[modality_of_values(true.array)]
     return evaluation.Summary(known, {"volume": evaluation.score(true, made, region, known)})
+
+
+def _evaluated(
+    real: Path, synthetic: Path, mask: Path | None, protocol: str | None, mr: Path | None, output: Path | None
+) -> Summary:
+    from medcycle import evaluation
+    from medcycle.synthesis.pseudonyms import own_names
+
+    cases = evaluation.match_cases(real, synthetic, mask, own_names(synthetic), source=mr)
+    if output is None:
+        return evaluation.evaluate(cases, protocol)
+    summary = evaluation.evaluate(cases, protocol, on_details=evaluation.writer_of_details(output))
+    evaluation.write_evaluation(summary, cases, output)
+    return summary
+
+
+def judge(mr: Any, synthetic: Any, uncertainty: Any = None) -> dict[str, Any]:
+    """Judge a synthetic CT by the MR that it was made from, where there is no true CT.
+
+    Args:
+        mr: the source, as for `synthesize`.
+        synthetic: HU, on the MR's grid.
+        uncertainty: the expected error of each voxel, HU, on that grid.
+
+    Returns:
+        `verdict` (`grade`: `no finding`, `check` or `do not use`; `score`, larger is worse; `reasons`), `measures` and
+        `uncertainty` by region and tissue. No finding is not an approval.
+
+    Raises:
+        GridMismatch: if the grids differ.
+        WrongModality: if the first is no MR or the second no CT.
+    """
+    from medcycle.evaluation.verdicts import require_mr_and_ct
+    from medcycle.evaluation.without_reference import assess_without_reference
+
+    (source, first), (made, second) = _image(mr), _image(synthetic)
+    require_mr_and_ct(first, second, source.path, made.path)
+    expected = None if uncertainty is None else _image(uncertainty)[1]
+    return assess_without_reference(first, second, uncertainty=expected)
 
 
 def write_nifti(volume: Volume, path: Path | str, *, like: Path | str | None = None) -> None:

@@ -43,6 +43,7 @@ from medcycle.training.runtime import make_fabric
 from medcycle.training.step import Stepper
 from medcycle.tuning import SETTING, keep_freed_memory
 from medcycle.volume import Grid, Volume
+from tests.bench_evaluation import evaluation
 from tests.bench_limits import limits
 from tests.bench_synthesis import like_with_like, synthesis
 from tests.timing import compare
@@ -400,6 +401,7 @@ def main() -> None:
     like_with_like()
     synthesis()
     limits()
+    evaluation()
     compare("180 axial slices of 256×256", reading())
     for size in ((256, 256), (96, 96, 96)):
         with tempfile.TemporaryDirectory() as folder:

@@ -23,7 +23,17 @@ MR, CT = HeadPhantom.random(7).mr(GRID), HeadPhantom.random(7).ct(GRID)
 
 
 def test_the_names_are_these() -> None:
-    functions = ["evaluate", "load_model", "read", "synthesize", "train", "write_dicom", "write_nifti", "write_report"]
+    functions = [
+        "evaluate",
+        "judge",
+        "load_model",
+        "read",
+        "synthesize",
+        "train",
+        "write_dicom",
+        "write_nifti",
+        "write_report",
+    ]
     assert set(mc.__all__) == {*functions, "Grid", "Volume", *errors.__all__}
     assert {name for name in mc.__all__ if callable(getattr(mc, name))} == set(mc.__all__)
     assert set(mc.__all__) <= set(dir(mc))
@@ -132,6 +142,30 @@ def test_training_and_scoring(cohort: Path, tmp_path: Path) -> None:
     )
     whole = mc.evaluate(MR, MR)
     assert (whole.protocol, whole.mean["nmae"]) == ("mr", 0)
+
+
+def test_evaluations_are_written_as_the_command_writes_them(tmp_path: Path) -> None:
+    mc.write_nifti(MR, tmp_path / "mr" / "a.nii.gz")
+    mc.write_nifti(CT, tmp_path / "ct" / "a.nii.gz")
+    mc.write_nifti(CT.with_array(CT.array + 5), tmp_path / "out" / "a" / "sct.nii.gz")
+    places = {"real": tmp_path / "ct", "synthetic": tmp_path / "out", "mr": tmp_path / "mr"}
+    mc.evaluate(**places, output=tmp_path / "python")
+    given = [text for name, path in places.items() for text in (f"--{name}", str(path))]
+    assert execute(["evaluate", *given, "--output", str(tmp_path / "command")]) == 0
+    written = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (tmp_path / "python", tmp_path / "command")
+    ]
+    assert written[0] == written[1]
+    with pytest.raises(mc.UsageError, match="output needs files"):
+        mc.evaluate(CT, CT, output=tmp_path / "no")
+
+
+def test_images_of_any_kind_are_judged() -> None:
+    found = mc.judge(MR, to_itk(CT))
+    assert found["verdict"]["grade"] == "no finding", found["verdict"]
+    with pytest.raises(mc.WrongModality, match="only synthetic CT"):
+        mc.judge(MR, MR)
 
 
 def test_a_series_of_the_source_study(checkpoint: Path, tmp_path: Path) -> None:

@@ -20,8 +20,7 @@ from medcycle.cohort.findings import inspect_paths
 from medcycle.config import load_config
 from medcycle.errors import DataError, UsageError
 from medcycle.evaluation.cases import match_cases
-from medcycle.evaluation.details import Details, write_details, write_inputs
-from medcycle.evaluation.tables import Summary, evaluate, write_tables
+from medcycle.evaluation.tables import Summary, evaluate, write_evaluation, writer_of_details
 from medcycle.io import discover
 from medcycle.methods.build import build_method
 from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method, save_method
@@ -137,13 +136,9 @@ def _flat_mae(cohort: Path) -> float:
 
 
 def _score(cohort: Path, synthetic: Path, output: Path, *, with_details: bool = False) -> Summary:
-    def keep(name: str, found: Details) -> None:
-        write_details(found, name, output)
-
     cases = match_cases(cohort / "test" / "ct", synthetic, source=cohort / "test" / "mr")
-    summary = evaluate(cases, on_details=keep if with_details else None)
-    write_tables(summary, output)
-    write_inputs(cases, output, summary.modality)
+    summary = evaluate(cases, on_details=writer_of_details(output) if with_details else None)
+    write_evaluation(summary, cases, output)
     return summary
 
 

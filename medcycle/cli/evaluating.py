@@ -13,7 +13,7 @@ from medcycle.errors import UsageError
 
 if TYPE_CHECKING:
     from medcycle.evaluation.cases import Case
-    from medcycle.evaluation.details import DetailOptions, Details
+    from medcycle.evaluation.details import DetailOptions
 
 __all__ = ["compare", "evaluate"]
 
@@ -63,7 +63,6 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     """Score synthetic volumes against the true ones, or judge them without."""
     from medcycle.cli.printing import print_summary, print_verdicts
     from medcycle.evaluation import cases, tables
-    from medcycle.evaluation.details import write_details, write_inputs
     from medcycle.evaluation.verdicts import judge_cases
     from medcycle.synthesis.pseudonyms import own_names
 
@@ -71,9 +70,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         raise UsageError("--real-labels and --synthetic-labels go together; give both")
     names = own_names(synthetic)
 
-    def keep(name: str, found: Details) -> None:
-        write_details(found, name, output)
-
+    keep = tables.writer_of_details(output)
     matched: list[Case]
     if real:
         labels = (real_labels, synthetic_labels) if real_labels and synthetic_labels else None
@@ -96,12 +93,11 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         summary = judge_cases(matched, on_details=keep)
     else:
         raise UsageError("nothing to compare with; give the true volumes with --real, or else the MR with --mr")
-    tables.write_tables(summary, output)
-    write_inputs(matched, output, None if summary.verdicts else summary.modality)
+    tables.write_evaluation(summary, matched, output)
     print_verdicts(summary) if summary.verdicts else print_summary(summary)
     say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
     if not brief:
-        say(f"what was found of each case is in {output / 'cases'}; `medcycle report {output} --output FILE.html`")
+        say(f"details of each case are in {output / 'cases'}; next: medcycle report {output} --output report.html")
     summary.require_all()
 
 

@@ -2,7 +2,7 @@
 
 from medcycle.evaluation.cases import Case, match_cases
 from medcycle.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, score
-from medcycle.evaluation.tables import Summary, evaluate, write_tables
+from medcycle.evaluation.tables import Summary, evaluate, write_evaluation, write_tables, writer_of_details
 
 __all__ = [
     "DEFAULT_PROTOCOL",
@@ -13,5 +13,7 @@ __all__ = [
     "evaluate",
     "match_cases",
     "score",
+    "write_evaluation",
     "write_tables",
+    "writer_of_details",
 ]

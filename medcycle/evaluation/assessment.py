@@ -80,7 +80,8 @@ def cropped(compared: Compared) -> Cropped:
     """The case about its bodies: what is left away is air in both volumes and counts nowhere."""
     real, synthetic = (_clipped(one.to_ras()) for one in (compared.real, compared.synthetic))
     region, valid = (compared.real.with_array(one).to_ras().array for one in (compared.region, compared.valid))
-    bodies = [body_mask(one, "ct").array & valid for one in (real, synthetic)]
+    known = None if compared.body is None else compared.real.with_array(compared.body).to_ras()
+    bodies = [one.array & valid for one in (known or body_mask(real, "ct"), body_mask(synthetic, "ct"))]
     occupied = bodies[0] | bodies[1] | region
     box = tuple(
         slice(max(0, int(places[0]) - MARGIN), int(places[-1]) + 1 + MARGIN)

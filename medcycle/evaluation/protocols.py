@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 
@@ -162,12 +163,14 @@ class Compared:
         synthetic: in the same units, with the same axes.
         region: where they are scored; boolean, of their shape, not empty.
         valid: where the true volume is valid; boolean, of their shape.
+        body: the patient in the true volume, if that was looked for; boolean, of their shape.
     """
 
     real: Volume
     synthetic: Volume
     region: Array
     valid: Array
+    body: Array | None = None
 
 
 def compared(
@@ -193,13 +196,14 @@ def compared(
     valid = _above_zero(field_of_view, real, "field of view")
     _require_finite(real, "real")
     _require_finite(synthetic, "synthetic")
-    region = body_mask(real, modality).array if given is None else given
+    body = None if given is not None else body_mask(real, modality).array
+    region = cast(Array, given if body is None else body)
     found = "the real volume has no voxel of a body" if given is None else "the mask is empty"
     if valid is not None and region.any():
         region, found = region & valid, "the mask and the field of view have no voxel in common"
     if not region.any():
         raise DataError(f"{found}, so there is nothing to score; give a mask that covers the patient")
-    return Compared(real, synthetic, region, np.ones_like(region) if valid is None else valid)
+    return Compared(real, synthetic, region, np.ones_like(region) if valid is None else valid, body)
 
 
 def _above_zero(mask: Volume | None, real: Volume, what: str) -> Array | None:

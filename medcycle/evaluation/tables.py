@@ -18,7 +18,14 @@ from typing import Any, NamedTuple, cast
 from medcycle.body import Modality
 from medcycle.errors import CaseFailed, ConfigError, DataError, WrongModality
 from medcycle.evaluation.cases import Case
-from medcycle.evaluation.details import DetailOptions, Details, details_of, scores_alone
+from medcycle.evaluation.details import (
+    DetailOptions,
+    Details,
+    details_of,
+    scores_alone,
+    write_details,
+    write_inputs,
+)
 from medcycle.evaluation.printable import statistics_table, to_latex, to_markdown
 from medcycle.evaluation.protocols import (
     DEFAULT_PROTOCOL,
@@ -40,7 +47,7 @@ from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
 from medcycle.words import cell
 
-__all__ = ["Summary", "evaluate", "write_tables"]
+__all__ = ["Summary", "evaluate", "write_evaluation", "write_tables", "writer_of_details"]
 
 log = logging.getLogger(__name__)
 
@@ -270,6 +277,17 @@ def write_tables(summary: Summary, folder: Path) -> None:
     table = statistics_table(summary.statistics)
     write_text(folder / "summary.md", to_markdown(table))
     write_text(folder / "summary.tex", to_latex(table))
+
+
+def write_evaluation(summary: Summary, cases: Sequence[Case], folder: Path) -> None:
+    """Write the tables and where the cases' volumes are, beside what `writer_of_details` has written."""
+    write_tables(summary, folder)
+    write_inputs(cases, folder, None if summary.verdicts else summary.modality)
+
+
+def writer_of_details(folder: Path) -> OnDetails:
+    """What writes each case's details into an evaluation's folder."""
+    return lambda name, found: write_details(found, name, folder)
 
 
 def _known(values: Mapping[str, float]) -> dict[str, float | str]:

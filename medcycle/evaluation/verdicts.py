@@ -15,8 +15,9 @@ from medcycle.evaluation.without_reference import Verdict, assess_without_refere
 from medcycle.io import read_volume
 from medcycle.io.opening import read_json
 from medcycle.modality import looks_like_ct
+from medcycle.volume import Volume
 
-__all__ = ["WITHOUT_REFERENCE", "judge_cases"]
+__all__ = ["WITHOUT_REFERENCE", "judge_cases", "require_mr_and_ct"]
 
 WITHOUT_REFERENCE = "without reference"
 
@@ -58,10 +59,7 @@ def judge_cases(
 
 def _assess(case: Case) -> dict[str, Any]:
     mr, synthetic = read_volume(case.real), read_volume(case.synthetic)
-    if looks_like_ct(mr.array):
-        raise WrongModality(f"{case.real}: a CT in Hounsfield units; give the MR with --mr, or the true CT with --real")
-    if not looks_like_ct(synthetic.array):
-        raise WrongModality(f"{case.synthetic}: not a CT in Hounsfield units; only synthetic CT can be judged")
+    require_mr_and_ct(mr, synthetic, case.real, case.synthetic)
     told = _told(case.synthetic if case.synthetic.is_dir() else case.synthetic.parent)
     return assess_without_reference(
         mr,
@@ -70,6 +68,14 @@ def _assess(case: Case) -> dict[str, Any]:
         warnings=[str(one) for one in told.get("warnings") or ()],
         usual=told.get("training_ct"),
     )
+
+
+def require_mr_and_ct(mr: Volume, synthetic: Volume, first: Path, second: Path) -> None:
+    """Raise `WrongModality`, naming the place, unless these are an MR and a CT in Hounsfield units."""
+    if looks_like_ct(mr.array):
+        raise WrongModality(f"{first}: a CT in Hounsfield units; give the MR with --mr, or the true CT with --real")
+    if not looks_like_ct(synthetic.array):
+        raise WrongModality(f"{second}: not a CT in Hounsfield units; only synthetic CT can be judged")
 
 
 def _told(folder: Path) -> Mapping[str, Any]:

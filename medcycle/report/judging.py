@@ -6,8 +6,7 @@ from pathlib import Path
 
 from medcycle.errors import EmptyFolder
 from medcycle.evaluation.cases import Case, uncertainty_of, volume_of
-from medcycle.evaluation.details import write_details, write_inputs
-from medcycle.evaluation.tables import Summary, write_tables
+from medcycle.evaluation.tables import Summary, write_evaluation, writer_of_details
 from medcycle.evaluation.verdicts import judge_cases
 from medcycle.io.discover import Source, survey
 from medcycle.synthesis.pseudonyms import own_names
@@ -38,9 +37,8 @@ def judge_synthesis(source: Path, output: Path, folder: Path) -> Summary:
     cases = [case for case in found if case]
     if not cases:
         raise EmptyFolder(f"{output}: no synthetic CT of {source}; give the MR that it was made from")
-    summary = judge_cases(cases, on_details=lambda name, found: write_details(found, name, folder))
-    write_tables(summary, folder)
-    write_inputs(cases, folder, None)
+    summary = judge_cases(cases, on_details=writer_of_details(folder))
+    write_evaluation(summary, cases, folder)
     return summary
 
 

@@ -308,7 +308,7 @@ def test_killed_at_any_moment_it_can_go_on(cohort: Path, store: Store, tmp_path)
     command = [sys.executable, "-c", PREPARE, str(cohort / "mr"), str(cohort / "ct"), str(root)]
     random = np.random.default_rng(0)
     killed = 0
-    for turn in range(3):
+    for turn in range(2):
         there = list(os.walk(root))
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         while process.poll() is None and list(os.walk(root)) == there:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from scipy import stats
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
 from medcycle.errors import DataError
 from medcycle.evaluation import metrics
@@ -34,6 +35,16 @@ def test_constant_offset_has_closed_forms(offset: float, seed: int) -> None:
     if abs(offset) > 1e-3:
         expected = 20 * np.log10((WINDOW[1] - WINDOW[0]) / abs(offset))
         assert metrics.psnr(real, synthetic, mask, WINDOW) == pytest.approx(expected, abs=1e-6)
+
+
+@given(first=st.integers(0, 50), second=st.integers(51, 100))
+@settings(max_examples=20, deadline=None)
+def test_errors_and_correlation_are_those_of_scikit_image_and_scipy(first: int, second: int) -> None:
+    real, synthetic, mask = volume(first), volume(second), ball()
+    one, other = real[mask], synthetic[mask]
+    assert metrics.rmse(real, synthetic, mask) == pytest.approx(np.sqrt(mean_squared_error(one, other)))
+    assert metrics.ncc(real, synthetic, mask) == pytest.approx(stats.pearsonr(one, other).statistic)
+    assert metrics.mae(real, synthetic, mask) <= metrics.rmse(real, synthetic, mask)
 
 
 @given(first=st.integers(0, 50), second=st.integers(51, 100))
