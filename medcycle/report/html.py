@@ -9,7 +9,7 @@ from typing import Any
 
 from medcycle.report.metrics import Metric
 
-__all__ = ["Html", "definitions", "element", "joined", "script_json", "table", "term"]
+__all__ = ["Html", "about", "definitions", "element", "joined", "script_json", "table", "term"]
 
 VOID = ("img", "input", "meta", "br")
 
@@ -64,6 +64,12 @@ def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[str]], 
 def term(name: str, metric: Metric, text: str | None = None) -> Html:
     """A metric's name whose meaning is shown when it has the pointer or the focus."""
     return element("span", text or metric.label, class_="term", tabindex=0, aria_describedby=_id(name))
+
+
+def about(name: str, metric: Metric) -> Html:
+    """A small button beside a metric's name that shows its meaning."""
+    label = f"About {metric.label}"
+    return element("button", "?", type="button", class_="term about", aria_label=label, aria_describedby=_id(name))
 
 
 def _id(name: str) -> str:
