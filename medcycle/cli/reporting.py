@@ -22,7 +22,7 @@ def report(
     output: Annotated[Path, typer.Option(metavar="FILE", help="The page, a file ending in .html.")],
     mr: Annotated[
         Path | None,
-        typer.Option(help="The MR that a synthesis was made from, a volume or a folder: its CT are judged by it."),
+        typer.Option(help="The MR that a synthesis was made from, if it is no longer where it was."),
     ] = None,
     identifiers: Annotated[
         bool, typer.Option("--identifiers", help="Show the names of cases and folders; by default they are numbered.")
@@ -35,25 +35,11 @@ def report(
     """
     from medcycle.report import write_report
 
-    if mr:
-        paths = [_judged(path, mr, output) for path in paths]
-    written = write_report(paths, output, identifiers=identifiers, title=title)
+    written = write_report(paths, output, mr=mr, identifiers=identifiers, title=title)
     say(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")
     if identifiers:
         say("it shows the names of cases and folders; look at who gets it")
     say("For research only: not for diagnosis or treatment.")
-
-
-def _judged(path: Path, mr: Path, output: Path) -> Path:
-    """Of a synthesis, an evaluation without a true CT, which is written beside the page; else the path."""
-    from medcycle.report.judging import judge_synthesis
-    from medcycle.report.synthesized import described_in
-
-    if not path.is_dir() or not described_in(path):
-        return path
-    folder = output.with_name(f"{output.stem}-{path.resolve().name}")
-    judge_synthesis(mr, path, folder)
-    return folder
 
 
 def report_synthesis(source: Path, made: Path) -> Path:
@@ -71,5 +57,5 @@ def report_synthesis(source: Path, made: Path) -> Path:
     from medcycle.report.judging import judge_synthesis, report_folder
 
     folder = report_folder(made)
-    print_verdicts(judge_synthesis(source, made, folder))
+    print_verdicts(judge_synthesis(made, folder, source))
     return write_report([folder], folder / "report.html")

@@ -8,7 +8,9 @@ from medcycle.errors import EmptyFolder
 from medcycle.evaluation.cases import Case, uncertainty_of, volume_of
 from medcycle.evaluation.tables import Summary, write_evaluation, writer_of_details
 from medcycle.evaluation.verdicts import judge_cases
-from medcycle.io.discover import Source, survey
+from medcycle.io.discover import survey
+from medcycle.report.plain import read_part
+from medcycle.report.synthesized import DESCRIPTION, described_in
 from medcycle.synthesis.pseudonyms import own_names
 from medcycle.synthesis.runner import is_file
 
@@ -20,29 +22,45 @@ def report_folder(output: Path) -> Path:
     return output.absolute().with_name(f"{output.name.removesuffix('.nii.gz')}-report")
 
 
-def judge_synthesis(source: Path, output: Path, folder: Path) -> Summary:
+def judge_synthesis(output: Path, folder: Path, source: Path | None = None) -> Summary:
     """Judge what `medcycle synthesize` made, and write an evaluation without a true CT.
 
     Args:
-        source: the MR that was given to it: a volume, a series, or a folder of them.
         output: what it wrote: a folder of cases, or a file.
         folder: where to write the evaluation.
+        source: the MR that was given to it: a volume, a series, or a folder of them; None to look where the folders of
+            cases say.
 
     Raises:
         EmptyFolder: if none of the MR has a synthetic CT there.
         DataError: if no case can be judged.
     """
-    codes = {own: code for code, own in own_names(output).items()}
-    found = [_case(one, output, codes.get(one.name)) for one in survey(source).sources]
-    cases = [case for case in found if case]
+    cases = _cases(output) if source is None else _cases_of(source, output)
     if not cases:
-        raise EmptyFolder(f"{output}: no synthetic CT of {source}; give the MR that it was made from")
+        raise EmptyFolder(f"{output}: no synthetic CT with its MR; give the MR that they were made from with --mr")
     summary = judge_cases(cases, on_details=writer_of_details(folder))
     write_evaluation(summary, cases, folder)
     return summary
 
 
-def _case(source: Source, output: Path, code: str | None) -> Case | None:
-    name = code or source.name
-    made = output if is_file(output) else volume_of(output / name)
-    return Case(name, source.path, made, uncertainty=uncertainty_of(made), is_coded=bool(code)) if made else None
+def _cases_of(source: Path, output: Path) -> list[Case]:
+    """Of the MR given, those that there is something of."""
+    codes = {own: code for code, own in own_names(output).items()}
+    found = []
+    for one in survey(source).sources:
+        name = codes.get(one.name, one.name)
+        made = output if is_file(output) else volume_of(output / name)
+        if made:
+            found.append(Case(name, one.path, made, uncertainty=uncertainty_of(made), is_coded=one.name in codes))
+    return found
+
+
+def _cases(output: Path) -> list[Case]:
+    """Of the cases in a folder, those whose MR is still where it was."""
+    found = []
+    for place in described_in(output):
+        told = read_part(place / DESCRIPTION, "synthesise the case again")
+        source, made = told.text("source_path"), volume_of(place)
+        if made and source and (place / source).exists():
+            found.append(Case(place.name, place / source, made, uncertainty=uncertainty_of(made)))
+    return found

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from medcycle.errors import UsageError
+from medcycle.errors import DataError, UsageError
 from medcycle.io.files import require_exists, write_text
 from medcycle.report import scored, synthesized, trained
 from medcycle.report.evaluation import Evaluation, read_evaluation
+from medcycle.report.judging import judge_synthesis
 from medcycle.report.libraries import asset, libraries, licences
 from medcycle.report.names import Names
 from medcycle.report.page import page_of
@@ -30,21 +32,41 @@ LARGEST_CASE, SMALLEST_CASE = 9_000_000, 120_000
 Findings = Evaluation | Synthesis | Run
 
 
-def report_of(paths: Sequence[Path], output: Path, *, identifiers: bool, title: str | None) -> Path:
+def report_of(paths: Sequence[Path], output: Path, *, mr: Path | None, identifiers: bool, title: str | None) -> Path:
     """Write the page; arguments and errors as of `medcycle.report.write_report`."""
     if not paths:
         raise UsageError("nothing to report on; give a folder of an evaluation, a synthesis or a run")
     if output.suffix.lower() not in (".html", ".htm") or output.is_dir():
         raise UsageError(f"{output}: the report is one file; give a name that ends in .html")
     code = libraries()  # before any work is done for a page without them
-    names = Names(shown=identifiers)
+    with TemporaryDirectory() as scratch:
+        judged = [_judged(path, mr, Path(scratch) / f"{number}") for number, path in enumerate(paths)]
+        page = _page(judged, code, title, Names(shown=identifiers))
+    write_text(output, page)
+    return output
+
+
+def _judged(path: Path, mr: Path | None, scratch: Path) -> Path:
+    """Of a synthesis of CT whose MR are known, an evaluation by these; else the path."""
+    if not path.is_dir() or is_run(path) or not described_in(path):
+        return path
+    try:
+        judge_synthesis(path, scratch, mr)
+    except DataError:
+        if mr:
+            raise
+        return path  # its volumes can be shown without a verdict
+    return scratch
+
+
+def _page(paths: Sequence[Path], code: Sequence[str], title: str | None, names: Names) -> str:
     found = [_read(path, names) for path in paths]
     sections: list[Section] = []
     for one in found:
         sections.append(_section(one, names, sum(len(section.cases) for section in sections)))
     sections = _told_apart(sections)
     packed = _packed([case for section in sections for case in section.cases], names)
-    page = page_of(
+    return page_of(
         sections,
         packed,
         title=title or "medcycle report",
@@ -53,8 +75,6 @@ def report_of(paths: Sequence[Path], output: Path, *, identifiers: bool, title: 
         scripts=[*code, *(asset(name) for name in ("plots.js", "volumes.js", "viewer.js", "report.js"))],
         licences=licences(),
     )
-    write_text(output, page)
-    return output
 
 
 def _read(path: Path, names: Names) -> Findings:

@@ -18,7 +18,7 @@ from medcycle.io.dicom.deidentify import Deidentify
 from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.header import Origin
 from medcycle.io.discover import Source
-from medcycle.io.files import atomic_path, sha256_of
+from medcycle.io.files import atomic_path, seen_from, sha256_of
 from medcycle.io.nifti import write_nifti
 from medcycle.io.opening import read_json
 
@@ -182,6 +182,7 @@ def write_case(
         described = _describe(prediction, source, to) | how
         if not outputs.deidentify:
             described["source"] = source.path.name
+            described["source_path"] = seen_from(folder, source.path)
         described["files"] = sorted(path.name for path in temporary.iterdir())
         (temporary / DESCRIPTION).write_text(json.dumps(described, indent=1, allow_nan=False), encoding="utf-8")
 

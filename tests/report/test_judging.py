@@ -1,6 +1,7 @@
 """A synthesis judged by its MR, and the page of that."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,18 +42,30 @@ def test_synthesize_writes_a_page_of_its_verdicts_beside(made: Path) -> None:
 
 
 @pytest.mark.usefixtures("with_libraries")
-def test_report_judges_a_synthesis_when_its_mr_is_given(made: Path, cohort: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [True, False])
+def test_report_judges_a_synthesis_by_its_mr(made: Path, cohort: Path, tmp_path: Path, given: bool) -> None:
     page = tmp_path / "page.html"
-    assert execute(["report", str(made), "--mr", str(cohort / "mr"), "--output", str(page)]) == 0
-    told = json.loads((tmp_path / "page-out" / "summary.json").read_text())
-    assert told["verdicts"]
+    more = ["--mr", str(cohort / "mr")] if given else []
+    assert execute(["report", str(made), *more, "--output", str(page)]) == 0
+    told = json.loads((report_folder(made) / "summary.json").read_text())
     assert any(verdict["grade"] in page.read_text() for verdict in told["verdicts"].values())
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.usefixtures("with_libraries")
+def test_without_its_mr_a_synthesis_is_shown_without_a_verdict(made: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(made, tmp_path / "far" / "away" / "out")
+    page = tmp_path / "page.html"
+    assert execute(["report", str(moved), "--output", str(page)]) == 0
+    assert "<h2" in page.read_text()
+    with pytest.raises(EmptyFolder, match="--mr"):
+        judge_synthesis(moved, tmp_path / "checks")
 
 
 @pytest.mark.usefixtures("with_libraries")
 def test_the_mr_of_others_is_refused(made: Path, cohort: Path, tmp_path: Path) -> None:
-    with pytest.raises(EmptyFolder, match="give the MR that it was made from"):
-        judge_synthesis(cohort / "test" / "ct", made, tmp_path / "checks")
+    with pytest.raises(EmptyFolder, match="give the MR that they were made from"):
+        judge_synthesis(made, tmp_path / "checks", cohort / "test" / "ct")
 
 
 def test_synthetic_mr_has_no_verdict(
