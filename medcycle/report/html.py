@@ -88,7 +88,7 @@ def definitions(metrics: dict[str, Metric]) -> Html:
 
 def script_json(value: Any) -> Html:
     """JSON that can stand in a script element: nothing in it ends the element, or a line of JavaScript."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Html(text)
