@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medcycle.report.evaluation import Case, Evaluation
-from medcycle.report.html import Html, element, term
+from medcycle.report.html import Html, about, element
 from medcycle.report.metrics import figure, metric_of
 from medcycle.report.one_case import grade_mark
 from medcycle.report.spread import outliers
@@ -78,10 +78,10 @@ def case_table(evaluation: Evaluation, labels: Sequence[str], ranks: Sequence[fl
 
 
 def _heading(title: str, name: str | None, *, printed: bool) -> Html:
-    about = term(name, metric_of(name), "?") if name else None
     button = element("button", title, type="button", class_="sort")
     class_ = None if printed else "screen"
-    return element("th", button, about or Html(""), scope="col", aria_sort="none", class_=class_)
+    meaning = about(name, metric_of(name)) if name else Html("")
+    return element("th", button, meaning, scope="col", aria_sort="none", class_=class_)
 
 
 def _cell(name: str, value: float | None, outlier: str | None, *, printed: bool) -> Html:

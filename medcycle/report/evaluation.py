@@ -148,12 +148,19 @@ def _files(folder: Path, told: Part, *, has_reference: bool) -> Files:
 def _details(folder: Path, name: str) -> tuple[Part, str]:
     """Details of a case, and what is wrong with them."""
     path = folder / "cases" / f"{name}.json"
-    if Path(name).name != name or not path.is_file():
+    if Path(name).name != name or not _is_there(path):
         return Part({}), "the evaluation has no details of this case; it may be of an older version"
     try:
         return read_part(path, AGAIN), ""
     except UnreadableFile as error:  # one damaged case does not take the page from the others
         return Part({}), str(error)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _made_with(synthetic: Path | None) -> Part:
@@ -162,7 +169,7 @@ def _made_with(synthetic: Path | None) -> Part:
     for folder in (synthetic.parent, synthetic.parent.parent):  # DICOM lie one deeper
         path = folder / "synthesis.json"
         try:
-            if path.is_file():
+            if _is_there(path):
                 return read_part(path, "synthesise again")
         except UnreadableFile:  # the page goes without it
             return Part({})

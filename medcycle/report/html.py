@@ -9,7 +9,7 @@ from typing import Any
 
 from medcycle.report.metrics import Metric
 
-__all__ = ["Html", "definitions", "element", "joined", "script_json", "table", "term"]
+__all__ = ["Html", "about", "definitions", "element", "joined", "script_json", "table", "term"]
 
 VOID = ("img", "input", "meta", "br")
 
@@ -66,6 +66,12 @@ def term(name: str, metric: Metric, text: str | None = None) -> Html:
     return element("span", text or metric.label, class_="term", tabindex=0, aria_describedby=_id(name))
 
 
+def about(name: str, metric: Metric) -> Html:
+    """A small button beside a metric's name that shows its meaning."""
+    label = f"About {metric.label}"
+    return element("button", "?", type="button", class_="term about", aria_label=label, aria_describedby=_id(name))
+
+
 def _id(name: str) -> str:
     """The id of a metric's definition."""
     return "about-" + "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
@@ -82,7 +88,7 @@ def definitions(metrics: dict[str, Metric]) -> Html:
 
 def script_json(value: Any) -> Html:
     """JSON that can stand in a script element: nothing in it ends the element, or a line of JavaScript."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Html(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from medcycle.words import shown
+
 __all__ = ["METRICS", "Metric", "decimal", "figure", "metric_of", "significant"]
 
 Better = Literal["lower", "higher", "near zero", "neither"]
@@ -187,6 +189,9 @@ METRICS: dict[str, Metric] = {
 }
 """Those that are known by name; `metric_of` makes the others of their parts."""
 
+LONGEST_NAME = 60
+"""Characters of a metric's name that is not known."""
+
 PARTS = {
     "air": "voxels that are air in the real CT",
     "lung": "voxels that are lung in the real CT",
@@ -215,6 +220,7 @@ def metric_of(name: str) -> Metric:
             if rest != name and (base := METRICS.get(rest) or METRICS.get(f"{rest}_mm")):
                 label = f"{part.replace('_', ' ')} {base.label}"
                 return replace(base, label=label, mask=base.mask if base.mask.startswith("both") else where)
+    name = shown(name, LONGEST_NAME)
     unit = next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
     plain = next((name.removesuffix(ending) for ending in UNITS if name.endswith(ending)), name).replace("_", " ")
     return Metric(

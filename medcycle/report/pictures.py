@@ -22,13 +22,13 @@ def clean_png(folder: Path, name: str) -> bytes:
     """A picture in a folder or below it, of the chunks that draw it; nothing if there is none, or it is too large."""
     if not name or "\0" in name:
         return b""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        return b""
     try:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()) or not path.is_file():
+            return b""
         with open_regular(path) as stream:
             content = stream.read(LARGEST + 1)
-    except OSError:
+    except (OSError, ValueError):  # names too long, or of no characters, among them
         return b""
     if len(content) > LARGEST or not content.startswith(SIGNATURE):
         return b""

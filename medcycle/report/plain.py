@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,9 @@ from medcycle.errors import UnreadableFile
 from medcycle.io.opening import read_json, read_text
 
 __all__ = ["Part", "read_part", "read_rows"]
+
+LARGEST_NUMBER = 1e15
+"""No figure of a case is beyond it; squares of what is, and sums, would be infinite."""
 
 LARGEST_TABLE = 2**27
 """Bytes of a CSV file."""
@@ -41,7 +43,7 @@ class Part:
         yield from ((key, Part(value)) for key, value in self.values.items() if isinstance(value, dict))
 
     def number(self, key: str) -> float | None:
-        """A finite number."""
+        """A number, unless it is infinite or absurd."""
         return _number(self.values.get(key))
 
     def numbers(self, key: str) -> list[float | None]:
@@ -74,12 +76,8 @@ class Part:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known and abs(value) <= LARGEST_NUMBER else None
 
 
 def read_part(path: Path, remedy: str) -> Part:

@@ -239,3 +239,24 @@ def test_the_command(tmp_path: Path, evaluation: Path, capsys: pytest.CaptureFix
     assert "<h1>Ours</h1>" in (tmp_path / "o.html").read_text(encoding="utf-8")
     assert execute(["report", str(tmp_path), "--output", str(tmp_path / "p.html")]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("odd", [10**400, 1e308, "\ud800", "a" * 3000, [[1]], {"a": {}}, None, True])
+def test_odd_values_take_no_page_away(tmp_path: Path, odd: object) -> None:
+    folder = write_evaluation(tmp_path / "scores", ["a", "b", "c", "d", "e"], volumes=0)
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["cases"] |= {"a" * 3000: {"mae": 1.0, "\ud800": odd}, "b": {"mae": odd}}
+    summary |= {"statistics": {"mae": odd}, "protocol": odd, "failed": {"x": odd}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    for name in ("a", "c"):
+        path = folder / "cases" / f"{name}.json"
+        details = json.loads(path.read_text())
+        for number, key in enumerate(sorted(details)):
+            if (number % 2 == 0) == (name == "a"):
+                details[key] = odd
+            elif isinstance(details[key], dict):
+                details[key] = dict.fromkeys(details[key], odd) | {"\ud800": odd}
+        path.write_text(json.dumps(details))
+    (folder / "inputs.json").write_text(json.dumps({"cases": {"a": {"real": odd, "synthetic": "x\0"}, "b": odd}}))
+    written = write_report([folder], tmp_path / "o.html", identifiers=True)
+    assert "Evaluation" in Page(written.read_text(encoding="utf-8")).text

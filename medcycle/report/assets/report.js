@@ -66,6 +66,7 @@
   for (const term of document.querySelectorAll(".term")) {
     term.addEventListener("mouseenter", () => explain(term));
     term.addEventListener("focus", () => explain(term));
+    term.addEventListener("click", () => explain(term));
     term.addEventListener("mouseleave", hide);
     term.addEventListener("blur", hide);
   }

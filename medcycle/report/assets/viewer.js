@@ -50,6 +50,7 @@ const viewer = (() => {
   function addMissing(figure, text) {
     const note = document.createElement("p");
     note.className = "missing";
+    figure.classList.add("absent");
     note.textContent = text;
     figure.append(note);
   }
