@@ -1,8 +1,8 @@
 """Fetches the JavaScript libraries of the report when the package is built.
 
-They are pinned in pyproject.toml, with the SHA-512 of their archives, and are never committed. They come from npm's
-registry, or by npm itself where only that has a way there. `python hatch_build.py` fetches them into a clone; with
-`--tests`, also what only tests need.
+They are pinned in pyproject.toml, with the SHA-512 of their archives, and are never committed. npm brings them, so that
+its proxies and mirrors hold. `python hatch_build.py` fetches them into a clone; with `--tests`, also what only tests
+need.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import sys
 import tarfile
 import tempfile
 import tomllib
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,6 @@ ARCHIVES = "MEDCYCLE_NPM_ARCHIVES"
 """The environment variable that names a folder with the archives, for builds without network."""
 
 STAMP = "versions.json"
-
-REGISTRY = ""
-
-SECONDS, LARGEST = 60, 2**26
-"""that a download may take without a word, and the bytes of an archive."""
 
 
 class LibrariesHook(BuildHookInterface):  # type: ignore[misc]
@@ -101,36 +95,25 @@ def _note(library: dict[str, Any], folder: Path) -> None:
 
 
 def _archive(library: dict[str, Any], folder: Path) -> Path:
-    """The library's archive: from the folder that is named, from the registry, or by npm where that is set up."""
     name = f"{library['package'].lstrip('@').replace('/', '-')}-{library['version']}.tgz"
     if given := os.environ.get(ARCHIVES):
         if (path := Path(given, name)).is_file():
             return path
         raise Unavailable(f"{path}: no such archive; get it by `npm pack {_told(library)}` on a machine with network")
-    try:
-        return _downloaded(library, folder / name)
-    except OSError as error:
-        if (npm := shutil.which("npm")) and _packed(npm, library, folder).is_file():
-            return folder / name
+    if not (npm := shutil.which("npm")):
         raise Unavailable(
-            f"{_told(library)}, which the report needs, can't be fetched from {REGISTRY} ({error}); check the network, "
-            f"or set {ARCHIVES} to a folder with {name}, which `npm pack {_told(library)}` makes on another machine"
-        ) from error
-
-
-def _downloaded(library: dict[str, Any], path: Path) -> Path:
-    short = library["package"].rpartition("/")[2]
-    address = f"{REGISTRY}/{library['package']}/-/{short}-{library['version']}.tgz"
-    with urllib.request.urlopen(address, timeout=SECONDS) as stream:
-        path.write_bytes(stream.read(LARGEST))
-    return path
-
-
-def _packed(npm: str, library: dict[str, Any], folder: Path) -> Path:
-    """By npm, which knows of mirrors and proxies."""
+            f"{_told(library)}, which the report needs, is brought by npm, and there is none; install Node.js, or set "
+            f"{ARCHIVES} to a folder with {name}, which `npm pack {_told(library)}` makes on another machine"
+        )
     call = [npm, "pack", _told(library), "--silent", "--pack-destination", str(folder)]
     made = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False)
-    return folder / (made.stdout.split() or [""])[-1]
+    if made.returncode or not (folder / name).is_file():
+        reason = " ".join((made.stderr or made.stdout).split())[-300:] or f"exit status {made.returncode}"
+        raise Unavailable(
+            f"{_told(library)}, which the report needs, can't be fetched by npm ({reason}); check the network, or set "
+            f"{ARCHIVES} to a folder with {name}, which `npm pack {_told(library)}` makes on another machine"
+        )
+    return folder / name
 
 
 def _require_intact(library: dict[str, Any], archive: Path) -> None:

@@ -27,7 +27,7 @@ def libraries() -> list[str]:
     if missing:
         raise DataError(
             f"{folder}: no {' and '.join(missing)}, which the report needs; in a clone run `python hatch_build.py`, "
-            "otherwise `pip install --force-reinstall --no-deps medcycle`, both with network"
+            "otherwise `pip install --force-reinstall --no-deps medcycle`, both with network and npm"
         )
     # in strings, where these stand, a backslash before a slash or an exclamation mark changes nothing
     return [
