@@ -26,6 +26,7 @@ from medcycle.evaluation.details import (
     write_details,
     write_inputs,
 )
+from medcycle.evaluation.grades import Verdict
 from medcycle.evaluation.printable import statistics_table, to_latex, to_markdown
 from medcycle.evaluation.protocols import (
     DEFAULT_PROTOCOL,
@@ -36,7 +37,6 @@ from medcycle.evaluation.protocols import (
     scores_of,
 )
 from medcycle.evaluation.statistics import of_values
-from medcycle.evaluation.without_reference import Verdict
 from medcycle.io import read_volume
 from medcycle.io.dicom.hidden import hidden_names, names_of
 from medcycle.io.discover import one_source

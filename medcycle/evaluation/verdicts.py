@@ -10,8 +10,9 @@ from typing import Any
 from medcycle.errors import UnreadableFile, WrongModality
 from medcycle.evaluation.cases import Case
 from medcycle.evaluation.details import Details, begun
+from medcycle.evaluation.grades import Verdict
 from medcycle.evaluation.tables import Summary, each_case
-from medcycle.evaluation.without_reference import Verdict, assess_without_reference
+from medcycle.evaluation.without_reference import assess_without_reference
 from medcycle.io import read_volume
 from medcycle.io.opening import read_json
 from medcycle.modality import looks_like_ct

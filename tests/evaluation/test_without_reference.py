@@ -5,7 +5,8 @@ import pytest
 from scipy import ndimage
 
 from medcycle.errors import GridMismatch
-from medcycle.evaluation.without_reference import GRADES, Measure, assess_without_reference, tissue_shares
+from medcycle.evaluation.grades import GRADES, Measure
+from medcycle.evaluation.without_reference import assess_without_reference, tissue_shares
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.volume import Grid, Volume
 
