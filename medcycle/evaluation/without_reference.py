@@ -80,8 +80,8 @@ def assess_without_reference(
                 "expected error in the body",
                 expected["mean_hu"],
                 "HU",
-                120.0,
                 250.0,
+                400.0,
                 "the passes of the network disagree; held-out scans with this disagreement had errors of this size",
             )
         )
@@ -197,8 +197,8 @@ def _flicker(mr: Volume, synthetic: Volume, body: Array) -> Measure:
         "flicker of axial slices against that of the MR",
         made / given if made and given else None,
         "",
-        1.5,
-        3.0,
+        2.0,
+        4.0,
         "neighbouring slices don't fit each other; look at sagittal and coronal planes",
     )
 
