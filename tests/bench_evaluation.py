@@ -21,29 +21,33 @@ SHAPE = (256, 256, 200)
 SPAN = CT_WINDOW[1] - CT_WINDOW[0]
 
 
-def pair_of_heads() -> tuple[Volume, Volume, Array]:
-    """A generated CT of 1 mm, one with smooth errors of 60 HU, and the body."""
+Heads = tuple[Volume, Volume, tuple[Array, Array]]
+
+
+def pair_of_heads() -> Heads:
+    """A generated CT of 1 mm, one with smooth errors of 60 HU, and the bodies in both."""
     real = HeadPhantom.random(3).ct(head_grid(SHAPE, (1.0, 1.0, 1.0)))
     noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=SHAPE).astype(np.float32), 3)
     error = 60 * noise / noise.std()
     made = np.where(real.array > -300, real.array + error, real.array).astype(np.float32)
-    return real, real.with_array(made), body_mask(real, "ct").array
+    synthetic = real.with_array(made)
+    return real, synthetic, (body_mask(real, "ct").array, body_mask(synthetic, "ct").array)
 
 
-def ours(real: Volume, synthetic: Volume, body: Array) -> dict[str, Any]:
-    """What `medcycle evaluate` computes of a pair, but for the registration."""
-    case = Compared(real, synthetic, body, np.ones_like(body), body)
-    return {"scores": scores_of(case, "medcycle")} | assess(cropped(case), misregistration=False)
+def ours(real: Volume, synthetic: Volume, bodies: tuple[Array, Array]) -> dict[str, Any]:
+    """What `medcycle evaluate` computes of a pair, but for bodies, registration and radiotherapy measures."""
+    case = Compared(real, synthetic, bodies[0], np.ones_like(bodies[0]))
+    return {"scores": scores_of(case, "medcycle")} | assess(cropped(case, bodies), misregistration=False)
 
 
-def theirs(real: Volume, synthetic: Volume, body: Array) -> dict[str, Any]:
+def theirs(real: Volume, synthetic: Volume, bodies: tuple[Array, Array]) -> dict[str, Any]:
     """The same figures in float64 over the whole volume, as their formulas are usually written."""
+    body = bodies[0]
     first, second = (one.array.astype(np.float64).clip(*CT_WINDOW) for one in (real, synthetic))
     difference = second - first
     inside = difference[body]
     kinds = {name: body & (first >= low) & (first < high) for name, (low, high) in TISSUES.items()}
     bones = (first >= BONE) & body, (second >= BONE) & body
-    bodies = body, body_mask(synthetic, "ct").array
     spacing = real.grid.spacing
     levels = [difference[:, :, k][body[:, :, k]] for k in range(body.shape[2])]
     return {

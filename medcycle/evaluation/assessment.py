@@ -17,7 +17,7 @@ from medcycle.evaluation.protocols import CT_WINDOW, Compared
 from medcycle.evaluation.surfaces import agreement, dice
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["Cropped", "assess", "cropped"]
+__all__ = ["Cropped", "assess", "bodies_of", "cropped"]
 
 Figures = dict[str, Any]
 
@@ -64,10 +64,11 @@ def assess(case: Cropped, *, misregistration: bool = True) -> Figures:
     grid = case.real.grid
     heights = _slice_heights(grid)
     voxel_ml = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
+    true, made = real[region], synthetic[region]
     return {
-        "tissues": tissues.by_tissue(real, synthetic, region, voxel_ml),
-        "calibration": tissues.calibration(real, synthetic, region),
-        "histogram": tissues.histogram(real, synthetic, region),
+        "tissues": tissues.by_tissue(true, made, ..., voxel_ml),
+        "calibration": tissues.calibration(true, made, ...),
+        "histogram": tissues.histogram(true, made, ...),
         "levels": tissues.by_level(real, synthetic, region, heights),
         "regions": _by_region(case),
         "structures": _structures(case),
@@ -76,13 +77,19 @@ def assess(case: Cropped, *, misregistration: bool = True) -> Figures:
     }
 
 
-def cropped(compared: Compared) -> Cropped:
-    """The case about its bodies: what is left away is air in both volumes and counts nowhere."""
+def cropped(compared: Compared, bodies: tuple[Array, Array] | None = None) -> Cropped:
+    """The case about its bodies: what is left away is air in both volumes and counts nowhere.
+
+    Args:
+        compared: the case.
+        bodies: the patient in the true and in the synthetic CT, booleans of their shape; None to find both.
+    """
+    own_bodies = bodies or bodies_of(compared)
     real, synthetic = (_clipped(one.to_ras()) for one in (compared.real, compared.synthetic))
-    region, valid = (compared.real.with_array(one).to_ras().array for one in (compared.region, compared.valid))
-    known = None if compared.body is None else compared.real.with_array(compared.body).to_ras()
-    bodies = [one.array & valid for one in (known or body_mask(real, "ct"), body_mask(synthetic, "ct"))]
-    occupied = bodies[0] | bodies[1] | region
+    region, valid, real_body, synthetic_body = (
+        compared.real.with_array(one).to_ras().array for one in (compared.region, compared.valid, *own_bodies)
+    )
+    occupied = (real_body | synthetic_body) & valid | region
     box = tuple(
         slice(max(0, int(places[0]) - MARGIN), int(places[-1]) + 1 + MARGIN)
         for places in (np.flatnonzero(occupied.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3))
@@ -95,10 +102,17 @@ def cropped(compared: Compared) -> Cropped:
         Volume(synthetic.array[box], grid),
         region[box],
         valid[box],
-        bodies[0][box],
-        bodies[1][box],
+        (real_body & valid)[box],
+        (synthetic_body & valid)[box],
         box,
     )
+
+
+def bodies_of(compared: Compared) -> tuple[Array, Array]:
+    """The patient in the true CT, where that is not known yet, and in the synthetic one."""
+    known = compared.body
+    real = body_mask(compared.real, "ct").array if known is None else known
+    return real, body_mask(compared.synthetic, "ct").array
 
 
 def _clipped(volume: Volume) -> Volume:

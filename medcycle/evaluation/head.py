@@ -52,11 +52,8 @@ def head_regions(ct: Volume) -> dict[str, Array]:
         return {}
     height = _heights(ct.grid)
     low, high = base - BELOW_BASE, base + ABOVE_BASE
-    return {
-        "vault": height > high,
-        "skull base": (height <= high) & (height >= low),
-        "face": height < low,
-    }
+    parts = {"vault": height > high, "skull base": (height <= high) & (height >= low), "face": height < low}
+    return {name: np.broadcast_to(part, ct.grid.shape) for name, part in parts.items()}
 
 
 def _base(ct: Volume) -> float | None:
@@ -66,7 +63,7 @@ def _base(ct: Volume) -> float | None:
     cavity = _cavity(coarse.array, spacing)
     if not CAVITY_ML[0] <= np.count_nonzero(cavity) * np.prod(spacing) / 1000 <= CAVITY_ML[1]:
         return None
-    heights = _heights(coarse.grid)[cavity]
+    heights = np.broadcast_to(_heights(coarse.grid), coarse.grid.shape)[cavity]
     lowest = float(heights.min())
     voxels = np.bincount(((heights - lowest) // WORKING_SPACING).astype(int))
     areas = voxels * np.prod(spacing) / WORKING_SPACING / 100
@@ -96,7 +93,7 @@ def _ball(radius: list[int]) -> Array:
 
 
 def _heights(grid: Grid) -> Array:
-    """Of each voxel, mm, broadcast to the grid's shape."""
-    i, j, k = np.ogrid[tuple(slice(size) for size in grid.shape)]
-    row = grid.affine[2]
-    return cast(Array, row[0] * i + row[1] * j + row[2] * k + row[3] + np.zeros(grid.shape))
+    """Of each voxel, mm; of a shape that broadcasts to the grid's, one along axes on which they don't depend."""
+    axes = np.ogrid[tuple(slice(size) for size in grid.shape)]
+    terms = [step * axis for step, axis in zip(grid.affine[2, :3], axes, strict=True) if step]
+    return cast(Array, sum(terms, grid.affine[2, 3] + np.zeros((1, 1, 1))))

@@ -1,10 +1,13 @@
 """Similarity of a synthetic volume to the real one, inside a mask: pure functions of three arrays of one shape.
 
-`real` and `synthetic` are in one unit (HU for CT) and finite, `mask` is boolean and not empty. A `window` is the pair
-`(low, high)`, in that unit, to which both are clipped; its width is the dynamic range *L* of the formulas.
+`real` and `synthetic` are in one unit (HU for CT) and finite, `mask` is boolean and not empty; metrics that don't
+depend on where voxels are also take `...`, for all of them. A `window` is the pair `(low, high)`, in that unit, to
+which both are clipped; its width is the dynamic range *L* of the formulas.
 """
 
 from __future__ import annotations
+
+from types import EllipsisType
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -13,9 +16,23 @@ from skimage.metrics import structural_similarity
 from medcycle.errors import DataError
 from medcycle.volume import Array
 
-__all__ = ["MS_SSIM_WEIGHTS", "SSIM_WINDOW", "Window", "mae", "me", "ms_ssim", "ncc", "psnr", "rmse", "ssim"]
+__all__ = [
+    "MS_SSIM_WEIGHTS",
+    "SSIM_WINDOW",
+    "Where",
+    "Window",
+    "mae",
+    "me",
+    "ms_ssim",
+    "ncc",
+    "psnr",
+    "rmse",
+    "similarities",
+    "ssim",
+]
 
 Window = tuple[float, float]
+Where = Array | EllipsisType
 
 SSIM_WINDOW = 7
 """Edge of the cubic SSIM window, voxels. Voxels nearer to the array's edge than half of it have no SSIM."""
@@ -27,11 +44,11 @@ _MARGIN = SSIM_WINDOW // 2
 _MS_SSIM_SIZE = (SSIM_WINDOW - 1) * 2 ** (len(MS_SSIM_WEIGHTS) - 1) + 1
 
 
-def _differences(real: Array, synthetic: Array, mask: Array) -> Array:
-    return synthetic[mask].astype(np.float64) - real[mask].astype(np.float64)
+def _differences(real: Array, synthetic: Array, mask: Where) -> Array:
+    return synthetic[mask].astype(np.float64, copy=False) - real[mask].astype(np.float64, copy=False)
 
 
-def mae(real: Array, synthetic: Array, mask: Array) -> float:
+def mae(real: Array, synthetic: Array, mask: Where) -> float:
     """Mean absolute error, `mean |synthetic − real|` over the mask.
 
     Returns:
@@ -40,7 +57,7 @@ def mae(real: Array, synthetic: Array, mask: Array) -> float:
     return float(np.abs(_differences(real, synthetic, mask)).mean())
 
 
-def me(real: Array, synthetic: Array, mask: Array) -> float:
+def me(real: Array, synthetic: Array, mask: Where) -> float:
     """Mean error (bias), `mean (synthetic − real)` over the mask.
 
     Returns:
@@ -49,7 +66,7 @@ def me(real: Array, synthetic: Array, mask: Array) -> float:
     return float(_differences(real, synthetic, mask).mean())
 
 
-def rmse(real: Array, synthetic: Array, mask: Array) -> float:
+def rmse(real: Array, synthetic: Array, mask: Where) -> float:
     """Root mean square error, `√(mean (synthetic − real)²)` over the mask.
 
     Returns:
@@ -58,19 +75,19 @@ def rmse(real: Array, synthetic: Array, mask: Array) -> float:
     return float(np.sqrt(np.square(_differences(real, synthetic, mask)).mean()))
 
 
-def ncc(real: Array, synthetic: Array, mask: Array) -> float:
+def ncc(real: Array, synthetic: Array, mask: Where) -> float:
     """Normalised cross-correlation over the mask: Pearson's coefficient of the two volumes' values.
 
     Returns:
         −1 to 1; NaN if one of them has a single value.
     """
-    first, second = (image[mask].astype(np.float64) for image in (real, synthetic))
+    first, second = (image[mask].astype(np.float64, copy=False) for image in (real, synthetic))
     first, second = first - first.mean(), second - second.mean()
     scale = float(np.sqrt((first @ first) * (second @ second)))
     return float(first @ second) / scale if scale else float("nan")
 
 
-def psnr(real: Array, synthetic: Array, mask: Array, window: Window) -> float:
+def psnr(real: Array, synthetic: Array, mask: Where, window: Window) -> float:
     """Peak signal-to-noise ratio of the clipped volumes over the mask, `10 log10(L² / mean square error)`.
 
     Returns:
@@ -136,19 +153,40 @@ def ms_ssim(real: Array, synthetic: Array, mask: Array, window: Window) -> float
     Raises:
         DataError: if at one of the scales no voxel of the mask is at least three voxels inside the array.
     """
+    return _scales(real, synthetic, mask, window)[1]
+
+
+def similarities(real: Array, synthetic: Array, mask: Array, window: Window) -> tuple[float, float]:
+    """`ssim` and `ms_ssim`, whose finest scale are computed in one go where arrays are not extended.
+
+    Arguments and errors are those of `ssim`, arithmetic is in float64. MS-SSIM is NaN of masks too thin for it.
+    """
+    if min(mask.shape) < _MS_SSIM_SIZE:
+        index = ssim(real.astype(np.float64), synthetic.astype(np.float64), mask, window)
+        return index, _scales(real, synthetic, mask, window, or_nan=True)[1]
+    return _scales(real, synthetic, mask, window, or_nan=True)
+
+
+def _scales(real: Array, synthetic: Array, mask: Array, window: Window, *, or_nan: bool = False) -> tuple[float, float]:
+    """The mean similarity of the finest scale, and the product over all of them, which may be NaN if not defined."""
     low, high = window
     padding = [_to_minimum(n) for n in mask.shape]
     images = [
         np.pad(_shifted(image.astype(np.float64), mask, window), padding, mode="edge") for image in (real, synthetic)
     ]
-    mask = np.pad(mask, padding, mode="edge")
-    product = 1.0
-    for weight in MS_SSIM_WEIGHTS:
+    mask = _require_inner(np.pad(mask, padding, mode="edge"))
+    finest, product = 0.0, 1.0
+    for scale, weight in enumerate(MS_SSIM_WEIGHTS):
+        if or_nan and not _inner(mask).any():
+            return finest, float("nan")
         box = _neighbourhood(_require_inner(mask))
-        product *= _weighted_similarity(images[0][box], images[1][box], mask[box], weight, high - low)
+        similar = _similarity(images[0][box], images[1][box], mask[box], high - low)
+        if scale == 0:
+            finest = float(similar.mean())
+        product *= float((similar.clip(min=0) ** weight).mean())
         images = [_halved(image) for image in images]
         mask = mask[::2, ::2, ::2]
-    return product
+    return finest, product
 
 
 def _halved(image: Array) -> Array:
@@ -161,8 +199,11 @@ def _halved(image: Array) -> Array:
     return image
 
 
-def _weighted_similarity(first: Array, second: Array, mask: Array, weight: float, data_range: float) -> float:
-    """The mean of SSIM's three terms raised to `weight` (Wang et al. 2004, eq. 6, 9 and 10, C3 = C2/2)."""
+def _similarity(first: Array, second: Array, mask: Array, data_range: float) -> Array:
+    """SSIM of each voxel of the mask, the product of luminance, contrast and structure, with C3 = C2/2.
+
+    Wang et al. 2004, eq. 13; contrast times structure is one fraction then.
+    """
     inside = _inner(mask)
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     sample = SSIM_WINDOW**3 / (SSIM_WINDOW**3 - 1)
@@ -172,15 +213,11 @@ def _weighted_similarity(first: Array, second: Array, mask: Array, weight: float
         return mean
 
     mean_1, mean_2 = local_mean(first), local_mean(second)
-    variance_1 = sample * (local_mean(first * first) - mean_1 * mean_1)
-    variance_2 = sample * (local_mean(second * second) - mean_2 * mean_2)
-    covariance = sample * (local_mean(first * second) - mean_1 * mean_2)
-    # Rounding makes the variance of a constant region slightly negative.
-    deviations = np.sqrt(variance_1.clip(min=0)) * np.sqrt(variance_2.clip(min=0))
-    luminance = (2 * mean_1 * mean_2 + c1) / (mean_1**2 + mean_2**2 + c1)
-    contrast = (2 * deviations + c2) / (variance_1 + variance_2 + c2)
-    structure = ((covariance + c2 / 2) / (deviations + c2 / 2)).clip(min=0)
-    return float(((luminance * contrast * structure) ** weight).mean())
+    squares, product = mean_1 * mean_1 + mean_2 * mean_2, mean_1 * mean_2
+    variances = sample * (local_mean(first * first + second * second) - squares)
+    covariance = sample * (local_mean(first * second) - product)
+    similarity: Array = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
+    return similarity
 
 
 def _shifted(image: Array, mask: Array, window: Window) -> Array:

@@ -1,6 +1,7 @@
 """Errors by tissue of the true CT, by axial level, and the relation of synthetic to true Hounsfield units.
 
-Arrays are HU, of one shape, and finite; masks are boolean, of that shape. A figure of no voxel is None.
+Arrays are HU, of one shape, and finite; masks are boolean, of that shape, or `...` for all voxels where it doesn't
+matter where these are. A figure of no voxel is None.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from medcycle.evaluation.metrics import Where
 from medcycle.volume import Array
 
 __all__ = ["BONE", "CURVE_BINS", "TISSUES", "by_level", "by_tissue", "calibration", "errors", "histogram", "regression"]
@@ -53,7 +55,7 @@ def errors(differences: Array) -> Figures:
     }
 
 
-def by_tissue(real: Array, synthetic: Array, mask: Array, voxel_ml: float) -> dict[str, Figures]:
+def by_tissue(real: Array, synthetic: Array, mask: Where, voxel_ml: float) -> dict[str, Figures]:
     """`errors` of each of the `TISSUES`, with its range (HU, None where open) and its volume (ml) in the true CT."""
     true, differences = real[mask], synthetic[mask].astype(np.float64) - real[mask]
     kinds = np.digitize(true, [low for low, _ in TISSUES.values()][1:])
@@ -88,7 +90,7 @@ def regression(real: Array, synthetic: Array) -> Figures:
     return {"slope": slope, "intercept": intercept, "r2": xy * xy / (xx * yy) if yy else None, "voxels": count}
 
 
-def calibration(real: Array, synthetic: Array, mask: Array) -> Figures:
+def calibration(real: Array, synthetic: Array, mask: Where) -> Figures:
     """How synthetic HU follow the true ones.
 
     Returns:
@@ -121,7 +123,7 @@ def _curve(true: Array, made: Array) -> Figures:
     }
 
 
-def histogram(real: Array, synthetic: Array, mask: Array) -> Figures:
+def histogram(real: Array, synthetic: Array, mask: Where) -> Figures:
     """How many voxels of the mask have which HU: `edges` (n + 1), and counts (n) of `real` and `synthetic`.
 
     Values beyond the edges count in the outermost bins.

@@ -131,3 +131,20 @@ def test_masks_without_a_whole_window_are_refused(metric, shape: tuple[int, ...]
     mask[0, 0, 0] = True
     with pytest.raises(DataError, match="no voxel of the mask"):
         metric(volume(1, shape), volume(2, shape), mask, WINDOW)
+
+
+@pytest.mark.parametrize("shape", [(20, 18, 16), (100, 98, 97)])
+def test_both_similarities_in_one_go_are_those_of_each(shape: tuple[int, ...]) -> None:
+    real, synthetic, mask = volume(1, shape), volume(2, shape), ball(shape, min(shape) / 2)
+    found = metrics.similarities(real, synthetic, mask, WINDOW)
+    assert found[0] == pytest.approx(metrics.ssim(real, synthetic, mask, WINDOW), abs=1e-9)
+    assert found[1] == pytest.approx(metrics.ms_ssim(real, synthetic, mask, WINDOW), abs=1e-12)
+
+
+def test_a_mask_too_thin_for_coarse_scales_has_no_ms_ssim() -> None:
+    shape = (100, 98, 97)
+    mask = np.zeros(shape, dtype=bool)
+    mask[5, 5, 5] = True
+    index, several = metrics.similarities(volume(1, shape), volume(2, shape), mask, WINDOW)
+    assert -1 <= index <= 1
+    assert np.isnan(several)
