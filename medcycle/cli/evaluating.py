@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +13,6 @@ from medcycle.cli.say import say
 from medcycle.errors import UsageError
 
 if TYPE_CHECKING:
-    from medcycle.evaluation.cases import Case
     from medcycle.evaluation.details import DetailOptions
 
 __all__ = ["compare", "evaluate"]
@@ -20,7 +20,7 @@ __all__ = ["compare", "evaluate"]
 
 def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     synthetic: Annotated[Path, typer.Option(help="The synthetic volume, or the folder that `synthesize` wrote.")],
-    output: Annotated[Path, typer.Option(help="Folder for cases.csv, summary.json and what was found of each case.")],
+    output: Annotated[Path, typer.Option(help="Folder for the scores and the details of each case.")],
     real: Annotated[Path | None, typer.Option(help="The true volume, or a folder of cases.")] = None,
     mr: Annotated[
         Path | None,
@@ -60,45 +60,68 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     brief: Annotated[bool, typer.Option("--brief", help="Only the protocol's metrics: faster.")] = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
-    """Score synthetic volumes against the true ones, or judge them without."""
+    """Score synthetic volumes against the true ones, or judge synthetic CT by their MR."""
     from medcycle.cli.printing import print_summary, print_verdicts
     from medcycle.evaluation import cases, tables
+    from medcycle.evaluation.details import remove_details
     from medcycle.evaluation.verdicts import judge_cases
     from medcycle.synthesis.pseudonyms import own_names
 
     if bool(real_labels) != bool(synthetic_labels):
         raise UsageError("--real-labels and --synthetic-labels go together; give both")
+    of_details: dict[str, object] = {
+        "--target": target,
+        "--real-labels": real_labels,
+        "--anatomy": anatomy,
+        "--density": density,
+        "--tolerances": tolerances,
+    }
+    of_truth: dict[str, object] = {
+        "--mask": mask,
+        "--field-of-view": field_of_view,
+        "--protocol": protocol,
+        "--brief": brief or None,
+    }
+    if not real:
+        _require_none_given(of_truth | of_details, "needs the true volumes; add --real, or leave it out")
+    if brief:
+        _require_none_given(of_details, "has no effect with --brief; leave one of them out")
     names = own_names(synthetic)
-
     keep = tables.writer_of_details(output)
-    matched: list[Case]
     if real:
         labels = (real_labels, synthetic_labels) if real_labels and synthetic_labels else None
         matched = cases.match_cases(
             real, synthetic, mask, names, field_of_view=field_of_view, source=mr, target=target, labels=labels
         )
-        known = None if modality == "auto" else modality
-        options = None if brief else _options(anatomy, density, tolerances)
         summary = tables.evaluate(
             matched,
             protocol,
-            modality=known,
+            modality=None if modality == "auto" else modality,
             ct_offset=ct_offset,
-            details=options,
+            details=None if brief else _options(anatomy, density, tolerances),
             on_details=None if brief else keep,
         )
+        print_summary(summary)
     elif mr:
-        _require_no_truth(mask, field_of_view, real_labels, protocol)
         matched = cases.match_cases(mr, synthetic, None, names)
         summary = judge_cases(matched, on_details=keep)
+        print_verdicts(summary)
     else:
         raise UsageError("nothing to compare with; give the true volumes with --real, or else the MR with --mr")
     tables.write_evaluation(summary, matched, output)
-    print_verdicts(summary) if summary.verdicts else print_summary(summary)
     say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
-    if not brief:
+    if brief:
+        for case in matched:
+            remove_details(case.name, output)
+    else:
         say(f"details of each case are in {output / 'cases'}; next: medcycle report {output} --output report.html")
     summary.require_all()
+
+
+def _require_none_given(options: Mapping[str, object], why: str) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"{name} {why}")
 
 
 def _options(anatomy: Literal["hn", "th", "ab"] | None, density: Path | None, tolerances: Path | None) -> DetailOptions:
@@ -111,13 +134,6 @@ def _options(anatomy: Literal["hn", "th", "ab"] | None, density: Path | None, to
         hu_table=read_table(density) if density else table("generic"),
         anatomy=anatomy,
     )
-
-
-def _require_no_truth(mask: Path | None, field_of_view: Path | None, labels: Path | None, protocol: str | None) -> None:
-    given = {"--mask": mask, "--field-of-view": field_of_view, "--real-labels": labels, "--protocol": protocol}
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(f"{name} needs the true volumes; add --real, or leave it out")
 
 
 def compare(

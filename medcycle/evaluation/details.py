@@ -30,6 +30,7 @@ __all__ = [
     "Details",
     "begun",
     "details_of",
+    "remove_details",
     "scores_alone",
     "write_details",
     "write_inputs",
@@ -146,6 +147,11 @@ def write_details(details: Details, name: str, folder: Path) -> None:
             write_drr_png(temporary, pair.real, pair.synthetic)
         figures["drr"] = figures["drr"] | {view: figures["drr"][view] | {"image": picture}}
     write_text(folder / DETAILS / f"{name}.json", json.dumps(_finite(figures), indent=1, allow_nan=False) + "\n")
+
+
+def remove_details(name: str, folder: Path) -> None:
+    """Remove what an earlier evaluation found of a case, which would stand beside other scores."""
+    (folder / DETAILS / f"{name}.json").unlink(missing_ok=True)
 
 
 def write_inputs(cases: Sequence[Case], folder: Path, modality: Modality | None) -> None:

@@ -90,6 +90,10 @@ def test_where_the_true_ct_ends_nothing_is_scored(folder: Path, tmp_path: Path) 
 def test_a_brief_evaluation_writes_scores_alone(folder: Path, tmp_path: Path) -> None:
     assert evaluate(folder, tmp_path, "--brief")["cases"]
     assert not (tmp_path / "cases").exists()
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "anna.json").write_text("of an earlier evaluation")
+    evaluate(folder, tmp_path, "--brief")
+    assert not (tmp_path / "cases" / "anna.json").exists()
 
 
 def test_without_a_true_ct_there_is_a_verdict(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,6 +119,8 @@ def test_without_a_true_ct_there_is_a_verdict(folder: Path, tmp_path: Path, caps
     [
         (["--synthetic", "out"], "--real, or else the MR with --mr"),
         (["--mr", "mr", "--synthetic", "out", "--mask", "seen"], "--mask needs the true volumes"),
+        (["--mr", "mr", "--synthetic", "out", "--brief"], "--brief needs the true volumes"),
+        (["--real", "ct", "--synthetic", "out", "--anatomy", "hn", "--brief"], "--anatomy has no effect with --brief"),
         (["--real", "ct", "--synthetic", "out", "--real-labels", "labels"], "go together"),
         (["--mr", "ct", "--synthetic", "out"], "a CT in Hounsfield units; give the MR with --mr"),
         (["--mr", "mr", "--synthetic", "mr"], "only synthetic CT can be judged"),
@@ -126,7 +132,7 @@ def test_without_a_true_ct_there_is_a_verdict(folder: Path, tmp_path: Path, caps
 def test_wrong_calls_say_what_to_do(
     folder: Path, tmp_path: Path, given: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = [one if one.startswith("--") else str(folder / one) for one in given]
+    places = [one if one.startswith("--") or one == "hn" else str(folder / one) for one in given]
     assert execute(["evaluate", *places, "--output", str(tmp_path / "scores")]) in {1, 2}
     assert message in capsys.readouterr().err
     assert not (tmp_path / "scores" / "summary.json").exists()
