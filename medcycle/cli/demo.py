@@ -105,8 +105,8 @@ Written to {output}:
   store/        the prepared volumes
   run/          checkpoints, metrics.csv, tensorboard, previews
   synthetic/    one folder per case: sct.nii.gz, dicom/ (a CT series), synthesis.json
-  evaluation/   cases.csv and summary.json, and what was found of each case
-  report.html   all of it to look at, with scores, plots and a viewer
+  evaluation/   cases.csv, summary.json and the details of each case
+  report.html   scores, plots and a viewer, to open in a browser
   untrained/    the same scores for untrained generators, one folder per seed
 Done in {(time.monotonic() - start) / 60:.1f} minutes. Synthetic images, for research only.
 
