@@ -38,7 +38,7 @@ def report(
     written = write_report(paths, output, mr=mr, identifiers=identifiers, title=title)
     say(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")
     if identifiers:
-        say("it shows the names of cases and folders; look at who gets it")
+        say("the page shows names of cases and folders; mind who gets it")
     say("For research only: not for diagnosis or treatment.")
 
 
