@@ -117,7 +117,9 @@ def test_wrong_keys_and_values_are_named(override: str, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "words"), [("a: [", "not YAML"), ("- 1\n- 2", "mapping"), ("data: 3", "data")])
+@pytest.mark.parametrize(
+    ("text", "words"), [("a: [", "not YAML"), ("- 1\n- 2", "not a configuration"), ("data: 3", "data")]
+)
 def test_files_that_are_no_configuration(tmp_path, text: str, words: str) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(text)

@@ -60,7 +60,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     brief: Annotated[bool, typer.Option("--brief", help="Only the protocol's metrics: faster.")] = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
-    """Score synthetic volumes against the true ones, or judge synthetic CT by their MR."""
+    """Score synthetic volumes against the true ones.
+
+    Without true CT, synthetic CT are judged by their MR.
+    """
     from medcycle.cli.printing import print_summary, print_verdicts
     from medcycle.evaluation import cases, tables
     from medcycle.evaluation.details import remove_details

@@ -11,8 +11,6 @@ from medcycle.evaluation.verdicts import judge_cases
 from medcycle.io.discover import survey
 from medcycle.report.plain import read_part
 from medcycle.report.synthesized import DESCRIPTION, described_in
-from medcycle.synthesis.pseudonyms import own_names
-from medcycle.synthesis.runner import is_file
 
 __all__ = ["judge_synthesis", "report_folder"]
 
@@ -45,11 +43,13 @@ def judge_synthesis(output: Path, folder: Path, source: Path | None = None) -> S
 
 def _cases_of(source: Path, output: Path) -> list[Case]:
     """Of the MR given, those that there is something of."""
+    from medcycle.synthesis.pseudonyms import own_names  # which loads PyTorch
+
     codes = {own: code for code, own in own_names(output).items()}
     found = []
     for one in survey(source).sources:
         name = codes.get(one.name, one.name)
-        made = output if is_file(output) else volume_of(output / name)
+        made = output if output.is_file() else volume_of(output / name)
         if made:
             found.append(Case(name, one.path, made, uncertainty=uncertainty_of(made), is_coded=one.name in codes))
     return found

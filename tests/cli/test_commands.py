@@ -123,9 +123,9 @@ def test_evaluation_writes_what_the_contract_says(cohort: Path, run: Path, tmp_p
     scores = tmp_path / "scores"
     assert execute(["evaluate", "--real", str(real), "--synthetic", str(made), "--output", str(scores)]) == 0
     summary = json.loads((scores / "summary.json").read_text())
-    assert set(summary) == {"protocol", "cases", "mean"}
-    assert set(summary["cases"]["case000"]) == {"mae", "me", "psnr", "ssim"}
-    assert (scores / "cases.csv").read_text().startswith("case,mae,me,psnr,ssim")
+    assert set(summary) == {"protocol", "modality", "cases", "mean", "statistics"}
+    assert set(summary["cases"]["case000"]) == {"mae", "me", "rmse", "psnr", "ssim", "ms_ssim", "ncc"}
+    assert (scores / "cases.csv").read_text().startswith("case,mae,me,rmse,psnr,ssim,ms_ssim,ncc")
     assert "case000" in capfd.readouterr().out
 
 
@@ -273,7 +273,7 @@ def test_the_demo_goes_all_the_way(tmp_path: Path, capfd) -> None:
     said = capfd.readouterr().out
     assert "body MAE:" in said
     assert sorted(path.name for path in demo.iterdir()) == [
-        "cohort", "evaluation", "run", "store", "synthetic", "untrained",
+        "cohort", "evaluation", "report.html", "run", "store", "synthetic", "untrained",
     ]  # fmt: skip
     assert list((demo / "synthetic" / "case000" / "dicom").glob("*.dcm"))
     assert list((demo / "run" / "previews").glob("*.png"))

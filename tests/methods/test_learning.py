@@ -46,8 +46,8 @@ PLAIN = ["training.validations=0", "data.deformed_ct=0"]
 
 LEARNS_IN = {
     **dict.fromkeys(("cyclegan", "pix2pix"), "2d"),
-    **dict.fromkeys(("unit", "cut"), "25d"),
-    "randomized": "3d",
+    "unit": "25d",
+    **dict.fromkeys(("randomized", "cut"), "3d"),
 }
 """Each in one dimension; those whose networks work at the full resolution take too long in 3D. Hybrids are CycleGANs
 that learn from pairs as pix2pix does, and MUNIT learns in the test below."""
