@@ -36,10 +36,11 @@ VOXEL = 6.0
 """mm along each axis."""
 
 DIMENSIONS = {
-    "2d": ["data.patch_size=[32, 40]", "network.filters=16", "training.max_steps=300"],
-    "25d": ["data.patch_size=[32, 40]", "network.filters=16", "training.max_steps=300"],
-    "3d": ["data.patch_size=[32, 40, 32]", "network.filters=8", "training.max_steps=250"],
+    "2d": ["data.patch_size=[32, 40]", "network.filters=16"],
+    "25d": ["data.patch_size=[32, 40]", "network.filters=16"],
+    "3d": ["data.patch_size=[32, 40, 32]", "network.filters=8"],
 }
+STEPS = {"cyclegan": 300, "pix2pix": 120, "unit": 200, "munit": 300, "randomized": 250, "cut": 250}
 SMALL = ["network.discriminator_filters=16", "network.discriminator_layers=2"]
 SHORT = ["training.max_minutes=null", "training.warm_up=20", "training.ema_decay=0.98", "randomize.measured_share=0"]
 PLAIN = ["training.validations=0", "data.deformed_ct=0"]
@@ -100,7 +101,8 @@ def settings(method: str, dimensions: str) -> Config:
     small = [] if method == "randomized" else [*SMALL]
     small += [] if method in {"unit", "munit"} else ["network.levels=3"]
     name, choice = recipe_of(method, dimensions, on_cpu=True)
-    return load_config(name, [*small, *SHORT, *PLAIN, *DIMENSIONS[dimensions], spacing], choice)
+    steps = f"training.max_steps={STEPS[method]}"
+    return load_config(name, [*small, *SHORT, *PLAIN, *DIMENSIONS[dimensions], spacing, steps], choice)
 
 
 def untrained(config: Config, trained: SavedMethod) -> SavedMethod:
@@ -137,7 +139,7 @@ def test_another_style_is_another_contrast_of_the_same_shapes(heads: Path, tmp_p
     for path in tmp_path.glob("?/mr/*"):
         path.replace(scans / path.name)
     spacing = f"data.spacing=[{VOXEL}, {VOXEL}, null]"
-    settings = [spacing, *SMALL, *SHORT, *PLAIN, *DIMENSIONS["2d"]]
+    settings = [spacing, *SMALL, *SHORT, *PLAIN, *DIMENSIONS["2d"], f"training.max_steps={STEPS['munit']}"]
     config = load_config("head_mr_ct", settings, Choice("munit", device="cpu"))
     store = prepare_cohort(find_cohort(scans, heads / "test" / "ct"), tmp_path / "store", config.data)
     train(config, store, tmp_path / "run")
