@@ -61,6 +61,7 @@ def details(output: Path, name: str) -> dict[str, Any]:
     return json.loads((output / "cases" / f"{name}.json").read_text())
 
 
+@pytest.mark.slow
 def test_everything_that_is_promised_is_written(folder: Path, tmp_path: Path) -> None:
     labels = ("--real-labels", folder / "labels", "--synthetic-labels", folder / "labels_made", "--anatomy", "hn")
     summary = evaluate(folder, tmp_path, "--mr", folder / "mr", *labels)
@@ -79,6 +80,7 @@ def test_everything_that_is_promised_is_written(folder: Path, tmp_path: Path) ->
     assert [kind for kind, path in inputs.items() if not path] == ["mask"]
 
 
+@pytest.mark.slow
 def test_where_the_true_ct_ends_nothing_is_scored(folder: Path, tmp_path: Path) -> None:
     whole, cut = evaluate(folder, tmp_path / "a"), evaluate(folder, tmp_path / "b", "--field-of-view", folder / "seen")
     assert whole["cases"]["anna"]["mae"] != cut["cases"]["anna"]["mae"]
@@ -96,6 +98,7 @@ def test_a_brief_evaluation_writes_scores_alone(folder: Path, tmp_path: Path) ->
     assert not (tmp_path / "cases" / "anna.json").exists()
 
 
+@pytest.mark.slow
 def test_without_a_true_ct_there_is_a_verdict(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--mr", folder / "mr", "--synthetic", folder / "out", "--output", tmp_path]
     assert execute(["evaluate", *map(str, given)]) == 0
@@ -151,6 +154,7 @@ def test_equal_volumes_have_no_error_anywhere(head: Volume) -> None:
     assert not any(found["levels"]["mae"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orientation", ["LPS", "PIR", "SAL"])
 def test_figures_do_not_depend_on_how_the_arrays_lie(head: Volume, orientation: str) -> None:
     usual = assessed(head, worse(head))
@@ -166,6 +170,7 @@ def flat(found: Any, before: str = "") -> dict[str, float]:
     return {before: float("nan") if found is None else float(found)}
 
 
+@pytest.mark.slow
 def test_a_shifted_head_is_as_far_as_it_was_shifted(head: Volume) -> None:
     shifted = Volume(np.roll(head.array, 2, axis=0), head.grid)
     found = assess(cropped(compared(head, shifted, None, "ct")))

@@ -11,6 +11,8 @@ from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.resample import resample_to
 from medcycle.volume import Grid, Volume
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def head() -> Volume:

@@ -10,6 +10,8 @@ from medcycle.evaluation.without_reference import assess_without_reference, tiss
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.volume import Grid, Volume
 
+pytestmark = pytest.mark.slow
+
 GRID = head_grid(spacing=(2.5, 2.5, 3.0))
 
 

@@ -11,6 +11,8 @@ from medcycle.errors import EmptyFolder
 from medcycle.report.judging import judge_synthesis, report_folder
 from medcycle.report.libraries import libraries
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def with_libraries() -> None:
