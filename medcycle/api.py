@@ -223,29 +223,21 @@ def evaluate(
         DataError: if nothing could be scored.
     """
     from medcycle import evaluation
+    from medcycle.synthesis.pseudonyms import own_names
 
     if all(isinstance(one, str | os.PathLike) for one in (real, synthetic)):
-        return _evaluated(Path(real), Path(synthetic), _path(mask), protocol, _path(mr), _path(output))
+        names = own_names(Path(synthetic))
+        cases = evaluation.match_cases(Path(real), Path(synthetic), _path(mask), names, source=_path(mr))
+        if output is None:
+            return evaluation.evaluate(cases, protocol)
+        with evaluation.evaluation_in(Path(output), cases) as written:
+            return written.finish(evaluation.evaluate(cases, protocol, on_details=written.on_details))
     if output is not None:
         raise UsageError("output needs files or folders of real and synthetic volumes; write them with write_nifti")
     (_, true), (_, made) = _image(real), _image(synthetic)
     region = None if mask is None else _image(mask)[1]
     known = protocol or evaluation.DEFAULT_PROTOCOL[modality_of_values(true.array)]
     return evaluation.Summary(known, {"volume": evaluation.score(true, made, region, known)})
-
-
-def _evaluated(
-    real: Path, synthetic: Path, mask: Path | None, protocol: str | None, mr: Path | None, output: Path | None
-) -> Summary:
-    from medcycle import evaluation
-    from medcycle.synthesis.pseudonyms import own_names
-
-    cases = evaluation.match_cases(real, synthetic, mask, own_names(synthetic), source=mr)
-    if output is None:
-        return evaluation.evaluate(cases, protocol)
-    summary = evaluation.evaluate(cases, protocol, on_details=evaluation.writer_of_details(output))
-    evaluation.write_evaluation(summary, cases, output)
-    return summary
 
 
 def judge(mr: Any, synthetic: Any, uncertainty: Any = None) -> dict[str, Any]:

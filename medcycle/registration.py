@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from medcycle.body import Modality, body_mask
 from medcycle.errors import RegistrationFailed
-from medcycle.io.itk import RAS_FROM_LPS, to_itk
+from medcycle.io.itk import RAS_FROM_LPS, matrix_of, to_itk
 from medcycle.resample import coarsen, resample_mask
 from medcycle.volume import Array, Grid, Volume
 
@@ -114,9 +114,9 @@ def register_rigid(
     for spacing, iterations in zip(SPACINGS, ITERATIONS, strict=True):
         ends = _improved(still, moved, ends, spacing, iterations)[:FINISHED]
     points = still.points()
-    reached = [_matrix(end) @ points for end in ends]
+    reached = [matrix_of(end) @ points for end in ends]
     apart = [float(np.linalg.norm((other - reached[0])[:3], axis=0).mean()) for other in reached[1:]]
-    matrix = cast(npt.NDArray[np.float64], np.linalg.inv(_matrix(ends[0])))
+    matrix = cast(npt.NDArray[np.float64], np.linalg.inv(matrix_of(ends[0])))
     return Registration(matrix, min(apart, default=np.inf), *_outlines(still.mask, moved.mask, matrix))
 
 
@@ -197,15 +197,6 @@ def _method(near: sitk.Image, spacing: float, iterations: int) -> sitk.ImageRegi
     )
     method.SetOptimizerScalesFromPhysicalShift()
     return method
-
-
-def _matrix(transform: sitk.Euler3DTransform) -> npt.NDArray[np.float64]:
-    """From the fixed space to the moving one, RAS+."""
-    turn, centre = np.reshape(transform.GetMatrix(), (3, 3)), np.array(transform.GetCenter())
-    matrix = np.eye(4)
-    matrix[:3, :3] = RAS_FROM_LPS @ turn @ RAS_FROM_LPS
-    matrix[:3, 3] = RAS_FROM_LPS @ (centre + transform.GetTranslation() - turn @ centre)
-    return matrix
 
 
 def _placed(volume: Volume, matrix: npt.NDArray[np.float64]) -> Volume:

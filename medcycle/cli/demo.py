@@ -20,7 +20,8 @@ from medcycle.cohort.findings import inspect_paths
 from medcycle.config import load_config
 from medcycle.errors import DataError, UsageError
 from medcycle.evaluation.cases import match_cases
-from medcycle.evaluation.tables import Summary, evaluate, write_evaluation, writer_of_details
+from medcycle.evaluation.scoring import evaluate
+from medcycle.evaluation.tables import Summary, evaluation_in
 from medcycle.io import discover
 from medcycle.methods.build import build_method
 from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method, save_method
@@ -137,9 +138,8 @@ def _flat_mae(cohort: Path) -> float:
 
 def _score(cohort: Path, synthetic: Path, output: Path, *, with_details: bool = False) -> Summary:
     cases = match_cases(cohort / "test" / "ct", synthetic, source=cohort / "test" / "mr")
-    summary = evaluate(cases, on_details=writer_of_details(output) if with_details else None)
-    write_evaluation(summary, cases, output)
-    return summary
+    with evaluation_in(output, cases) as written:
+        return written.finish(evaluate(cases, on_details=written.on_details if with_details else None))
 
 
 def _report(folders: Sequence[Path], page: Path) -> str:

@@ -65,8 +65,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     Without true CT, synthetic CT are judged by their MR.
     """
     from medcycle.cli.printing import print_summary, print_verdicts
-    from medcycle.evaluation import cases, tables
-    from medcycle.evaluation.details import remove_details
+    from medcycle.evaluation import scoring
+    from medcycle.evaluation.cases import match_cases
+    from medcycle.evaluation.tables import evaluation_in
     from medcycle.evaluation.verdicts import judge_cases
     from medcycle.synthesis.pseudonyms import own_names
 
@@ -90,33 +91,32 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     if brief:
         _require_none_given(of_details, "has no effect with --brief; leave one of them out")
     names = own_names(synthetic)
-    keep = tables.writer_of_details(output)
     if real:
         labels = (real_labels, synthetic_labels) if real_labels and synthetic_labels else None
-        matched = cases.match_cases(
+        options = None if brief else _options(anatomy, density, tolerances)
+        matched = match_cases(
             real, synthetic, mask, names, field_of_view=field_of_view, source=mr, target=target, labels=labels
         )
-        summary = tables.evaluate(
-            matched,
-            protocol,
-            modality=None if modality == "auto" else modality,
-            ct_offset=ct_offset,
-            details=None if brief else _options(anatomy, density, tolerances),
-            on_details=None if brief else keep,
-        )
+        with evaluation_in(output, matched) as written:
+            summary = scoring.evaluate(
+                matched,
+                protocol,
+                modality=None if modality == "auto" else modality,
+                ct_offset=ct_offset,
+                details=options,
+                on_details=None if brief else written.on_details,
+            )
+            written.finish(summary, with_details=not brief)
         print_summary(summary)
     elif mr:
-        matched = cases.match_cases(mr, synthetic, None, names)
-        summary = judge_cases(matched, on_details=keep)
+        matched = match_cases(mr, synthetic, None, names)
+        with evaluation_in(output, matched) as written:
+            summary = written.finish(judge_cases(matched, on_details=written.on_details))
         print_verdicts(summary)
     else:
         raise UsageError("nothing to compare with; give the true volumes with --real, or else the MR with --mr")
-    tables.write_evaluation(summary, matched, output)
     say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
-    if brief:
-        for case in matched:
-            remove_details(case.name, output)
-    else:
+    if not brief:
         say(f"details of each case are in {output / 'cases'}; next: medcycle report {output} --output report.html")
     summary.require_all()
 

@@ -2,7 +2,8 @@
 
 from medcycle.evaluation.cases import Case, match_cases
 from medcycle.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, score
-from medcycle.evaluation.tables import Summary, evaluate, write_evaluation, write_tables, writer_of_details
+from medcycle.evaluation.scoring import evaluate
+from medcycle.evaluation.tables import Summary, evaluation_in, write_tables
 
 __all__ = [
     "DEFAULT_PROTOCOL",
@@ -11,9 +12,8 @@ __all__ = [
     "Protocol",
     "Summary",
     "evaluate",
+    "evaluation_in",
     "match_cases",
     "score",
-    "write_evaluation",
     "write_tables",
-    "writer_of_details",
 ]

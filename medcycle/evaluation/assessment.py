@@ -58,13 +58,15 @@ def assess(case: Cropped, *, misregistration: bool = True) -> Figures:
         misregistration: whether the two are registered, which takes some seconds.
 
     Returns:
-        Plain values; those in HU are of HU clipped to [-1024, 3000]. `docs/evaluation.md` describes them.
+        Plain values; those in HU are of HU clipped to [-1024, 3000]. `docs/evaluation.md` describes them. `warnings`
+        say what could not be measured.
     """
     real, synthetic, region = case.real.array, case.synthetic.array, case.region
     grid = case.real.grid
     heights = _slice_heights(grid)
     voxel_ml = abs(float(np.linalg.det(grid.affine[:3, :3]))) / 1000
     true, made = real[region], synthetic[region]
+    moved, warnings = _misregistration(case) if misregistration else (None, [])
     return {
         "tissues": tissues.by_tissue(true, made, ..., voxel_ml),
         "calibration": tissues.calibration(true, made, ...),
@@ -73,7 +75,8 @@ def assess(case: Cropped, *, misregistration: bool = True) -> Figures:
         "regions": _by_region(case),
         "structures": _structures(case),
         "continuity": slice_continuity(real, synthetic, region, heights),
-        "misregistration": _misregistration(case) if misregistration else None,
+        "misregistration": moved,
+        "warnings": warnings,
     }
 
 
@@ -143,17 +146,15 @@ def _structures(case: Cropped) -> dict[str, Figures]:
     }
 
 
-def _misregistration(case: Cropped) -> Figures | None:
-    """How far they are apart, and the scores before and after; None where they can't be registered."""
+def _misregistration(case: Cropped) -> tuple[Figures | None, list[str]]:
+    """How far they are apart, and the scores before and after; or why they can't be registered."""
     try:
         found = measure_misregistration(case.real, case.synthetic, case.real_body)
-    except RegistrationFailed:
-        return None
+    except RegistrationFailed as error:
+        return None, [f"misregistration not measured: {error}"]
     moved = found.move(case.synthetic, case.real.grid, BACKGROUND)
-    return found.to_json() | {
-        "before": _brief(case, case.synthetic.array),
-        "after": _brief(case, moved.array),
-    }
+    scores = {"before": _brief(case, case.synthetic.array), "after": _brief(case, moved.array)}
+    return found.to_json() | scores, []
 
 
 def _brief(case: Cropped, synthetic: Array) -> Figures:

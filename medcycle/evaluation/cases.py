@@ -99,7 +99,7 @@ def match_cases(
         codes = dict(zip(reals, synthetics, strict=True))
     reals = _coded(reals, codes)
     if len(reals) == len(synthetics) == 1:
-        if not _is_single(real) or not _is_single(synthetic):
+        if not codes and not (_is_single(real) and _is_single(synthetic)):
             _say_pair(*reals.values(), *synthetics.values())
         synthetics = dict(zip(reals, synthetics.values(), strict=True))
     synthetics = _named_alike(synthetics, reals)

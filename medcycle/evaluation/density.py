@@ -90,7 +90,7 @@ def read_table(path: Path, quantity: Quantity | None = None) -> HuTable:
     """A clinic's own table: a text of two columns, Hounsfield units and values relative to water.
 
     Columns are apart by commas, semicolons, tabs or spaces, with a decimal point. The first line may be a heading, and
-    lines that begin with # are passed over.
+    lines that begin with # are skipped.
 
     Args:
         path: the file.

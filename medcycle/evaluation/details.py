@@ -93,7 +93,8 @@ def details_of(
         real, synthetic = (read_labels(path, grid) for path in (case.real_labels, case.synthetic_labels))
         found["labels"] = compare_labels(real, synthetic, grid, options.anatomy)
     planned, radiographs = _planned(region, _target(case, compared, region), options.hu_table)
-    figures = begun("with reference", "ct", protocol, scores) | found | planned
+    warnings = [*found["warnings"], *planned["warnings"]]
+    figures = begun("with reference", "ct", protocol, scores) | found | planned | {"warnings": warnings}
     return Details(figures | {"tolerances": judge(figures, options.tolerances)}, radiographs)
 
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from medcycle.errors import RegistrationFailed
-from medcycle.io.itk import RAS_FROM_LPS, to_itk
+from medcycle.io.itk import RAS_FROM_LPS, matrix_of, to_itk
 from medcycle.resample import coarsen, resample_to
 from medcycle.volume import Array, Grid, Volume
 
@@ -94,76 +94,73 @@ def measure_misregistration(real: Volume, synthetic: Volume, body: Array) -> Mis
     centre = region.grid.affine @ np.append(np.argwhere(body).mean(axis=0), 1)
     rigid = sitk.Euler3DTransform((RAS_FROM_LPS @ centre[:3]).tolist())
     for spacing in SPACINGS:
-        _register(real, synthetic, region, rigid, spacing, spacing / 2)
+        pair = _Pair.of(real, synthetic, region, spacing)
+        pair.register(rigid, spacing / 2)
     matrix = _to_real(rigid)
     moved = _distances(matrix, region)
+    affine = pair.affine(rigid, SPACINGS[-1] / 10)  # larger steps run away
     return Misregistration(
         matrix,
         float(moved.mean()),
         float(moved.max()),
         _three((matrix @ centre - centre)[:3]),
         _three(Rotation.from_matrix(matrix[:3, :3]).as_rotvec(degrees=True)),
-        _affine_mean(real, synthetic, region, rigid),
+        None if affine is None else float(_distances(_to_real(affine), region).mean()),
     )
 
 
-def _affine_mean(real: Volume, synthetic: Volume, body: Volume, rigid: sitk.Euler3DTransform) -> float | None:
-    affine = sitk.AffineTransform(3)
-    affine.SetCenter(rigid.GetCenter())
-    affine.SetMatrix(rigid.GetMatrix())
-    affine.SetTranslation(rigid.GetTranslation())
-    try:
-        _register(real, synthetic, body, affine, SPACINGS[-1], SPACINGS[-1] / 10)  # larger steps run away
-    except RegistrationFailed:
-        return None
-    return float(_distances(_to_real(affine), body).mean())
+class _Pair(NamedTuple):
+    """The real volume, the synthetic one, and what is near the body, on one spacing."""
 
+    real: sitk.Image
+    synthetic: sitk.Image
+    near: sitk.Image
 
-def _register(
-    real: Volume,
-    synthetic: Volume,
-    body: Volume,
-    transform: sitk.Euler3DTransform | sitk.AffineTransform,
-    spacing: float,
-    step: float,
-) -> None:
-    """Move a transform, from the real volume's space to the synthetic one's, to where the two fit best."""
-    images = [to_itk(coarsen(one.with_array(one.array.clip(*WINDOW)), spacing)) for one in (real, synthetic)]
-    near = _near(body, spacing)
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsCorrelation()
-    method.SetMetricFixedMask(near)
-    if (voxels := near.GetNumberOfPixels()) > SAMPLES:
-        method.SetMetricSamplingStrategy(method.REGULAR)
-        method.SetMetricSamplingPercentage(SAMPLES / voxels, seed=1)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=step, minStep=0.002, numberOfIterations=ITERATIONS, gradientMagnitudeTolerance=1e-8
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetInitialTransform(transform, inPlace=True)
-    try:
-        before = method.MetricEvaluate(*images)
-        method.Execute(*images)
-    except RuntimeError as error:
-        raise RegistrationFailed(FAILED) from error
-    if not method.GetMetricValue() < min(LEAST_CORRELATION, before + SLACK):
-        raise RegistrationFailed(FAILED)
+    @classmethod
+    def of(cls, real: Volume, synthetic: Volume, body: Volume, spacing: float) -> _Pair:
+        first, second = (to_itk(coarsen(one.with_array(one.array.clip(*WINDOW)), spacing)) for one in (real, synthetic))
+        coarse = coarsen(body, spacing)
+        distance = ndimage.distance_transform_edt(coarse.array < 0.5, sampling=coarse.grid.spacing)
+        return cls(first, second, to_itk(coarse.with_array(distance <= NEAR_BODY)))
 
+    def register(self, transform: sitk.Euler3DTransform | sitk.AffineTransform, step: float) -> None:
+        """Move a transform, from the real volume's space to the synthetic one's, to where the two fit best."""
+        method = sitk.ImageRegistrationMethod()
+        method.SetMetricAsCorrelation()
+        method.SetMetricFixedMask(self.near)
+        if (voxels := self.near.GetNumberOfPixels()) > SAMPLES:
+            method.SetMetricSamplingStrategy(method.REGULAR)
+            method.SetMetricSamplingPercentage(SAMPLES / voxels, seed=1)
+        method.SetInterpolator(sitk.sitkLinear)
+        method.SetOptimizerAsRegularStepGradientDescent(
+            learningRate=step, minStep=0.002, numberOfIterations=ITERATIONS, gradientMagnitudeTolerance=1e-8
+        )
+        method.SetOptimizerScalesFromPhysicalShift()
+        method.SetInitialTransform(transform, inPlace=True)
+        try:
+            before = method.MetricEvaluate(self.real, self.synthetic)
+            method.Execute(self.real, self.synthetic)
+        except RuntimeError as error:
+            raise RegistrationFailed(FAILED) from error
+        if not method.GetMetricValue() < min(LEAST_CORRELATION, before + SLACK):
+            raise RegistrationFailed(FAILED)
 
-def _near(body: Volume, spacing: float) -> sitk.Image:
-    coarse = coarsen(body, spacing)
-    distance = ndimage.distance_transform_edt(coarse.array < 0.5, sampling=coarse.grid.spacing)
-    return to_itk(coarse.with_array(distance <= NEAR_BODY))
+    def affine(self, rigid: sitk.Euler3DTransform, step: float) -> sitk.AffineTransform | None:
+        """The best affine transform about a rigid one; None if none fits better."""
+        found = sitk.AffineTransform(3)
+        found.SetCenter(rigid.GetCenter())
+        found.SetMatrix(rigid.GetMatrix())
+        found.SetTranslation(rigid.GetTranslation())
+        try:
+            self.register(found, step)
+        except RegistrationFailed:
+            return None
+        return found
 
 
 def _to_real(transform: sitk.Euler3DTransform | sitk.AffineTransform) -> Matrix:
     """From the synthetic volume's space to the true CT's, RAS+."""
-    turn, centre = np.reshape(transform.GetMatrix(), (3, 3)), np.array(transform.GetCenter())
-    matrix = np.eye(4)
-    matrix[:3, :3] = RAS_FROM_LPS @ turn @ RAS_FROM_LPS
-    matrix[:3, 3] = RAS_FROM_LPS @ (centre + transform.GetTranslation() - turn @ centre)
-    return cast(Matrix, np.linalg.inv(matrix))
+    return cast(Matrix, np.linalg.inv(matrix_of(transform)))
 
 
 def _distances(matrix: Matrix, body: Volume) -> Array:

@@ -1,55 +1,34 @@
-"""Scores of many cases, and the two files they are kept in."""
+"""The scores of many cases, and the files they are kept in."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 from medcycle.body import Modality
-from medcycle.errors import CaseFailed, ConfigError, DataError, WrongModality
+from medcycle.errors import DataError
 from medcycle.evaluation.cases import Case
-from medcycle.evaluation.details import (
-    DetailOptions,
-    Details,
-    details_of,
-    scores_alone,
-    write_details,
-    write_inputs,
-)
+from medcycle.evaluation.details import Details, remove_details, write_details, write_inputs
 from medcycle.evaluation.grades import Verdict
 from medcycle.evaluation.printable import statistics_table, to_latex, to_markdown
-from medcycle.evaluation.protocols import (
-    DEFAULT_PROTOCOL,
-    PROTOCOLS,
-    Compared,
-    compared,
-    require_protocol,
-    scores_of,
-)
 from medcycle.evaluation.statistics import of_values
-from medcycle.io import read_volume
-from medcycle.io.dicom.hidden import hidden_names, names_of
-from medcycle.io.discover import one_source
 from medcycle.io.files import write_text
-from medcycle.isolation import isolated
-from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
-from medcycle.progress import ProgressLine
-from medcycle.volume import Volume
+from medcycle.io.locks import locked
 from medcycle.words import cell
 
-__all__ = ["Summary", "evaluate", "write_evaluation", "write_tables", "writer_of_details"]
+__all__ = ["EvaluationFolder", "OnDetails", "Summary", "evaluation_in", "write_tables"]
 
-log = logging.getLogger(__name__)
+OnDetails = Callable[[str, Details], None]
+"""Called with a case's name and what was found of it."""
 
 
 @dataclass(frozen=True)
@@ -106,159 +85,6 @@ class Summary:
             raise DataError(f"{len(self.failed)} of {count} cases not scored; first failure: case {name}: {reason}")
 
 
-OnCase = Callable[[str, dict[str, float]], None]
-OnDetails = Callable[[str, Details], None]
-
-
-def evaluate(
-    cases: Sequence[Case],
-    protocol: str | None = None,
-    on_case: OnCase | None = None,
-    *,
-    modality: Modality | None = None,
-    ct_offset: float = 0.0,
-    details: DetailOptions | None = None,
-    on_details: OnDetails | None = None,
-) -> Summary:
-    """Read and score the cases, one in memory at a time; one that can't be is told in the summary, beside the others.
-
-    Args:
-        cases: of different names, all CT or all MR.
-        protocol: a key of `PROTOCOLS`; None for the one of `DEFAULT_PROTOCOL` that is for the volumes' modality.
-        on_case: called with each case's name and scores, as they are known.
-        modality: of the volumes; None to find it from the first real one.
-        ct_offset: what to take off CT that have something added to their HU.
-        details: what is found of CT beyond their scores.
-        on_details: called with each case's name and what was found of it, as it is known; None leaves details out.
-
-    Raises:
-        ConfigError: if there is no such protocol, or it is for another modality.
-        DataError: if no case can be read or scored, as the first one's; the message begins with its name, and the
-            class is that of the cause (`GridMismatch`, `UnreadableFile`, ...).
-    """
-    if protocol is not None:
-        require_protocol(protocol)
-        if modality and PROTOCOLS[protocol].modality != modality:
-            raise ConfigError(_other_protocol(protocol, modality))
-
-    def scored(case: Case) -> dict[str, float]:
-        nonlocal modality, protocol
-        real = _read(case.real, modality, ct_offset)
-        modality = modality or real.modality
-        protocol = protocol or DEFAULT_PROTOCOL[modality]
-        pair = _compared(case, real, protocol, ct_offset)
-        found = scores_of(pair, protocol)
-        if on_details:
-            on_details(case.name, _details(case, pair, protocol, found, details or DetailOptions()))
-        return found
-
-    scores, failed = each_case(cases, scored, on_case)
-    return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, failed, modality or "ct")
-
-
-def each_case(
-    cases: Sequence[Case], work: Callable[[Case], dict[str, float]], on_case: OnCase | None = None
-) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Work on the cases one after the other; one that fails stops none of the others.
-
-    Returns:
-        What came of each that did not fail, and the reasons of those that did, which are logged as well.
-
-    Raises:
-        DataError: if all fail, as of the first one; its message begins with the case's name.
-    """
-    done, failed = dict[str, dict[str, float]](), dict[str, DataError]()
-    with ProgressLine("evaluating", len(cases), quiet=len(cases) < 2) as progress:
-        for case in cases:
-            try:
-                with _discreet(case), isolated(case.real):
-                    done[case.name] = work(case)
-            except DataError as error:
-                failed[case.name] = error
-            else:
-                if on_case is not None:
-                    on_case(case.name, done[case.name])
-            progress.advance(case.name)
-    if failed and not done:
-        name, first = next(iter(failed.items()))
-        raise type(first)(f"case {name}: {first}") from first
-    reasons = {name: str(error) for name, error in failed.items()}
-    for name, reason in reasons.items():
-        log.warning("not scored: case %s: %s", name, reason)
-    return done, reasons
-
-
-def _details(case: Case, pair: Compared, protocol: str, scores: dict[str, float], options: DetailOptions) -> Details:
-    if PROTOCOLS[protocol].modality == "mr":
-        return scores_alone(protocol, "mr", scores)
-    return details_of(case, pair, protocol, scores, options)
-
-
-def _discreet(case: Case) -> AbstractContextManager[None]:
-    """Nothing that is said tells the name of a case that has a code."""
-    if not case.is_coded:
-        return nullcontext()
-    return hidden_names(names_of({path: case.name for path in (case.real, case.mask) if path}))
-
-
-class _Scan(NamedTuple):
-    """A volume and what it shows."""
-
-    volume: Volume
-    modality: Modality
-
-
-def _read(path: Path, modality: Modality | None, ct_offset: float) -> _Scan:
-    """A volume; its modality, unless that is given, from the header of a series, or else from its values."""
-    _require_there(path)
-    source = one_source(path, ct_offset=ct_offset)
-    volume = source.read()
-    if offset := ct_offset_of(volume.array):
-        raise WrongModality(
-            f"{path}: a CT with about {offset:g} added to its Hounsfield units; pass --ct-offset {offset:g} to take it "
-            "off"
-        )
-    told = source.series.modality.lower() if source.series else ""
-    found: Modality = cast(Modality, told) if told in ("mr", "ct") else modality_of_values(volume.array)
-    return _Scan(volume, modality or found)
-
-
-def _compared(case: Case, real: _Scan, protocol: str, ct_offset: float) -> Compared:
-    if PROTOCOLS[protocol].modality != real.modality:
-        raise WrongModality(f"{case.real}: {_other_protocol(protocol, real.modality)}")
-    synthetic = _read(case.synthetic, None, ct_offset).volume
-    if real.modality == "mr" and looks_like_ct(synthetic.array):
-        raise WrongModality(
-            f"{case.synthetic}: a CT in Hounsfield units, but {case.real} is an MR; give volumes of one"
-        )
-    if real.modality == "ct" and synthetic.array.min() >= 0:
-        raise WrongModality(f"{case.synthetic}: has no negative values, but {case.real} is a CT in Hounsfield units")
-    mask, valid = (_read_mask(path) for path in (case.mask, case.field_of_view))
-    return compared(real.volume, synthetic, mask, real.modality, valid)
-
-
-def _read_mask(path: Path | None) -> Volume | None:
-    if path is None:
-        return None
-    _require_there(path)
-    return read_volume(path)
-
-
-def _require_there(path: Path) -> None:
-    """Raise `CaseFailed` if there is nothing any more, which is no reason to give up the other cases."""
-    if not path.exists() and not path.is_symlink():
-        raise CaseFailed(f"{path}: the file has disappeared; restore it, or run again without it")
-
-
-def _other_protocol(protocol: str, modality: Modality) -> str:
-    fitting = [name for name, one in PROTOCOLS.items() if one.modality == modality]
-    own = PROTOCOLS[protocol].modality.upper()
-    return (
-        f"protocol {protocol} scores {own}, and these are {modality.upper()}; choose {' or '.join(fitting)}, or pass "
-        f"--modality {own.lower()} if they are {own}"
-    )
-
-
 def write_tables(summary: Summary, folder: Path) -> None:
     """Write the tables into the folder, each whole or not at all.
 
@@ -279,15 +105,41 @@ def write_tables(summary: Summary, folder: Path) -> None:
     write_text(folder / "summary.tex", to_latex(table))
 
 
-def write_evaluation(summary: Summary, cases: Sequence[Case], folder: Path) -> None:
-    """Write the tables and where the cases' volumes are, beside what `writer_of_details` has written."""
-    write_tables(summary, folder)
-    write_inputs(cases, folder, None if summary.verdicts else summary.modality)
+@dataclass(frozen=True)
+class EvaluationFolder:
+    """A folder that an evaluation is being written to; see `evaluation_in`.
+
+    Args:
+        path: of the folder.
+        cases: that are evaluated.
+    """
+
+    path: Path
+    cases: Sequence[Case]
+
+    def on_details(self, name: str, found: Details) -> None:
+        """Write what was found of a case."""
+        write_details(found, name, self.path)
+
+    def finish(self, summary: Summary, *, with_details: bool = True) -> Summary:
+        """Write the tables and where the volumes are; without details, those of an earlier evaluation go."""
+        if not with_details:
+            for case in self.cases:
+                remove_details(case.name, self.path)
+        write_tables(summary, self.path)
+        write_inputs(self.cases, self.path, None if summary.verdicts else summary.modality)
+        return summary
 
 
-def writer_of_details(folder: Path) -> OnDetails:
-    """What writes each case's details into an evaluation's folder."""
-    return lambda name, found: write_details(found, name, folder)
+@contextmanager
+def evaluation_in(folder: Path, cases: Sequence[Case]) -> Iterator[EvaluationFolder]:
+    """Write an evaluation into a folder, which nobody else writes to meanwhile.
+
+    Raises:
+        InUse: if another process does.
+    """
+    with locked(folder):
+        yield EvaluationFolder(folder, cases)
 
 
 def _known(values: Mapping[str, float]) -> dict[str, float | str]:

@@ -11,7 +11,8 @@ from medcycle.errors import UnreadableFile, WrongModality
 from medcycle.evaluation.cases import Case
 from medcycle.evaluation.details import Details, begun
 from medcycle.evaluation.grades import Verdict
-from medcycle.evaluation.tables import Summary, each_case
+from medcycle.evaluation.scoring import each_case
+from medcycle.evaluation.tables import OnDetails, Summary
 from medcycle.evaluation.without_reference import assess_without_reference
 from medcycle.io import read_volume
 from medcycle.io.opening import read_json
@@ -29,7 +30,7 @@ DESCRIPTION = "synthesis.json"
 def judge_cases(
     cases: Sequence[Case],
     on_case: Callable[[str, dict[str, float]], None] | None = None,
-    on_details: Callable[[str, Details], None] | None = None,
+    on_details: OnDetails | None = None,
 ) -> Summary:
     """Judge synthetic CT by the MR that they were made from; one that fails stops none of the others.
 
@@ -43,16 +44,14 @@ def judge_cases(
     """
     verdicts = {}
 
-    def judged(case: Case) -> dict[str, float]:
+    def judged(case: Case) -> tuple[dict[str, float], Details]:
         found = _assess(case)
         verdict = verdicts[case.name] = Verdict(**found["verdict"])
         measures = {one["key"]: _or_nan(one["value"]) for one in found["measures"]}
         scores = {"score": verdict.score} | measures
-        if on_details:
-            on_details(case.name, Details(begun(WITHOUT_REFERENCE, "ct", WITHOUT_REFERENCE, scores) | found))
-        return scores
+        return scores, Details(begun(WITHOUT_REFERENCE, "ct", WITHOUT_REFERENCE, scores) | found)
 
-    done, failed = each_case(cases, judged, on_case)
+    done, failed = each_case(cases, judged, on_case, on_details)
     columns = list(dict.fromkeys(key for scores in done.values() for key in scores))
     alike = {name: {key: scores.get(key, math.nan) for key in columns} for name, scores in done.items()}
     return Summary(WITHOUT_REFERENCE, alike, failed, "ct", verdicts)

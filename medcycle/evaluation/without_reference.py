@@ -71,7 +71,7 @@ def assess_without_reference(
         _edges(mr, synthetic, drawn),
         _bright(mr, synthetic, drawn),
         _flicker(mr, synthetic, drawn.array),
-        *_shares(tissue_shares(synthetic, drawn.array), usual or {}),
+        *_shares(tissue_shares(synthetic, drawn.array), usual or {}, _millilitres(drawn)),
     ]
     if expected:
         measures.append(
@@ -130,7 +130,7 @@ def _outline(mr: Volume, drawn: Volume) -> list[Measure]:
 
 
 def _cut_off(drawn: Volume) -> Measure:
-    """The part of the body's outline at the four sides of the field of view, but for its lowest and highest slice."""
+    """The part of the body's outline that lies on the four sides of the field of view; top and bottom are no sides."""
     mask = drawn.array
     sides = sum(int(np.count_nonzero(mask.take(end, axis=axis))) for axis in (0, 1) for end in (0, -1))
     surface = int(np.count_nonzero(mask & ~ndimage.binary_erosion(mask, border_value=0)))
@@ -227,7 +227,12 @@ def tissue_shares(ct: Volume, body: Array) -> dict[str, float]:
     return found
 
 
-def _shares(found: Mapping[str, float], usual: Mapping[str, Sequence[float]]) -> list[Measure]:
+def _millilitres(mask: Volume) -> float:
+    return float(np.count_nonzero(mask.array) * abs(np.linalg.det(mask.grid.affine[:3, :3])) / 1000)
+
+
+def _shares(found: Mapping[str, float], usual: Mapping[str, Sequence[float]], body_ml: float) -> list[Measure]:
+    """How far air and bone are from what the training CT had: parts of the body, as fields of view differ."""
     words = {
         "air_percent": ("air in the body", "%"),
         "air_hu": ("mean of air in the body", "HU"),
@@ -240,7 +245,8 @@ def _shares(found: Mapping[str, float], usual: Mapping[str, Sequence[float]]) ->
             low, high = usual[key]
             slack = max(0.25 * (high - low), 0.1 * abs(high), 1e-6)
             away = max(low - found[key], found[key] - high, 0.0)
-            why = f"it is {found[key]:.3g} {unit}; the training CT had {low:.3g} to {high:.3g} {unit}"
+            volume = f" ({found[key] / 100 * body_ml:.0f} ml)" if unit == "%" else ""
+            why = f"it is {found[key]:.3g} {unit}{volume}; the training CT had {low:.3g} to {high:.3g} {unit}"
             measures.append(Measure(key, f"{name}: beyond the training CT by", away, unit, slack, None, why))
     return measures
 

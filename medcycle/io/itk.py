@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 
 from medcycle.errors import DataError, UnreadableFile
@@ -14,7 +15,7 @@ from medcycle.io.files import first_bytes, require_room
 from medcycle.io.limits import require_voxels
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "read_itk", "read_itk_grid", "to_itk"]
+__all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "matrix_of", "read_itk", "read_itk_grid", "to_itk"]
 
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 
@@ -75,6 +76,15 @@ def grid_of_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
     affine[:3, :3] = RAS_FROM_LPS @ direction * np.array(image.GetSpacing()[:3])
     affine[:3, 3] = RAS_FROM_LPS @ np.array(image.GetOrigin()[:3])
     return Grid(tuple(image.GetSize()[:3]), affine)
+
+
+def matrix_of(transform: sitk.Euler3DTransform | sitk.AffineTransform) -> npt.NDArray[np.float64]:
+    """A linear transform as a 4×4 matrix, RAS+ mm: from the fixed image's space to the moving one's, as ITK has it."""
+    turn, centre = np.reshape(transform.GetMatrix(), (3, 3)), np.array(transform.GetCenter())
+    matrix = np.eye(4)
+    matrix[:3, :3] = RAS_FROM_LPS @ turn @ RAS_FROM_LPS
+    matrix[:3, 3] = RAS_FROM_LPS @ (centre + transform.GetTranslation() - turn @ centre)
+    return matrix
 
 
 def _array(image: sitk.Image) -> Array:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medcycle.errors import EmptyFolder
 from medcycle.evaluation.cases import Case, uncertainty_of, volume_of
-from medcycle.evaluation.tables import Summary, write_evaluation, writer_of_details
+from medcycle.evaluation.tables import Summary, evaluation_in
 from medcycle.evaluation.verdicts import judge_cases
 from medcycle.io.discover import survey
 from medcycle.report.plain import read_part
@@ -36,9 +36,8 @@ def judge_synthesis(output: Path, folder: Path, source: Path | None = None) -> S
     cases = _cases(output) if source is None else _cases_of(source, output)
     if not cases:
         raise EmptyFolder(f"{output}: no synthetic CT with its MR; give the MR that they were made from with --mr")
-    summary = judge_cases(cases, on_details=writer_of_details(folder))
-    write_evaluation(summary, cases, folder)
-    return summary
+    with evaluation_in(folder, cases) as written:
+        return written.finish(judge_cases(cases, on_details=written.on_details))
 
 
 def _cases_of(source: Path, output: Path) -> list[Case]:

@@ -103,7 +103,7 @@ def of_processes() -> Iterator[Scenario]:
         yield Scenario(name, play, slow=True)
     for name, place in {
         "register": "medcycle.cohort.registering._registered",
-        "evaluate": "medcycle.evaluation.tables.scores_of",
+        "evaluate": "medcycle.evaluation.scoring.scores_of",
         "synthesize": "medcycle.synthesis.runner.predicted",
         "prepare": "medcycle.cohort.catalogue.prepare_volume",
         "inspect": "medcycle.cohort.findings.vet",

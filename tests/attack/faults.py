@@ -110,7 +110,7 @@ COMMANDS = {
     "evaluate": Command(
         lambda folder: ("evaluate", "--real", folder / "ct", "--synthetic", folder / "ct", "--output", folder / "out"),
         _scored,
-        {"medcycle.io.source._read_file": True, "medcycle.evaluation.tables.scores_of": False},
+        {"medcycle.io.source._read_file": True, "medcycle.evaluation.scoring.scores_of": False},
     ),
     "synthesize": Command(
         lambda folder: ("synthesize", folder / "model.pt", folder / "mr", folder / "out"),

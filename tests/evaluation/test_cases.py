@@ -11,7 +11,7 @@ import pytest
 from medcycle.body import body_mask
 from medcycle.cli.main import execute
 from medcycle.errors import ConfigError, DataError, EmptyFolder, GridMismatch, UsageError, WrongModality
-from medcycle.evaluation import Case, evaluate, match_cases, tables, write_tables
+from medcycle.evaluation import Case, evaluate, match_cases, scoring, write_tables
 from medcycle.io import discover, read_volume, write_nifti
 from medcycle.io.discover import case_name
 from medcycle.phantom import HeadPhantom, head_grid
@@ -93,6 +93,25 @@ def test_codes_stand_for_the_names_that_they_hide(tmp_path: Path, caplog) -> Non
     for text in ((tmp_path / "cases.csv").read_text(), (tmp_path / "summary.json").read_text(), caplog.text):
         assert "case-" in text
         assert not [name for name in ("Doe", "Roe", "Poe") if name in text]
+
+
+def test_no_message_about_a_coded_case_tells_its_name(tmp_path: Path, caplog) -> None:
+    save(tmp_path / "ct" / "Doe Jane.nii.gz", 40)
+    save(tmp_path / "out" / "case-1" / "sct.nii.gz", 10)
+    for kind in ("seen", "target"):
+        save(tmp_path / kind / "Doe Jane.nii.gz", 1, 9.0)
+    own = {"case-1": "Doe-Jane"}
+    for kind in ("field_of_view", "target"):
+        place = tmp_path / ("seen" if kind == "field_of_view" else "target")
+        cases = match_cases(tmp_path / "ct", tmp_path / "out", own_names=own, **{kind: place})
+        with pytest.raises(GridMismatch, match="case case-1") as raised:
+            evaluate(cases, on_details=lambda *_: None)
+        assert "Doe" not in str(raised.value) + caplog.text
+    (tmp_path / "seen" / "Doe Jane.nii.gz").write_bytes(b"torn")
+    cases = match_cases(tmp_path / "ct", tmp_path / "out", own_names=own, field_of_view=tmp_path / "seen")
+    with pytest.raises(DataError) as torn:
+        evaluate(cases)
+    assert "Doe" not in str(torn.value)
 
 
 def test_a_name_is_no_formula(tmp_path: Path) -> None:
@@ -229,8 +248,8 @@ def test_a_fault_in_one_case_is_no_end_of_the_others(tmp_path: Path, monkeypatch
             raise MemoryError("17 GiB")
         return score_case(*given)  # type: ignore[arg-type]
 
-    score_case = tables._compared
-    monkeypatch.setattr(tables, "_compared", failing)
+    score_case = scoring._compared
+    monkeypatch.setattr(scoring, "_compared", failing)
     call = ["evaluate", "--real", str(tmp_path / "ct"), "--synthetic", str(tmp_path / "out")]
     assert execute([*call, "--output", str(tmp_path / "scores")]) == 1
     told = json.loads((tmp_path / "scores" / "summary.json").read_text())

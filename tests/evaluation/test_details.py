@@ -11,6 +11,7 @@ from scipy import ndimage
 from medcycle.cli.main import execute
 from medcycle.evaluation.assessment import assess, cropped
 from medcycle.evaluation.protocols import compared
+from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.volume import Grid, Volume
@@ -117,6 +118,24 @@ def test_without_a_true_ct_there_is_a_verdict(folder: Path, tmp_path: Path, caps
     assert (tmp_path / inputs["source"]).samefile(folder / "mr" / "bert.nii.gz")
 
 
+def test_a_second_evaluation_into_one_folder_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--real", folder / "ct", "--synthetic", folder / "out", "--output", tmp_path / "scores", "--brief"]
+    with locked(tmp_path / "scores"):
+        assert execute(["evaluate", *map(str, given)]) == 1
+    assert "scores: in use by" in capsys.readouterr().err
+    assert execute(["evaluate", *map(str, given)]) == 0
+
+
+@pytest.mark.slow
+def test_what_can_not_be_registered_is_told(head: Volume) -> None:
+    flat = head.with_array(np.where(head.array > -500, 40.0, 40.0).astype(np.float32))
+    found = assess(cropped(compared(head, flat, None, "ct")))
+    assert found["misregistration"] is None
+    assert "misregistration not measured" in found["warnings"][0]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -142,7 +161,9 @@ def test_wrong_calls_say_what_to_do(
 
 
 def assessed(real: Volume, synthetic: Volume) -> dict[str, Any]:
-    return assess(cropped(compared(real, synthetic, None, "ct")), misregistration=False)
+    found = assess(cropped(compared(real, synthetic, None, "ct")), misregistration=False)
+    assert found.pop("warnings") == []
+    return found
 
 
 def test_equal_volumes_have_no_error_anywhere(head: Volume) -> None:

@@ -1,5 +1,7 @@
 """Verdicts without a true CT: clean heads have no finding, and each fault is found by its own measure."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -86,7 +88,11 @@ def test_bone_unlike_the_training_cohort_is_found(pair: tuple[Volume, Volume]) -
     like = assess_without_reference(mr, ct, usual=usual)
     assert grades(like)["bone_hu"] == "no finding"
     softer = ct.with_array(np.where(ct.array > 400, 400, ct.array).astype(np.float32))
-    assert grades(assess_without_reference(mr, softer, usual=usual))["bone_hu"] == "check"
+    found = assess_without_reference(mr, softer, usual=usual)
+    assert grades(found)["bone_hu"] == "check"
+    (bone,) = (one["why"] for one in found["measures"] if one["key"] == "bone_percent")
+    millilitres = np.count_nonzero(softer.array >= 250) * np.prod(GRID.spacing) / 1000
+    assert float(re.search(r"\((\d+) ml\)", bone)[1]) == pytest.approx(millilitres, rel=0.02)
 
 
 def test_uncertainty_counts_and_is_told_by_region_and_tissue(pair: tuple[Volume, Volume]) -> None:
