@@ -84,7 +84,7 @@ class Measure:
             "name": self.name,
             "value": self.value,
             "unit": self.unit,
-            "expected": f"{word} {self.check:g}{' ' * bool(self.unit)}{self.unit}",
+            "expected": f"{word} {self.check:.3g}{' ' * bool(self.unit)}{self.unit}",
             "grade": self.grade,
             "why": self.why,
         }

@@ -21,6 +21,7 @@ from medcycle.evaluation.protocols import (
     scores_of,
 )
 from medcycle.evaluation.tables import OnDetails, Summary
+from medcycle.evaluation.tolerances import read_tolerances
 from medcycle.io import read_volume
 from medcycle.io.dicom.hidden import hidden_names, names_of
 from medcycle.io.discover import one_source
@@ -28,6 +29,7 @@ from medcycle.isolation import isolated
 from medcycle.modality import ct_offset_of, looks_like_ct, modality_of_values
 from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
+from medcycle.words import quoted
 
 __all__ = ["each_case", "evaluate"]
 
@@ -69,6 +71,7 @@ def evaluate(
             raise ConfigError(_other_protocol(protocol, modality))
 
     options = details or (DetailOptions() if on_details else None)
+    judged = set[str]()
 
     def scored(case: Case) -> tuple[dict[str, float], Details | None]:
         nonlocal modality, protocol
@@ -77,9 +80,16 @@ def evaluate(
         protocol = protocol or DEFAULT_PROTOCOL[modality]
         pair = _compared(case, real, protocol, ct_offset)
         found = scores_of(pair, protocol)
-        return found, _details(case, pair, protocol, found, options) if on_details and options else None
+        if not (on_details and options):
+            return found, None
+        more = _details(case, pair, protocol, found, options)
+        judged.update(one["name"] for one in more.figures.get("tolerances", ()))
+        return found, more
 
     scores, failed = each_case(cases, scored, on_case, on_details)
+    if options and options.tolerances != read_tolerances():
+        for unused in (one for one in options.tolerances if one.name not in judged):
+            log.warning("tolerance %s: no case has %s; check its key", quoted(unused.name), unused.key)
     return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, failed, modality or "ct")
 
 

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from medcycle.body import Modality
-from medcycle.errors import DataError
+from medcycle.errors import DataError, UsageError
 from medcycle.evaluation.cases import Case
 from medcycle.evaluation.details import Details, remove_details, write_details, write_inputs
 from medcycle.evaluation.grades import Verdict
@@ -136,8 +136,11 @@ def evaluation_in(folder: Path, cases: Sequence[Case]) -> Iterator[EvaluationFol
     """Write an evaluation into a folder, which nobody else writes to meanwhile.
 
     Raises:
+        UsageError: if it is a file.
         InUse: if another process does.
     """
+    if folder.is_file():
+        raise UsageError(f"{folder}: a file; give a folder for the scores and details")
     with locked(folder):
         yield EvaluationFolder(folder, cases)
 

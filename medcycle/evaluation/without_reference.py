@@ -246,8 +246,8 @@ def _shares(found: Mapping[str, float], usual: Mapping[str, Sequence[float]], bo
             slack = max(0.25 * (high - low), 0.1 * abs(high), 1e-6)
             away = max(low - found[key], found[key] - high, 0.0)
             volume = f" ({found[key] / 100 * body_ml:.0f} ml)" if unit == "%" else ""
-            why = f"it is {found[key]:.3g} {unit}{volume}; the training CT had {low:.3g} to {high:.3g} {unit}"
-            measures.append(Measure(key, f"{name}: beyond the training CT by", away, unit, slack, None, why))
+            why = f"it is {found[key]:.3g} {unit}{volume}, and the training CT had {low:.3g} to {high:.3g} {unit}"
+            measures.append(Measure(key, f"{name}, outside the training range by", away, unit, slack, None, why))
     return measures
 
 

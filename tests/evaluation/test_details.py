@@ -128,6 +128,22 @@ def test_a_second_evaluation_into_one_folder_is_refused(
     assert execute(["evaluate", *map(str, given)]) == 0
 
 
+def test_a_tolerance_that_judges_nothing_is_told(
+    head: Volume, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, ct in (("ct", head), ("out", worse(head))):
+        write_nifti(ct, tmp_path / name / "a.nii.gz")
+    text = "tolerances:\n"
+    for name, key in (("right", "scores.mae"), ("wrong", "scores.mea")):
+        text += f"- {{name: {name}, key: {key}, max: 3, unit: HU, source: ours}}\n"
+    (tmp_path / "own.yaml").write_text(text)
+    given = ["--real", tmp_path / "ct", "--synthetic", tmp_path / "out", "--output", tmp_path / "scores"]
+    assert execute(["evaluate", *map(str, given), "--tolerances", str(tmp_path / "own.yaml")]) == 0
+    assert [one["name"] for one in details(tmp_path / "scores", "a")["tolerances"]] == ["right"]
+    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert warned == ["warning: tolerance 'wrong': no case has scores.mea; check its key"]
+
+
 @pytest.mark.slow
 def test_what_can_not_be_registered_is_told(head: Volume) -> None:
     flat = head.with_array(np.where(head.array > -500, 40.0, 40.0).astype(np.float32))
@@ -147,6 +163,7 @@ def test_what_can_not_be_registered_is_told(head: Volume) -> None:
         (["--mr", "ct", "--synthetic", "out"], "a CT in Hounsfield units; give the MR with --mr"),
         (["--mr", "mr", "--synthetic", "mr"], "only synthetic CT can be judged"),
         (["--real", "ct", "--synthetic", "out", "--field-of-view", "ct/anna.nii.gz"], "no field of view for bert"),
+        (["--real", "ct", "--synthetic", "out", "--brief", "--output", "labels/anna.nii.gz"], "a file; give a folder"),
         (["--real", "ct", "--synthetic", "out", "--density", "out/anna/synthesis.json"], "synthesis.json"),
         (["--real", "ct", "--synthetic", "out", "--tolerances", "out/anna/synthesis.json"], "synthesis.json"),
     ],
@@ -155,7 +172,8 @@ def test_wrong_calls_say_what_to_do(
     folder: Path, tmp_path: Path, given: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = [one if one.startswith("--") or one == "hn" else str(folder / one) for one in given]
-    assert execute(["evaluate", *places, "--output", str(tmp_path / "scores")]) in {1, 2}
+    output = [] if "--output" in given else ["--output", str(tmp_path / "scores")]
+    assert execute(["evaluate", *places, *output]) in {1, 2}
     assert message in capsys.readouterr().err
     assert not (tmp_path / "scores" / "summary.json").exists()
 
