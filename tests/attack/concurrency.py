@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import nibabel as nib
@@ -26,35 +27,14 @@ from medcycle.errors import InUse
 from medcycle.io import read_volume, write_nifti
 from medcycle.io.locks import KEEPERS, holder_of, lock_file_of
 from medcycle.methods.checkpoint import LAST, read_checkpoint
+from medcycle.parallel import parallel_map
 from tests.attack import Scenario, Stage
 from tests.attack.faults import COMMANDS, lay
 from tests.attack.small import AS_OPTIONS, CASES, SETTINGS
+from tests.forked import Forked, command
 
 PATIENCE = 120
 """Seconds for a process to come to where it is wanted, on a busy machine."""
-
-RUNNING = """
-import sys
-from medcycle.cli.main import run
-run()
-"""
-
-STOPPING = """
-import importlib, sys, time
-from medcycle.cli.main import execute
-place, number = sys.argv[1].rsplit(".", 1), int(sys.argv[2])
-module, calls = importlib.import_module(place[0]), []
-work = getattr(module, place[1])
-def stopping(*given, **named):
-    calls.append(1)
-    if len(calls) >= number:
-        print("there", flush=True)
-        time.sleep(600)
-    return work(*given, **named)
-setattr(module, place[1], stopping)
-sys.exit(execute(sys.argv[3:]))
-"""
-"""Runs a command up to the so-manieth call of a function, says so there, and waits."""
 
 HOLDING = """
 import fcntl, os, sys
@@ -64,14 +44,6 @@ print("there", flush=True)
 sys.stdin.read()
 """
 """Holds a lock as medcycle's processes do."""
-
-MAPPING = """
-import time
-from medcycle.parallel import parallel_map
-import threading
-threading.Timer(8, print, ["there"], {"flush": True}).start()
-list(parallel_map(time.sleep, [600] * 8, 2, killed=print))
-"""
 
 TRAIN = ("train", "demo", *AS_OPTIONS, "--set=training.accelerator=cpu", "--set=training.log_every=1")
 
@@ -247,38 +219,66 @@ def _holding(file: Path, *, shared: bool = False) -> Iterator[subprocess.Popen[s
             other.wait()
 
 
-def _started(code: str, *words: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+def _started(stage: Stage, work: Callable[..., int | None], *given: object) -> Forked:
+    return Forked(work, *given, output=stage.folder / f"printed{len(list(stage.folder.glob('printed*')))}")
 
 
-def _ended(one: subprocess.Popen[str]) -> tuple[int, str]:
+def _command(stage: Stage, words: Sequence[object]) -> Forked:
+    return _started(stage, command, [str(word) for word in words])
+
+
+def _ended(one: Forked) -> tuple[int, str]:
     """Its exit status, and what it printed."""
-    printed = "".join(one.communicate(timeout=PATIENCE))
-    assert "Traceback" not in printed, printed
-    return one.returncode, printed
+    status = one.ended(PATIENCE)
+    assert "Traceback" not in one.printed, one.printed
+    return status, one.printed
 
 
-def _killed_there(code: str, *words: object, before: Callable[[int], object] = lambda process: None) -> None:
-    """Starts a process, and kills it where it says that it is there."""
-    with _started(code, *words) as one:
-        assert one.stdout
-        assert any(line == "there\n" for line in one.stdout), one.stderr and one.stderr.read()
-        before(one.pid)
-        one.kill()
-        assert one.wait() == -signal.SIGKILL
+def _stopping(place: str, number: int, there: Path, words: list[str]) -> int:
+    """Runs a command up to the so-manieth call of a function, makes a file there, and waits."""
+    module, calls = import_module(place.rpartition(".")[0]), []
+    name = place.rpartition(".")[2]
+    work = getattr(module, name)
+
+    def stopping(*given: object, **named: object) -> object:
+        calls.append(1)
+        if len(calls) >= number:
+            there.touch()
+            time.sleep(600)
+        return work(*given, **named)
+
+    setattr(module, name, stopping)
+    return command(words)
+
+
+def _mapping() -> None:
+    """Two processes that have nothing to do for long."""
+    list(parallel_map(time.sleep, [600] * 8, 2, killed=print))
+
+
+def _killed_there(stage: Stage, place: str, number: int, words: Sequence[object]) -> list[int]:
+    """Kills a command in the so-manieth call of a function; the processes that it had started."""
+    there = stage.folder / "there"
+    one = _started(stage, _stopping, place, number, there, [str(word) for word in words])
+    _wait_for(there.exists, one)
+    children = _children(one.pid)
+    assert one.kill() == -signal.SIGKILL
+    return children
+
+
+def _wait_for(what: Callable[[], bool], one: Forked) -> None:
+    ends = time.monotonic() + PATIENCE
+    while not what():
+        assert one.runs, one.printed
+        assert time.monotonic() < ends, one.printed
+        time.sleep(0.02)
 
 
 def _killed(name: str, place: str, number: int) -> Callable[[Stage], None]:
     def play(stage: Stage) -> None:
         lay(stage)
         call = COMMANDS[name].call(stage.folder)
-        _killed_there(STOPPING, place, number, *call)
+        _killed_there(stage, place, number, call)
         for path in stage.folder.rglob("*.nii.gz"):
             assert path.name.startswith(".partial-") or nib.load(path).get_fdata().size
         for torn in stage.folder.rglob(".partial-*"):  # which the next call removes when they are an hour old
@@ -302,7 +302,7 @@ def _train(stage: Stage, *more: str) -> tuple[object, ...]:
 
 def _two_trainings(stage: Stage) -> None:
     call = _train(stage, "--set=training.max_steps=30")
-    both = [_ended(one) for one in [_started(RUNNING, *call) for _ in range(2)]]
+    both = [_ended(one) for one in [_command(stage, call) for _ in range(2)]]
     assert sorted(status for status, _ in both) in ([0, 1], [0, 2]), both
     (refused,) = [printed for status, printed in both if status]
     assert "in use by" in refused or "not empty" in refused
@@ -314,7 +314,7 @@ def _two_trainings(stage: Stage) -> None:
 def _two_syntheses(stage: Stage) -> None:
     lay(stage)
     call = COMMANDS["synthesize"].call(stage.folder)
-    both = [_ended(one) for one in [_started(RUNNING, *call) for _ in range(2)]]
+    both = [_ended(one) for one in [_command(stage, call) for _ in range(2)]]
     assert [status for status, _ in both] == [0, 0], both
     assert COMMANDS["synthesize"].done(stage.folder) == set(CASES)
     for name in CASES:
@@ -324,27 +324,24 @@ def _two_syntheses(stage: Stage) -> None:
 
 def _training_killed(stage: Stage) -> None:
     call = _train(stage, "--set=training.max_steps=3")
-    _killed_there(STOPPING, "medcycle.training.loop.draw_preview", 1, *call, "--set=training.preview_every=2")
+    _killed_there(stage, "medcycle.training.loop.draw_preview", 1, (*call, "--set=training.preview_every=2"))
     assert lock_file_of(stage.folder / "out").exists()
-    assert _ended(_started(RUNNING, *call))[0] == 0
+    assert _ended(_command(stage, call))[0] == 0
     assert read_checkpoint(stage.folder / "out" / LAST)["step"] == 3
 
 
 def _loaders_end(stage: Stage) -> None:
     call = _train(stage, "--set=training.max_steps=50", "--set=training.workers=2")
-    children: list[int] = []
-    place = "medcycle.training.loop.draw_preview"
-    _killed_there(
-        STOPPING, place, 1, *call, "--set=training.preview_every=2", before=lambda one: children.extend(_children(one))
-    )
+    children = _killed_there(stage, "medcycle.training.loop.draw_preview", 1, (*call, "--set=training.preview_every=2"))
     assert len(children) >= 2
     _all_end(children)
 
 
 def _mappers_end(stage: Stage) -> None:
-    children: list[int] = []
-    _killed_there(MAPPING, before=lambda one: children.extend(_children(one)))
-    assert len(children) >= 2
+    one = _started(stage, _mapping)
+    _wait_for(lambda: len(_children(one.pid)) >= 2, one)
+    children = _children(one.pid)
+    assert one.kill() == -signal.SIGKILL
     _all_end(children)
 
 

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from medcycle.errors import DataError, EmptyFolder, UsageError, WorkerLost, Wron
 from medcycle.io import read_volume, write_nifti
 from medcycle.io.itk import to_itk
 from medcycle.volume import Grid, Volume
+from tests.forked import Forked
 from tests.io.test_locks import holding
 
 CONFIG = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
@@ -290,39 +289,30 @@ def test_no_mr_to_learn_a_scale_from(cohort: Path, tmp_path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-PREPARE = """
-import sys
-from pathlib import Path
-from medcycle.cohort.catalogue import prepare_cohort
-from medcycle.cohort.cohort import find_cohort
-from medcycle.config import DataConfig
-mr, ct, root = map(Path, sys.argv[1:])
-config = DataConfig(spacing=(4, 4, None), patch_size=(64, 64))
-prepare_cohort(find_cohort(mr, ct), root, config, workers=2)
-"""
+def _prepared(mr: Path, ct: Path, root: Path) -> None:
+    prepare_cohort(find_cohort(mr, ct), root, CONFIG, workers=2)
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_can_go_on(cohort: Path, store: Store, tmp_path) -> None:
     root = tmp_path / "store"
-    command = [sys.executable, "-c", PREPARE, str(cohort / "mr"), str(cohort / "ct"), str(root)]
+    printed = tmp_path / "printed"
     random = np.random.default_rng(0)
     killed = 0
     for turn in range(2):
         there = list(os.walk(root))
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        while process.poll() is None and list(os.walk(root)) == there:
+        process = Forked(_prepared, cohort / "mr", cohort / "ct", root, output=printed)
+        while process.runs and list(os.walk(root)) == there:
             time.sleep(0.02)
         time.sleep(random.uniform(0, 0.6 * (turn + 1)))  # the first ones soon, so that no machine is too fast
-        process.kill()
-        killed += process.wait() == -signal.SIGKILL
+        killed += process.kill() == -signal.SIGKILL
         for folder in (*root.glob("mr/[!.]*"), *root.glob("ct/[!.]*")):
             case = StoredCase(folder, CaseRecord(**json.loads((folder / "case.json").read_text())))
             assert case.image.shape == case.body.shape == tuple(case.record.shape)
         if (root / "store.json").exists():
             break
     assert killed > 1
-    assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    assert Forked(_prepared, cohort / "mr", cohort / "ct", root, output=printed).ended(120) == 0, printed.read_text()
     made = Store.open(root)
     for one, other in zip((*store.mr, *store.ct), (*made.mr, *made.ct), strict=True):
         np.testing.assert_array_equal(one.image, other.image)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import time
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +15,12 @@ from medcycle.dataset.store import Store
 from medcycle.methods.checkpoint import LAST, read_checkpoint
 from medcycle.training import learner
 from medcycle.training.loop import train
+from tests.forked import Forked
 from tests.sizes import TINY
 
 KILLS = 12
 MORE = 10
 """Steps that are left to do in the end."""
-
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["medcycle.training.loop", "tests.sizes"])
 
 
 def config(steps: int) -> Config:
@@ -40,15 +36,12 @@ def config(steps: int) -> Config:
     return load_config("demo", [*small, *often, *ends, *has_pool])
 
 
-def begin(store: Path, run: Path, steps: int = 1_000_000) -> BaseProcess:
+def begin(store: Path, run: Path, steps: int = 1_000_000) -> Forked:
     """Train in a process of its own, from the last checkpoint if there is one."""
-    process = PROCESSES.Process(target=_train, args=(store, run, steps, (run / LAST).is_file()))
-    process.start()
-    return process
+    return Forked(_train, store, run, steps, (run / LAST).is_file(), output=run.with_suffix(".txt"))
 
 
 def _train(store: Path, run: Path, steps: int, resume: bool) -> None:
-    torch.set_num_threads(1)
     learner.POOL_SIZE = 4
     train(config(steps), Store.open(store), run, resume=resume)
 
@@ -58,10 +51,9 @@ def time_to_start(store: Path, run: Path) -> float:
     began = time.monotonic()
     process = begin(store, run)
     while not (run / LAST).is_file():
-        assert process.is_alive()
+        assert process.runs, process.printed
         time.sleep(0.01)
     process.kill()
-    process.join()
     return time.monotonic() - began
 
 
@@ -79,17 +71,14 @@ def test_killed_at_any_moment_a_run_can_be_resumed(store: Store, tmp_path: Path)
     steps, start = [0], time_to_start(store.root, run)
     for _ in range(KILLS):
         process = begin(store.root, run)
-        process.join(random.uniform(0.5, 2) * start)
+        time.sleep(random.uniform(0.5, 2) * start)
         process.kill()
-        process.join()
         if (run / LAST).is_file():
             steps.append(read_checkpoint(run / LAST)["step"])
     assert steps == sorted(steps)
     assert len(set(steps)) > KILLS // 3
     for folder in (run, whole):
-        process = begin(store.root, folder, steps[-1] + MORE)
-        process.join()
-        assert process.exitcode == 0
+        assert begin(store.root, folder, steps[-1] + MORE).ended(120) == 0
     assert told(run) == told(whole)
     one, other = (read_checkpoint(path / LAST) for path in (whole, run))
     for part in ("method", "generators"):

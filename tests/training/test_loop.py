@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -33,6 +32,7 @@ from medcycle.training.loop import train
 from medcycle.training.optimizers import Optimizers
 from medcycle.training.run_folder import store_of_run
 from medcycle.training.signals import SIGNALS
+from tests.forked import Forked, command, in_a_session
 from tests.io.test_locks import holding
 from tests.sizes import TINY, fitting
 
@@ -479,21 +479,20 @@ def test_a_full_disk_leaves_the_last_checkpoint(finished: Path, tmp_path: Path) 
     store = str(store_of_run(finished))
     before = (run / LAST).read_bytes()
     room = len(before) // 2
-    script = f"""if True:
-        import resource, sys
-        from medcycle.cli.main import execute
-        resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))
-        sys.exit(execute(sys.argv[1:]))
-    """
     call = ["train", str(run / "config.yaml"), "--store", store, "--output", str(run), "--resume"]
-    ended = subprocess.run(
-        [sys.executable, "-c", script, *call, "--set=training.max_steps=8"], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 1
-    assert "File too large" in ended.stderr
-    assert "bug in medcycle" not in ended.stderr
+    ended = Forked(_with_room_for, room, [*call, "--set=training.max_steps=8"], output=tmp_path / "printed")
+    assert ended.ended(60) == 1
+    assert "File too large" in ended.printed
+    assert "bug in medcycle" not in ended.printed
     assert (run / LAST).read_bytes() == before
     assert not list(run.rglob(".partial*"))
+
+
+def _with_room_for(size: int, words: list[str]) -> int:
+    import resource  # noqa: PLC0415 - of POSIX alone
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    return command(words)
 
 
 def test_steps_along_exploded_gradients_are_counted(store: Store, tmp_path: Path, monkeypatch) -> None:
@@ -538,19 +537,16 @@ def test_training_lowers_the_cycle_loss(store: Store, tmp_path: Path) -> None:
 def test_signals_save_and_end_cleanly(store: Store, tmp_path: Path, number: signal.Signals, workers: int) -> None:
     run = tmp_path / "run"
     settings = [f"--set={item}" for item in (*TINY, "data.spacing=[4, 4, null]", "training.log_every=1")]
-    command = [sys.executable, "-m", "medcycle", "train", "demo", "--store", str(store.root), "--output", str(run)]
-    settings += [f"--set=training.workers={workers}"]
-    process = subprocess.Popen(
-        [*command, *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    words = ["train", "demo", "--store", str(store.root), "--output", str(run), *settings]
+    words.append(f"--set=training.workers={workers}")
+    process = Forked(in_a_session, command, words, output=tmp_path / "printed")
     deadline = time.monotonic() + 60
     while not (run / "metrics.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(process.pid, number)  # as a terminal and a batch system do: to the processes that read as well
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 75, errors
-    assert f"ended by {number.name}" in output
-    assert "Traceback" not in errors
+    assert process.ended(60) == 75, process.printed
+    assert f"ended by {number.name}" in process.printed
+    assert "Traceback" not in process.printed
     step = load_method(run / "checkpoints" / "last.pt").step
     assert step >= 1
     assert not list(run.rglob(".partial*"))
