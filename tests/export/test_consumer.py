@@ -17,8 +17,8 @@ from tests.synthesized import synthesize
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SPACED = ["data.spacing=[5, 5, 5]", "data.patch_size=[32, 40]"]
-VOLUMES = ["network.spatial_dims=3", "data.spacing=[4, 4, 4]", "data.patch_size=[32, 32, 32]"]
+SPACED = ["data.spacing=[8, 8, 8]", "data.patch_size=[32, 40]"]
+VOLUMES = ["network.spatial_dims=3", "data.spacing=[6, 6, 6]", "data.patch_size=[32, 32, 32]"]
 
 
 def landmarks(saved: SavedMethod) -> SavedMethod:

@@ -36,7 +36,7 @@ DIMENSIONS = {
 
 GENERATORS = [
     ["network.upsampling=transposed"],
-    ["network.name=unet", "network.levels=3"],
+    ["network.name=unet", "network.levels=2"],
     ["network.name=unet", "network.shuffle=1", "network.levels=2", "network.checkpointing=true"],
 ]
 
