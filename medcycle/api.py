@@ -34,7 +34,9 @@ __all__ = [
     "Progress",
     "evaluate",
     "judge",
+    "list_models",
     "load_model",
+    "model_info",
     "read",
     "synthesize",
     "train",
@@ -69,12 +71,37 @@ def read(path: Path | str, *, resample_irregular: bool = False, ct_offset: float
     return one_source(Path(path), resample_irregular=resample_irregular, ct_offset=ct_offset).read()
 
 
+def list_models() -> list[str]:
+    """The names of the trained models that ship with medcycle, for `load_model` and `synthesize`."""
+    from medcycle.models import shipped_names
+
+    return shipped_names()
+
+
+def model_info(name: str) -> dict[str, Any]:
+    """What is known of a model that ships with medcycle.
+
+    Args:
+        name: one of `list_models`.
+
+    Returns:
+        Plain values: `summary`, `licence`, `training_data`, `figures`, `limits`, `weights` and `model` (configuration
+        and intensity maps).
+
+    Raises:
+        UsageError: if there is none of that name.
+    """
+    from medcycle.models import Description, shipped_file
+
+    return Description.read(shipped_file(name)).model_dump(mode="json")
+
+
 def load_model(run_or_checkpoint: Path | str, *, to: Modality = "ct") -> SavedMethod:
     """Load a trained model, for several calls of `synthesize`.
 
     Args:
-        run_or_checkpoint: a checkpoint file, or a run's folder, which stands for its best checkpoint (to make MR, the
-            last one).
+        run_or_checkpoint: a checkpoint file, a run's folder, which stands for its best checkpoint (to make MR, the
+            last one), or the name of a model that ships with medcycle.
         to: the modality to make.
 
     Raises:
@@ -107,7 +134,8 @@ def synthesize(
     Args:
         image: the MR, or with `to="mr"` the CT in HU: a `Volume`, a path as for `read`, a nibabel or SimpleITK image,
             or a three-dimensional array with an `affine`.
-        model: a model from `load_model`, or a run or checkpoint; several are averaged.
+        model: a model from `load_model`, a run or checkpoint, or the name of a model that ships with medcycle; several
+            are averaged.
         to: `ct` or `mr`.
         affine: for an array: 4×4, from voxel indices to RAS+ mm.
         planes: `all` translates axial, coronal and sagittal slices with a 2D network.
@@ -163,7 +191,7 @@ def train(
         dims: 2, 2.5 or 3; None for the configuration's own.
         device: `cpu` or `gpu`, to choose settings for and train on; None for a GPU if there is one.
         settings: dotted keys and their values, such as `{"training.max_minutes": 60}`.
-        init_from: a run or checkpoint to initialise the networks from.
+        init_from: a run, checkpoint or shipped model to initialise the networks from.
         resume: resume the run in `output`.
         progress: called after every step.
 

@@ -26,7 +26,9 @@ def test_the_names_are_these() -> None:
     functions = [
         "evaluate",
         "judge",
+        "list_models",
         "load_model",
+        "model_info",
         "read",
         "synthesize",
         "train",

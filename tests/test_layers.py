@@ -20,7 +20,7 @@ LAYERS = [
     {"modality"},
     {"io"},
     {"registration"},
-    {"config", "phantom"},
+    {"config", "models", "phantom"},
     {"evaluation"},
     {"networks", "losses"},
     {"methods"},
@@ -36,7 +36,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
-LIGHT = ["evaluation.verdicts", "io.dicom.export", "body", "cohort.findings", "api", "report.writing"]
+LIGHT = ["evaluation.verdicts", "io.dicom.export", "body", "cohort.findings", "api", "models", "report.writing"]
 """Modules that load no torch, whatever they import."""
 
 FOREIGN = {"torch", "nn", "functional", "monai", "lightning_fabric"}

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medcycle.cli.parameters import CtOffset, Dims, For, Irregular, MethodName, Overrides, chosen, config_names_like
+from medcycle.cli.parameters import (
+    CtOffset,
+    Dims,
+    For,
+    Irregular,
+    MethodName,
+    Overrides,
+    chosen,
+    config_names_like,
+)
 from medcycle.cli.say import say
 from medcycle.errors import CaseFailed, DataError, UsageError
 from medcycle.processors import available_processors
@@ -113,7 +122,8 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     device: For = None,
     overrides: Overrides = None,
     init_from: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Initialise from the networks of another run or checkpoint.")
+        Path | None,
+        typer.Option(metavar="RUN", help="Initialise from the networks of a run, a checkpoint or a shipped model."),
     ] = None,
     begin_with: Annotated[Path | None, typer.Option("--begin-with", "--from", hidden=True)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in OUTPUT.")] = False,
@@ -173,7 +183,9 @@ def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or a folde
 
 
 def export(
-    run_or_checkpoint: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint.")],
+    run_or_checkpoint: Annotated[
+        Path, typer.Argument(help="A run's folder, a checkpoint, or a model that ships with medcycle.")
+    ],
     output: Annotated[
         Path, typer.Argument(help="An .onnx or .pt2 file; OUTPUT.json beside it describes how to use it.")
     ],

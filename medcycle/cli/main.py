@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from medcycle import __version__
-from medcycle.cli import commands, configs, dicom, evaluating, reporting, synthesize
+from medcycle.cli import commands, configs, dicom, evaluating, models, reporting, synthesize
 from medcycle.cli.parameters import show_help_alone
 from medcycle.cli.say import say
 from medcycle.errors import MedcycleError, UsageError
@@ -55,6 +55,7 @@ EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
 for command, (function, example) in EXAMPLES.items():
     app.command(command, epilog=f"Example: {example}")(function)
 app.add_typer(configs.app, name="config")
+app.add_typer(models.app, name="models")
 
 
 INTERRUPTED = 130

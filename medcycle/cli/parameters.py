@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -15,12 +16,16 @@ __all__ = [
     "For",
     "Irregular",
     "MethodName",
+    "Model",
     "Overrides",
     "Retain",
     "chosen",
     "config_names_like",
+    "model_names_like",
     "show_help_alone",
 ]
+
+Model = Annotated[Path, typer.Argument(help="A run's folder, a checkpoint, or a model that ships with medcycle.")]
 
 Irregular = Annotated[
     bool,
@@ -71,6 +76,13 @@ def chosen(method: str | None, dims: str | None, device: Literal["cpu", "gpu"] |
     from medcycle.planning.plan import chosen_here
 
     return chosen_here(Choice(method, float(dims) if dims else None, device))
+
+
+def model_names_like(incomplete: str) -> list[str]:
+    """The models that ship with medcycle whose names begin so, for shells."""
+    from medcycle.models import shipped_names
+
+    return [name for name in shipped_names() if name.startswith(incomplete)]
 
 
 def config_names_like(incomplete: str) -> list[str]:

@@ -12,10 +12,19 @@ from rich.table import Column, Table
 from medcycle.cohort.findings import Finding
 from medcycle.evaluation.statistics import PairedDifference
 from medcycle.evaluation.tables import Summary
+from medcycle.models import Description
 from medcycle.training.runs import DamagedRun, RunSummary
 from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, shown
 
-__all__ = ["print_configs", "print_differences", "print_findings", "print_runs", "print_summary", "print_verdicts"]
+__all__ = [
+    "print_configs",
+    "print_differences",
+    "print_findings",
+    "print_models",
+    "print_runs",
+    "print_summary",
+    "print_verdicts",
+]
 
 FILE_WIDTH = 180
 """Characters a line where the output is no terminal."""
@@ -100,9 +109,23 @@ def print_configs(descriptions: Mapping[str, str]) -> None:
     table = Table(Column("name", no_wrap=True), Column("what it is for", overflow="fold"), show_lines=True)
     for name, description in descriptions.items():
         table.add_row(name, _cell(description))
+    _print(table)
+
+
+def print_models(models: Sequence[Description]) -> None:
+    """A row for every model: its name, what it is for, what it was trained on, and its licence."""
+    titles = ("what it is for", "trained on", "licence")
+    table = Table(Column("name", no_wrap=True), *(Column(title, overflow="fold") for title in titles), show_lines=True)
+    for model in models:
+        trained = ", ".join(one.name for one in model.training_data)
+        table.add_row(model.name, *map(_cell, (model.summary, trained, model.licence)))
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """In lines as wide as the terminal, or of `FILE_WIDTH` where there is none."""
     terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
-    console.print(table)
+    (terminal if terminal.is_terminal else Console(width=FILE_WIDTH)).print(table)
 
 
 def print_summary(summary: Summary) -> None:

@@ -16,7 +16,9 @@ __all__ = ["synthesize"]
 
 
 def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
-    run_or_checkpoint: Annotated[Path, typer.Argument(help="A run's folder, or a checkpoint.")],
+    run_or_checkpoint: Annotated[
+        Path, typer.Argument(help="A run's folder, a checkpoint, or a model that ships with medcycle.")
+    ],
     input_path: Annotated[Path, typer.Argument(metavar="INPUT", help="A volume, a DICOM series, or a folder of them.")],
     output: Annotated[Path, typer.Argument(help="A folder, or a .nii.gz file for a single case.")],
     to: Annotated[Literal["ct", "mr"], typer.Option(help="Modality of the output.")] = "ct",
@@ -35,7 +37,8 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         int, typer.Option(min=1, max=4, help="Number of translations to combine, each shifted by a few voxels.")
     ] = 1,
     ensemble: Annotated[
-        list[Path] | None, typer.Option(metavar="RUN", help="Also translate with another run, and combine; repeatable.")
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="Also translate with another run or model, and combine; repeatable."),
     ] = None,
     fusion: Annotated[Literal["mean", "median"], typer.Option(help="How to combine several translations.")] = "mean",
     overlap: Annotated[

@@ -20,6 +20,9 @@ from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
 from medcycle.methods.checkpoint_archive import require_sound_archive
 from medcycle.methods.checkpoint_contents import checked, require_fitting_weights
+from medcycle.methods.model_file import read_model
+from medcycle.models import shipped_file, shipped_names
+from medcycle.models.description import SUFFIX as DESCRIPTION
 
 __all__ = [
     "BEST",
@@ -31,6 +34,8 @@ __all__ = [
     "load_method",
     "read_checkpoint",
     "save_method",
+    "state_of",
+    "told_of",
     "without_places",
 ]
 
@@ -126,7 +131,7 @@ def without_places(config: Config) -> dict[str, Any]:
     return values
 
 
-def _model_state(saved: SavedMethod) -> dict[str, Any]:
+def state_of(saved: SavedMethod) -> dict[str, Any]:
     """A dictionary of tensors and plain values that `load_method` reads back once it is saved by torch."""
     return {
         "format": FORMAT,
@@ -149,7 +154,7 @@ def save_method(saved: SavedMethod, path: Path, extra: Mapping[str, Any] | None 
     """
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         try:
-            torch.save(_model_state(saved) | dict(extra or {}), stream)
+            torch.save(state_of(saved) | dict(extra or {}), stream)
         except RuntimeError as error:  # torch's word for what the stream raised
             raise _behind(error) from error
 
@@ -165,7 +170,8 @@ def _behind(error: BaseException) -> BaseException:
 def checkpoint_of(run_or_checkpoint: Path, *, to: Modality = "ct") -> Path:
     """The checkpoint meant by a path: the file itself, or of a run the best, or the last if it was never validated.
 
-    How good synthetic MR is, validation doesn't say: to make it, the last is meant.
+    How good synthetic MR is, validation doesn't say: to make it, the last is meant. A name alone, where there is no
+    run of that name, means the model that ships with medcycle under it.
 
     Raises:
         UsageError: if there is none.
@@ -173,9 +179,22 @@ def checkpoint_of(run_or_checkpoint: Path, *, to: Modality = "ct") -> Path:
     path = run_or_checkpoint
     if path.is_dir():
         path = path / BEST if to == "ct" and (path / BEST).is_file() else path / LAST
-    if not path.is_file():
-        raise UsageError(f"{path}: no such checkpoint; give a run folder or a .pt file that `medcycle train` wrote")
-    return path
+    if path.is_file():
+        return path
+    if run_or_checkpoint.name == str(run_or_checkpoint) and run_or_checkpoint.name in shipped_names():
+        return shipped_file(run_or_checkpoint.name)
+    names = ", ".join(shipped_names())
+    raise UsageError(
+        f"{path}: no such checkpoint; give a run folder, a .pt file that `medcycle train` wrote"
+        f"{f', or a model that ships with medcycle: {names}' if names else ''}"
+    )
+
+
+def told_of(checkpoint: Path) -> str:
+    """What a checkpoint is called in messages: its path, or the name of a model that ships with medcycle."""
+    name = checkpoint.stem
+    is_shipped = name in shipped_names() and checkpoint == shipped_file(name)
+    return f"{name}, which ships with medcycle" if is_shipped else str(checkpoint)
 
 
 def read_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:
@@ -206,13 +225,13 @@ def read_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:
 
 
 def load_method(path: Path) -> SavedMethod:
-    """The method in a checkpoint.
+    """The method in a checkpoint, or in a model's description and weights.
 
     Raises:
         BadCheckpoint: if the file is not a checkpoint, its parts don't fit each other, or this version has no such
             networks any more.
     """
-    state = read_checkpoint(path)
+    state = read_model(path) if path.suffix == DESCRIPTION else read_checkpoint(path)
     try:
         contents = checked(state)
         config = parse_stored(contents.config, where=str(path))

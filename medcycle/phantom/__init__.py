@@ -8,12 +8,21 @@ is a random size, pose and shape of it. No torch.
 
 from medcycle.phantom.generated_cohort import write_cohort
 from medcycle.phantom.head import HeadPhantom, head_grid
-from medcycle.phantom.tissue import PROPERTIES, T1_FAT_SUPPRESSED, T1_GRADIENT_ECHO, T2_SPIN_ECHO, MrProtocol, Tissue
+from medcycle.phantom.tissue import (
+    PROPERTIES,
+    T1_FAT_SUPPRESSED,
+    T1_GRADIENT_ECHO,
+    T2_FLAIR,
+    T2_SPIN_ECHO,
+    MrProtocol,
+    Tissue,
+)
 
 __all__ = [
     "PROPERTIES",
     "T1_FAT_SUPPRESSED",
     "T1_GRADIENT_ECHO",
+    "T2_FLAIR",
     "T2_SPIN_ECHO",
     "HeadPhantom",
     "MrProtocol",

@@ -14,6 +14,7 @@ __all__ = [
     "PROPERTIES",
     "T1_FAT_SUPPRESSED",
     "T1_GRADIENT_ECHO",
+    "T2_FLAIR",
     "T2_SPIN_ECHO",
     "MrProtocol",
     "Tissue",
@@ -79,13 +80,15 @@ class MrProtocol:
     Args:
         sequence: `spin_echo`, S = PD (1 − exp(−TR/T1)) exp(−TE/T2) for TE ≪ TR, or `gradient_echo`, spoiled,
             S = PD sin α (1 − E1) / (1 − E1 cos α) exp(−TE/T2*) with E1 = exp(−TR/T1)
-            (Haacke et al., Magnetic Resonance Imaging, 1999, ch. 8 and 18).
+            (Haacke et al., Magnetic Resonance Imaging, 1999, ch. 8 and 18). An inversion before a spin echo makes
+            1 − exp(−TR/T1) into |1 − 2 exp(−TI/T1) + exp(−TR/T1)| (ibid., for TE ≪ TR).
         repetition_time: TR, ms.
         echo_time: TE, ms.
         flip_angle: α, degrees; a spin echo does not use it.
         bias: relative amplitude of the smooth receive field, in [0, 1).
         noise: standard deviation of each channel of the Rician noise, relative to the brightest tissue.
         fat_suppression: fraction of the signal of fat and marrow that spectral saturation removes, in [0, 1].
+        inversion_time: TI, ms, of an inversion before a spin echo; 0 for none.
     """
 
     sequence: Literal["spin_echo", "gradient_echo"]
@@ -95,6 +98,7 @@ class MrProtocol:
     bias: float = 0.15
     noise: float = 0.012
     fat_suppression: float = 0.0
+    inversion_time: float = 0.0
 
     def signal(self, tissue: Tissue) -> float:
         """Magnetisation that the sequence reads from a tissue, relative to fully relaxed water."""
@@ -103,7 +107,8 @@ class MrProtocol:
             density *= 1 - self.fat_suppression
         recovered = np.exp(-self.repetition_time / t1)
         if self.sequence == "spin_echo":
-            return float(density * (1 - recovered) * np.exp(-self.echo_time / t2))
+            inverted = 2 * (np.exp(-self.inversion_time / t1) - recovered) if self.inversion_time else 0.0
+            return float(density * abs(1 - recovered - inverted) * np.exp(-self.echo_time / t2))
         flip = np.deg2rad(self.flip_angle)
         steady = np.sin(flip) * (1 - recovered) / (1 - recovered * np.cos(flip))
         return float(density * steady * np.exp(-self.echo_time / t2_star))
@@ -114,4 +119,5 @@ T1_FAT_SUPPRESSED = MrProtocol(
     "gradient_echo", repetition_time=20.0, echo_time=4.0, flip_angle=28.0, fat_suppression=0.85
 )
 T2_SPIN_ECHO = MrProtocol("spin_echo", repetition_time=4000.0, echo_time=95.0)
+T2_FLAIR = MrProtocol("spin_echo", repetition_time=9000.0, echo_time=120.0, inversion_time=1700.0)
 BRIGHTEST = 800.0  # the strongest tissue before bias and noise, which leaves most voxels below 1000

@@ -30,7 +30,11 @@ KINDS: dict[str, dict[str, Any]] = {
         "noise": 0.04,
     },
     "plain": {
-        **dict.fromkeys(("rotation", "scaling", "bending", "filled_share", "cut_share", "templates", "vessels"), 0.0),
+        **dict.fromkeys(
+            ("rotation", "scaling", "bending", "filled_share", "cut_share", "templates", "vessels"),
+            0.0,
+        ),
+        "reversed_share": 0.0,
         **dict.fromkeys(("shift_share", "void_share", "ringing_share", "ghost_share", "smoothing"), 0.0),
         "noise": 0.06,
     },
@@ -48,6 +52,7 @@ class Effects:
         thick_share: part of the images of thick slices.
         air_weight: how much an error in air within the body counts.
         bone_weight: how much an error in bone counts.
+        reversed_share: part of the images whose slices are in the opposite order.
         rotation: largest rotation of the CT, degrees.
         scaling: largest stretch, shear and shift, as fractions.
         bending: strength of smooth deformations, as a part of the size.
@@ -89,6 +94,7 @@ class Effects:
     thick_share: float
     air_weight: float
     bone_weight: float
+    reversed_share: float = 0.5
     rotation: float = 10.0
     scaling: float = 0.1
     bending: float = 0.015

@@ -21,6 +21,7 @@ from medcycle.simulation.variation import (
     cut_off,
     deformed,
     inner_field,
+    reversed_across,
     with_bone_grown,
     with_bone_scaled,
     with_filled_cavities,
@@ -107,6 +108,7 @@ class ContrastRandomizer:
 
     def _pair(self, target: Tensor, body: Tensor, generator: torch.Generator, *, thick: bool) -> Pair:
         effects, kind = self.effects, target.dtype
+        target, body = reversed_across(target, body, generator, effects.reversed_share)
         see = self._seen_in_slices if thick else self._seen
         image, hounsfield, body = see(target.float(), body, generator)
         image = self._acquired(image.abs(), hounsfield > METAL, generator)

@@ -10,7 +10,15 @@ from medcycle.dataset.store import AIR, BONE
 from medcycle.simulation.fields import Interval, affine_grid, chosen, is_thin, pool, smooth_noise, threshold, uniform
 from medcycle.simulation.tissues import METAL
 
-__all__ = ["cut_off", "deformed", "inner_field", "with_bone_grown", "with_bone_scaled", "with_filled_cavities"]
+__all__ = [
+    "cut_off",
+    "deformed",
+    "inner_field",
+    "reversed_across",
+    "with_bone_grown",
+    "with_bone_scaled",
+    "with_filled_cavities",
+]
 
 CONTENT: Interval = (5.0, 50.0)
 """HU of what fills a cavity: fluid to swollen mucosa."""
@@ -20,6 +28,26 @@ GROWN_FROM, GROWN_INTO = 100.0, -200.0
 
 GROWTH_GRAIN: Interval = (4.0, 30.0)
 """How many voxels apart bone is thicker here and thinner there."""
+
+
+def reversed_across(images: Tensor, body: Tensor, generator: torch.Generator, share: float) -> tuple[Tensor, Tensor]:
+    """With the slices of a random `share` of the images in the opposite order.
+
+    All heads are prepared feet first. A network that sees them in no other order learns which way bone slants from one
+    slice to the next, and moves it that way where the MR leaves it open.
+
+    Args:
+        images: shape (batch, 1, *sizes), slices along the last of three sizes; images of two sizes stay as they are.
+        body: booleans of the same shape.
+        generator: of the device.
+        share: of the images.
+    """
+    some = chosen(images, share, generator) if images.ndim == 5 else ()
+    if not len(some):
+        return images, body
+    images, body = images.clone(), body.clone()
+    images[some], body[some] = images[some].flip(-1), body[some].flip(-1)
+    return images, body
 
 
 def deformed(

@@ -13,7 +13,7 @@ from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
 from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
-from medcycle.methods.checkpoint import checkpoint_of, facts_of, load_method
+from medcycle.methods.checkpoint import checkpoint_of, facts_of, load_method, told_of
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
 from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
 from medcycle.synthesis.runner import BatchRunner, Order, Task, is_file
@@ -83,7 +83,7 @@ def _synthesized(
         require_direction(model, order.to)
         facts = facts_of(model)
         if say:
-            say(f"translating with {checkpoint}: {facts.text}")
+            say(f"translating with {told_of(checkpoint)}: {facts.text}")
         if order.to == "ct" and facts.warning:
             log.warning("%s: %s", checkpoint, facts.warning)
     styles = styles_for(models[0], order.to, order.style, order.samples)
