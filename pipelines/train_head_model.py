@@ -112,12 +112,14 @@ def in_all_shapes(paths: list[Path], folder: Path) -> Path:
     for name, moving in real.items():
         for shape, fixed in shapes.items():
             path = folder / (f"{name}.nii.gz" if shape == name else f"{name}-as-{shape}.nii.gz")
-            if path.exists():
+            refused = path.with_suffix(".txt")
+            if path.exists() or refused.exists():
                 continue
             try:
                 made = moving if shape == name else deformed(moving, fixed)
             except RegistrationFailed as error:
                 log.warning("%s: %s", path.name, error)
+                refused.write_text(f"{error}\n")
                 continue
             units = made.intensity.inverse(made.image.array)
             write_nifti(made.image.with_array(np.where(made.body.array, units, -1024).astype(np.float32)), path)

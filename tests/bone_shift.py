@@ -13,10 +13,9 @@ REACH = 3
 
 
 def bone_shift(real: Volume, made: Volume) -> tuple[float, float, float]:
-    """Right to left, posterior to anterior and foot to head, mm, positive towards R, A and S; volumes of one RAS+ grid.
+    """Right to left, posterior to anterior and foot to head, mm, positive towards R, A, S; volumes of one grid.
 
-    Where the correlation of bone along an axis is largest: between voxels, by a parabola through the largest and its two
-    neighbours.
+    Where the correlation of bone along an axis is largest: between voxels, by a parabola through it and its neighbours.
     """
     one, other = (np.clip(volume.array, BONE_HU, DENSE_HU) - BONE_HU for volume in (real, made))
     signs = np.sign(np.diag(real.grid.affine)[:3])

@@ -25,6 +25,7 @@ from medcycle.evaluation.tables import Summary, evaluation_in
 from medcycle.io import discover
 from medcycle.methods.build import build_method
 from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method, save_method
+from medcycle.models import shipped_file
 from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
 from medcycle.report import write_report
 from medcycle.synthesis.driver import synthesize_path
@@ -45,15 +46,22 @@ UNTRAINED = 3
 SPACING = 3.0
 """mm; the heads are as coarse as the demo's minutes ask."""
 
+SHIPPED = "head"
+"""The model that is shown first."""
+
+SHIPPED_SEED, SHIPPED_SPACING = 77, (1.5, 1.5, 2.0)
+"""Of the head that it is shown on; mm."""
+
 COMMANDS = """\
 Now with your own scans:
+  medcycle synthesize head HEAD_MR OUTPUT --report
   medcycle inspect MR_FOLDER CT_FOLDER
   medcycle train auto --mr MR_FOLDER --ct CT_FOLDER --output runs/first
   medcycle synthesize runs/first NEW_MR OUTPUT --format both"""
 
 
 def run_demo(output: Path, minutes: float) -> None:
-    """Make a cohort, inspect, prepare, train, synthesize, evaluate, and say what was written where.
+    """Show the model that ships; then make a cohort, inspect, prepare, train, synthesize and evaluate.
 
     Args:
         output: the folder to write; new or empty.
@@ -68,7 +76,9 @@ def run_demo(output: Path, minutes: float) -> None:
     config = load_config("demo", [f"training.max_minutes={minutes}"])
     cohort, run, synthetic = output / "cohort", output / "run", output / "synthetic"
 
-    say(f"1/6 generating {PATIENTS} MR and {PATIENTS} CT of different heads, and {TEST_CASES} true pairs")
+    say(f"1/7 the model {SHIPPED}, which ships with medcycle: CT of a generated head it has never seen")
+    shown = _shipped(output / SHIPPED)
+    say(f"2/7 generating {PATIENTS} MR and {PATIENTS} CT of different heads, and {TEST_CASES} true pairs")
     write_cohort(
         cohort,
         patients=PATIENTS,
@@ -77,15 +87,15 @@ def run_demo(output: Path, minutes: float) -> None:
         paired_cases=TEST_CASES,
         protocol=T1_GRADIENT_ECHO,
     )
-    say("2/6 inspect")
+    say("3/7 inspect")
     print_findings(inspect_paths([cohort / "mr", cohort / "ct"]))
-    say("3/6 prepare")
+    say("4/7 prepare")
     store = prepare_cohort(find_cohort(cohort / "mr", cohort / "ct"), output / "store", config.data)
-    say(f"4/6 train, {minutes:g} minutes")
+    say(f"5/7 train, {minutes:g} minutes")
     result = train(config, store, run)
-    say("5/6 synthesize")
+    say("6/7 synthesize")
     synthesize_path(run, cohort / "test" / "mr", synthetic, Order(outputs=Outputs("both")))
-    say("6/6 evaluate against the true CT")
+    say("7/7 evaluate against the true CT")
     summary = _score(cohort, synthetic, output / "evaluation", with_details=True)
     print_summary(summary)
     trained = load_method(checkpoint_of(run))
@@ -102,6 +112,7 @@ def run_demo(output: Path, minutes: float) -> None:
     say(
         f"""
 Written to {output}:
+  head/         a finer head, and what the shipped model makes of it
   cohort/       the generated heads: MR and CT to train on, test/ with true pairs
   store/        the prepared volumes
   run/          checkpoints, metrics.csv, tensorboard, previews
@@ -113,8 +124,21 @@ Done in {(time.monotonic() - start) / 60:.1f} minutes. Synthetic images, for res
 
 {COMMANDS}
 
+{shown}
 {_report([output / "evaluation", run], output / "report.html")}"""
     )
+
+
+def _shipped(folder: Path) -> str:
+    """Synthesize and score a generated head with the model that ships; where its report is."""
+    begun = time.monotonic()
+    write_cohort(folder, patients=0, seed=SHIPPED_SEED, spacing=SHIPPED_SPACING, paired_cases=1)
+    synthetic, evaluation = folder / "synthetic", folder / "evaluation"
+    synthesize_path(shipped_file(SHIPPED), folder / "test" / "mr", synthetic)
+    found = _score(folder, synthetic, evaluation, with_details=True).mean
+    told = _report([evaluation], folder / "report.html")
+    say(f"body MAE: {found['mae']:.0f} HU, in {time.monotonic() - begun:.0f} seconds. {told}")
+    return told
 
 
 def _untrained_mae(trained: SavedMethod, cohort: Path, output: Path, seed: int) -> float:

@@ -33,8 +33,7 @@ GROWTH_GRAIN: Interval = (4.0, 30.0)
 def reversed_across(images: Tensor, body: Tensor, generator: torch.Generator, share: float) -> tuple[Tensor, Tensor]:
     """With the slices of a random `share` of the images in the opposite order.
 
-    All heads are prepared feet first. A network that sees them in no other order learns which way bone slants from one
-    slice to the next, and moves it that way where the MR leaves it open.
+    All heads are prepared feet first. A network that knows no other order moves bone when it is given another one.
 
     Args:
         images: shape (batch, 1, *sizes), slices along the last of three sizes; images of two sizes stay as they are.

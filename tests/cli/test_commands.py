@@ -271,9 +271,12 @@ def test_the_demo_goes_all_the_way(tmp_path: Path, capfd) -> None:
     demo = tmp_path / "demo"
     assert execute(["demo", "--output", str(demo), "--minutes", "0.1"]) == 0
     said = capfd.readouterr().out
-    assert "body MAE:" in said
+    shown, trained = [line for line in said.splitlines() if line.startswith("body MAE:")]
+    assert re.match(r"body MAE: \d+ HU, in \d+ seconds. Look at the result: open .*head.report.html", shown)
+    assert "untrained" in trained
+    assert (demo / "head" / "report.html").is_file()
     assert sorted(path.name for path in demo.iterdir()) == [
-        "cohort", "evaluation", "report.html", "run", "store", "synthetic", "untrained",
+        "cohort", "evaluation", "head", "report.html", "run", "store", "synthetic", "untrained",
     ]  # fmt: skip
     assert list((demo / "synthetic" / "case000" / "dicom").glob("*.dcm"))
     assert list((demo / "run" / "previews").glob("*.png"))

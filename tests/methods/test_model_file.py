@@ -7,14 +7,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 
+from medcycle.body import body_mask
 from medcycle.errors import BadCheckpoint, UsageError
 from medcycle.methods.checkpoint import checkpoint_of, load_method, state_of, told_of
 from medcycle.methods.model_file import CARD, copy_model, write_model
 from medcycle.models import Description, card_of, shipped_file, shipped_names
+from medcycle.phantom import T1_GRADIENT_ECHO, T2_SPIN_ECHO, HeadPhantom, MrProtocol, head_grid
+from tests.bone_shift import bone_shift
+from tests.synthesized import synthesize
+
+FREE = {"public domain; no licence needed since 2019", "CC BY 4.0", "CC0"}
+"""Licences under which weights may be given away."""
 
 ABOUT: dict[str, Any] = {
     "name": "small",
@@ -152,4 +160,22 @@ def test_shipped_models_are_whole_and_small(name: str) -> None:
     assert sum(file.stat().st_size for file in path.parent.parent.rglob("*.safetensors")) <= 25 * 2**20
     saved = load_method(path)
     assert saved.step > 0
-    assert "/" not in json.dumps(described.model).replace("t1/", "")  # no place of a file
+    assert saved.config.data.split_file is None
+    assert {one.licence for one in described.training_data} <= FREE
+
+
+@pytest.mark.parametrize("protocol", [T1_GRADIENT_ECHO, T2_SPIN_ECHO])
+def test_bone_lies_where_it_is(protocol: MrProtocol) -> None:
+    """And the head model is better than a single CT number for all of the body."""
+    saved, grid = load_method(shipped_file("head")), head_grid(spacing=(2.0, 2.0, 3.0))
+    shifts, errors = [], []
+    for seed in (200, 201):
+        head = HeadPhantom.random(seed)
+        real = head.ct(grid)
+        made = synthesize(head.mr(grid, protocol), saved, "ct").volume
+        body = body_mask(real, "ct").array
+        shifts.append(bone_shift(real, made))
+        inside = real.array[body]
+        errors.append(np.abs(made.array[body] - inside).mean() / np.abs(inside - inside.mean()).mean())
+    assert np.abs(np.mean(shifts, axis=0)).max() < 0.3
+    assert max(errors) < 0.8

@@ -11,6 +11,7 @@ from medcycle.io.nifti import read_nifti
 from medcycle.phantom import (
     T1_FAT_SUPPRESSED,
     T1_GRADIENT_ECHO,
+    T2_FLAIR,
     T2_SPIN_ECHO,
     HeadPhantom,
     MrProtocol,
@@ -224,6 +225,14 @@ def test_cohort_holds_unpaired_patients_and_true_pairs(tmp_path: Path) -> None:
     bright = mr.array > 100
     assert np.percentile(ct.array[bright], 5) > -700
     assert np.mean(others[0].array != others[1].array) > 0.9
+
+
+def test_an_inversion_takes_the_fluid_away() -> None:
+    fluid, white, fat = (T2_FLAIR.signal(tissue) for tissue in (Tissue.CSF, Tissue.WHITE_MATTER, Tissue.FAT))
+    assert fluid < 0.02 * white
+    assert 0 < white < fat
+    plain = replace(T2_FLAIR, inversion_time=0.0)
+    assert plain.signal(Tissue.CSF) > plain.signal(Tissue.WHITE_MATTER)
 
 
 def test_fat_suppression_darkens_fat_alone() -> None:

@@ -7,6 +7,7 @@ from medcycle.simulation.variation import (
     cut_off,
     deformed,
     inner_field,
+    reversed_across,
     with_bone_grown,
     with_bone_scaled,
     with_filled_cavities,
@@ -44,6 +45,28 @@ def test_image_and_body_move_together(sizes: tuple[int, ...]) -> None:
     areas = inside.flatten(1).sum(1) / body[0].sum()
     assert areas.std() > 0.05
     assert (areas - 1).abs().max() < 0.6
+
+
+@pytest.mark.parametrize("depth", [3, 20])
+def test_slices_come_in_either_order(depth: int) -> None:
+    image = torch.rand(64, 1, 6, 5, depth)
+    body = image > 0.3
+    given = image.clone(), body.clone()
+    turned, inside = reversed_across(image, body, seeded(), 0.5)
+    same = (turned == image).flatten(1).all(1)
+    assert 16 < int(same.sum()) < 48
+    for one, other in ((turned, image), (inside, body)):
+        assert torch.equal(one[same], other[same])
+        assert torch.equal(one[~same], other[~same].flip(-1))
+    assert torch.equal(image, given[0])
+    assert torch.equal(body, given[1])
+
+
+def test_a_single_slice_has_no_order() -> None:
+    image, body = disc(40, 48)
+    assert all(
+        one is other for one, other in zip(reversed_across(image, body, seeded(), 1.0), (image, body), strict=True)
+    )
 
 
 def test_a_rotation_turns_without_stretching() -> None:
