@@ -60,7 +60,7 @@ def write_model(
     weights = folder / f"{about['name']}.safetensors"
     tensors = {name: (half(tensor) if as_half else tensor).contiguous() for name, tensor in state["method"].items()}
     with atomic_path(weights) as temporary:
-        safetensors.torch.save_file(tensors, temporary)
+        temporary.write_bytes(safetensors.torch.save(tensors))
     kept = Weights(
         file=weights.name,
         sha256=sha256_of(weights),
