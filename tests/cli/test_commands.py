@@ -250,6 +250,7 @@ def test_the_plan_is_no_configuration_to_show(command: str, capfd) -> None:
         ("medcycle train head_mr_ct --method c", ["cyclegan", "cut"]),
         ("medcycle config show au", ["auto"]),
         ("medcycle prepare --config dem", ["demo"]),
+        ("medcycle models info he", ["head"]),
     ],
 )
 def test_a_shell_completes_commands_and_names(line: str, names: list[str], monkeypatch, capfd) -> None:
