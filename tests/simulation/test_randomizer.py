@@ -12,7 +12,7 @@ from medcycle.intensity import HounsfieldCurve, HounsfieldWindow, IntensityMap, 
 from medcycle.simulation import ContrastRandomizer, Effects
 
 CURVE = HounsfieldCurve(-1024, 2000, -200, 200, 0.5)
-STILL = {"rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0}
+STILL = {"reversed_share": 0, "rotation": 0, "scaling": 0, "bending": 0, "filled_share": 0, "cut_share": 0}
 STILL |= {"bone_growth": 0, "bone_density": 0}
 CLEAN = {"texture": 0, "bias": 0, "blur": 0, "noise": 0, "gain": (1, 1), "gamma": 0, "vessels": 0, "shift_share": 0}
 CLEAN |= {"void_share": 0, "ringing_share": 0, "ghost_share": 0, "bone_signal": 0, "smoothing": 0}
