@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -25,8 +28,9 @@ from medcycle.config import DataConfig, load_config
 from medcycle.dataset.preparation import Prepared, prepare_volume
 from medcycle.errors import RegistrationFailed, UsageError
 from medcycle.evaluation.metrics import mae
+from medcycle.evaluation.surfaces import dice
 from medcycle.io import read_volume, write_nifti
-from medcycle.methods.checkpoint import checkpoint_of, load_method, state_of
+from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method, state_of
 from medcycle.methods.model_file import half, write_model
 from medcycle.phantom import (
     T1_FAT_SUPPRESSED,
@@ -96,10 +100,10 @@ def scans(folder: Path) -> dict[Path, dict[str, str]]:
     there = {path.name for path in folder.glob("*.nii.gz")}
     if foreign := sorted(there - listed.keys()):
         raise UsageError(
-            f"{folder / foreign[0]}: not listed in {MANIFEST.name}; only scans that may be used for it are"
+            f"{folder / foreign[0]}: not in {MANIFEST.name}, which lists the scans that may be used; move it away"
         )
     if missing := sorted(listed.keys() - there):
-        raise UsageError(f"{folder / missing[0]}: missing")
+        raise UsageError(f"{folder / missing[0]}: missing; {MANIFEST.name} says where it is from")
     return {folder / name: about for name, about in listed.items()}
 
 
@@ -133,57 +137,74 @@ def _prepared(volume: mc.Volume, config: DataConfig) -> Prepared:
 def write(run: Path, folder: Path, training_data: list[dict[str, str]]) -> None:
     """Score a trained model and write its files."""
     saved = load_method(checkpoint_of(run))
-    halved = load_method(checkpoint_of(run))
-    halved.method.load_state_dict({name: half(value).float() for name, value in saved.method.state_dict().items()})
-    scores: dict[str, list[tuple[float, float]]] = {}
-    changes = []
-    for seed in HELD_OUT:
-        head, grid = HeadPhantom.random(seed), head_grid(spacing=SCORED)
-        real = head.ct(grid)
-        body = body_mask(real, "ct").array
-        for contrast, protocol in CONTRASTS.items():
-            mr = head.mr(grid, protocol)
-            whole, rounded = (mc.synthesize(mr, model).volume.array for model in (saved, halved))
-            changes.append(np.abs(whole - rounded)[body])
-            scores.setdefault(contrast, []).append((mae(real.array, whole, body), dice(real.array, whole, body)))
-    difference = (float(np.mean([one.mean() for one in changes])), float(max(one.max() for one in changes)))
-    figures = [
-        {
-            "on": f"generated heads, {contrast} ({len(found)} heads)",
-            "mae_hu": float(np.mean([error for error, _ in found])),
-            "bone_dice": float(np.mean([overlap for _, overlap in found])),
-        }
-        for contrast, found in scores.items()
-    ]
+    scores = [scores_of(seed, contrast, saved) for contrast in CONTRASTS for seed in HELD_OUT]
+    difference = (float(np.mean([one.changed for one in scores])), float(max(one.most_changed for one in scores)))
     state: dict[str, Any] = state_of(saved)
-    constant = np.mean([_constant_error(seed) for seed in HELD_OUT])
-    score = np.mean([one["mae_hu"] for one in figures])
-    state["learned"] = {"ct": len(training_data), "score": float(score), "kind": "mae", "constant": float(constant)}
-    about = {
-        "name": "head",
-        "summary": SUMMARY,
-        "licence": "Apache-2.0",
-        "made_by": f"pipelines/{Path(__file__).name}",
-        "training_data": training_data,
-        "figures": figures,
-        "limits": LIMITS,
-    }
+    error, constant = (float(np.mean([getattr(one, name) for one in scores])) for name in ("mae", "constant"))
+    state["learned"] = {"ct": len(training_data), "score": error, "kind": "mae", "constant": constant}
     small = difference[0] <= MOST_CHANGED
-    path = write_model(folder, state, as_half=small, difference_hu=difference if small else (0.0, 0.0), **about)
+    path = write_model(
+        folder,
+        state,
+        as_half=small,
+        difference_hu=difference if small else (0.0, 0.0),
+        name="head",
+        summary=SUMMARY,
+        licence="Apache-2.0",
+        made_by=f"pipelines/{Path(__file__).name}",
+        training_data=training_data,
+        figures=[figure_of(contrast, [one for one in scores if one.contrast == contrast]) for contrast in CONTRASTS],
+        limits=LIMITS,
+    )
     log.warning("wrote %s; float16 changes %.2f HU in the mean, %.1f at most", path, *difference)
 
 
-def dice(real: mc.Volume, made: mc.Volume, body: np.ndarray) -> float:
-    """Overlap of bone in the body."""
-    one, other = ((values > BONE_HU) & body for values in (real, made))
-    return float(2 * (one & other).sum() / max(1, one.sum() + other.sum()))
+class Scores(NamedTuple):
+    """Of a generated head in one contrast.
+
+    Args:
+        contrast: of its MR.
+        mae: mean absolute error in the body, HU.
+        constant: that of one CT number, the mean, for all of the body.
+        bone_dice: overlap of bone.
+        changed: what float16 weights change in the mean, HU.
+        most_changed: at most.
+    """
+
+    contrast: str
+    mae: float
+    constant: float
+    bone_dice: float
+    changed: float
+    most_changed: float
 
 
-def _constant_error(seed: int) -> float:
-    """Of one CT number, the mean, for all of a generated head's body."""
-    real = HeadPhantom.random(seed).ct(head_grid(spacing=SCORED))
-    inside = real.array[body_mask(real, "ct").array]
-    return float(np.abs(inside - inside.mean()).mean())
+def scores_of(seed: int, contrast: str, saved: SavedMethod) -> Scores:
+    """Scores of a model on a generated head in one contrast."""
+    head, grid = HeadPhantom.random(seed), head_grid(spacing=SCORED)
+    real, mr = head.ct(grid), head.mr(grid, CONTRASTS[contrast])
+    body = body_mask(real, "ct").array
+    rounded = replace(saved, method=deepcopy(saved.method))
+    rounded.method.load_state_dict({name: half(value).float() for name, value in saved.method.state_dict().items()})
+    made, other = (mc.synthesize(mr, model).volume.array for model in (saved, rounded))
+    inside, change = real.array[body], np.abs(made - other)[body]
+    return Scores(
+        contrast,
+        mae(real.array, made, body),
+        float(np.abs(inside - inside.mean()).mean()),
+        dice((real.array > BONE_HU) & body, (made > BONE_HU) & body) or 0.0,
+        float(change.mean()),
+        float(change.max()),
+    )
+
+
+def figure_of(contrast: str, scores: Sequence[Scores]) -> dict[str, Any]:
+    """What the card says of a contrast."""
+    return {
+        "on": f"generated heads, {contrast} ({len(scores)} heads)",
+        "mae_hu": float(np.mean([one.mae for one in scores])),
+        "bone_dice": float(np.mean([one.bone_dice for one in scores])),
+    }
 
 
 if __name__ == "__main__":

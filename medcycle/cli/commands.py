@@ -14,6 +14,7 @@ from medcycle.cli.parameters import (
     For,
     Irregular,
     MethodName,
+    Model,
     Overrides,
     chosen,
     config_names_like,
@@ -183,9 +184,7 @@ def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or a folde
 
 
 def export(
-    run_or_checkpoint: Annotated[
-        Path, typer.Argument(help="A run's folder, a checkpoint, or a model that ships with medcycle.")
-    ],
+    run_or_checkpoint: Model,
     output: Annotated[
         Path, typer.Argument(help="An .onnx or .pt2 file; OUTPUT.json beside it describes how to use it.")
     ],

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medcycle.cli.parameters import CtOffset, Irregular, Retain
+from medcycle.cli.parameters import CtOffset, Irregular, Model, Retain
 from medcycle.cli.reporting import report_synthesis
 from medcycle.cli.say import say
 from medcycle.errors import UsageError
@@ -16,9 +16,7 @@ __all__ = ["synthesize"]
 
 
 def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
-    run_or_checkpoint: Annotated[
-        Path, typer.Argument(help="A run's folder, a checkpoint, or a model that ships with medcycle.")
-    ],
+    run_or_checkpoint: Model,
     input_path: Annotated[Path, typer.Argument(metavar="INPUT", help="A volume, a DICOM series, or a folder of them.")],
     output: Annotated[Path, typer.Argument(help="A folder, or a .nii.gz file for a single case.")],
     to: Annotated[Literal["ct", "mr"], typer.Option(help="Modality of the output.")] = "ct",

@@ -32,7 +32,7 @@ from medcycle.dataset.store import (
 )
 from medcycle.errors import CaseFailed, DataError, MedcycleError, UsageError, WorkerLost, WrongModality
 from medcycle.io.discover import Source
-from medcycle.io.files import sha256_of, write_text
+from medcycle.io.files import write_text
 from medcycle.io.locks import locked
 from medcycle.isolation import isolated
 from medcycle.parallel import KILLED, parallel_map
@@ -266,7 +266,7 @@ def _prepare_one(task: _Task) -> StoredCase | DataError:
                 raise DataError(f"{source.path}: no body found; check that it shows a patient")
             if prepared.remark:
                 log.warning("%s: %s", source.path, prepared.remark)
-            identity = {"patient": source.patient, "sha256": _sha256(source), "voxels": _voxels(volume), "key": key}
+            identity = {"patient": source.patient, "sha256": source.sha256(), "voxels": _voxels(volume), "key": key}
             profile = profile_of(volume.grid, prepared, task.config.plane, modality)
         _mark(task.root)
         with isolated(source.path, but=OSError):  # of the store's disk, which is the same for all
@@ -292,11 +292,4 @@ def _without_duplicates(cases: Sequence[StoredCase]) -> list[StoredCase]:
 def _voxels(volume: Volume) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(volume.array.T).data)
     digest.update(volume.grid.affine.round(3).tobytes())
-    return digest.hexdigest()
-
-
-def _sha256(source: Source) -> str:
-    digest = hashlib.sha256()
-    for file in source.files:
-        digest.update(bytes.fromhex(sha256_of(file)))
     return digest.hexdigest()

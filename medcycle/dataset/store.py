@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from medcycle.body import Modality
+from medcycle.dataset.air_and_bone import air_and_bone_by_slice
 from medcycle.dataset.preparation import Prepared
 from medcycle.dataset.profile import Profile
 from medcycle.errors import DataError, UnreadableFile, UsageError
@@ -39,8 +40,6 @@ from medcycle.io.opening import read_json, require_regular
 from medcycle.volume import Array
 
 __all__ = [
-    "AIR",
-    "BONE",
     "STORE_VERSION",
     "UNFINISHED",
     "CaseRecord",
@@ -53,9 +52,6 @@ __all__ = [
 ]
 
 STORE_VERSION = 3
-
-AIR, BONE = -300.0, 150.0
-"""HU below which a voxel in the body is air, and above which it is bone."""
 
 UNFINISHED = "unfinished-store.txt"
 """Marks a folder that a preparation is working on; only such a one may be gone on with or removed."""
@@ -232,7 +228,7 @@ def write_case(
         affine=prepared.image.grid.affine.tolist(),
         intensity=prepared.intensity.to_dict(),
         body_fraction=body.mean(axis=(0, 1)).round(4).tolist(),
-        detail=_detail(prepared) if modality == "ct" else [],
+        detail=air_and_bone_by_slice(prepared) if modality == "ct" else [],
         profile=profile.to_dict() if profile else {},
     )
     final, later = _versions(root, modality, name, record.key)
@@ -247,14 +243,6 @@ def _versions(root: Path, modality: Modality, name: str, key: str) -> tuple[Path
     """The folders that a case may be in: of its first version, and of a later one."""
     folder = root / modality
     return folder / name, folder / f"{name}@{key}"
-
-
-def _detail(prepared: Prepared) -> list[float]:
-    air, bone = prepared.intensity.forward(np.array([AIR, BONE]))
-    image, body = prepared.image.array, prepared.body.array
-    slices = range(image.shape[2])  # one by one: the volume may be large
-    detailed = [((image[..., n] < air) | (image[..., n] > bone)) & body[..., n] for n in slices]
-    return [round(float(one.mean()), 4) for one in detailed]
 
 
 def read_case(root: Path, modality: Modality, name: str, key: str) -> StoredCase | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from medcycle.errors import CaseFailed, UnreadableFile
 from medcycle.io.detached import voxel_files
 from medcycle.io.dicom.gate import DicomSeries
 from medcycle.io.dicom.series import grid_of, read_series
+from medcycle.io.files import sha256_of
 from medcycle.io.itk import read_itk, read_itk_grid
 from medcycle.io.nifti import NIFTI_SUFFIXES, pair_files, read_nifti, read_nifti_grid
 from medcycle.io.patience import within_time
@@ -64,6 +66,13 @@ class Source:
     def known_patient(self) -> str:
         """The PatientID or BIDS subject; empty if there is neither."""
         return (self.series.patient_id if self.series else "") or self.subject
+
+    def sha256(self) -> str:
+        """One SHA-256 of all its files, in hexadecimal digits. Raises `OSError` if one can't be read."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(bytes.fromhex(sha256_of(file)))
+        return digest.hexdigest()
 
     def grid(self) -> Grid:
         """Where the voxels are, from the headers. Raises `DataError` for whatever is wrong."""

@@ -192,9 +192,8 @@ def checkpoint_of(run_or_checkpoint: Path, *, to: Modality = "ct") -> Path:
 
 def told_of(checkpoint: Path) -> str:
     """What a checkpoint is called in messages: its path, or the name of a model that ships with medcycle."""
-    name = checkpoint.stem
-    is_shipped = name in shipped_names() and checkpoint == shipped_file(name)
-    return f"{name}, which ships with medcycle" if is_shipped else str(checkpoint)
+    is_shipped = checkpoint in map(shipped_file, shipped_names())
+    return f"{checkpoint.stem}, which ships with medcycle" if is_shipped else str(checkpoint)
 
 
 def read_checkpoint(path: Path, *, mapped: bool = False) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import medcycle.simulation.acquisition as mr
 from medcycle.batch import Pair
-from medcycle.dataset.store import AIR, BONE
+from medcycle.dataset.air_and_bone import AIR, BONE
 from medcycle.intensity import IntensityMap, MrLandmarks, MrPercentile, MrZScore
 from medcycle.simulation.contrast import Voxels, hidden_structure, lookup_tables
 from medcycle.simulation.effects import Effects

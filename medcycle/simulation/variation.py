@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medcycle.dataset.store import AIR, BONE
+from medcycle.dataset.air_and_bone import AIR, BONE
 from medcycle.simulation.fields import Interval, affine_grid, chosen, is_thin, pool, smooth_noise, threshold, uniform
 from medcycle.simulation.tissues import METAL
 

@@ -1,0 +1,25 @@
+"""medcycle from Python: the functions that `import medcycle` offers.
+
+Heavy modules such as PyTorch are loaded by the functions that need them. The command line uses the same functions and
+prints their results.
+"""
+
+from medcycle.api.files import read, write_dicom, write_nifti
+from medcycle.api.models import Progress, list_models, load_model, model_info, synthesize, train
+from medcycle.api.scores import evaluate, judge
+from medcycle.report import write_report
+
+__all__ = [
+    "Progress",
+    "evaluate",
+    "judge",
+    "list_models",
+    "load_model",
+    "model_info",
+    "read",
+    "synthesize",
+    "train",
+    "write_dicom",
+    "write_nifti",
+    "write_report",
+]
