@@ -21,7 +21,7 @@ from medcycle.methods.build import build_method
 from medcycle.methods.checkpoint_archive import require_sound_archive
 from medcycle.methods.checkpoint_contents import checked, require_fitting_weights
 from medcycle.methods.model_file import read_model
-from medcycle.models import shipped_file, shipped_names
+from medcycle.models import model_in, shipped_file, shipped_names
 from medcycle.models.description import SUFFIX as DESCRIPTION
 
 __all__ = [
@@ -170,14 +170,16 @@ def _behind(error: BaseException) -> BaseException:
 def checkpoint_of(run_or_checkpoint: Path, *, to: Modality = "ct") -> Path:
     """The checkpoint meant by a path: the file itself, or of a run the best, or the last if it was never validated.
 
-    How good synthetic MR is, validation doesn't say: to make it, the last is meant. A name alone, where there is no
-    run of that name, means the model that ships with medcycle under it.
+    How good synthetic MR is, validation doesn't say: to make it, the last is meant. Of a folder that `medcycle models
+    export` wrote, the model in it. A name alone, where there is neither, means the model that ships with medcycle.
 
     Raises:
         UsageError: if there is none.
     """
     path = run_or_checkpoint
     if path.is_dir():
+        if exported := model_in(path):
+            return exported
         path = path / BEST if to == "ct" and (path / BEST).is_file() else path / LAST
     if path.is_file():
         return path

@@ -5,6 +5,6 @@ Neither holds code.
 """
 
 from medcycle.models.card import card_of
-from medcycle.models.description import FORMAT, Description, require_unaltered, shipped_file, shipped_names
+from medcycle.models.description import FORMAT, Description, model_in, require_unaltered, shipped_file, shipped_names
 
-__all__ = ["FORMAT", "Description", "card_of", "require_unaltered", "shipped_file", "shipped_names"]
+__all__ = ["FORMAT", "Description", "card_of", "model_in", "require_unaltered", "shipped_file", "shipped_names"]

@@ -21,6 +21,7 @@ __all__ = [
     "Figure",
     "TrainingData",
     "Weights",
+    "model_in",
     "require_unaltered",
     "shipped_file",
     "shipped_names",
@@ -181,6 +182,12 @@ def shipped_file(name: str) -> Path:
     close = difflib.get_close_matches(name, names, 1)
     hint = f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(names) or 'none'}"
     raise UsageError(f"{name}: no model of that name ships with medcycle{hint}")
+
+
+def model_in(folder: Path) -> Path | None:
+    """The description of the one model in a folder; None if there is none, or several."""
+    found = [path.with_suffix(SUFFIX) for path in folder.glob("*.safetensors")]
+    return found[0] if len(found) == 1 and found[0].is_file() else None
 
 
 def require_unaltered(path: Path, description: Description) -> Path:

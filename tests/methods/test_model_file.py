@@ -124,6 +124,10 @@ def test_a_copy_is_the_same(model: Path, tmp_path: Path) -> None:
     written = copy_model(model, tmp_path / "copy")
     assert sorted(path.name for path in written) == sorted([CARD, "small.json", "small.safetensors"])
     assert load_method(tmp_path / "copy" / "small.json").step == load_method(model).step
+    assert checkpoint_of(tmp_path / "copy") == tmp_path / "copy" / "small.json"
+    (tmp_path / "copy" / "other.safetensors").touch()
+    with pytest.raises(UsageError, match="no such checkpoint"):
+        checkpoint_of(tmp_path / "copy")
 
 
 def test_the_card_tells_all(model: Path) -> None:
