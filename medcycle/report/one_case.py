@@ -13,7 +13,7 @@ from medcycle.report.names import Names
 from medcycle.report.pictures import clean_png
 from medcycle.report.plain import Part
 
-__all__ = ["case_details", "grade_mark"]
+__all__ = ["case_details", "further_warnings", "grade_mark"]
 
 GRADES = {"no finding": "good", "check": "warn", "do not use": "bad"}
 """What a synthetic CT without a true one can be given, and how it is marked."""
@@ -101,8 +101,14 @@ def _verdict(told: Part, names: Names) -> Html:
     return element("div", line, element("ul", *reasons) if reasons else Html(""), class_="notes")
 
 
+def further_warnings(told: Part) -> list[str]:
+    """The warnings of a case that are not among the reasons of its verdict, which repeat those of the synthesis."""
+    reasons = told.part("verdict").texts("reasons")
+    return [text for text in told.texts("warnings") if not any(reason.endswith(text) for reason in reasons)]
+
+
 def _warnings(told: Part, problem: str, names: Names) -> Html:
-    texts = [*told.texts("warnings"), *([problem] if problem else [])]
+    texts = [*further_warnings(told), *([problem] if problem else [])]
     if not texts:
         return Html("")
     return element("div", element("ul", *(element("li", names.told(text)) for text in texts)), class_="notes")

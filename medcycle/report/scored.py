@@ -13,7 +13,7 @@ from medcycle.report.html import Html, element, joined, table, term
 from medcycle.report.metrics import figure, metric_of, significant
 from medcycle.report.models import model_facts
 from medcycle.report.names import Names
-from medcycle.report.one_case import case_details, grade_mark
+from medcycle.report.one_case import case_details, further_warnings, grade_mark
 from medcycle.report.plain import Part
 from medcycle.report.section import Plot, Section, Shown
 
@@ -160,7 +160,7 @@ def _notes(evaluation: Evaluation, names: Names) -> Html:
     warned: dict[str, list[str]] = {}
     for case in evaluation.cases:
         reasons = case.details.part("verdict").texts("reasons")
-        for text in [*reasons, *case.details.texts("warnings")]:
+        for text in [*reasons, *further_warnings(case.details)]:
             warned.setdefault(names.told(text), []).append(names.case(case.name))
     notes = [
         element("li", f"{', '.join(labels[:5])}{' and others' if len(labels) > 5 else ''}: {text}")

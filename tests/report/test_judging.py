@@ -10,6 +10,8 @@ from medcycle.cli.main import execute
 from medcycle.errors import EmptyFolder
 from medcycle.report.judging import judge_synthesis, report_folder
 from medcycle.report.libraries import libraries
+from medcycle.report.one_case import further_warnings
+from medcycle.report.plain import Part
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +54,14 @@ def test_report_judges_a_synthesis_by_its_mr(made: Path, cohort: Path, tmp_path:
     told = json.loads((report_folder(made) / "summary.json").read_text())
     assert any(verdict["grade"] in page.read_text() for verdict in told["verdicts"].values())
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_warning_that_is_a_reason_of_the_verdict_is_told_once() -> None:
+    told = Part(
+        {"verdict": {"reasons": ["the synthesis warned: too small", "too dark"]}, "warnings": ["too small", "new"]}
+    )
+    assert further_warnings(told) == ["new"]
+    assert further_warnings(Part({"warnings": ["too small"]})) == ["too small"]
 
 
 @pytest.mark.usefixtures("with_libraries")
