@@ -94,7 +94,7 @@ COMMANDS = {
             "medcycle.cohort.vetting.vet": True,
             "medcycle.cohort.catalogue.prepare_volume": False,
             "medcycle.cohort.catalogue.profile_of": False,
-            "medcycle.cohort.catalogue.sha256_of": True,
+            "medcycle.io.source.sha256_of": True,
         },
     ),
     "register": Command(
