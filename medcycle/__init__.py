@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from medcycle.api import (
+        adapt,
         evaluate,
         judge,
         list_models,
@@ -68,6 +69,7 @@ __all__ = [
     "Volume",
     "WorkerLost",
     "WrongModality",
+    "adapt",
     "evaluate",
     "judge",
     "list_models",
@@ -82,6 +84,7 @@ __all__ = [
 ]
 
 _FUNCTIONS = {
+    "adapt",
     "evaluate",
     "judge",
     "list_models",

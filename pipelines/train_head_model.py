@@ -4,7 +4,8 @@
     python pipelines/train_head_model.py CT_FOLDER WORK --minutes 120 --resume
     python pipelines/train_head_model.py CT_FOLDER WORK --write medcycle/models/head
 
-CT_FOLDER holds the scans that head_model.yaml lists. Each also takes the shape of the others and of generated heads.
+CT_FOLDER holds the scans that head_model.yaml lists. Each also takes the shape of the others and of generated heads,
+and each of these is tilted forwards and backwards as well.
 Training can be done in parts: --minutes counts all of them, and --resume goes on. --write scores the model on generated
 heads in four contrasts and writes the description, the weights and the model card.
 """
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
+from scipy.spatial.transform import Rotation
 
 import medcycle as mc
 from medcycle.body import body_mask
@@ -40,6 +42,7 @@ from medcycle.phantom import (
     HeadPhantom,
     head_grid,
 )
+from medcycle.resample import resample_to
 from medcycle.simulation.deformed_ct import deformed
 
 log = logging.getLogger(__name__)
@@ -59,7 +62,10 @@ CONTRASTS = {"T1": T1_GRADIENT_ECHO, "T2": T2_SPIN_ECHO, "fat-suppressed T1": T1
 SCORED = (1.5, 1.5, 2.0)
 """Voxels of generated heads, mm."""
 
-BONE_HU = 250.0
+TILTS = ((35.0, 12.0), (-35.0, -12.0))
+"""Degrees about the left-right and the front-back axis, so that slices also run along other parts of the skull."""
+
+AIR_HU, BONE_HU = -1024.0, 250.0
 
 MOST_CHANGED = 0.5
 """HU: float16 weights are written where they change the synthetic CT by no more in the mean."""
@@ -126,8 +132,38 @@ def in_all_shapes(paths: list[Path], folder: Path) -> Path:
                 refused.write_text(f"{error}\n")
                 continue
             units = made.intensity.inverse(made.image.array)
-            write_nifti(made.image.with_array(np.where(made.body.array, units, -1024).astype(np.float32)), path)
+            write_nifti(made.image.with_array(np.where(made.body.array, units, AIR_HU).astype(np.float32)), path)
+    _add_tilted(folder)
     return folder
+
+
+def _add_tilted(folder: Path) -> None:
+    for path in sorted(folder.glob("*.nii.gz")):
+        if "-tilted" in path.name:
+            continue
+        for number, (pitch, roll) in enumerate(TILTS, 1):
+            other = path.with_name(path.name.replace(".nii.gz", f"-tilted{number}.nii.gz"))
+            if not other.exists():
+                write_nifti(tilted(read_volume(path), pitch, roll), other)
+
+
+def tilted(volume: mc.Volume, pitch: float, roll: float) -> mc.Volume:
+    """A head turned about the left-right and the front-back axis, degrees, on axial slices of 2 mm."""
+    upright = volume.to_ras()
+    centre = upright.grid.affine @ [*((np.array(upright.grid.shape) - 1) / 2), 1]
+    to_centre, back = np.eye(4), np.eye(4)
+    to_centre[:3, 3], back[:3, 3] = -centre[:3], centre[:3]
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xy", [pitch, roll], degrees=True).as_matrix()
+    turned = mc.Volume(upright.array, mc.Grid(upright.grid.shape, back @ turn @ to_centre @ upright.grid.affine))
+    corners = np.array([*np.ndindex(2, 2, 2)]) * (np.array(upright.grid.shape) - 1)
+    reached = (turned.grid.affine @ np.column_stack([corners, np.ones(8)]).T)[:3]
+    low, high = reached.min(axis=1), reached.max(axis=1)
+    spacing = np.array([1.5, 1.5, 2.0])
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = low
+    shape = np.ceil((high - low) / spacing).astype(int) + 1
+    return resample_to(turned, mc.Grid(tuple(shape.tolist()), affine), background=AIR_HU)
 
 
 def _prepared(volume: mc.Volume, config: DataConfig) -> Prepared:

@@ -29,7 +29,7 @@ LAYERS = [
     {"planning"},
     {"inference"},
     {"training", "synthesis"},
-    {"report", "export"},
+    {"report", "export", "adapting"},
     {"api"},
     {"cli"},
     {"__main__"},

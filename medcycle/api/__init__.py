@@ -5,12 +5,13 @@ prints their results.
 """
 
 from medcycle.api.files import read, write_dicom, write_nifti
-from medcycle.api.models import Progress, list_models, load_model, model_info, synthesize, train
+from medcycle.api.models import Progress, adapt, list_models, load_model, model_info, synthesize, train
 from medcycle.api.scores import evaluate, judge
 from medcycle.report import write_report
 
 __all__ = [
     "Progress",
+    "adapt",
     "evaluate",
     "judge",
     "list_models",

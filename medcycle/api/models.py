@@ -14,12 +14,13 @@ from medcycle.modality import SOURCE_OF
 from medcycle.volume import Array
 
 if TYPE_CHECKING:
+    from medcycle.adapting import Adaptation
     from medcycle.config import DeviceKind
     from medcycle.inference import Prediction
     from medcycle.methods.checkpoint import SavedMethod
     from medcycle.training.loop import TrainingResult
 
-__all__ = ["Progress", "list_models", "load_model", "model_info", "synthesize", "train"]
+__all__ = ["Progress", "adapt", "list_models", "load_model", "model_info", "synthesize", "train"]
 
 Progress = Callable[[float, str], None]
 """Called with the fraction done, 0 to 1, and a short note."""
@@ -130,6 +131,7 @@ def train(
     device: DeviceKind | None = None,
     settings: Mapping[str, Any] | None = None,
     init_from: Path | str | None = None,
+    from_scratch: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> TrainingResult:
@@ -145,7 +147,8 @@ def train(
         dims: 2, 2.5 or 3; None for the configuration's own.
         device: `cpu` or `gpu`, to choose settings for and train on; None for a GPU if there is one.
         settings: dotted keys and their values, such as `{"training.max_minutes": 60}`.
-        init_from: a run, checkpoint or shipped model to initialise the networks from.
+        init_from: a run, checkpoint or shipped model to initialise the networks from; None for the configuration's.
+        from_scratch: train new networks, even if the configuration starts from a shipped model.
         resume: resume the run in `output`.
         progress: called after every step.
 
@@ -156,21 +159,71 @@ def train(
         UsageError: if the call or the configuration is wrong.
         DataError: if the scans can't be used, or the training fails.
     """
-    import json
-
     from medcycle.config import Choice
     from medcycle.training.begin import begin
 
-    overrides = [f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()]
     return begin(
         config,
         Path(output),
         mr=path_or_none(mr),
         ct=path_or_none(ct),
         store=path_or_none(store),
-        overrides=overrides,
+        overrides=_overrides(settings),
         choice=Choice(method, dims, device),
         init_from=path_or_none(init_from),
+        from_scratch=from_scratch,
         resume=resume,
         progress=progress,
     )
+
+
+def adapt(
+    model: Path | str,
+    *,
+    output: Path | str,
+    mr: Path | str,
+    ct: Path | str,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Adaptation:
+    """Adapt a model to MR and CT of a few patients who had both, and write a run folder.
+
+    The CT are registered first, into `OUTPUT-registered`. A quarter of the patients is held out, one at least of two or
+    more; the model only changes as far as it gets better on each of them.
+
+    Args:
+        model: a run, checkpoint or shipped model.
+        output: the run's folder, new or empty unless `resume`.
+        mr: a folder of MR, or one MR.
+        ct: the same of CT, of the same patients.
+        settings: dotted keys and their values, such as `{"training.max_minutes": 30}`.
+        resume: resume the run in `output`.
+        progress: called after every step.
+
+    Returns:
+        The path of the adapted model, the numbers of pairs trained on and held out, and the mean absolute error on the
+        latter before and after, HU.
+
+    Raises:
+        UsageError: if the call is wrong, or no patient has both.
+        DataError: if no pair can be registered, or the training fails.
+    """
+    from medcycle.adapting import adapt as adapted
+
+    return adapted(
+        Path(model),
+        Path(output),
+        mr=Path(mr),
+        ct=Path(ct),
+        overrides=_overrides(settings),
+        resume=resume,
+        progress=progress,
+    )
+
+
+def _overrides(settings: Mapping[str, Any] | None) -> list[str]:
+    """Settings as the command line has them."""
+    import json
+
+    return [f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()]

@@ -16,6 +16,7 @@ from medcycle.cli.parameters import (
     MethodName,
     Model,
     Overrides,
+    Scratch,
     chosen,
     config_names_like,
 )
@@ -26,7 +27,7 @@ from medcycle.processors import available_processors
 if TYPE_CHECKING:
     from medcycle.training.loop import TrainingResult
 
-__all__ = ["demo", "export", "inspect", "prepare", "register", "runs", "train"]
+__all__ = ["adapt", "demo", "export", "inspect", "prepare", "register", "runs", "train"]
 
 
 GO_ON = 75
@@ -64,6 +65,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     method: MethodName = None,
     dims: Dims = None,
     device: For = None,
+    from_scratch: Scratch = False,
     overrides: Overrides = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Number of processes; by default one per processor for large cohorts.")
@@ -73,7 +75,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
 ) -> None:
     """Check scans and prepare them for training.
 
-    Give the same --config, --method, --dims and --device to `train`.
+    Give the same --config, --method, --dims, --device and --from-scratch to `train`.
     """
     from medcycle.cohort.catalogue import prepare_cohort, require_place
     from medcycle.cohort.cohort import find_cohort
@@ -82,6 +84,8 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
 
     require_place(store)
     choice = chosen(method, dims, device)
+    if from_scratch:
+        overrides = [*(overrides or ()), "training.init_from=null"]
     require_readable(config, overrides or (), choice)
     cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
     settings, plan = settings_for(config, overrides or (), cohort, known=store, choice=choice)
@@ -124,8 +128,13 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     overrides: Overrides = None,
     init_from: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Initialise from the networks of a run, a checkpoint or a shipped model."),
+        typer.Option(
+            metavar="RUN",
+            help="Initialise from the networks of a run, a checkpoint or a shipped model; by default from the "
+            "configuration's.",
+        ),
     ] = None,
+    from_scratch: Scratch = False,
     begin_with: Annotated[Path | None, typer.Option("--begin-with", "--from", hidden=True)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in OUTPUT.")] = False,
     resample_irregular: Irregular = False,
@@ -145,12 +154,44 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
         overrides=overrides or (),
         choice=chosen(method, dims, device),
         init_from=init_from,
+        from_scratch=from_scratch,
         resume=resume,
         resample_irregular=resample_irregular,
         ct_offset=ct_offset,
         say=say,
     )
     _tell_end(result, output)
+
+
+def adapt(
+    run_or_checkpoint: Model,
+    mr: Annotated[Path, typer.Option(help="An MR volume, or a folder of MR volumes.")],
+    ct: Annotated[Path, typer.Option(help="A CT volume, or a folder of CT volumes, of the same patients.")],
+    output: Annotated[Path, typer.Option(help="Folder for the run; new or empty.")],
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in OUTPUT.")] = False,
+    resample_irregular: Irregular = False,
+    ct_offset: CtOffset = 0.0,
+) -> None:
+    """Adapt a model to MR and CT of a few patients who had both.
+
+    Each patient's CT is registered to the MR first. A quarter of the patients is held out; the model only changes as
+    far as it gets better on each of them.
+    """
+    from medcycle.adapting import adapt as adapted
+
+    made = adapted(
+        run_or_checkpoint,
+        output,
+        mr=mr,
+        ct=ct,
+        overrides=overrides or (),
+        resume=resume,
+        resample_irregular=resample_irregular,
+        ct_offset=ct_offset,
+        say=say,
+    )
+    say(f"{made.text}; saved in {made.checkpoint}")
 
 
 def _tell_end(result: TrainingResult, output: Path) -> None:

@@ -40,6 +40,7 @@ EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
         commands.train,
         "medcycle train head_mr_ct --method cut --mr MR_FOLDER --ct CT_FOLDER --output runs/cut",
     ),
+    "adapt": (commands.adapt, "medcycle adapt head --mr MR_FOLDER --ct CT_FOLDER --output runs/adapted"),
     "runs": (commands.runs, "medcycle runs runs"),
     "synthesize": (synthesize.synthesize, "medcycle synthesize runs/first NEW_MR OUTPUT --format both"),
     "to-dicom": (dicom.to_dicom, "medcycle to-dicom sct.nii.gz OUTPUT --reference MR_SERIES"),

@@ -19,6 +19,7 @@ __all__ = [
     "Model",
     "Overrides",
     "Retain",
+    "Scratch",
     "chosen",
     "config_names_like",
     "model_names_like",
@@ -58,6 +59,11 @@ Dims = Annotated[
 For = Annotated[
     Literal["cpu", "gpu"] | None,
     typer.Option("--device", help="Device to choose settings for and train on; by default a GPU if there is one."),
+]
+
+Scratch = Annotated[
+    bool,
+    typer.Option("--from-scratch", help="Train new networks, even if the configuration starts from a shipped model."),
 ]
 
 Retain = Annotated[

@@ -80,16 +80,31 @@ class RandomizedConfig(SupervisedConfig):
     """MR to CT, from CT alone."""
 
     name: Literal["randomized"] = Field(description="MR to CT, from CT alone")
+    registered_weight: Weight = Field(
+        0.0,
+        description="weight of the L1 loss on registered pairs, which half of the steps then learn from as well; 0: "
+        "learn from CT alone",
+    )
 
     @property
     def needs_mr(self) -> bool:
-        """CT is enough."""
-        return False
+        """CT is enough, but for registered pairs."""
+        return self.registered_weight > 0
 
     @property
     def needs_pairs(self) -> bool:
-        """Nothing else is learned from."""
+        """All steps learn from them."""
         return True
+
+    @property
+    def registered_part(self) -> float:
+        """Half of the steps, if any."""
+        return 0.5 if self.needs_registered else 0.0
+
+    @property
+    def needs_registered(self) -> bool:
+        """Only if they have a weight."""
+        return self.registered_weight > 0
 
     @property
     def adversarial(self) -> float:

@@ -46,6 +46,11 @@ class TrainingConfig(Section):
         description="fraction of the run, at its start, that trains on simulated pairs only: MR to CT, and every "
         "fourth step CT to MR",
     )
+    init_from: str | None = Field(
+        None,
+        description="run, checkpoint or shipped model to initialise the networks from; a shipped model is used only if "
+        "the settings fit it; null: train from scratch",
+    )
     seed: Seed = Field(0, description="random seed for weights, sampling and augmentation")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         "auto", description="auto: bf16-mixed if the hardware supports it, 16-mixed on older GPUs, else 32-true"

@@ -165,13 +165,15 @@ def _munit(given: MunitConfig, network: ResnetConfig, slices: int) -> Method:
 
 
 def _supervised(given: SupervisedConfig, network: AnyNetwork, slices: int) -> Method:
-    channels = 2 * slices if given.needs_registered else slices
+    conditional = isinstance(given, Pix2PixConfig)
+    channels = 2 * slices if conditional else slices
     return Supervised(
         _generator(network, slices),
         _discriminator(network, channels) if given.adversarial else None,
         l1_weight=given.l1_weight,
         adversary=Adversary(given.adversarial),
-        registered=given.needs_registered,
+        registered=conditional,
+        registered_weight=given.registered_weight if isinstance(given, RandomizedConfig) else 0.0,
     )
 
 

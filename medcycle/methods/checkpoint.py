@@ -128,6 +128,8 @@ def without_places(config: Config) -> dict[str, Any]:
     values = config.model_dump(mode="json")
     if path := values["data"]["split_file"]:
         values["data"]["split_file"] = Path(path).name
+    if path := values["training"]["init_from"]:
+        values["training"]["init_from"] = Path(path).name
     return values
 
 

@@ -28,6 +28,7 @@ class Supervised(Method):
         l1_weight: weight of the L1 loss, which counts voxels by the pair's weights.
         adversary: the adversarial loss, where there is a discriminator.
         registered: learn from the batch's registered pair, and from that made of targets in a warm start alone.
+        registered_weight: weight of the L1 loss on a registered pair beside one that is made of targets.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Supervised(Method):
         l1_weight: float = 10.0,
         adversary: Adversary = Adversary(),  # noqa: B008 - frozen
         registered: bool = False,
+        registered_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.generators = nn.ModuleDict({"target": to_target})
@@ -45,6 +47,7 @@ class Supervised(Method):
         self.l1_weight = l1_weight
         self.adversary = adversary
         self.registered = registered
+        self.registered_weight = registered_weight
 
     def translate(self, source: Tensor, *, reverse: bool = False) -> Tensor:
         """Source images to target images. Raises `ValueError` with `reverse`."""
@@ -56,7 +59,10 @@ class Supervised(Method):
         """What is made of the pair's source, and what is judged of it. Raises `ValueError` without a pair."""
         source = self._pair(batch).source
         made = self.translate(source)
-        return {"synthetic_target": made, "judged_target": self._seen(source, made)}
+        outputs = {"synthetic_target": made, "judged_target": self._seen(source, made)}
+        if self.registered_weight and batch.registered:
+            outputs["registered_target"] = self.translate(batch.registered.source)
+        return outputs
 
     def generator_losses(self, batch: Batch, outputs: Outputs) -> Losses:
         """L1, and what is weighted of slopes and the discriminator's judgement."""
@@ -64,6 +70,10 @@ class Supervised(Method):
         if self.discriminators:
             judge = self.discriminators["target"]
             losses["adversarial_target"] = self.adversary.of_generator(judge, outputs["judged_target"])
+        if batch.registered and "registered_target" in outputs:
+            _, target, weight = batch.registered
+            error = weighted_l1(outputs["registered_target"].float(), target, weight)
+            losses["registered_target"] = self.registered_weight * error
         return losses
 
     def warm_start_losses(self, batch: Batch, *, reverse: bool = False) -> Losses:  # noqa: ARG002 - one direction

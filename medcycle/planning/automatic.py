@@ -12,6 +12,7 @@ from medcycle.dataset.store import Store
 from medcycle.errors import UsageError
 from medcycle.io.files import write_text
 from medcycle.planning.fingerprint import fingerprint
+from medcycle.planning.initial import HEAD, settings_of_head, why_not_head
 from medcycle.planning.plan import Device, Plan
 from medcycle.planning.planner import plan
 
@@ -80,9 +81,16 @@ def _settings(
                 f"{scans.root}: prepared without a plan; give the configuration it was prepared with instead of auto"
             )
         return load_stored(scans.root / PLAN, overrides, init_from, choice), None
-    given = _by_hand(choice, overrides)
+    given, device = _by_hand(choice, overrides), Device.here(choice.device)
     mr = fingerprint(scans.mr, "mr") if scans.mr else None
-    made = plan(mr, fingerprint(scans.ct, "ct"), Device.here(choice.device), given, init_from)
+    ct = fingerprint(scans.ct, "ct")
+    if init_from or "training.init_from" in given or device.kind != "cpu":
+        made = plan(mr, ct, device, given, init_from)
+    elif why_not := why_not_head(mr, ct, given):
+        made = plan(mr, ct, device, given).having("training.init_from", None, why_not)
+    else:
+        why = "the shipped model; --from-scratch for none"
+        made = plan(mr, ct, device, given, settings_of_head()).having("training.init_from", HEAD, why)
     return made.config(), made
 
 

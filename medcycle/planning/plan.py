@@ -18,7 +18,7 @@ __all__ = ["BY_HAND", "INIT_FROM", "Choices", "Device", "Plan", "chosen_here"]
 Choices = dict[str, tuple[Any, str]]
 """A dotted key of the configuration: its value, and why."""
 
-INIT_FROM, BY_HAND = "same as in the run it is initialised from", "set by the user"
+INIT_FROM, BY_HAND = "same as in the model it is initialised from", "set by the user"
 """Why keys have values that were not planned."""
 
 
@@ -64,6 +64,10 @@ class Plan:
     """
 
     choices: Choices
+
+    def having(self, key: str, value: Any, why: str) -> Plan:
+        """The same with another choice."""
+        return Plan(self.choices | {key: (value, why)})
 
     def config(self) -> Config:
         """The whole configuration. Raises `ConfigError` if what was set by hand doesn't fit."""

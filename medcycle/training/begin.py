@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from medcycle.config import Choice, told_briefly
 from medcycle.errors import UsageError
 from medcycle.io.locks import require_unlocked
 from medcycle.planning.automatic import keep_plan, require_readable, settings_for
+from medcycle.planning.initial import settings_shared
 from medcycle.planning.plan import Device, chosen_here
 from medcycle.progress import is_first_process
-from medcycle.training.initial_model import InitialModel
+from medcycle.training.initial_model import InitialModel, start_of
 from medcycle.training.loop import TrainingResult, train
 from medcycle.training.run_folder import require_run_folder, store_of_run
 from medcycle.training.runtime import make_fabric, precision_for
@@ -32,6 +34,7 @@ def begin(  # noqa: PLR0913 - what a training can be told
     overrides: Sequence[str] = (),
     choice: Choice | None = None,
     init_from: Path | None = None,
+    from_scratch: bool = False,
     resume: bool = False,
     resample_irregular: bool = False,
     ct_offset: float = 0.0,
@@ -48,7 +51,8 @@ def begin(  # noqa: PLR0913 - what a training can be told
         store: a prepared store, instead.
         overrides: `key=value`.
         choice: method, dimensions and device.
-        init_from: a run or checkpoint whose networks to start from.
+        init_from: a run, checkpoint or shipped model whose networks to start from; None for the configuration's.
+        from_scratch: start from new networks, whatever the configuration says.
         resume: go on with the run in `output`.
         resample_irregular: rebuild irregular series.
         ct_offset: what to take off CT that have something added to their HU.
@@ -64,10 +68,11 @@ def begin(  # noqa: PLR0913 - what a training can be told
     if is_first_process():
         require_unlocked(output)
     require_run_folder(output, resume=resume)
-    if resume and init_from:
-        raise UsageError("--resume continues with the run's own networks; leave out --init-from")
-    initial = InitialModel.load(init_from) if init_from else None
-    shared = initial.settings_shared() if initial and config == "auto" else None
+    _require_one_start(init_from, from_scratch=from_scratch, resume=resume)
+    given = InitialModel.load(init_from) if init_from else None
+    if init_from or from_scratch:
+        overrides = [*overrides, f"training.init_from={json.dumps(str(init_from) if init_from else None)}"]
+    shared = settings_shared(given.saved.config) if given and config == "auto" else None
     if resume and store is None:
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     require_readable(config, overrides, chosen)
@@ -77,8 +82,7 @@ def begin(  # noqa: PLR0913 - what a training can be told
     require_trackers(settings)
     if not plan:
         say(f"{told_briefly(config, settings, chosen)}all keys are saved in {output / 'config.yaml'}")
-    if initial:
-        say(f"initialised from {init_from}: {', '.join(initial.require_fitting(settings))}")
+    initial, settings = (None, settings) if resume else start_of(settings, given, say)
     if settings.method.needs_registered and isinstance(scans, Cohort):
         require_patients_in_both(scans)
     fabric = make_fabric(settings.training)  # from here on there are as many processes as devices
@@ -88,3 +92,11 @@ def begin(  # noqa: PLR0913 - what a training can be told
             say(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
     say(f"training on {prepared.contents}, prepared in {prepared.root}")
     return train(settings, prepared, output, resume=resume, init_from=initial, fabric=fabric, progress=progress)
+
+
+def _require_one_start(init_from: Path | None, *, from_scratch: bool, resume: bool) -> None:
+    """Raise `UsageError` where a run would start from several things."""
+    if resume and init_from:
+        raise UsageError("--resume continues with the run's own networks; leave out --init-from")
+    if init_from and from_scratch:
+        raise UsageError("--init-from and --from-scratch exclude each other; give one of them")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from torch import nn
 
-from medcycle.cohort.cohort import PREPARATION_KEYS
 from medcycle.config import Config
 from medcycle.errors import UsageError
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
-from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method
+from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method, told_of
+from medcycle.models import shipped_names
+from medcycle.planning.initial import SHARED
 
-__all__ = ["InitialModel"]
-
-SHARED = (*PREPARATION_KEYS, "slices")
-"""What two runs have in common of the section `data`, if the networks of one are to start the other."""
+__all__ = ["InitialModel", "start_of"]
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,6 @@ class InitialModel:
         path = checkpoint_of(run_or_checkpoint)
         return cls(path, load_method(path))
 
-    def settings_shared(self) -> dict[str, Any]:
-        """Dotted keys and values that a run which starts from it has to share with it."""
-        config = self.saved.config.model_dump(mode="json")
-        chosen = [("data", name) for name in SHARED] + [("network", name) for name in config["network"]]
-        return {f"{section}.{name}": config[section][name] for section, name in chosen}
-
     def require_fitting(self, config: Config) -> list[str]:
         """What `give_to` would do to the method of a configuration; returns and raises the same."""
         return self.give_to(build_method(config), config)
@@ -70,7 +63,8 @@ class InitialModel:
         then, now = (one.data.model_dump(mode="json") for one in (self.saved.config, config))
         if other := [f"data.{key} is {then[key]} there" for key in sorted(SHARED) if then[key] != now[key]]:
             raise UsageError(
-                f"{self.path}: its settings differ ({'; '.join(other)}); use the same ones to initialise from it"
+                f"{told_of(self.path)}: its settings differ ({'; '.join(other)}); use the same ones to initialise from "
+                "it"
             )
         taken = []
         for part in ("generators", "discriminators"):
@@ -85,5 +79,37 @@ class InitialModel:
             fresh.load_state_dict(trained.state_dict())
         except RuntimeError as error:
             raise UsageError(
-                f"{self.path}: its {name} is a different network; use the same `network` settings"
+                f"{told_of(self.path)}: its {name} is a different network; use the same `network` settings"
             ) from error
+
+
+def start_of(
+    config: Config, given: InitialModel | None, say: Callable[[str], None]
+) -> tuple[InitialModel | None, Config]:
+    """The model that a new run starts from, which is not taken if it ships with medcycle and doesn't fit.
+
+    Args:
+        config: all settings; `training.init_from` names the model.
+        given: the model, if it was chosen by the user, and so has to fit.
+        say: takes what is told.
+
+    Returns:
+        The model, or None; and the settings, without `training.init_from` if there is none.
+
+    Raises:
+        UsageError: if there is no such model, or one that has to fit doesn't.
+        BadCheckpoint: if it can't be used.
+    """
+    name = config.training.init_from
+    if name is None:
+        return None, config
+    model = given or InitialModel.load(Path(name))
+    try:
+        say(f"initialised from {told_of(model.path)}: {', '.join(model.require_fitting(config))}")
+    except UsageError as error:
+        if given or name not in shipped_names():
+            raise
+        say(f"training from scratch: {str(error).partition('; use the same')[0]}")
+        new = config.training.model_copy(update={"init_from": None})
+        return None, config.model_copy(update={"training": new})
+    return model, config

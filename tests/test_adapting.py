@@ -1,0 +1,128 @@
+"""A model fitted to registered pairs: which pairs, how far, and never for the worse on those held out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import medcycle as mc
+from medcycle.adapting import SHARES, _best, adapt
+from medcycle.cli.main import execute
+from medcycle.io import read_volume, write_nifti
+from medcycle.methods.checkpoint import load_method
+from medcycle.phantom import write_cohort
+from medcycle.volume import Grid
+
+FEW = ["training.max_steps=4", "training.batch_size=1"]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MR and CT of three patients, on one grid each."""
+    folder = tmp_path_factory.mktemp("pairs")
+    write_cohort(folder, patients=0, paired_cases=3, spacing=(4.0, 4.0, 5.0))
+    return folder / "test"
+
+
+def both(folder: Path) -> dict[str, Path]:
+    return {"mr": folder / "mr", "ct": folder / "ct"}
+
+
+def linked(source: Path, target: Path, patients: int) -> Path:
+    """A folder with the first patients of another."""
+    for kind in ("mr", "ct"):
+        (target / kind).mkdir(parents=True)
+        for path in sorted((source / kind).glob("*.nii.gz"))[:patients]:
+            (target / kind / path.name).symlink_to(path)
+    return target
+
+
+def test_pairs_on_one_grid_are_taken_as_they_are(pairs: Path, checkpoint: Path, tmp_path: Path, capfd) -> None:
+    call = ["adapt", str(checkpoint), "--mr", str(pairs / "mr"), "--ct", str(pairs / "ct")]
+    run = tmp_path / "run"
+    fast = ["training.max_steps=30", "training.learning_rate=1e-3", "training.warm_up=0", "training.ema_decay=0"]
+    settings = [f"--set={one}" for one in (*FEW, *fast)]
+    assert execute([*call, "--output", str(run), *settings]) == 0
+    said = capfd.readouterr().out
+    assert "adapting to 2 registered pairs, 1 held out" in said
+    assert not (tmp_path / "run-registered").exists()
+    told = json.loads((run / "adaptation.json").read_text())
+    assert (told["pairs"], told["held_out"]) == (2, 1)
+    assert told["after"] < told["before"]
+    assert "mean absolute error" in said
+    made = load_method(run / "checkpoints" / "best.pt")
+    assert made.learned["score"] == told["after"]
+    assert len(made.profiles["mr"]) == 2
+    assert made.calibration
+    mc.synthesize(next((pairs / "mr").iterdir()), run)
+
+
+def test_nothing_gained_is_nothing_changed(pairs: Path, checkpoint: Path, tmp_path: Path, monkeypatch) -> None:
+    errors = iter(range(100))
+    monkeypatch.setattr("medcycle.adapting._error", lambda *_: float(next(errors)))
+    made = adapt(checkpoint, tmp_path / "run", **both(pairs), overrides=FEW)
+    assert made.share == 0
+    assert made.before == made.after == 0
+    assert "kept as it is" in made.text
+    start, kept = (load_method(path).method.generators["target"] for path in (checkpoint, made.checkpoint))
+    assert all(torch.equal(value, kept.state_dict()[name]) for name, value in start.state_dict().items())
+
+
+def test_one_pair_is_not_checked(pairs: Path, checkpoint: Path, tmp_path: Path) -> None:
+    made = mc.adapt(
+        checkpoint,
+        output=tmp_path / "run",
+        **both(linked(pairs, tmp_path / "one", 1)),
+        settings={"training.max_steps": 4, "training.batch_size": 1},
+    )
+    assert (made.pairs, made.held_out, made.share, made.before) == (1, 0, 0.5, None)
+    assert "none was held out" in made.text
+    ends = [
+        load_method(path).method.generators["target"].state_dict()
+        for path in (checkpoint, tmp_path / "run" / "checkpoints" / "last.pt", made.checkpoint)
+    ]
+    for name, value in ends[2].items():
+        torch.testing.assert_close(value, (ends[0][name] + ends[1][name]) / 2)
+
+
+@pytest.mark.slow
+def test_others_are_registered_first(pairs: Path, checkpoint: Path, tmp_path: Path) -> None:
+    moved = linked(pairs, tmp_path / "moved", 2)
+    for path in (moved / "ct").iterdir():
+        volume = read_volume(path)
+        path.unlink()
+        affine = volume.grid.affine.copy()
+        affine[:3, 3] += [7, -5, 4]
+        write_nifti(mc.Volume(volume.array, Grid(volume.grid.shape, affine)), path)
+    made = adapt(checkpoint, tmp_path / "run", **both(moved), overrides=FEW)
+    assert (made.pairs, made.held_out) == (1, 1)
+    assert (tmp_path / "run-registered" / "registration.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("errors", "share"),
+    [
+        ([[100, 50], [90, 49], [80, 51], [70, 60], [60, 60]], 0.25),
+        ([[100, 50], [90, 45], [80, 40], [85, 41], [110, 60]], 0.5),
+        ([[100, 50], [101, 40], [102, 30], [103, 20], [104, 10]], 0.0),
+    ],
+)
+def test_no_patient_gets_worse(errors: list[list[float]], share: float) -> None:
+    assert _best(dict(zip(SHARES, errors, strict=True))) == share
+
+
+def test_what_can_not_be_done_is_told(pairs: Path, checkpoint: Path, cohort: Path, tmp_path: Path) -> None:
+    def told(error: type[mc.MedcycleError], match: str, **given: Any) -> None:
+        call = {"model": checkpoint, "output": tmp_path / "run"} | both(pairs) | given
+        with pytest.raises(error, match=match):
+            adapt(call.pop("model"), call.pop("output"), **call)
+
+    told(mc.UsageError, "no patient is in both", **both(cohort))
+    told(mc.UsageError, "no such checkpoint", model=tmp_path / "gone")
+    told(mc.UsageError, "not empty", output=pairs)
+    told(mc.ConfigError, "unknown key", overrides=["training.steps=3"])
+    told(mc.UsageError, "nothing to resume", resume=True)
+    assert np.size(list(tmp_path.iterdir())) == 0
