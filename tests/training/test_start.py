@@ -94,7 +94,8 @@ def test_a_plan_from_the_shipped_model_fits_it(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.slow
 def test_from_two_folders(cohort: Path, tmp_path: Path, capfd) -> None:
     few = ["--set=training.max_steps=1", "--set=training.validations=0", "--set=data.deformed_ct=0"]
-    call = ["train", "head_ct_only", "--device=cpu", "--ct", str(cohort / "ct"), *few, "--set=training.learning_rate=1e-9"]
+    few.append("--set=training.learning_rate=1e-9")
+    call = ["train", "head_ct_only", "--device=cpu", "--ct", str(cohort / "ct"), *few]
     assert execute([*call, "--output", str(tmp_path / "first")]) == 0
     assert "initialised from head, which ships" in capfd.readouterr().out
     trained, shipped = (load_method(checkpoint_of(path)).method for path in (tmp_path / "first", Path("head")))
