@@ -97,7 +97,7 @@ def main() -> None:
         return
     cohort = in_all_shapes(list(used), given.work / "ct")
     settings = {"training.max_minutes": given.minutes, "data.deformed_ct": 0}
-    mc.train(RECIPE, ct=cohort, output=run, settings=settings, resume=given.resume)
+    mc.train(RECIPE, ct=cohort, output=run, settings=settings, from_scratch=True, resume=given.resume)
 
 
 def scans(folder: Path) -> dict[Path, dict[str, str]]:
