@@ -6,8 +6,8 @@
 
 CT_FOLDER holds the scans that head_model.yaml lists. Each also takes the shape of the others and of generated heads,
 and each of these is tilted forwards and backwards as well.
-Training can be done in parts: --minutes counts all of them, and --resume goes on. --write scores the model on generated
-heads in four contrasts and writes the description, the weights and the model card.
+Training can be done in parts: --minutes counts all of them, and --resume goes on. --write calibrates the uncertainty of
+the model, scores it on generated heads in four contrasts and writes the description, the weights and the model card.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
+from head_calibration import calibrated
 from scipy.spatial.transform import Rotation
 
 import medcycle as mc
@@ -93,7 +94,7 @@ def main() -> None:
     used = scans(given.ct)
     run = given.work / "run"
     if given.write:
-        write(run, given.write, list(used.values()))
+        write(run, given.write, used)
         return
     cohort = in_all_shapes(list(used), given.work / "ct")
     settings = {"training.max_minutes": given.minutes, "data.deformed_ct": 0}
@@ -170,14 +171,14 @@ def _prepared(volume: mc.Volume, config: DataConfig) -> Prepared:
     return prepare_volume(volume, "ct", config)
 
 
-def write(run: Path, folder: Path, training_data: list[dict[str, str]]) -> None:
-    """Score a trained model and write its files."""
-    saved = load_method(checkpoint_of(run))
+def write(run: Path, folder: Path, used: dict[Path, dict[str, str]]) -> None:
+    """Calibrate a trained model, score it and write its files."""
+    saved = calibrated(load_method(checkpoint_of(run)), list(used), list(CONTRASTS.values()))
     scores = [scores_of(seed, contrast, saved) for contrast in CONTRASTS for seed in HELD_OUT]
     difference = (float(np.mean([one.changed for one in scores])), float(max(one.most_changed for one in scores)))
     state: dict[str, Any] = state_of(saved)
     error, constant = (float(np.mean([getattr(one, name) for one in scores])) for name in ("mae", "constant"))
-    state["learned"] = {"ct": len(training_data), "score": error, "kind": "mae", "constant": constant}
+    state["learned"] = {"ct": len(used), "score": error, "kind": "mae", "constant": constant}
     small = difference[0] <= MOST_CHANGED
     path = write_model(
         folder,
@@ -188,7 +189,7 @@ def write(run: Path, folder: Path, training_data: list[dict[str, str]]) -> None:
         summary=SUMMARY,
         licence="Apache-2.0",
         made_by=f"pipelines/{Path(__file__).name}",
-        training_data=training_data,
+        training_data=list(used.values()),
         figures=[figure_of(contrast, [one for one in scores if one.contrast == contrast]) for contrast in CONTRASTS],
         limits=LIMITS,
     )

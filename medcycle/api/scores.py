@@ -72,7 +72,7 @@ def judge(mr: Any, synthetic: Any, uncertainty: Any = None) -> dict[str, Any]:
 
     Returns:
         `verdict` (`grade`: `no finding`, `check` or `do not use`; `score`, larger is worse; `reasons`), `measures` and
-        `uncertainty` by region and tissue. No finding is not an approval.
+        `uncertainty` by region, by tissue and at the outline. No finding is not an approval.
 
     Raises:
         GridMismatch: if the grids differ.

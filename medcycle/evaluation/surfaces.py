@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 import numpy as np
+import SimpleITK as sitk
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from medcycle.volume import Array, Grid
 
-__all__ = ["Agreement", "agreement", "dice", "surface_distances"]
+__all__ = ["Agreement", "agreement", "depths", "dice", "surface_distances"]
 
 PERCENTILE = 95.0
 """Of the distances, for HD95."""
@@ -72,6 +73,27 @@ def agreement(first: Array, second: Array, grid: Grid) -> Agreement:
     ways = surface_distances(first, second, grid)
     hd95 = max(float(np.percentile(way, PERCENTILE)) for way in ways)
     return Agreement(dice(first, second), hd95, float(np.mean([way.mean() for way in ways])))
+
+
+def depths(mask: Array, grid: Grid) -> Array:
+    """How deep each voxel lies below the surface of a mask.
+
+    The ends of the array are no surface: there a field of view cuts the body off.
+
+    Args:
+        mask: boolean, of the grid's shape.
+        grid: where the voxels are.
+
+    Returns:
+        Distances, mm, float32, negative outside the mask; infinite, of one sign, if the mask is empty or full.
+    """
+    if not mask.any() or mask.all():
+        return np.full(mask.shape, np.inf if mask.any() else -np.inf, dtype=np.float32)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(mask.T, dtype=np.uint8))
+    image.SetSpacing(grid.spacing)
+    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
+    # which is from the centres of the outermost voxels of the mask; their borders are half a voxel farther out
+    return cast(Array, min(grid.spacing) / 2 - sitk.GetArrayFromImage(distance).T.astype(np.float32))
 
 
 def _surface(mask: Array) -> Array:

@@ -13,7 +13,7 @@ from medcycle.evaluation.continuity import flicker
 from medcycle.evaluation.grades import GRADES, Measure, Verdict
 from medcycle.evaluation.head import head_regions
 from medcycle.evaluation.reference_free import bright_voids
-from medcycle.evaluation.surfaces import agreement
+from medcycle.evaluation.surfaces import agreement, depths
 from medcycle.evaluation.tissues import BONE, TISSUES
 from medcycle.resample import coarsen
 from medcycle.volume import Array, Volume
@@ -25,6 +25,9 @@ AIR = -400.0
 
 INSIDE = 6.0
 """mm from the skin, within which air and edges are not looked at: there MR and CT never agree."""
+
+OUTLINE = 4.0
+"""mm to both sides of the body's outline, over which the expected error there is averaged."""
 
 WORKING_SPACING = 2.0
 """mm, at which edges are compared."""
@@ -252,7 +255,7 @@ def _shares(found: Mapping[str, float], usual: Mapping[str, Sequence[float]], bo
 
 
 def _uncertainty(uncertainty: Volume, synthetic: Volume, body: Array) -> Figures | None:
-    """Expected error, HU: its mean in the body, by region of a head, by tissue drawn, and by axial level."""
+    """Expected error, HU: its mean in the body, by region of a head, by tissue drawn, at the outline, by level."""
     synthetic.grid.require_close(uncertainty.grid, "synthetic CT and uncertainty")
     if not body.any():
         return None
@@ -270,6 +273,7 @@ def _uncertainty(uncertainty: Volume, synthetic: Volume, body: Array) -> Figures
         "mean_hu": float(values[body].mean(dtype=np.float64)),
         "by_region": _means(values, regions),
         "by_tissue": _means(values, tissues),
+        "by_layer": _means(values, {"outline": np.abs(depths(body, synthetic.grid)) <= OUTLINE}),
         "levels": {"z_mm": heights.tolist(), "mean_hu": (sums[levels] / counts[levels]).tolist()},
     }
 

@@ -5,7 +5,7 @@ from medcycle.inference.image_predictor import ImagePredictor
 from medcycle.inference.options import Options
 from medcycle.inference.predictor import Prediction, Predictor, require_direction
 from medcycle.inference.translator import Translator
-from medcycle.inference.uncertainty import Calibration
+from medcycle.inference.uncertainty import Calibration, classes_of, smoothed
 from medcycle.inference.windows import Windows
 
 __all__ = [
@@ -20,6 +20,8 @@ __all__ = [
     "autocast_on",
     "best_device",
     "best_precision",
+    "classes_of",
     "devices_of",
     "require_direction",
+    "smoothed",
 ]

@@ -39,6 +39,7 @@ class ImagePredictor:
         options: how.
         device: what the networks compute on.
         style: of the output, of a method that has styles; None for its own.
+        in_reverse: whether the probes have slices in reverse order among them.
 
     Attributes:
         passes: those whose mean or median is the result.
@@ -55,12 +56,14 @@ class ImagePredictor:
         options: Options,
         device: torch.device,
         style: Style | None = None,
+        *,
+        in_reverse: bool = True,
     ) -> None:
         self.method, self.to, self.options, self.device, self.style = method, to, options, device, style
         self.translator = Translator(geometry, device, options.windows)
         self.intensity = intensity[to]
         self.passes = list(with_flips_and_shifts(geometry, flips=options.flips, shifts=options.shifts))
-        more = probes_of(geometry, SOURCE_OF[to]) if options.uncertainty else ()
+        more = probes_of(geometry, SOURCE_OF[to], in_reverse=in_reverse) if options.uncertainty else ()
         self.probes = [probe for probe in more if probe not in self.passes]
         self.seen: Callable[[Tensor], None] = lambda _images: None
 

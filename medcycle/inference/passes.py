@@ -26,12 +26,14 @@ class Pass:
         mirrored: whether right and left are exchanged before, and back after.
         shift: voxels that the grid of the network's strides is moved by.
         gamma: exponent of the grey values, taken from 0 at the bottom of MR's range to 1.
+        in_reverse: whether slices are taken in reverse order, and put back after.
     """
 
     across: int = ACROSS
     mirrored: bool = False
     shift: int = 0
     gamma: float = 1.0
+    in_reverse: bool = False
 
 
 def passes_of(geometry: PatchGeometry) -> list[Pass]:
@@ -46,11 +48,17 @@ def with_flips_and_shifts(geometry: PatchGeometry, *, flips: bool, shifts: int) 
             yield from (replace(one, mirrored=mirrored, shift=shift) for shift in SHIFTS[:shifts])
 
 
-def probes_of(geometry: PatchGeometry, source: Modality) -> Iterator[Pass]:
+def probes_of(geometry: PatchGeometry, source: Modality, *, in_reverse: bool = True) -> Iterator[Pass]:
     """Passes whose results should be the same, and are the less so the less sure a network is.
 
-    Mirrored, with its strides elsewhere, and from an MR of a somewhat other contrast; with slices of all planes of
-    axial ones alone, beside which there are those of the other planes.
+    Mirrored, with its strides elsewhere, from an MR of a somewhat other contrast, and for a network of slices that sees
+    their neighbours with the slices in reverse order; with slices of all planes of axial ones alone, beside which there
+    are those of the other planes.
+
+    Args:
+        geometry: that of the training.
+        source: the modality that is translated.
+        in_reverse: whether the last of these counts.
     """
     one = Pass()
     if _can_be_mirrored(one, geometry):
@@ -58,6 +66,8 @@ def probes_of(geometry: PatchGeometry, source: Modality) -> Iterator[Pass]:
     yield replace(one, shift=SHIFTS[1])
     if source == "mr":
         yield from (replace(one, gamma=gamma) for gamma in GAMMAS)
+    if in_reverse and geometry.dims == 2 and geometry.slices > 1:
+        yield replace(one, in_reverse=True)
 
 
 def _can_be_mirrored(one: Pass, geometry: PatchGeometry) -> bool:

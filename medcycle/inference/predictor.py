@@ -44,7 +44,8 @@ class Prediction:
         intensity: the map from the source's values to [−1, 1].
         style: the style of the output, if one was given.
         uncertainty: if requested, the expected error (root mean square), or without a calibration the standard
-            deviation over passes; in the volume's units, 0 outside the body.
+            deviation over passes; in the volume's units. 0 outside the body, but for a layer of 4 mm around it where
+            the calibration tells how far the body's outline is in doubt.
         calibration: the conversion of standard deviations to expected errors; None if there is none for these passes.
         cycle_error: if uncertainty was requested and the method has both directions, the absolute difference between
             the source and its cycle reconstruction; in the source's units, 0 outside the body.
@@ -137,22 +138,27 @@ class Predictor:
             )
         calibration = self._calibration()
         if deviation is not None and calibration:
-            deviation = calibration(deviation)
+            deviation = calibration.of_volume(made, deviation, found.body.array, found.body.grid)
         met_on, body = found.body.grid if alike else grid, resample_mask(found.body, grid)
 
-        def in_body(values: Floats | None, on: Grid, outside: float, interpolation: Interpolation) -> Volume | None:
+        def in_body(
+            values: Floats | None, on: Grid, outside: float, interpolation: Interpolation, *, around: bool = False
+        ) -> Volume | None:
             if values is None:
                 return None
             placed = resample_to(Volume(values, on), grid, background=outside, interpolation=interpolation)
-            placed.array[~body.array] = outside
+            if not around:
+                placed.array[~body.array] = outside
             return placed
+
+        doubtful = calibration is not None and calibration.by_class  # of the outline as well
 
         return Prediction(
             volume=cast(Volume, in_body(made, met_on, OUTSIDE[self.to], "bspline")),
             body=body,
             intensity=found.intensity,
             style=self.style,
-            uncertainty=in_body(deviation, met_on, 0.0, "linear"),
+            uncertainty=in_body(deviation, met_on, 0.0, "linear", around=doubtful),
             calibration=calibration,
             cycle_error=in_body(found.cycle_error, found.body.grid, 0.0, "bspline"),
             passes=fusion.counted,
@@ -199,6 +205,7 @@ class _View:
             predictor.options,
             predictor.device,
             predictor.style,
+            in_reverse=model.calibration is None or Calibration.of(model.calibration).by_class,
         )
 
     def tell(self, progress: Progress | None, begun: float, share: float) -> None:

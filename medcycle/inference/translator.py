@@ -98,14 +98,16 @@ class Translator:
         by_parts = self._by_slices if self.geometry.dims == 2 else self._by_windows
         with torch.inference_mode():
             by_parts(_adjusted(seen, one.gamma), shown, one.shift, predict, made)
+        made = made[..., ::-1] if one.in_reverse else made
         back = np.moveaxis(made, ACROSS, one.across)
         return np.flip(back, self.geometry.right) if one.mirrored else back
 
     def _turned(self, part: Array, one: Pass) -> Array:
-        """What a pass sees of an array: mirrored, and with slices along the last axis; a view of it."""
+        """What a pass sees of an array: mirrored, with slices along the last axis, in their order; a view of it."""
         if one.mirrored:
             part = np.flip(part, self.geometry.right)
-        return np.moveaxis(part, one.across, ACROSS)
+        part = np.moveaxis(part, one.across, ACROSS)
+        return part[..., ::-1] if one.in_reverse else part
 
     def _at_once(self, size: int) -> int:
         """How many images of so many pixels or voxels."""

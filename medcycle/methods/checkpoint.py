@@ -104,8 +104,8 @@ class SavedMethod:
             training data, since MR signal has no unit of its own.
         step: how many steps it was trained.
         profiles: for `mr` and `ct`, what the scans trained on are like, as `medcycle.dataset.profile` has it.
-        calibration: what errors of CT go with standard deviations over passes, as `Calibration.to_dict` has it; None
-            if that was never found out.
+        calibration: what errors of CT go with standard deviations over passes, by class of voxels, as
+            `Calibration.to_dict` has it; None if that was never found out.
         learned: those of `Facts` that are known, but for the step; none in older checkpoints.
     """
 
@@ -114,7 +114,7 @@ class SavedMethod:
     intensity: Mapping[str, IntensityMap]
     step: int
     profiles: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
-    calibration: Mapping[str, Sequence[float]] | None = None
+    calibration: Mapping[str, Any] | None = None
     learned: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -80,19 +80,26 @@ class _Profile(_Part):
     tissues: dict[Literal["air_percent", "air_hu", "bone_percent", "bone_hu"], Signal] | None = None
 
 
-class _Calibration(_Part):
-    """A `Calibration` as plain values."""
+class _Curve(_Part):
+    """A `Curve` as plain values."""
 
     deviation: list[Error] = Field(min_length=1, max_length=1000)
     error: list[Error] = Field(min_length=1, max_length=1000)
 
     @model_validator(mode="after")
-    def _is_a_curve(self) -> _Calibration:
+    def _is_a_curve(self) -> Self:
         if len(self.deviation) != len(self.error):
             raise ValueError("deviation and error are of different lengths")
         if self.deviation != sorted(set(self.deviation)) or self.error != sorted(self.error):
             raise ValueError("deviation has to rise, and error must not fall")
         return self
+
+
+class _Calibration(_Curve):
+    """A `Calibration` as plain values; older ones have the curve of the whole body alone."""
+
+    classes: dict[Annotated[str, Field(max_length=40)], _Curve] = Field(default_factory=dict, max_length=20)
+    floor: Error = 0.0
 
 
 class _Learned(_Part):

@@ -176,7 +176,7 @@ def _uncertainty(told: Part, names: Names) -> Html:
     found = told.part("uncertainty")
     rows = [
         [names.plain(key), f"{value:.0f}"]
-        for group in ("by_region", "by_tissue")
+        for group in ("by_region", "by_tissue", "by_layer")
         for key, value in found.part(group).scalars().items()
         if value is not None
     ]

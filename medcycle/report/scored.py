@@ -207,7 +207,7 @@ def _plots(evaluation: Evaluation, labels: Sequence[str]) -> list[Plot]:
 def _uncertainties(evaluation: Evaluation, labels: Sequence[str]) -> dict[str, list[tuple[str, float | None]]]:
     groups: dict[str, list[tuple[str, float | None]]] = {}
     for label, case in zip(labels, evaluation.cases, strict=True):
-        for group in ("by_tissue", "by_region"):
+        for group in ("by_tissue", "by_region", "by_layer"):
             for name, value in case.details.part("uncertainty", group).scalars().items():
                 groups.setdefault(name, []).append((label, value))
     return groups

@@ -206,8 +206,6 @@ def _panels(volumes: Mapping[str, Volume], modality: Modality, spacing: float) -
         if name == "mask":
             continue
         values, kind = coarsen(volume, spacing).array, _kind(name, modality)
-        if kind == "uncertainty":  # which means nothing outside the body
-            values = np.where(mask, values, 0.0)
         if kind == "ct":
             panels[name] = Panel(_nifti(_hounsfield(values, mask), coarse.grid, 1.0), -160.0, 240.0)
             continue

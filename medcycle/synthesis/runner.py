@@ -35,7 +35,7 @@ __all__ = ["BatchRunner", "Order", "Task", "is_file"]
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """Of what is computed: a change that gives other results raises it, or older outputs would be taken for the same."""
 
 LARGE = 2**25

@@ -15,11 +15,12 @@ from medcycle.dataset.registered import registered_cases
 from medcycle.dataset.stacks import neighbours
 from medcycle.dataset.store import Store, StoredCase
 from medcycle.errors import DataError
+from medcycle.evaluation.surfaces import depths
 from medcycle.inference.passes import SHIFTS
 from medcycle.intensity import IntensityMap
 from medcycle.patch_geometry import PatchGeometry
 from medcycle.simulation import ContrastRandomizer, Effects
-from medcycle.volume import Array
+from medcycle.volume import Array, Grid
 
 __all__ = ["Floats", "Part", "Scans", "piece_of", "scans_of", "simulated_mr_of"]
 
@@ -52,11 +53,14 @@ class Part(NamedTuple):
         image: values in [−1, 1], [i, j, k], slices along k.
         body: booleans of the same shape; false in slices that are there as neighbours alone.
         whole: the body in these as well.
+        depth: how deep voxels lie below the body's outline, mm, negative outside it; −∞ in slices that are there as
+            neighbours alone.
     """
 
     image: Floats
     body: Array
     whole: Array
+    depth: Floats
 
     def shown(self) -> Floats:
         """The image's slices that show some of the body."""
@@ -183,4 +187,6 @@ def _part(case: StoredCase, numbers: Sequence[int], geometry: PatchGeometry) -> 
     slices = geometry.slices if geometry.by_slice else 1
     beside = [one for number in numbers for one in neighbours(number, slices, case.image.shape[2])]
     image, whole = np.asarray(case.image[:, :, beside], dtype=np.float32), np.asarray(case.body[:, :, beside])
-    return Part(image, whole & (np.arange(len(beside)) % slices == slices // 2), whole)
+    body, middle = np.asarray(case.body), np.arange(len(beside)) % slices == slices // 2
+    depth = depths(body, Grid(body.shape, np.array(case.record.affine)))[:, :, beside]
+    return Part(image, whole & middle, whole, np.where(middle, depth, np.float32(-np.inf)))

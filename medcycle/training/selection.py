@@ -56,7 +56,7 @@ class Standing:
     in_vain: int = 0
     simulated_mr: float = float("inf")
     seconds: float = 0.0
-    calibration: dict[str, list[float]] | None = None
+    calibration: dict[str, Any] | None = None
     share: float = 1.0
     kind: str | None = None
     constant: float | None = None

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medcycle.body import Modality
+from medcycle.body import OUTSIDE, Modality
 from medcycle.config import Config
 from medcycle.dataset.stacks import neighbours
 from medcycle.dataset.store import Store
 from medcycle.evaluation.reference_free import bright_voids, distribution_distance, separability, variety
-from medcycle.inference import Calibration, ImagePredictor, Options
+from medcycle.inference import Calibration, ImagePredictor, Options, classes_of, smoothed
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
@@ -165,21 +165,23 @@ class Validator:
     def calibration(self, method: Method) -> Calibration:
         """What errors go with how far passes through the generator are apart, where the truth is known.
 
-        That is on registered MR where there are any, and else on simulated MR of CT. The method is in evaluation
-        mode afterwards.
+        That is on registered MR where there are any, and else on simulated MR of CT, whose outline is the CT's: errors
+        outside it are not known then. The method is in evaluation mode afterwards.
         """
         method.eval()
         given = self._scans.mr if self._scans.registered else self._simulated_mr
         found = [self._deviation_and_error(part, ct, method) for part, ct in zip(given, self._scans.ct, strict=True)]
-        deviations, errors = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return Calibration.fit(deviations, errors)
+        return Calibration.fit_classes(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
-    def _deviation_and_error(self, part: Part, ct: Part, method: Method) -> tuple[Floats, Floats]:
+    def _deviation_and_error(self, part: Part, ct: Part, method: Method) -> tuple[Floats, Floats, Array]:
         predictor = self._predictor(method)
         hounsfield, deviation = predictor.estimate(part.image, part.body)
         assert deviation is not None
         self._tell(method, len(predictor.passes) + len(predictor.probes))
-        return deviation[ct.body], hounsfield[ct.body] - self._in_body(ct.image, ct)
+        kinds = classes_of(hounsfield, part.depth)
+        known = kinds >= 0 if self._scans.registered else part.body
+        made, real = np.where(part.body, hounsfield, OUTSIDE["ct"]), self.intensity["ct"].inverse(ct.image)
+        return smoothed(deviation)[known], (made - real)[known].astype(np.float32), kinds[known]
 
     def _terms(self, method: Method) -> dict[str, float]:
         scans = self._scans

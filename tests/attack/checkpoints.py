@@ -38,6 +38,7 @@ CURVE = {
 }
 PROFILE = {"spacing": [1.0] * 3, "field": [200.0] * 3, "body": [150.0] * 3, "section": 0.5, "deciles": [0.0] * 9}
 CURVED = {"deviation": [0.0, 1.0], "error": [0.0, 1.0]}
+FALLING = CURVED | {"error": [1.0, 0.0]}
 
 Change = tuple[str, Any, str]
 """A dotted place, what is put there, and what has to be named."""
@@ -144,12 +145,17 @@ def _others() -> dict[str, Change]:
         "calibration of a text": ("calibration", "none", "calibration"),
         "calibration without errors": ("calibration", {"deviation": [0.0]}, "calibration.error"),
         "calibration of two lengths": ("calibration", CURVED | {"error": [0.0]}, "calibration"),
-        "calibration that falls": ("calibration", CURVED | {"error": [1.0, 0.0]}, "calibration"),
+        "calibration that falls": ("calibration", FALLING, "calibration"),
         "calibration that stands": ("calibration", CURVED | {"deviation": [1.0, 1.0]}, "calibration"),
         "calibration of none": ("calibration", {"deviation": [], "error": []}, "calibration"),
         "calibration of many": ("calibration", {"deviation": [0.0] * 2000, "error": [0.0] * 2000}, "calibration"),
         "calibration below nothing": ("calibration", CURVED | {"deviation": [-1.0, 1.0]}, "calibration"),
         "calibration that is no number": ("calibration", CURVED | {"error": [0.0, float("nan")]}, "calibration"),
+        "classes of a list": ("calibration", CURVED | {"classes": []}, "calibration.classes"),
+        "a class of a text": ("calibration", CURVED | {"classes": {"air": "none"}}, "calibration.classes.air"),
+        "a class that falls": ("calibration", CURVED | {"classes": {"air": FALLING}}, "calibration.classes.air"),
+        "a floor of a text": ("calibration", CURVED | {"floor": "low"}, "calibration.floor"),
+        "a floor below nothing": ("calibration", CURVED | {"floor": -1.0}, "calibration.floor"),
         "learned of a list": ("learned", [], "learned"),
         "learned more": ("learned", {"pet": 5}, "learned.pet"),
         "learned less than nothing": ("learned", {"mr": -1}, "learned.mr"),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.metrics import compute_average_surface_distance, compute_dice, compute_hausdorff_distance
 
-from medcycle.evaluation.surfaces import agreement, dice, surface_distances
+from medcycle.evaluation.surfaces import agreement, depths, dice, surface_distances
 from medcycle.volume import Grid
 
 
@@ -88,3 +88,24 @@ def test_one_voxel_is_a_surface() -> None:
     first[0, 0, 0] = second[0, 3, 4] = True
     there, back = surface_distances(first, second, grid(first.shape))
     assert there.tolist() == back.tolist() == [5.0]
+
+
+def test_depths_of_a_ball() -> None:
+    spacing = (1.0, 1.2, 1.5)
+    places = np.stack(np.meshgrid(*(np.arange(40) * step - 20 * step for step in spacing), indexing="ij"))
+    distance = np.sqrt(np.square(places).sum(axis=0))
+    found = depths(distance < 14, grid((40, 40, 40), spacing))
+    near = np.abs(distance - 14) < 5
+    np.testing.assert_allclose(found[near], 14 - distance[near], atol=np.linalg.norm(spacing))  # of a voxel
+    assert np.abs(found[near] - (14 - distance[near])).mean() < 0.4
+    assert ((found > 0) == (distance < 14)).all()
+
+
+def test_the_end_of_the_array_is_no_surface() -> None:
+    mask = np.zeros((30, 30, 4), bool)
+    mask[5:25, 5:25] = True
+    found = depths(mask, grid(mask.shape))
+    np.testing.assert_array_equal(found[..., 0], found[..., 2])
+    assert found[15, 15, 0] == pytest.approx(9.5)
+    assert np.isposinf(depths(np.ones((3, 3, 3), bool), grid((3, 3, 3)))).all()
+    assert np.isneginf(depths(np.zeros((3, 3, 3), bool), grid((3, 3, 3)))).all()

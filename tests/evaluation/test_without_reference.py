@@ -101,6 +101,7 @@ def test_uncertainty_counts_and_is_told_by_region_and_tissue(pair: tuple[Volume,
     found = assess_without_reference(mr, ct, uncertainty=expected)
     assert set(found["uncertainty"]["by_region"]) == {"vault", "skull base", "face"}
     assert found["uncertainty"]["by_tissue"]["bone"] == pytest.approx(400)
+    assert found["uncertainty"]["by_layer"]["outline"] > 0
     assert found["verdict"]["score"] > assess_without_reference(mr, ct)["verdict"]["score"] + 0.9
     larger = expected.with_array(4 * expected.array)
     assert grades(assess_without_reference(mr, ct, uncertainty=larger))["expected_error"] == "do not use"
