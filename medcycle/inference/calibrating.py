@@ -83,12 +83,14 @@ def errors_on(
 
 
 def calibration_of(found: Iterable[Errors]) -> Calibration:
-    """The calibration that fits pairs; a voxel counts the same in all of them.
+    """The calibration that fits pairs: what is usual of them, as `Curve.fit` has it.
 
     Args:
         found: of at least one pair, as `errors_on` gives them.
     """
-    return Calibration.fit_classes(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    each = list(found)
+    scans = np.repeat(np.arange(len(each)), [len(one.errors) for one in each])
+    return Calibration.fit_classes(*(np.concatenate(parts) for parts in zip(*each, strict=True)), scans)
 
 
 def _placed(volume: Volume, onto: Volume, outside: float) -> Array:

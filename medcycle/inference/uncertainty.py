@@ -53,6 +53,9 @@ unsure of an edge, errors reach farther than the voxels that the passes disagree
 SLAB = 16
 """Slices whose errors are looked up at once."""
 
+SMALLEST = 1e-4
+"""HU², in place of a mean square error of 0."""
+
 LEAST = 1000
 """Voxels of a class, with fewer of which it has no curve of its own."""
 
@@ -73,19 +76,30 @@ class Curve:
     error: tuple[float, ...]
 
     @classmethod
-    def fit(cls, deviations: Floats, errors: Floats, quantiles: tuple[float, ...] = QUANTILES) -> Self:
+    def fit(
+        cls,
+        deviations: Floats,
+        errors: Floats,
+        scans: Array | None = None,
+        quantiles: tuple[float, ...] = QUANTILES,
+    ) -> Self:
         """Of voxels where the truth is known: isotonic regression on the mean square errors of groups of voxels.
+
+        That of a group is the geometric mean of those of the scans, each as often as it has voxels in the group: what
+        is usual of a scan, whatever one has that fails altogether.
 
         Args:
             deviations: over passes, HU, shape (voxels,), at least one.
             errors: what is wrong with the result, HU, of the same shape.
+            scans: the number of the scan that a voxel is of, of the same shape; all are of one by default.
             quantiles: of the deviations; the groups lie between them.
         """
+        of = np.zeros(len(deviations), dtype=np.int64) if scans is None else scans
         order = np.argsort(deviations)
         ends = np.unique((np.array(quantiles) * len(order)).astype(int))
         parts = [order[start:end] for start, end in itertools.pairwise(ends)]
         means = np.array([deviations[part].mean(dtype=np.float64) for part in parts]).round(3)
-        squares = np.array([np.square(errors[part], dtype=np.float64).mean() for part in parts])
+        squares = np.array([_usual_square(errors[part], of[part]) for part in parts])
         means, group = np.unique(means, return_inverse=True)
         counts = np.bincount(group, [len(part) for part in parts])
         squares = np.bincount(group, squares * [len(part) for part in parts]) / counts
@@ -123,21 +137,23 @@ class Calibration(Curve):
         return bool(self.classes)
 
     @classmethod
-    def fit_classes(cls, deviations: Floats, errors: Floats, classes: Array) -> Self:
+    def fit_classes(cls, deviations: Floats, errors: Floats, classes: Array, scans: Array | None = None) -> Self:
         """Of voxels where the truth is known.
 
         Args:
             deviations: over passes, `smoothed`, HU, shape (voxels,); some of them in the body.
             errors: what is wrong with the result, HU, of the same shape.
             classes: those of `classes_of`, of the same shape; negative ones don't count.
+            scans: as of `fit`.
         """
+        of = np.zeros(len(deviations), dtype=np.int64) if scans is None else scans
         inside = classes >= CLASSES.index("skin_0_to_2_mm")
-        whole = cls.fit(deviations[inside], errors[inside])
+        whole = cls.fit(deviations[inside], errors[inside], of[inside])
         curves = {}
         for number, name in enumerate(CLASSES):
             own = classes == number
             if np.count_nonzero(own) >= LEAST:
-                curves[name] = Curve.fit(deviations[own], errors[own], TENTHS)
+                curves[name] = Curve.fit(deviations[own], errors[own], of[own], TENTHS)
         floor = min(curve.error[0] for name, curve in (curves | {"": whole}).items() if not name.startswith("outside"))
         return cls(whole.deviation, whole.error, curves, floor)
 
@@ -193,6 +209,13 @@ class Calibration(Curve):
         """What `to_dict` described."""
         curves = {name: Curve(tuple(one["deviation"]), tuple(one["error"])) for name, one in _classes(values).items()}
         return cls(tuple(values["deviation"]), tuple(values["error"]), curves, float(values.get("floor") or 0.0))
+
+
+def _usual_square(errors: Floats, scans: Array) -> float:
+    """The geometric mean over scans of their mean square errors, HU², weighted by how many voxels they have."""
+    numbers, own, counts = np.unique(scans, return_inverse=True, return_counts=True)
+    means = np.bincount(own, np.square(errors, dtype=np.float64), len(numbers)) / counts
+    return float(np.exp(np.average(np.log(np.maximum(means, SMALLEST)), weights=counts)))
 
 
 def _classes(values: Mapping[str, Any]) -> Mapping[str, Any]:
