@@ -78,6 +78,7 @@ LIMITS = [
     "Trained on very few people, two of them cadavers: bone density is that of the training scans, not the patient's.",
     "Metal, contrast agent, surgical defects and large lesions were never seen.",
     "Below the jaw and at the edge of the field of view results are poor.",
+    "Expected errors are calibrated on generated heads and simulated MR: they tell nothing of what was never seen.",
     "Not validated on patients: for research only.",
 ]
 

@@ -25,6 +25,10 @@ SAMPLE = 2_000_000
 SLACK = 1.25
 """How many times more or less than in any of the scans trained on is still like them."""
 
+SMALLER = 1.1
+"""How many times smaller than any of the scans trained on a body is, right to left and front to back, that is said to be
+small: adults differ by less, and children by more. Foot to head, a body is as long as the field of view."""
+
 LEAST_APART = 0.15
 """Mean distance of deciles, of a range of 2, below which contrasts are alike."""
 
@@ -114,7 +118,8 @@ class Profiles:
 
     def unlike(self, scan: Profile) -> list[str]:
         """In words, what a scan has that those trained on had not."""
-        bodies = [*self._lengths(scan, "body", "the body", "measures"), *self._shape(scan)]
+        lengths = self._lengths(scan, "body", "the body", "measures")
+        bodies = [*lengths, *self._small(scan), *self._shape(scan)]
         if self.bodies_alone:
             return bodies
         return [
@@ -131,6 +136,19 @@ class Profiles:
             if not min(known) / SLACK <= value <= max(known) * SLACK:
                 found.append(f"{what} {verb} {value:g} mm {AXES_NAMES[letter]}; {self._had(known, ' mm')}")
         return found
+
+    def _small(self, scan: Profile) -> list[str]:
+        """Unless a length is told by itself already."""
+        across = scan.body[:2]
+        least = [min(one.body[axis] for one in self.seen) for axis in range(2)]
+        shares = [value / known for value, known in zip(across, least, strict=True)]
+        if not 1 / SLACK <= min(shares) <= max(shares) < 1 / SMALLER:
+            return []
+        measures, seen = (" by ".join(f"{value:g}" for value in values) for values in (across, least))
+        return [
+            f"the body measures {measures} mm right-left and front-back, and at least {seen} mm in the training "
+            f"{self.modality.upper()}: a small patient, perhaps a child"
+        ]
 
     def _shape(self, scan: Profile) -> list[str]:
         known = [one.section for one in self.seen]

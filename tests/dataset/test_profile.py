@@ -18,6 +18,7 @@ SEEN = Profiles("mr", [PLAIN.to_dict(), replace(PLAIN, body=(160.0, 200.0, 160.0
 def test_what_was_seen_is_alike() -> None:
     assert SEEN.unlike(PLAIN) == []
     assert SEEN.unlike(replace(PLAIN, body=(170.0, 180.0, 140.0), spacing=(1.1, 0.9, 3.3))) == []
+    assert SEEN.unlike(replace(PLAIN, body=(125.0, 190.0, 150.0))) == []  # small in one direction alone
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,8 @@ def test_what_was_seen_is_alike() -> None:
         ({"spacing": (1.0, 1.0, 6.0)}, "voxels measure 6 mm foot-head; 3 mm in the training MR"),
         ({"field": (240.0, 480.0, 160.0)}, "the field of view measures 480 mm front-back"),
         ({"body": (350.0, 190.0, 150.0)}, "the body measures 350 mm right-left; 150 to 160 mm in the training MR"),
+        ({"body": (130.0, 165.0, 150.0)}, "130 by 165 mm right-left and front-back, and at least 150 by 190 mm"),
+        ({"body": (110.0, 165.0, 150.0)}, "the body measures 110 mm right-left; 150 to 160 mm in the training MR"),
         ({"section": 0.3}, "the body fills 30% of its bounding box; 60 % in the training MR"),
         ({"deciles": tuple(np.linspace(0.8, -0.8, 9))}, "the grey values are unlike those of the training MR"),
     ],
