@@ -26,8 +26,8 @@ SLACK = 1.25
 """How many times more or less than in any of the scans trained on is still like them."""
 
 SMALLER = 1.1
-"""How many times smaller than any of the scans trained on a body is, right to left and front to back, that is said to be
-small: adults differ by less, and children by more. Foot to head, a body is as long as the field of view."""
+"""How many times smaller than any of the scans trained on a body is, right to left and front to back, that is said to
+be small: adults differ by less, and children by more. Foot to head, a body is as long as the field of view."""
 
 LEAST_APART = 0.15
 """Mean distance of deciles, of a range of 2, below which contrasts are alike."""
