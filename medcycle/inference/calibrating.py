@@ -90,7 +90,8 @@ def calibration_of(found: Iterable[Errors]) -> Calibration:
     """
     each = list(found)
     scans = np.repeat(np.arange(len(each)), [len(one.errors) for one in each])
-    return Calibration.fit_classes(*(np.concatenate(parts) for parts in zip(*each, strict=True)), scans)
+    deviations, errors, classes = (np.concatenate(parts) for parts in zip(*each, strict=True))
+    return Calibration.fit_classes(deviations, errors, classes, scans)
 
 
 def _placed(volume: Volume, onto: Volume, outside: float) -> Array:

@@ -172,7 +172,8 @@ class Validator:
         given = self._scans.mr if self._scans.registered else self._simulated_mr
         found = [self._deviation_and_error(part, ct, method) for part, ct in zip(given, self._scans.ct, strict=True)]
         scans = np.repeat(np.arange(len(found)), [len(errors) for _, errors, _ in found])
-        return Calibration.fit_classes(*(np.concatenate(parts) for parts in zip(*found, strict=True)), scans)
+        deviations, errors, kinds = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return Calibration.fit_classes(deviations, errors, kinds, scans)
 
     def _deviation_and_error(self, part: Part, ct: Part, method: Method) -> tuple[Floats, Floats, Array]:
         predictor = self._predictor(method)
