@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         UsageError,
         WorkerLost,
         WrongModality,
+        WrongRegion,
     )
     from medcycle.volume import Grid, Volume
 
@@ -69,6 +70,7 @@ __all__ = [
     "Volume",
     "WorkerLost",
     "WrongModality",
+    "WrongRegion",
     "adapt",
     "evaluate",
     "judge",

@@ -37,6 +37,7 @@ __all__ = [
     "UsageError",
     "WorkerLost",
     "WrongModality",
+    "WrongRegion",
 ]
 
 
@@ -74,6 +75,10 @@ class DefectiveSeries(DataError):
 
 class WrongModality(DataError):
     """A volume of another modality than the one asked for."""
+
+
+class WrongRegion(DataError):
+    """A scan shows another region of the body than a model was trained on."""
 
 
 class EmptyFolder(DataError):

@@ -82,6 +82,7 @@ def synthesize(
     shifts: int = 1,
     uncertainty: bool = False,
     device: str | None = None,
+    any_region: bool = False,
     progress: Progress | None = None,
 ) -> Prediction:
     """Make synthetic CT from MR, or MR from CT, on the image's own grid.
@@ -98,6 +99,7 @@ def synthesize(
         shifts: number of translations, 1 to 4, each shifted by a few voxels.
         uncertainty: also estimate the error of each voxel.
         device: `cpu`, `cuda`, `cuda:1`, ...; None for a GPU if there is one.
+        any_region: also translate an image of another region than the model was trained on.
         progress: called repeatedly during the translation.
 
     Returns:
@@ -107,6 +109,7 @@ def synthesize(
         UsageError: if options don't fit the model, or the type of the image is not supported.
         DataError: if the image can't be used, or no body is found.
         WrongModality: if it is a CT instead of an MR, or the reverse.
+        WrongRegion: if it shows another region than the model was trained on, unless `any_region`.
     """
     from medcycle.inference import Options, Predictor, devices_of
 
@@ -116,7 +119,7 @@ def synthesize(
     models = [load_model(one, to=to) if isinstance(one, str | os.PathLike) else one for one in several]
     options = Options(planes=planes, flips=flips, shifts=shifts, uncertainty=uncertainty)
     on = devices_of(device)[0] if device else None
-    return Predictor(models, options, to=to, device=on).predict(volume, progress)
+    return Predictor(models, options, to=to, device=on, any_region=any_region).predict(volume, progress)
 
 
 def train(

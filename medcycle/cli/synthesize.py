@@ -60,6 +60,10 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="munit: number of outputs per volume, in random styles.")] = 1,
+    any_region: Annotated[
+        bool,
+        typer.Option("--any-region", help="Also translate scans of another region than the model was trained on."),
+    ] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Judge the CT and write OUTPUT-report/report.html, to open in a browser.")
     ] = False,
@@ -105,6 +109,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         devices=devices_of(device),
         resample_irregular=resample_irregular,
         ct_offset=ct_offset,
+        any_region=any_region,
     )
     if report and to == "mr":
         raise UsageError("--report judges synthetic CT; for MR use `medcycle report OUTPUT` afterwards")

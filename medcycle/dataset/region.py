@@ -52,7 +52,7 @@ def region_of(body: Volume, plane: Plane, profiles: Sequence[Mapping[str, Any]])
     if not len(shown):
         return Region()
     sections = mask[:, :, shown]
-    widths = np.stack([_extent(sections.any(axis=1 - axis)) * spacing[axis] for axis in (0, 1)])
+    widths = np.stack([_extent(sections, axis) * spacing[axis] for axis in (0, 1)])
     known = np.array([one["body"][:2] for one in profiles])
     wide = (widths > WIDER * known.max(axis=0)[:, None]).any(axis=0)
     filled = _border_in_body(sections) > FILLED
@@ -70,8 +70,9 @@ def region_of(body: Volume, plane: Plane, profiles: Sequence[Mapping[str, Any]])
     return Region()
 
 
-def _extent(shown: Array) -> Array:
-    """Voxels from the first to the last of each column that has any."""
+def _extent(sections: Array, axis: int) -> Array:
+    """Voxels along an axis from the first to the last of each section's body."""
+    shown = np.asarray(sections.any(axis=1 - axis))
     first, last = shown.argmax(axis=0), len(shown) - shown[::-1].argmax(axis=0)
     return np.asarray(last - first, dtype=float)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -14,7 +15,8 @@ from medcycle.body import OUTSIDE, Modality
 from medcycle.config import Config
 from medcycle.dataset.preparation import prepare_volume
 from medcycle.dataset.profile import Profiles, profile_of, ranges_of_tissues
-from medcycle.errors import DataError, UsageError
+from medcycle.dataset.region import Region, region_of
+from medcycle.errors import DataError, UsageError, WrongRegion
 from medcycle.inference.device import best_device
 from medcycle.inference.fusion import Fusion
 from medcycle.inference.image_predictor import ImagePredictor, Style
@@ -80,6 +82,7 @@ class Predictor:
         to: the modality to make.
         style: the style of the output, for models that have styles; None for the default.
         device: the device to compute on; None for a GPU if there is one.
+        any_region: also translate volumes that show another region than the first model was trained on.
 
     Raises:
         UsageError: if a model can't make that modality, or no model is given.
@@ -93,7 +96,9 @@ class Predictor:
         to: Modality = "ct",
         style: Style | None = None,
         device: torch.device | None = None,
+        any_region: bool = False,
     ) -> None:
+        self.any_region = any_region
         self.models = [model] if isinstance(model, SavedMethod) else list(model)
         if not self.models:
             raise UsageError("no trained model was given")
@@ -116,6 +121,7 @@ class Predictor:
 
         Raises:
             UsageError: if the options don't fit a model.
+            WrongRegion: if it shows another region than the first model was trained on, unless `any_region`.
             DataError: if no body is found in the volume, or the result has NaN or infinite voxels.
         """
         grid, count = volume.grid, len(self.models)
@@ -125,6 +131,7 @@ class Predictor:
         with Fusion(self.options.fusion, spread=self.options.uncertainty) as fusion:
             for number, (model, config) in enumerate(zip(self.models, configs, strict=True)):
                 view = _View(self, volume, model, config)
+                view.require_region(any_region=self.any_region or number > 0)
                 if number == count - 1:
                     del volume  # a large one is let go of, if the caller doesn't keep it
                 view.tell(progress, begun=number / count, share=1 / count)
@@ -208,6 +215,17 @@ class _View:
             in_reverse=model.calibration is None or Calibration.of(model.calibration).by_class,
         )
 
+    @cached_property
+    def region(self) -> Region:
+        """Whether the volume shows what the model was trained on."""
+        profiles = self.model.profiles
+        return region_of(self.prepared.body, self.plane, [*profiles.get("mr", ()), *profiles.get("ct", ())])
+
+    def require_region(self, *, any_region: bool) -> None:
+        """Raise `WrongRegion` unless it does, or any may be shown."""
+        if self.region.problem and not any_region:
+            raise WrongRegion(f"{self.region.problem}; to translate it all the same, give --any-region")
+
     def tell(self, progress: Progress | None, begun: float, share: float) -> None:
         """Tell whoever wants to know how much of a share of the work is done, after what is done already."""
         if progress is None:
@@ -273,7 +291,7 @@ class _View:
             known = Profiles(self.images.to, other, bodies_alone=True)  # bodies, at least
         if known:
             found += known.unlike(profile_of(self.grid, self.prepared, self.plane))
-        return found
+        return [*found, *([self.region.problem] if self.region.problem else []), *self.region.warnings]
 
 
 def require_direction(saved: SavedMethod, to: Modality) -> None:

@@ -56,6 +56,7 @@ class Order:
         devices: what to compute on, a case on each at a time; none for the best there is.
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
         ct_offset: what to take off CT that have something added to their HU.
+        any_region: also translate volumes that show another region than the model was trained on.
     """
 
     to: Modality = "ct"
@@ -67,6 +68,7 @@ class Order:
     devices: tuple[torch.device, ...] = ()
     resample_irregular: bool = False
     ct_offset: float = 0.0
+    any_region: bool = False
 
 
 @dataclass(frozen=True)
@@ -283,7 +285,8 @@ def predicted(
     volume: Volume, models: Sequence[SavedMethod], order: Order, style: Style | None, device: torch.device
 ) -> Prediction:
     """What an order makes of a volume."""
-    return Predictor(models, order.options, to=order.to, style=style, device=device).predict(volume)
+    predictor = Predictor(models, order.options, to=order.to, style=style, device=device, any_region=order.any_region)
+    return predictor.predict(volume)
 
 
 def _told(error: Exception) -> MedcycleError:

@@ -8,12 +8,16 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import dcmread
 
 from medcycle.cli.main import execute
+from medcycle.io import write_nifti
 from medcycle.methods.checkpoint import load_method, save_method
+from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.dicom_series import Identity
+from medcycle.volume import Grid, Volume
 from tests.io.support import source_series
 from tests.sizes import TINY
 
@@ -172,3 +176,15 @@ def test_one_mr_and_one_ct_go_all_the_way(cohort: Path, tmp_path: Path, capfd) -
     assert execute(["train", "demo", *map(str, given), *settings, *more]) == 0
     assert "too few patients with MR to hold one out" in capfd.readouterr().err
     assert synthesized(tmp_path / "run", tmp_path / "mr", tmp_path / "out") == 0
+
+
+def test_another_region_is_refused_unless_any_is_wanted(tmp_path: Path, capfd) -> None:
+    head = HeadPhantom.random(5).mr(head_grid(spacing=(4.0, 4.0, 12.0)))
+    wide = Volume(head.array, Grid(head.grid.shape, head.grid.affine @ np.diag([2.5, 1.6, 1, 1])))
+    write_nifti(wide, tmp_path / "pelvis.nii.gz")
+    call = ["synthesize", "head", str(tmp_path / "pelvis.nii.gz"), str(tmp_path / "out")]
+    assert execute(call) == 1
+    said = capfd.readouterr().err
+    assert "another region" in said
+    assert "--any-region" in said
+    assert execute([*call, "--any-region"]) == 0

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medcycle.config import load_config
-from medcycle.errors import DataError
+from medcycle.errors import DataError, WrongRegion
 from medcycle.inference import Options, Windows
 from medcycle.intensity import HounsfieldWindow, MrLandmarks, MrPercentile
 from medcycle.methods.checkpoint import SavedMethod
@@ -200,3 +200,16 @@ def test_neighbours_are_those_of_the_volume() -> None:
     mean = 0.25 * below + 0.5 * middle + 0.25 * above
     mapped = INTENSITY["ct"].forward(made.volume.array)[..., 1:-1]
     np.testing.assert_allclose(mapped[inside], mean[inside], rtol=0, atol=1e-5)
+
+
+def test_another_region_is_refused_unless_any_is_wanted() -> None:
+    grid = head_grid(spacing=(4, 4, 5))
+    mr = HEAD.mr(grid)
+    wide = Volume(mr.array, Grid(grid.shape, grid.affine @ np.diag([2.5, 1.6, 1, 1])))
+    trained = {"body": (160.0, 200.0, 220.0), "field": (200.0, 240.0, 220.0)}
+    profile = {"spacing": (1.0, 1.0, 1.0), "section": 0.5, "deciles": (0.0,) * 9} | trained
+    model = replace(saved(nn.Identity(), nn.Identity(), "data.spacing=[4, 4, null]"), profiles={"ct": [profile]})
+    assert not any("another region" in warning for warning in synthesize(mr, model, "ct").warnings)
+    with pytest.raises(WrongRegion, match="another region.*--any-region"):
+        synthesize(wide, model, "ct")
+    assert any("another region" in warning for warning in synthesize(wide, model, "ct", any_region=True).warnings)
