@@ -100,6 +100,8 @@ def _register_all(
     for fixed, _ in pairs:
         if line := line_of(found[fixed.name]):
             say(f"{fixed.name}: {line}")
+        if remark := found[fixed.name].get("remark"):
+            log.warning("%s: %s", fixed.name, remark)
     refused |= {fixed.name: found[fixed.name]["refused"] for fixed, _ in pairs if found[fixed.name]["refused"]}
     for name, reason in refused.items():
         log.warning("refused: %s: %s", name, reason)

@@ -39,10 +39,15 @@ class _Found(NamedTuple):
     def problem(self) -> str:
         return self.first.problem or (self.second.problem if self.second else "")
 
+    @property
+    def remark(self) -> str:
+        return self.second.remark if self.second and not self.problem else ""
+
     def to_json(self) -> dict[str, Any]:
         first = self.first
         return {
             "refused": self.problem,
+            "remark": self.remark,
             "moving_to_fixed_ras_mm": first.matrix.tolist(),
             "disagreement_mm": round(first.disagreement, 3) if np.isfinite(first.disagreement) else None,
             "skin_distance_mm": round(first.skin_distance, 3) if np.isfinite(first.skin_distance) else None,
@@ -80,13 +85,13 @@ def register_pair(
             found = _opinions(still, moved, onto, other, reader)
             placed = resample_to(found.first.place(moved), still.grid, background=OUTSIDE[other])
             shown = [("", placed)]
-            if found.second and found.second.problem:
+            if found.second and (found.second.problem or found.second.remark):
                 again = _placed_by(found.second, moved, still, onto)
                 shown = [("by mutual information", placed), ("by the synthetic CT", again)]
         told |= found.to_json()
         with isolated(fixed.path, but=OSError):  # of the output's disk, which is the same for all
-            title = f"{line_of(told)}{f'. Refused: {found.problem}' if found.problem else ''}"
-            draw_pair(still, shown, other, title, output / f"{fixed.name}.png")
+            title = [line_of(told), f"Refused: {found.problem}" if found.problem else found.remark]
+            draw_pair(still, shown, other, "\n".join(filter(None, title)), output / f"{fixed.name}.png")
             if not found.problem:
                 write_nifti(placed, output / registered_name(fixed.name, onto), like=fixed.path)
     except DataError as error:
@@ -104,7 +109,8 @@ def line_of(told: dict[str, Any]) -> str:
         "only one start ended" if starts is None else f"starts {starts:.1f} mm apart",
         f"no second opinion: {told['no_second_opinion']}"
         if second is None
-        else f"second opinion {second['shift_mm']:.1f} mm away ({second['max_shift_mm']:.1f} mm at most)",
+        else f"second opinion {second['shift_mm']:.1f} mm away ({second['max_shift_mm']:.1f} mm at most, correlation "
+        f"{second['correlation']:.2f})",
     ]
     return ", ".join(parts)
 

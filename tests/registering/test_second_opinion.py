@@ -113,6 +113,17 @@ def test_a_right_place_is_kept_as_mutual_information_has_it(scans: Path, monkeyp
 
 
 @pytest.mark.usefixtures("made")
+def test_a_shift_by_a_model_that_fits_badly_is_told(scans: Path, monkeypatch, caplog) -> None:
+    first_is(monkeypatch, WRONG @ np.linalg.inv(TRUTH))
+    monkeypatch.setattr("medcycle.registering.second_opinion.FITTING", 1.0)
+    (written,) = mc.register(scans / "mr", scans / "ct", output=scans / "out")
+    assert written.is_file()
+    assert "the model fits these scans badly" in caplog.text
+    told = json.loads((scans / "out" / "registration.json").read_text())["p1"]
+    assert "look at the picture" in told["remark"]
+
+
+@pytest.mark.usefixtures("made")
 def test_what_is_no_head_has_no_second_opinion(scans: Path, monkeypatch, capsys) -> None:
     first_is(monkeypatch, np.linalg.inv(TRUTH))
     monkeypatch.setattr("medcycle.registering.second_opinion.head_regions", lambda _: {})
