@@ -23,7 +23,7 @@ def register(
     """Register MR and CT of the same patients rigidly, and write what can be trusted.
 
     Mutual information gives the place. The synthetic CT that a model makes of the MR gives a second opinion: a pair is
-    refused if both lie more than 2.5 mm apart on average.
+    refused if both lie more than 3 mm apart on average.
 
     Args:
         mr: an MR volume, or a folder of MR volumes.

@@ -43,7 +43,7 @@ def register_cohort(
     """Bring each patient's CT onto the grid of the MR, or the reverse, and write what can be trusted.
 
     The place is that of mutual information; a second opinion comes from the synthetic CT that a model makes of the MR,
-    and where both lie more than 2.5 mm apart on average the pair is refused.
+    and where both lie more than 3 mm apart on average the pair is refused.
 
     `output` gets `NAME-ct-on-mr.nii.gz` (or `NAME-mr-on-ct.nii.gz`), NAME being that of the volume whose grid it has;
     `NAME.png`, a picture of both, drawn of what is not trusted too; and `registration.json`, the matrices and quality
