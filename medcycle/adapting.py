@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from medcycle.cohort.catalogue import store_for_training
 from medcycle.cohort.cohort import Cohort, find_cohort
-from medcycle.cohort.registering import match_patients, register_cohort
 from medcycle.cohort.split import split_store
 from medcycle.config import Config, check_override, parse_planned
 from medcycle.dataset.registered import registered_cases
 from medcycle.dataset.store import Store, StoredCase
 from medcycle.errors import DataError, UsageError
 from medcycle.inference import ImagePredictor, Options
-from medcycle.io.discover import Source
+from medcycle.io.discover import Source, registered_name, stem
 from medcycle.io.files import write_text
 from medcycle.methods.checkpoint import BEST, SavedMethod, load_method, save_method, told_of
+from medcycle.registering.driver import match_patients, register_cohort
 from medcycle.training.initial_model import InitialModel
 from medcycle.training.loop import train
 from medcycle.training.run_folder import require_run_folder
@@ -145,7 +145,7 @@ def adapt(  # noqa: PLR0913 - what can be told
     require_run_folder(output, resume=resume)
     initial = InitialModel.load(model)
     settings = _settings(initial.saved, overrides)
-    cohort = _registered(mr, ct, output, resample_irregular=resample_irregular, ct_offset=ct_offset)
+    cohort = _registered(mr, ct, output, say, resample_irregular=resample_irregular, ct_offset=ct_offset)
     settings = _with_split(settings, len({source.patient for source in cohort.ct}))
     say(f"initialised from {told_of(initial.path)}: {', '.join(initial.require_fitting(settings))}")
     fabric = make_fabric(settings.training)
@@ -185,7 +185,7 @@ def _with_split(settings: Config, patients: int) -> Config:
     return settings.model_copy(update={"data": data.model_copy(update={"validation_fraction": HELD_OUT})})
 
 
-def _registered(mr: Path, ct: Path, output: Path, **how: Any) -> Cohort:
+def _registered(mr: Path, ct: Path, output: Path, say: Callable[[str], None], **how: Any) -> Cohort:
     """The MR, and on the grid of each the CT of its patient."""
     cohort = find_cohort(mr, ct, **how)
     pairs, refused = match_patients(cohort.mr, cohort.ct, onto="mr")
@@ -195,13 +195,13 @@ def _registered(mr: Path, ct: Path, output: Path, **how: Any) -> Cohort:
         return _cohort_of(dict(pairs), cohort)
     folder = output.with_name(f"{output.name}-registered")
     try:
-        written = register_cohort(mr, ct, folder, **how)
+        written = register_cohort(mr, ct, folder, say=say, **how)
     except DataError as error:
-        written = [path for fixed, _ in pairs if (path := folder / f"{fixed.name}.nii.gz").is_file()]
+        written = [path for fixed, _ in pairs if (path := folder / registered_name(fixed.name, "mr")).is_file()]
         if not written:
             raise
         log.warning("%s", error)
-    names = {path.name.removesuffix(".nii.gz"): path for path in written}
+    names = {stem(path): path for path in written}
     return _cohort_of(
         {fixed: Source(fixed.name, names[fixed.name]) for fixed, _ in pairs if fixed.name in names}, cohort
     )

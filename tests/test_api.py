@@ -31,6 +31,7 @@ def test_the_names_are_these() -> None:
         "load_model",
         "model_info",
         "read",
+        "register",
         "synthesize",
         "train",
         "write_dicom",

@@ -28,7 +28,7 @@ LAYERS = [
     {"cohort", "simulation"},
     {"planning"},
     {"inference"},
-    {"training", "synthesis"},
+    {"training", "synthesis", "registering"},
     {"report", "export", "adapting"},
     {"api"},
     {"cli"},

@@ -6,6 +6,7 @@ prints their results.
 
 from medcycle.api.files import read, write_dicom, write_nifti
 from medcycle.api.models import Progress, adapt, list_models, load_model, model_info, synthesize, train
+from medcycle.api.pairs import register
 from medcycle.api.scores import evaluate, judge
 from medcycle.report import write_report
 
@@ -18,6 +19,7 @@ __all__ = [
     "load_model",
     "model_info",
     "read",
+    "register",
     "synthesize",
     "train",
     "write_dicom",

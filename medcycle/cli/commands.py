@@ -19,6 +19,7 @@ from medcycle.cli.parameters import (
     Scratch,
     chosen,
     config_names_like,
+    model_names_like,
 )
 from medcycle.cli.say import say
 from medcycle.errors import CaseFailed, DataError, UsageError
@@ -250,6 +251,15 @@ def register(
     onto: Annotated[
         Literal["mr", "ct"], typer.Option(help="Which volume stays fixed; the other is resampled to its grid.")
     ] = "mr",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NAME|RUN",
+            help="The model whose synthetic CT gives a second opinion; by default head, which ships with medcycle.",
+            autocompletion=model_names_like,
+        ),
+    ] = None,
+    no_model: Annotated[bool, typer.Option("--no-model", help="Do without a second opinion.")] = False,
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
 ) -> None:
@@ -257,9 +267,20 @@ def register(
 
     Registrations that fail the quality checks are refused.
     """
-    from medcycle.cohort.registering import register_cohort
+    if model and no_model:
+        raise UsageError("--model and --no-model exclude each other; give one")
+    from medcycle.registering.driver import DEFAULT_MODEL, register_cohort
 
-    written = register_cohort(mr, ct, output, onto=onto, resample_irregular=resample_irregular, ct_offset=ct_offset)
+    written = register_cohort(
+        mr,
+        ct,
+        output,
+        onto=onto,
+        model=None if no_model else model or DEFAULT_MODEL,
+        resample_irregular=resample_irregular,
+        ct_offset=ct_offset,
+        say=say,
+    )
     for path in written:
         say(f"wrote {path}")
     say(f"quality measures are in {output / 'registration.json'}; check the pictures beside it")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medcycle.body import Modality
 from medcycle.errors import DataError, EmptyFolder, UnreadableFile
 from medcycle.io.dicom.frames import NOT_DICOM, ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
@@ -34,6 +35,7 @@ __all__ = [
     "one_source",
     "read_grid",
     "read_volume",
+    "registered_name",
     "stem",
     "survey",
 ]
@@ -41,6 +43,9 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *ITK_SUFFIXES)
+
+REGISTERED = re.compile(r"(?<=.)-(ct-on-mr|mr-on-ct)$")
+"""How `medcycle register` ends the names of its volumes."""
 
 LONGEST_NAME = 120
 """Characters of a case's name; file systems take 255 bytes, to which outputs add some."""
@@ -160,12 +165,23 @@ def one_series(path: Path) -> DicomSeries:
 
 
 def stem(path: Path) -> str:
-    """The file's name without the suffixes of an image file."""
+    """The file's name without the suffixes of an image file, and of a registered volume without `-ct-on-mr`.
+
+    A registered volume has the name of the one whose grid it has, so that cases and patients of both are the same.
+
+    >>> stem(Path("sub-01_T1w-ct-on-mr.nii.gz"))
+    'sub-01_T1w'
+    """
     name = path.name
     for suffix in sorted(VOLUME_SUFFIXES, key=len, reverse=True):
         if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
+            return REGISTERED.sub("", name[: -len(suffix)])
     return path.stem
+
+
+def registered_name(fixed: str, onto: Modality) -> str:
+    """The name of the file of a volume that was registered onto that of a case; `stem` gives the case."""
+    return f"{fixed}-{'ct-on-mr' if onto == 'mr' else 'mr-on-ct'}.nii.gz"
 
 
 def _is_volume(path: Path) -> bool:

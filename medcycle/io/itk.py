@@ -15,7 +15,16 @@ from medcycle.io.files import first_bytes, require_room
 from medcycle.io.limits import require_voxels
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["ITK_SUFFIXES", "from_itk", "grid_of_itk", "matrix_of", "read_itk", "read_itk_grid", "to_itk"]
+__all__ = [
+    "ITK_SUFFIXES",
+    "from_itk",
+    "grid_of_itk",
+    "matrix_of",
+    "read_itk",
+    "read_itk_grid",
+    "to_itk",
+    "transform_of",
+]
 
 ITK_SUFFIXES = (".nrrd", ".mha", ".mhd")
 
@@ -85,6 +94,22 @@ def matrix_of(transform: sitk.Euler3DTransform | sitk.AffineTransform) -> npt.ND
     matrix[:3, :3] = RAS_FROM_LPS @ turn @ RAS_FROM_LPS
     matrix[:3, 3] = RAS_FROM_LPS @ (centre + transform.GetTranslation() - turn @ centre)
     return matrix
+
+
+def transform_of(matrix: npt.NDArray[np.float64], *, centre: Array) -> sitk.Euler3DTransform:
+    """A rigid motion as a transform: the inverse of `matrix_of`.
+
+    Args:
+        matrix: 4×4, rigid, RAS+ mm.
+        centre: the point, RAS+ mm, about which the transform turns.
+    """
+    turn = RAS_FROM_LPS @ matrix[:3, :3] @ RAS_FROM_LPS
+    about = RAS_FROM_LPS @ centre
+    transform = sitk.Euler3DTransform()
+    transform.SetCenter(about.tolist())
+    transform.SetMatrix(turn.ravel().tolist(), 1e-6)
+    transform.SetTranslation((turn @ about + RAS_FROM_LPS @ matrix[:3, 3] - about).tolist())
+    return transform
 
 
 def _array(image: sitk.Image) -> Array:

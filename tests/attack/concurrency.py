@@ -74,7 +74,7 @@ def of_processes() -> Iterator[Scenario]:
     }.items():
         yield Scenario(name, play, slow=True)
     for name, place in {
-        "register": "medcycle.cohort.registering._registered",
+        "register": "medcycle.registering.one_pair._opinions",
         "evaluate": "medcycle.evaluation.scoring.scores_of",
         "synthesize": "medcycle.synthesis.runner.predicted",
         "prepare": "medcycle.cohort.catalogue.prepare_volume",

@@ -70,7 +70,7 @@ def _scored(folder: Path) -> set[str]:
 
 
 def _registered(folder: Path) -> set[str]:
-    return {path.name.removesuffix(".nii.gz") for path in (folder / "out").glob("*.nii.gz")}
+    return {path.name.removesuffix("-ct-on-mr.nii.gz") for path in (folder / "out").glob("*.nii.gz")}
 
 
 COMMANDS = {
@@ -98,13 +98,13 @@ COMMANDS = {
         },
     ),
     "register": Command(
-        lambda folder: ("register", folder / "out", "--mr", folder / "mr", "--ct", folder / "ct"),
+        lambda folder: ("register", folder / "out", "--mr", folder / "mr", "--ct", folder / "ct", "--no-model"),
         _registered,
         {
             "medcycle.io.source._read_file": True,
-            "medcycle.cohort.registering.vet": True,
-            "medcycle.cohort.registering.register_rigid": False,
-            "medcycle.cohort.registering.resample_to": False,
+            "medcycle.registering.one_pair.vet": True,
+            "medcycle.registering.one_pair.register_rigid": False,
+            "medcycle.registering.one_pair.resample_to": False,
         },
     ),
     "evaluate": Command(
@@ -142,7 +142,7 @@ def vanishing() -> Iterator[Scenario]:
         "medcycle.io.source._read_file": tuple(COMMANDS),
         "medcycle.cohort.catalogue.cohort_key": ("prepare",),
         "medcycle.cohort.catalogue.prepare_volume": ("prepare",),
-        "medcycle.cohort.registering.match_patients": ("register",),
+        "medcycle.registering.driver.match_patients": ("register",),
         "medcycle.synthesis.driver.load_method": ("synthesize",),
     }
     for place, names in moments.items():
@@ -169,7 +169,7 @@ def lay(stage: Stage) -> None:
     lay_scans(stage.folder)
     (stage.folder / "model.pt").write_bytes(model())
     stage.patch.setattr(
-        "medcycle.cohort.registering.register_rigid", lambda *_, **__: Registration(np.eye(4), 0.0, 0.0, 1.0)
+        "medcycle.registering.one_pair.register_rigid", lambda *_, **__: Registration(np.eye(4), 0.0, 0.0, 1.0)
     )
 
 

@@ -1,12 +1,14 @@
 """What is found in folders."""
 
+from pathlib import Path
+
 import pytest
 import SimpleITK as sitk
 
 from medcycle.errors import DefectiveSeries, EmptyFolder, UnreadableFile, UsageError
 from medcycle.io import discover, read_volume, write_nifti
 from medcycle.io.detached import voxel_files
-from medcycle.io.discover import LONGEST_NAME, stem
+from medcycle.io.discover import LONGEST_NAME, registered_name, stem
 from medcycle.phantom import head_grid
 from medcycle.phantom.dicom_series import Identity, write_series
 from tests.geometry import numbered
@@ -107,6 +109,9 @@ def test_voxels_in_a_file_a_slice(line: str, tmp_path) -> None:
 
 def test_stems(tmp_path) -> None:
     assert [stem(tmp_path / name) for name in ("a.b.nii.gz", "c.NII", "d.mha")] == ["a.b", "c", "d"]
+    assert stem(Path("a-ct-on-mr.nii.gz")) == stem(Path("a-mr-on-ct.nii.gz")) == "a"
+    assert stem(Path(registered_name("sub-1_T1w", "mr"))) == "sub-1_T1w"
+    assert stem(Path("-ct-on-mr.nii.gz")) == "-ct-on-mr"  # of nothing
 
 
 def test_subjects_of_bids_names(tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import numpy as np
 import pytest
 
 from medcycle.body import body_mask
-from medcycle.cohort.registering import match_patients, register_cohort
 from medcycle.errors import DataError, InUse, UsageError
 from medcycle.io import Source, read_volume, write_nifti
 from medcycle.phantom import HeadPhantom, head_grid
+from medcycle.registering.driver import match_patients
+from medcycle.registering.driver import register_cohort as register_with_a_model
 from medcycle.registration import Registration, register_rigid
 from medcycle.volume import Grid, Volume
 from tests.io.test_locks import holding
 
 FOUND: dict[tuple[bytes, ...], Registration] = {}
+
+register_cohort = partial(register_with_a_model, model=None)
 
 SHIFT = np.array([[1, 0, 0, 30], [0, 1, 0, -20], [0, 0, 1, 50], [0, 0, 0, 1.0]])
 
@@ -46,7 +50,7 @@ def registered_once(fixed: Volume, moving: Volume, **modalities: Any) -> Registr
 
 @pytest.fixture(autouse=True)
 def each_pair_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medcycle.cohort.registering.register_rigid", registered_once)
+    monkeypatch.setattr("medcycle.registering.one_pair.register_rigid", registered_once)
 
 
 @pytest.mark.slow
@@ -55,11 +59,11 @@ def test_trusted_pairs_are_written_and_others_refused(patients: Path, tmp_path, 
         register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
     assert "refused: sub-2_T1w: " in caplog.text
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["registration.json", "sub-1_T1w.nii.gz", "sub-1_T1w.png", "sub-2_T1w.png"]
+    assert names == ["registration.json", "sub-1_T1w-ct-on-mr.nii.gz", "sub-1_T1w.png", "sub-2_T1w.png"]
     told = json.loads((tmp_path / "out" / "registration.json").read_text())
     assert told["sub-1_T1w"]["refused"] == ""
     np.testing.assert_allclose(np.array(told["sub-1_T1w"]["moving_to_fixed_ras_mm"])[:3, 3], -SHIFT[:3, 3], atol=3)
-    made = read_volume(tmp_path / "out" / "sub-1_T1w.nii.gz")
+    made = read_volume(tmp_path / "out" / "sub-1_T1w-ct-on-mr.nii.gz")
     assert made.grid.is_close(read_volume(patients / "mr" / "sub-1_T1w.nii.gz").grid, 1e-3)
     truth = HeadPhantom.random(1).ct(head_grid(spacing=(3, 3, 4)))
     inside = body_mask(truth, "ct").array
@@ -75,7 +79,7 @@ def test_trusted_pairs_are_written_and_others_refused(patients: Path, tmp_path, 
 def test_mr_onto_ct(patients: Path, tmp_path) -> None:
     mr, ct = patients / "mr" / "sub-1_T1w.nii.gz", patients / "ct" / "sub-1_ct.nii.gz"
     (written,) = register_cohort(mr, ct, tmp_path / "out", onto="ct")
-    assert written.name == "sub-1_ct.nii.gz"
+    assert written.name == "sub-1_ct-mr-on-ct.nii.gz"
     assert read_volume(written).grid.is_close(read_volume(ct).grid, 1e-3)
     truth = read_volume(mr)  # on the same voxels before the shift
     inside = body_mask(truth, "mr").array
@@ -130,7 +134,7 @@ def test_an_interrupted_call_is_gone_on_with(patients: Path, tmp_path, monkeypat
             raise KeyboardInterrupt
         return registered_once(*arguments, **names)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("medcycle.cohort.registering.register_rigid", interrupted)
+    monkeypatch.setattr("medcycle.registering.one_pair.register_rigid", interrupted)
     with pytest.raises(KeyboardInterrupt):
         register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
     assert list(json.loads((tmp_path / "out" / "registration.json").read_text())) == ["sub-1_T1w"]
@@ -148,14 +152,14 @@ def test_killed_in_the_first_pair_it_can_be_called_again(patients: Path, tmp_pat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("medcycle.cohort.registering.register_rigid", killed)
+        patch.setattr("medcycle.registering.one_pair.register_rigid", killed)
         with pytest.raises(KeyboardInterrupt):
             register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
 
     def failed(*_: object, **__: object) -> None:
         raise MemoryError("17 GiB")
 
-    monkeypatch.setattr("medcycle.cohort.registering.register_rigid", failed)
+    monkeypatch.setattr("medcycle.registering.one_pair.register_rigid", failed)
     with pytest.raises(DataError, match=r"2 of 2 not registered.*more memory than there is \(17 GiB\)"):
         register_cohort(patients / "mr", patients / "ct", tmp_path / "out")
     with holding(tmp_path / "out"), pytest.raises(InUse, match="in use by process"):
@@ -173,7 +177,7 @@ def test_other_scans_of_the_same_name_are_registered_anew(patients: Path, tmp_pa
     shutil.copy(patients / "ct" / "sub-2_ct.nii.gz", ct)
     with pytest.raises(DataError, match="1 of 1 not registered"):
         register_cohort(mr, ct, tmp_path / "out")
-    assert not (tmp_path / "out" / "sub-1_T1w.nii.gz").exists()
+    assert not (tmp_path / "out" / "sub-1_T1w-ct-on-mr.nii.gz").exists()
 
 
 @pytest.mark.slow
@@ -182,4 +186,4 @@ def test_an_unreadable_volume_does_not_stop_the_others(patients: Path, tmp_path)
     (tmp_path / "data" / "ct" / "sub-2_ct.nii.gz").write_bytes(b"torn")
     with pytest.raises(DataError, match=r"1 written; sub-2_T1w: .*sub-2_ct"):
         register_cohort(tmp_path / "data" / "mr", tmp_path / "data" / "ct", tmp_path / "out")
-    assert (tmp_path / "out" / "sub-1_T1w.nii.gz").is_file()
+    assert (tmp_path / "out" / "sub-1_T1w-ct-on-mr.nii.gz").is_file()

@@ -1,0 +1,1 @@
+"""MR and CT of the same patients, brought onto each other and checked."""
