@@ -133,7 +133,9 @@ class Profiles:
         found = []
         for axis, letter in enumerate("RAS"):
             value, known = getattr(scan, name)[axis], [getattr(one, name)[axis] for one in self.seen]
-            if not min(known) / SLACK <= value <= max(known) * SLACK:
+            if name == "body" and letter == "S" and value < min(known) / SLACK:
+                found.append(f"the scan shows a slab of {value:g} mm foot-head; {self._had(known, ' mm')}")
+            elif not min(known) / SLACK <= value <= max(known) * SLACK:
                 found.append(f"{what} {verb} {value:g} mm {AXES_NAMES[letter]}; {self._had(known, ' mm')}")
         return found
 
