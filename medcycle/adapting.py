@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from medcycle.cohort.catalogue import store_for_training
 from medcycle.cohort.cohort import Cohort, find_cohort
+from medcycle.cohort.for_training import store_for_training
 from medcycle.cohort.split import split_store
 from medcycle.config import Config, check_override, parse_planned
 from medcycle.dataset.registered import registered_cases

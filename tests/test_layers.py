@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "medcycle"
 
 LAYERS = [
     {"errors", "processors", "tuning", "words"},
-    {"isolation", "progress"},
+    {"isolation", "progress", "shards"},
     {"parallel"},
     {"volume"},
     {"batch", "blank_slices", "intensity", "patch_geometry", "resample"},

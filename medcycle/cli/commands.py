@@ -16,6 +16,7 @@ from medcycle.cli.parameters import (
     MethodName,
     Model,
     Overrides,
+    Part,
     Scratch,
     chosen,
     config_names_like,
@@ -73,13 +74,16 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     ] = None,
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
+    shard: Part = None,
 ) -> None:
     """Check scans and prepare them for training.
 
-    Give the same --config, --method, --dims, --device and --from-scratch to `train`.
+    Give the same --config, --method, --dims, --device and --from-scratch to `train`. With --shard, the process that
+    is done last finishes the store.
     """
     from medcycle.cohort.catalogue import prepare_cohort, require_place
     from medcycle.cohort.cohort import find_cohort
+    from medcycle.cohort.sharding import prepare_shard
     from medcycle.config import told_briefly
     from medcycle.planning.automatic import keep_plan, require_readable, settings_for
 
@@ -93,7 +97,14 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     if config != "auto":
         say(told_briefly(config, settings, choice, ["data"]), newline=False)
     failed: list[CaseFailed] = []
-    made = prepare_cohort(cohort, store, settings.data, workers=workers, on_failed=failed.append)
+    if shard:
+        finished = prepare_shard(cohort, store, settings.data, shard, workers=workers, on_failed=failed.append)
+        if finished is None:
+            say(f"{store}: shard {shard} prepared; the process that is done last finishes the store")
+            return
+        made = finished
+    else:
+        made = prepare_cohort(cohort, store, settings.data, workers=workers, on_failed=failed.append)
     if plan:
         say(f"{plan.text()}planned, with reasons: {keep_plan(plan, made)}")
     elif config == "auto" and (overrides or choice.flags):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medcycle.cli.parameters import CtOffset
+from medcycle.cli.parameters import CtOffset, Part
 from medcycle.cli.say import say
 from medcycle.errors import UsageError
 
 if TYPE_CHECKING:
+    from medcycle.evaluation.cases import Case
     from medcycle.evaluation.details import DetailOptions
+    from medcycle.evaluation.tables import EvaluationFolder
+    from medcycle.shards import Shard
 
 __all__ = ["compare", "evaluate"]
 
@@ -59,15 +63,15 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     ] = "auto",
     brief: Annotated[bool, typer.Option("--brief", help="Only the protocol's metrics: faster.")] = False,
     ct_offset: CtOffset = 0.0,
+    shard: Part = None,
 ) -> None:
     """Score synthetic volumes against the true ones.
 
-    Without true CT, synthetic CT are judged by their MR.
+    Without true CT, synthetic CT are judged by their MR. With --shard, the process that is done last writes the tables.
     """
     from medcycle.cli.printing import print_summary, print_verdicts
     from medcycle.evaluation import scoring
     from medcycle.evaluation.cases import match_cases
-    from medcycle.evaluation.tables import evaluation_in
     from medcycle.evaluation.verdicts import judge_cases
     from medcycle.synthesis.pseudonyms import own_names
 
@@ -90,35 +94,51 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         _require_none_given(of_truth | of_details, "needs the true volumes; add --real, or leave it out")
     if brief:
         _require_none_given(of_details, "has no effect with --brief; leave one of them out")
-    names = own_names(synthetic)
+    names, lenient = own_names(synthetic), shard is not None
+    how = {name: str(value) for name, value in (of_details | of_truth | {"ct_offset": ct_offset}).items()}
     if real:
         labels = (real_labels, synthetic_labels) if real_labels and synthetic_labels else None
         options = None if brief else _options(anatomy, density, tolerances)
         matched = match_cases(
             real, synthetic, mask, names, field_of_view=field_of_view, source=mr, target=target, labels=labels
         )
-        with evaluation_in(output, matched) as written:
+        with _place(output, matched, shard, how) as written:
             summary = scoring.evaluate(
-                matched,
+                written.cases,
                 protocol,
                 modality=None if modality == "auto" else modality,
                 ct_offset=ct_offset,
                 details=options,
                 on_details=None if brief else written.on_details,
+                may_all_fail=lenient,
             )
-            written.finish(summary, with_details=not brief)
+            summary = written.finish(summary, with_details=not brief)
         print_summary(summary)
     elif mr:
         matched = match_cases(mr, synthetic, None, names)
-        with evaluation_in(output, matched) as written:
-            summary = written.finish(judge_cases(matched, on_details=written.on_details))
+        with _place(output, matched, shard, how) as written:
+            judged = judge_cases(written.cases, on_details=written.on_details, may_all_fail=lenient)
+            summary = written.finish(judged)
         print_verdicts(summary)
     else:
         raise UsageError("nothing to compare with; give the true volumes with --real, or else the MR with --mr")
+    if shard and len(summary.cases) + len(summary.failed) < len(matched):
+        say(f"shard {shard} is done; the process that is done last writes the tables of all {len(matched)} cases")
+        return
     say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
     if not brief:
         say(f"details of each case are in {output / 'cases'}; next: medcycle report {output} --output report.html")
     summary.require_all()
+
+
+def _place(
+    output: Path, cases: Sequence[Case], shard: Shard | None, how: Mapping[str, str]
+) -> AbstractContextManager[EvaluationFolder]:
+    """What an evaluation is written to, whose cases are all or those of a shard."""
+    from medcycle.evaluation.parts import shard_in
+    from medcycle.evaluation.tables import evaluation_in
+
+    return shard_in(output, cases, shard, how) if shard else evaluation_in(output, cases)
 
 
 def _require_none_given(options: Mapping[str, object], why: str) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from medcycle.shards import Shard
+
 if TYPE_CHECKING:
     from medcycle.config import Choice
 
@@ -18,6 +20,7 @@ __all__ = [
     "MethodName",
     "Model",
     "Overrides",
+    "Part",
     "Retain",
     "Scratch",
     "chosen",
@@ -59,6 +62,16 @@ Dims = Annotated[
 For = Annotated[
     Literal["cpu", "gpu"] | None,
     typer.Option("--device", help="Device to choose settings for and train on; by default a GPU if there is one."),
+]
+
+Part = Annotated[
+    Shard | None,
+    typer.Option(
+        "--shard",
+        metavar="NUMBER/OF",
+        parser=Shard.parse,
+        help="Do one part of the cases, such as 3/16; other processes do the others, at once or later.",
+    ),
 ]
 
 Scratch = Annotated[

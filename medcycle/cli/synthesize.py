@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medcycle.cli.parameters import CtOffset, Irregular, Model, Retain
+from medcycle.cli.parameters import CtOffset, Irregular, Model, Part, Retain
 from medcycle.cli.reporting import report_synthesis
 from medcycle.cli.say import say
 from medcycle.errors import UsageError
@@ -79,6 +79,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     retain: Retain = None,
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
+    shard: Part = None,
 ) -> None:
     """Make synthetic CT from MR, or MR from CT, on the input's grid.
 
@@ -110,6 +111,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         resample_irregular=resample_irregular,
         ct_offset=ct_offset,
         any_region=any_region,
+        shard=shard,
     )
     if report and to == "mr":
         raise UsageError("--report judges synthetic CT; for MR use `medcycle report OUTPUT` afterwards")

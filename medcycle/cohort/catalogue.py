@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from medcycle.body import Modality
-from medcycle.cohort.cohort import Cohort, case_key, cohort_key, find_cohort, place_key, preparation_of
+from medcycle.cohort.cohort import Cohort, case_key, cohort_key, preparation_of
 from medcycle.cohort.histogram_standard import learn_standard
 from medcycle.cohort.split import describe_split, read_split_file, split_store
 from medcycle.cohort.vetting import compare_regions, read_trainable
@@ -40,7 +40,15 @@ from medcycle.processors import available_processors
 from medcycle.progress import ProgressLine
 from medcycle.volume import Volume
 
-__all__ = ["open_scans", "prepare_cohort", "require_place", "require_settings", "store_for_training"]
+__all__ = [
+    "mark_unfinished",
+    "prepare_cohort",
+    "prepare_each",
+    "require_place",
+    "require_settings",
+    "store_as_it_is",
+    "tasks_of",
+]
 
 log = logging.getLogger(__name__)
 
@@ -77,20 +85,17 @@ def prepare_cohort(
     if config.split_file:
         read_split_file(Path(config.split_file))  # found wrong now, not after the work
     key = cohort_key(cohort, config)
-    if store := _as_it_is(root, key, config):
+    if store := store_as_it_is(root, key, config):
         _record_split(store, config)
         return store
     workers = _enough(len(cohort)) if workers is None else workers
     if config.mr_normalisation == "nyul" and not cohort.mr:
         raise UsageError("data.mr_normalisation: nyul learns its scale from MR; give --mr, or choose percentile")
     with locked(root, wait=True), _room(root):
-        if store := _as_it_is(root, key, config):  # which another process has made meanwhile
+        if store := store_as_it_is(root, key, config):  # which another process has made meanwhile
             return store
         standard = learn_standard(cohort.mr, root, config, workers) if config.mr_normalisation == "nyul" else None
-        tasks = [
-            _Task(source, kind, root, config, standard) for kind, sources in cohort.both().items() for source in sources
-        ]
-        cases, failed = _prepare_all(tasks, workers)
+        cases, failed = _prepare_all(tasks_of(cohort, root, config, standard), workers)
         store = Store.finish(root, f"{key} in part" if failed else key, preparation_of(config), cases)
         remove_other_versions(store)
         _record_split(store, config)
@@ -102,7 +107,7 @@ def prepare_cohort(
     return store
 
 
-def _as_it_is(root: Path, key: str, config: DataConfig) -> Store | None:
+def store_as_it_is(root: Path, key: str, config: DataConfig) -> Store | None:
     """The finished store at `root` if it was made of the same files; None if there is work to do."""
     if not (root / "store.json").is_file():
         return None
@@ -125,14 +130,27 @@ def _record_split(store: Store, config: DataConfig) -> None:
 
 
 @dataclass(frozen=True)
-class _Task:
-    """One volume to prepare."""
+class Task:
+    """One volume to prepare.
+
+    Args:
+        source: the volume.
+        modality: of it.
+        root: of the store.
+        config: how to prepare.
+        standard: the scale of the MR, if they are brought to one.
+    """
 
     source: Source
     modality: Modality
     root: Path
     config: DataConfig
     standard: tuple[float, ...] | None
+
+
+def tasks_of(cohort: Cohort, root: Path, config: DataConfig, standard: tuple[float, ...] | None = None) -> list[Task]:
+    """A task for each volume."""
+    return [Task(source, kind, root, config, standard) for kind, sources in cohort.both().items() for source in sources]
 
 
 def _enough(volumes: int) -> int:
@@ -151,7 +169,7 @@ def _room(root: Path) -> Iterator[None]:
     for torn in root.glob("*/.partial-*"):
         shutil.rmtree(torn)
     if not (root / "store.json").is_file():
-        _mark(root)
+        mark_unfinished(root)
     try:
         yield
     except WorkerLost:
@@ -175,7 +193,8 @@ def _is_free(root: Path) -> bool:
     return not root.exists() or (root.is_dir() and not any(root.iterdir()))
 
 
-def _mark(root: Path) -> None:
+def mark_unfinished(root: Path) -> None:
+    """Say that a folder holds a store that is not finished."""
     if not (root / UNFINISHED).is_file():
         write_text(root / UNFINISHED, "An interrupted preparation: the next one goes on with this folder.\n")
 
@@ -192,51 +211,11 @@ def require_settings(root: Path, prepared_with: Mapping[str, object], config: Da
         raise UsageError(f"{root}: the store has other settings ({'; '.join(differing)}); prepare a new one")
 
 
-def open_scans(
-    store: Path | None, mr: Path | None, ct: Path | None, *, resample_irregular: bool, ct_offset: float = 0.0
-) -> Store | Cohort:
-    """What is to be trained on: a store, or the scans of two folders, or of one of CT.
-
-    Raises:
-        UsageError: if neither a store nor a folder of CT is given, or both are, or a path is missing.
-        EmptyFolder: if a folder holds no volume.
-    """
-    if store is not None:
-        if mr is not None or ct is not None:
-            raise UsageError("--store can't be combined with --mr and --ct; give one or the other")
-        return Store.open(store)
-    if ct is None:
-        raise UsageError("no data to train on; give --mr and --ct, or --ct alone, or --store")
-    return find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
-
-
-def store_for_training(config: DataConfig, scans: Store | Cohort, run: Path) -> Store:
-    """The store given, or one made of the scans.
-
-    A store made of folders lies beside the run, in `medcycle-store-KEY`, where KEY stands for the folders and the
-    settings: all runs in one folder share it, and scans that come later are added to it.
-
-    Raises:
-        UsageError: if the store was prepared with other settings.
-        DataError: if no volume of a modality can be used.
-    """
-    if isinstance(scans, Cohort):
-        return prepare_cohort(scans, run.resolve().parent / f"medcycle-store-{place_key(scans, config)}", config)
-    require_settings(scans.root, scans.data, config)
-    return scans
-
-
-def _prepare_all(tasks: Sequence[_Task], workers: int) -> tuple[dict[Modality, list[StoredCase]], list[CaseFailed]]:
+def _prepare_all(
+    tasks: Sequence[Task], workers: int | None
+) -> tuple[dict[Modality, list[StoredCase]], list[CaseFailed]]:
     """All that could be used, sorted by name, and what failed; what could not be used is refused in a warning."""
-    cases: list[StoredCase] = []
-    refused: dict[Modality, list[DataError]] = {"mr": [], "ct": []}
-    with ProgressLine("preparing", len(tasks)) as progress:
-        for task, made in parallel_map(_prepare_one, tasks, workers, killed=_killed):
-            if isinstance(made, DataError):
-                refused[task.modality].append(made)
-            else:
-                cases.append(made)
-            progress.advance(f"{task.modality} {task.source.name}")
+    cases, refused = prepare_each(tasks, workers)
     wanted = {task.modality for task in tasks}
     for modality, reasons in refused.items():
         if modality in wanted and not any(case.record.modality == modality for case in cases):
@@ -249,11 +228,28 @@ def _prepare_all(tasks: Sequence[_Task], workers: int) -> tuple[dict[Modality, l
     return {kind: [case for case in single if case.record.modality == kind] for kind in refused}, failed
 
 
-def _killed(task: _Task) -> CaseFailed:
+def prepare_each(
+    tasks: Sequence[Task], workers: int | None
+) -> tuple[list[StoredCase], dict[Modality, list[DataError]]]:
+    """Prepare volumes one by one, and return those that could be used and why others could not."""
+    cases: list[StoredCase] = []
+    refused: dict[Modality, list[DataError]] = {"mr": [], "ct": []}
+    workers = _enough(len(tasks)) if workers is None else workers
+    with ProgressLine("preparing", len(tasks)) as progress:
+        for task, made in parallel_map(_prepare_one, tasks, workers, killed=_killed):
+            if isinstance(made, DataError):
+                refused[task.modality].append(made)
+            else:
+                cases.append(made)
+            progress.advance(f"{task.modality} {task.source.name}")
+    return cases, refused
+
+
+def _killed(task: Task) -> CaseFailed:
     return CaseFailed(f"{task.source.path}: {KILLED}")
 
 
-def _prepare_one(task: _Task) -> StoredCase | DataError:
+def _prepare_one(task: Task) -> StoredCase | DataError:
     source, modality = task.source, task.modality
     try:
         with isolated(source.path):
@@ -268,7 +264,7 @@ def _prepare_one(task: _Task) -> StoredCase | DataError:
                 log.warning("%s: %s", source.path, prepared.remark)
             identity = {"patient": source.patient, "sha256": source.sha256(), "voxels": _voxels(volume), "key": key}
             profile = profile_of(volume.grid, prepared, task.config.plane, modality)
-        _mark(task.root)
+        mark_unfinished(task.root)
         with isolated(source.path, but=OSError):  # of the store's disk, which is the same for all
             write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)
     except DataError as error:

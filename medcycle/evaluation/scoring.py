@@ -48,6 +48,7 @@ def evaluate(
     ct_offset: float = 0.0,
     details: DetailOptions | None = None,
     on_details: OnDetails | None = None,
+    may_all_fail: bool = False,
 ) -> Summary:
     """Read and score the cases, one in memory at a time; one that can't be is told in the summary, beside the others.
 
@@ -59,6 +60,7 @@ def evaluate(
         ct_offset: what to take off CT that have something added to their HU.
         details: what is found of CT beyond their scores.
         on_details: called with each case's name and what was found of it, as it is known; None leaves details out.
+        may_all_fail: of a part of the cases: it is no error if none can be scored.
 
     Raises:
         ConfigError: if there is no such protocol, or it is for another modality.
@@ -86,7 +88,7 @@ def evaluate(
         judged.update(one["name"] for one in more.figures.get("tolerances", ()))
         return found, more
 
-    scores, failed = each_case(cases, scored, on_case, on_details)
+    scores, failed = each_case(cases, scored, on_case, on_details, may_all_fail=may_all_fail)
     if options and options.tolerances != read_tolerances():
         for unused in (one for one in options.tolerances if one.name not in judged):
             log.warning("tolerance %s: no case has %s; check its key", quoted(unused.name), unused.key)
@@ -98,6 +100,8 @@ def each_case(
     work: Callable[[Case], tuple[dict[str, float], Details | None]],
     on_case: OnCase | None = None,
     on_details: OnDetails | None = None,
+    *,
+    may_all_fail: bool = False,
 ) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
     """Work on the cases one after the other; one that fails stops none of the others.
 
@@ -107,12 +111,13 @@ def each_case(
         on_case: called with each case's name and scores, as they are known.
         on_details: called with each case's name and what was found of it; its errors, as of a full disk, are the same
             for all cases and end the work.
+        may_all_fail: it is no error if all fail.
 
     Returns:
         The scores of each that did not fail, and the reasons of those that did, which are logged as well.
 
     Raises:
-        DataError: if all fail, as of the first one; its message begins with the case's name.
+        DataError: if all fail, unless they may, as of the first one; its message begins with the case's name.
     """
     done, failed = dict[str, dict[str, float]](), dict[str, DataError]()
     with ProgressLine("evaluating", len(cases), quiet=len(cases) < 2) as progress:
@@ -129,7 +134,7 @@ def each_case(
                 if on_case:
                     on_case(case.name, scores)
             progress.advance(case.name)
-    if failed and not done:
+    if failed and not (done or may_all_fail):
         name, first = next(iter(failed.items()))
         raise type(first)(f"case {name}: {first}") from first
     reasons = {name: str(error) for name, error in failed.items()}

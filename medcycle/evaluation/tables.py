@@ -25,7 +25,7 @@ from medcycle.io.files import write_text
 from medcycle.io.locks import locked
 from medcycle.words import cell
 
-__all__ = ["EvaluationFolder", "OnDetails", "Summary", "evaluation_in", "write_tables"]
+__all__ = ["EvaluationFolder", "OnDetails", "Summary", "evaluation_in", "require_folder", "write_tables"]
 
 OnDetails = Callable[[str, Details], None]
 """Called with a case's name and what was found of it."""
@@ -139,10 +139,15 @@ def evaluation_in(folder: Path, cases: Sequence[Case]) -> Iterator[EvaluationFol
         UsageError: if it is a file.
         InUse: if another process does.
     """
-    if folder.is_file():
-        raise UsageError(f"{folder}: a file; give a folder for the scores and details")
+    require_folder(folder)
     with locked(folder):
         yield EvaluationFolder(folder, cases)
+
+
+def require_folder(path: Path) -> None:
+    """Raise `UsageError` if what is to be written to is a file."""
+    if path.is_file():
+        raise UsageError(f"{path}: a file; give a folder for the scores and details")
 
 
 def _known(values: Mapping[str, float]) -> dict[str, float | str]:

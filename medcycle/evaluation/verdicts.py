@@ -31,6 +31,8 @@ def judge_cases(
     cases: Sequence[Case],
     on_case: Callable[[str, dict[str, float]], None] | None = None,
     on_details: OnDetails | None = None,
+    *,
+    may_all_fail: bool = False,
 ) -> Summary:
     """Judge synthetic CT by the MR that they were made from; one that fails stops none of the others.
 
@@ -38,6 +40,7 @@ def judge_cases(
         cases: of different names; their `real` volume is the MR.
         on_case: called with each case's name and measures, as they are known.
         on_details: called with each case's name and all that was found of it.
+        may_all_fail: of a part of the cases: it is no error if all fail.
 
     Raises:
         DataError: if all cases fail, as of the first one; its message begins with the case's name.
@@ -51,7 +54,7 @@ def judge_cases(
         scores = {"score": verdict.score} | measures
         return scores, Details(begun(WITHOUT_REFERENCE, "ct", WITHOUT_REFERENCE, scores) | found)
 
-    done, failed = each_case(cases, judged, on_case, on_details)
+    done, failed = each_case(cases, judged, on_case, on_details, may_all_fail=may_all_fail)
     columns = list(dict.fromkeys(key for scores in done.values() for key in scores))
     alike = {name: {key: scores.get(key, math.nan) for key in columns} for name, scores in done.items()}
     return Summary(WITHOUT_REFERENCE, alike, failed, "ct", verdicts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from medcycle.errors import DataError, EmptyFolder, UsageError
@@ -13,6 +14,7 @@ from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
 from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
+from medcycle.io.locks import locked
 from medcycle.methods.checkpoint import checkpoint_of, facts_of, load_method, told_of
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
 from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
@@ -92,7 +94,10 @@ def _synthesized(
     wanted = [(source, style) for source in sources for style in styles]
     tasks = [Task(*one, target) for one, target in zip(wanted, targets, strict=True)]
     runner = BatchRunner(checkpoints, models, order)
-    runner.through(tasks)
+    with nullcontext() if order.shard is None else locked(output / f"shard-{order.shard.number}-of-{order.shard.of}"):
+        if order.shard:
+            tasks = order.shard.part((task.source.name, task) for task in tasks)
+        runner.through(tasks)
     _report(runner, len(tasks))
     return [task.target for task in tasks]
 
@@ -145,6 +150,8 @@ def _targets(sources: Sequence[Source], output: Path, order: Order) -> list[Path
         raise UsageError(f"{output}: a .nii.gz file can't hold DICOM; give a folder")
     if order.options.uncertainty:
         raise UsageError(f"{output}: one file can't hold the uncertainty as well; give a folder")
+    if order.shard:
+        raise UsageError(f"{output}: --shard is for a folder of cases; give a folder")
     require_absent(output)
     return [output]
 

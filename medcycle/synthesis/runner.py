@@ -27,6 +27,7 @@ from medcycle.isolation import as_data_error
 from medcycle.methods.checkpoint import SavedMethod, facts_of
 from medcycle.modality import SOURCE_OF
 from medcycle.progress import ProgressLine
+from medcycle.shards import Shard
 from medcycle.synthesis.outputs import Outputs, differences, digest, key_of, write_case
 from medcycle.synthesis.styles import Style
 from medcycle.volume import Volume
@@ -57,6 +58,7 @@ class Order:
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
         ct_offset: what to take off CT that have something added to their HU.
         any_region: also translate volumes that show another region than the model was trained on.
+        shard: the part of the volumes that is translated, while other processes do the others; None for all.
     """
 
     to: Modality = "ct"
@@ -69,6 +71,7 @@ class Order:
     resample_irregular: bool = False
     ct_offset: float = 0.0
     any_region: bool = False
+    shard: Shard | None = None
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from medcycle.cohort.catalogue import open_scans, store_for_training
 from medcycle.cohort.cohort import Cohort, require_patients_in_both
+from medcycle.cohort.for_training import open_scans, store_for_training
 from medcycle.config import Choice, told_briefly
 from medcycle.errors import UsageError
 from medcycle.io.locks import require_unlocked

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from medcycle.cohort.catalogue import open_scans, prepare_cohort, store_for_training
+from medcycle.cohort.catalogue import prepare_cohort
 from medcycle.cohort.cohort import cohort_key, find_cohort
+from medcycle.cohort.for_training import open_scans, store_for_training
 from medcycle.cohort.vetting import compare_regions
 from medcycle.config import DataConfig
 from medcycle.dataset.store import CaseRecord, Store, StoredCase, write_case
