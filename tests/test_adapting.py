@@ -1,6 +1,7 @@
 """A model fitted to registered pairs: which pairs, how far, and never for the worse on those held out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 import torch
 
 import medcycle as mc
-from medcycle.adapting import SHARES, _best, adapt
+from medcycle.adapting import adapt
+from medcycle.adapting.blending import SHARES, share_for
 from medcycle.cli.main import execute
 from medcycle.io import read_volume, write_nifti
 from medcycle.methods.checkpoint import load_method
 from medcycle.phantom import write_cohort
+from medcycle.training.loop import TrainingResult, train
 from medcycle.volume import Grid
 
 FEW = ["training.max_steps=4", "training.batch_size=1"]
@@ -56,17 +59,17 @@ def test_pairs_on_one_grid_are_taken_as_they_are(pairs: Path, checkpoint: Path, 
     made = load_method(run / "checkpoints" / "best.pt")
     assert made.learned["score"] == told["after"]
     assert len(made.profiles["mr"]) == 2
-    assert made.calibration
     mc.synthesize(next((pairs / "mr").iterdir()), run)
 
 
 def test_nothing_gained_is_nothing_changed(pairs: Path, checkpoint: Path, tmp_path: Path, monkeypatch) -> None:
     errors = iter(range(100))
-    monkeypatch.setattr("medcycle.adapting._error", lambda *_: float(next(errors)))
+    monkeypatch.setattr("medcycle.adapting.blending._error", lambda *_: float(next(errors)))
     made = adapt(checkpoint, tmp_path / "run", **both(pairs), overrides=FEW)
     assert made.share == 0
     assert made.before == made.after == 0
     assert "kept as it is" in made.text
+    assert load_method(made.checkpoint).step == load_method(checkpoint).step
     start, kept = (load_method(path).method.generators["target"] for path in (checkpoint, made.checkpoint))
     assert all(torch.equal(value, kept.state_dict()[name]) for name, value in start.state_dict().items())
 
@@ -79,7 +82,7 @@ def test_one_pair_is_not_checked(pairs: Path, checkpoint: Path, tmp_path: Path) 
         settings={"training.max_steps": 4, "training.batch_size": 1},
     )
     assert (made.pairs, made.held_out, made.share, made.before) == (1, 0, 0.5, None)
-    assert "none was held out" in made.text
+    assert "adapted without a check" in made.text
     ends = [
         load_method(path).method.generators["target"].state_dict()
         for path in (checkpoint, tmp_path / "run" / "checkpoints" / "last.pt", made.checkpoint)
@@ -102,6 +105,62 @@ def test_others_are_registered_first(pairs: Path, checkpoint: Path, tmp_path: Pa
     assert (tmp_path / "run-registered" / "registration.json").is_file()
 
 
+def test_a_resumed_run_keeps_its_pairs(pairs: Path, checkpoint: Path, tmp_path: Path, capfd) -> None:
+    run, two = tmp_path / "run", linked(pairs, tmp_path / "two", 2)
+    first = adapt(checkpoint, run, **both(two), overrides=FEW)
+    for kind in ("mr", "ct"):
+        (two / kind / "case002.nii.gz").symlink_to(pairs / kind / "case002.nii.gz")
+    more = [*FEW, "training.max_steps=6"]
+    second = adapt(checkpoint, run, **both(two), overrides=more, resume=True)
+    assert (second.pairs, second.held_out) == (first.pairs, first.held_out) == (1, 1)
+    other = tmp_path / "other.pt"
+    other.write_bytes(checkpoint.read_bytes())
+    with pytest.raises(mc.UsageError, match="give the same model"):
+        adapt(other, run, **both(two), overrides=more, resume=True)
+
+
+def test_a_signal_ends_it_for_now(pairs: Path, checkpoint: Path, tmp_path: Path, monkeypatch, capfd) -> None:
+    def stopped(*given: Any, **named: Any) -> TrainingResult:
+        return replace(train(*given, **named), stopped_by="SIGTERM")
+
+    monkeypatch.setattr("medcycle.adapting.run.train", stopped)
+    call = [
+        "adapt",
+        str(checkpoint),
+        "--mr",
+        str(pairs / "mr"),
+        "--ct",
+        str(pairs / "ct"),
+        *(f"--set={one}" for one in FEW),
+    ]
+    assert execute([*call, "--output", str(tmp_path / "run")]) == 75
+    assert "resume it with --resume" in capfd.readouterr().out
+    assert not (tmp_path / "run" / "adaptation.json").exists()
+    assert not (tmp_path / "run" / "checkpoints" / "best.pt").exists()
+
+
+def test_several_mr_of_a_patient_share_its_ct(pairs: Path, checkpoint: Path, tmp_path: Path, capfd) -> None:
+    for kind, ends in (("mr", ("T1w", "T2w")), ("ct", ("ct",))):
+        for number, path in enumerate(sorted((pairs / kind).iterdir())):
+            for factor, end in enumerate(ends, 1):
+                target = tmp_path / kind / f"sub-{number}_{end}.nii.gz"
+                volume = read_volume(path)
+                write_nifti(volume.with_array(volume.array * factor), target)
+    made = adapt(checkpoint, tmp_path / "run", **both(tmp_path), overrides=FEW)
+    assert (made.pairs, made.held_out) == (4, 2)
+
+
+def test_runs_on_the_same_folders_keep_their_store(pairs: Path, checkpoint: Path, tmp_path: Path) -> None:
+    common = {"mr": pairs / "mr", "ct": pairs / "ct"}
+    plain = {"training.max_steps": 2, "data.spacing": [4, 4, None], "training.validations": 0}
+    mc.train("demo", output=tmp_path / "plain", settings=plain, **common)
+    before = {path: path.read_bytes() for path in tmp_path.glob("medcycle-store-*/store.json")}
+    adapt(checkpoint, tmp_path / "adapted", **common, overrides=FEW)
+    assert len(before) == 1
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert len(list(tmp_path.glob("medcycle-store-*/store.json"))) == 2
+
+
 @pytest.mark.parametrize(
     ("errors", "share"),
     [
@@ -111,7 +170,7 @@ def test_others_are_registered_first(pairs: Path, checkpoint: Path, tmp_path: Pa
     ],
 )
 def test_no_patient_gets_worse(errors: list[list[float]], share: float) -> None:
-    assert _best(dict(zip(SHARES, errors, strict=True))) == share
+    assert share_for(dict(zip(SHARES, errors, strict=True))) == share
 
 
 def test_what_can_not_be_done_is_told(pairs: Path, checkpoint: Path, cohort: Path, tmp_path: Path) -> None:

@@ -188,12 +188,14 @@ def adapt(
     ct: Path | str,
     settings: Mapping[str, Any] | None = None,
     resume: bool = False,
+    resample_irregular: bool = False,
+    ct_offset: float = 0.0,
     progress: Progress | None = None,
 ) -> Adaptation:
-    """Adapt a model to MR and CT of a few patients who had both, and write a run folder.
+    """Fine-tune a model on a few patients who had both MR and CT, and write a run folder.
 
-    The CT are registered first, into `OUTPUT-registered`. A quarter of the patients is held out, one at least of two or
-    more; the model only changes as far as it gets better on each of them.
+    The CT are registered first, into `OUTPUT-registered`. A quarter of the patients is held out, at least one of two or
+    more. The model changes only as far as this lowers the mean error on them and raises it for none.
 
     Args:
         model: a run, checkpoint or shipped model.
@@ -202,6 +204,8 @@ def adapt(
         ct: the same of CT, of the same patients.
         settings: dotted keys and their values, such as `{"training.max_minutes": 30}`.
         resume: resume the run in `output`.
+        resample_irregular: resample DICOM series with gaps or uneven slice spacing instead of refusing them.
+        ct_offset: subtracted from CT stored with an offset, HU.
         progress: called after every step.
 
     Returns:
@@ -221,6 +225,8 @@ def adapt(
         ct=Path(ct),
         overrides=_overrides(settings),
         resume=resume,
+        resample_irregular=resample_irregular,
+        ct_offset=ct_offset,
         progress=progress,
     )
 

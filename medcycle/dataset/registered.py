@@ -26,6 +26,8 @@ TOLERANCE = 0.01
 def registered_cases(store: Store) -> list[tuple[StoredCase, StoredCase]]:
     """The MR and CT of each patient that lie on one grid, as `medcycle register` brings them onto one.
 
+    An MR for which there is a CT of its own name, as of a patient with several MR, has no other.
+
     Raises:
         DataError: if there is none.
     """
@@ -35,6 +37,8 @@ def registered_cases(store: Store) -> list[tuple[StoredCase, StoredCase]]:
         for ct in store.ct
         if mr.record.patient == ct.record.patient and _on_one_grid(mr, ct)
     ]
+    named = {mr.record.name for mr, ct in pairs if mr.record.name == ct.record.name}
+    pairs = [(mr, ct) for mr, ct in pairs if mr.record.name not in named or mr.record.name == ct.record.name]
     if not pairs:
         patients = {case.record.patient for case in store.mr} & {case.record.patient for case in store.ct}
         why = "no patient has both MR and CT"

@@ -38,6 +38,7 @@ class Source:
         series: the series' files, or None for an image file.
         resample_irregular: whether a series with gaps or varying distances is rebuilt instead of refused.
         ct_offset: what is taken off a CT that has something added to its HU; nothing is taken off others.
+        owner: the patient, whatever its headers or names say; empty to go by those.
         subject: of a BIDS name below the folder that was searched, as `sub-01`.
         problem: why a file or folder can't be opened, or an empty string.
     """
@@ -49,6 +50,7 @@ class Source:
     subject: str = ""
     problem: str = ""
     ct_offset: float = 0.0
+    owner: str = ""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -64,8 +66,8 @@ class Source:
 
     @property
     def known_patient(self) -> str:
-        """The PatientID or BIDS subject; empty if there is neither."""
-        return (self.series.patient_id if self.series else "") or self.subject
+        """The owner, PatientID or BIDS subject; empty if there is none of these."""
+        return self.owner or (self.series.patient_id if self.series else "") or self.subject
 
     def sha256(self) -> str:
         """One SHA-256 of all its files, in hexadecimal digits. Raises `OSError` if one can't be read."""
