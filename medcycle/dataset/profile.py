@@ -134,7 +134,7 @@ class Profiles:
         for axis, letter in enumerate("RAS"):
             value, known = getattr(scan, name)[axis], [getattr(one, name)[axis] for one in self.seen]
             if name == "body" and letter == "S" and value < min(known) / SLACK:
-                found.append(f"the scan shows a slab of {value:g} mm foot-head; {self._had(known, ' mm')}")
+                found.append(f"the scan covers only {value:g} mm foot-head; {self._had(known, ' mm')}")
             elif not min(known) / SLACK <= value <= max(known) * SLACK:
                 found.append(f"{what} {verb} {value:g} mm {AXES_NAMES[letter]}; {self._had(known, ' mm')}")
         return found

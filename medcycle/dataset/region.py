@@ -63,10 +63,13 @@ def region_of(body: Volume, plane: Plane, profiles: Sequence[Mapping[str, Any]])
             f"{found[1]:.0f} mm right-left and front-back, in training at most {most[0]:.0f} by {most[1]:.0f} mm"
         )
     if filled.mean() > MOST_STRANGE and not _mostly_filled(profiles):
-        return Region("the body fills the field of view; it may show another region than the model was trained on")
+        return Region(
+            "the body fills the field of view; the scan may show another region than the model was trained on"
+        )
     if wide.any():
-        where = f"{np.count_nonzero(wide)} of {len(shown)} slices"
-        return Region(warnings=(f"{where} show a wider region than any trained on; the result is not reliable there",))
+        where = f"in {np.count_nonzero(wide)} of {len(shown)} slices"
+        told = f"{where} the body is wider than in any training scan, as at the shoulders; not reliable there"
+        return Region(warnings=(told,))
     return Region()
 
 

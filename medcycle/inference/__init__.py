@@ -5,10 +5,11 @@ from medcycle.inference.image_predictor import ImagePredictor
 from medcycle.inference.options import Options
 from medcycle.inference.predictor import Prediction, Predictor, require_direction
 from medcycle.inference.translator import Translator
-from medcycle.inference.uncertainty import Calibration, classes_of, smoothed
+from medcycle.inference.uncertainty import CLASSES, Calibration, classes_of, smoothed
 from medcycle.inference.windows import Windows
 
 __all__ = [
+    "CLASSES",
     "Calibration",
     "ImagePredictor",
     "Options",

@@ -62,7 +62,7 @@ def errors_on(
         Of the body in the MR, and with `outline` of a layer around it, on the grid of the prepared MR.
 
     Raises:
-        DataError: if no body is found in the MR.
+        DataError: if no body is found in the MR, or no voxel of it counts.
     """
     on = device or best_device()
     saved.method.to(on).eval()
@@ -77,6 +77,8 @@ def errors_on(
     known = kinds >= (0 if outline else CLASSES.index("air"))
     if region is not None:
         known &= _placed(region.with_array(region.array.astype(np.float32)), prepared.body, 0.0) > 0.5
+    if not known.any():
+        raise DataError("no voxel of the body counts; check the region, and that MR and CT lie on each other")
     patient = np.where(body_mask(ct, "ct").array, ct.array, OUTSIDE["ct"]).astype(np.float32)
     wrong = np.where(body, made, OUTSIDE["ct"]) - _placed(ct.with_array(patient), prepared.body, OUTSIDE["ct"])
     return Errors(smoothed(deviation)[known], wrong[known].astype(np.float32), kinds[known])

@@ -158,7 +158,7 @@ class Predictor:
                 placed.array[~body.array] = outside
             return placed
 
-        doubtful = calibration is not None and calibration.by_class  # of the outline as well
+        doubtful = calibration is not None and calibration.knows_outside
 
         return Prediction(
             volume=cast(Volume, in_body(made, met_on, OUTSIDE[self.to], "bspline")),
@@ -224,7 +224,7 @@ class _View:
     def require_region(self, *, any_region: bool) -> None:
         """Raise `WrongRegion` unless it does, or any may be shown."""
         if self.region.problem and not any_region:
-            raise WrongRegion(f"{self.region.problem}; to translate it all the same, give --any-region")
+            raise WrongRegion(self.region.problem)
 
     def tell(self, progress: Progress | None, begun: float, share: float) -> None:
         """Tell whoever wants to know how much of a share of the work is done, after what is done already."""

@@ -85,8 +85,8 @@ class Curve:
     ) -> Self:
         """Of voxels where the truth is known: isotonic regression on the mean square errors of groups of voxels.
 
-        That of a group is the geometric mean of those of the scans, each as often as it has voxels in the group: what
-        is usual of a scan, whatever one has that fails altogether.
+        That of a group is the geometric mean of those of the scans, weighted by their voxels in the group: typical of
+        a scan, so that one failed scan doesn't dominate. It lies below the mean square error of all voxels together.
 
         Args:
             deviations: over passes, HU, shape (voxels,), at least one.
@@ -125,16 +125,19 @@ class Calibration(Curve):
 
     Args:
         classes: by the names of `CLASSES`, those that there were enough voxels of.
-        floor: least error that is expected in the body, HU: that of the calmest tenth of the calmest class.
     """
 
     classes: Mapping[str, Curve] = field(default_factory=dict)
-    floor: float = 0.0
 
     @property
     def by_class(self) -> bool:
         """Whether there are curves of classes, which count a pass with slices in reverse order; older ones don't."""
         return bool(self.classes)
+
+    @property
+    def knows_outside(self) -> bool:
+        """Whether errors around the body are known."""
+        return any(name.startswith("outside") for name in self.classes)
 
     @classmethod
     def fit_classes(cls, deviations: Floats, errors: Floats, classes: Array, scans: Array | None = None) -> Self:
@@ -154,8 +157,7 @@ class Calibration(Curve):
             own = classes == number
             if np.count_nonzero(own) >= LEAST:
                 curves[name] = Curve.fit(deviations[own], errors[own], of[own], TENTHS)
-        floor = min(curve.error[0] for name, curve in (curves | {"": whole}).items() if not name.startswith("outside"))
-        return cls(whole.deviation, whole.error, curves, floor)
+        return cls(whole.deviation, whole.error, curves)
 
     def of_volume(self, hounsfield: Floats, deviations: Floats, body: Array, grid: Grid) -> Floats:
         """Errors to be expected of a synthetic CT, HU.
@@ -193,22 +195,21 @@ class Calibration(Curve):
             outside = name.startswith("outside")
             if not own.any() or (outside and name not in self.classes):
                 continue
-            found = self.classes.get(name, self)(deviations[own])
-            made[own] = found if outside else np.maximum(found, np.float32(self.floor))
+            made[own] = self.classes.get(name, self)(deviations[own])
         return made
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, from which `of` makes it again."""
         values = super().to_dict()
         if self.classes:
-            values |= {"classes": {name: curve.to_dict() for name, curve in self.classes.items()}, "floor": self.floor}
+            values["classes"] = {name: curve.to_dict() for name, curve in self.classes.items()}
         return values
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Calibration:
         """What `to_dict` described."""
         curves = {name: Curve(tuple(one["deviation"]), tuple(one["error"])) for name, one in _classes(values).items()}
-        return cls(tuple(values["deviation"]), tuple(values["error"]), curves, float(values.get("floor") or 0.0))
+        return cls(tuple(values["deviation"]), tuple(values["error"]), curves)
 
 
 def _usual_square(errors: Floats, scans: Array) -> float:

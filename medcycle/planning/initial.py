@@ -18,7 +18,7 @@ SHARED = (*PREPARATION_KEYS, "slices")
 """What two runs have in common of the section `data`, if the networks of one are to start the other."""
 
 WIDTHS, DEPTHS = (120.0, 220.0), (150.0, 270.0)
-"""mm right-left and front-back that heads measure, children's and such with ears and hair included."""
+"""mm right-left and front-back that heads measure, including children's, ears and hair."""
 
 
 def settings_shared(config: Config) -> dict[str, Any]:

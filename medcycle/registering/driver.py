@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,7 +93,7 @@ def _register_all(
             target = output / registered_name(fixed.name, onto)
             key = f"{pair_key(fixed, moving)} {reader.sha256 if reader else 'without a model'}"
             if found.get(fixed.name, {}).get("key") != key or not target.is_file():
-                target.unlink(missing_ok=True)  # of an earlier call with other files
+                _remove_earlier(target, found, fixed.name)
                 found[fixed.name] = {"key": key} | register_pair(fixed, moving, output, onto, reader)
                 write_text(output / REPORT, json.dumps(found, indent=1, allow_nan=False))
             progress.advance(fixed.name)
@@ -112,6 +112,13 @@ def _register_all(
             f"{len(refused)} of {len(written) + len(refused)} not registered, {len(written)} written; {name}: {reason}"
         )
     return written
+
+
+def _remove_earlier(target: Path, told: Mapping[str, object], name: str) -> None:
+    """Remove the volume of an earlier call with other files, under the name that older versions gave it too."""
+    target.unlink(missing_ok=True)
+    if name in told:
+        target.with_name(f"{name}.nii.gz").unlink(missing_ok=True)
 
 
 def match_patients(

@@ -95,8 +95,8 @@ class SecondOpinion:
     @property
     def _told(self) -> str:
         return (
-            f"registered by the synthetic CT, it lies {self.shift:.1f} mm away on average, {self.max_shift:.1f} mm at "
-            f"most; {MAX_SHIFT:g} mm are allowed"
+            f"registration to the synthetic CT places it {self.shift:.1f} mm away on average ({self.max_shift:.1f} mm "
+            f"at most); the limit is {MAX_SHIFT:g} mm"
         )
 
     def to_json(self) -> dict[str, Any]:

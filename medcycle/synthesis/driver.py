@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from medcycle.errors import DataError, EmptyFolder, UsageError
+from medcycle.errors import DataError, EmptyFolder, UsageError, WrongRegion
 from medcycle.inference import require_direction
 from medcycle.io.dicom.hidden import hidden_names
 from medcycle.io.dicom.pixels import read_dataset
@@ -125,6 +125,8 @@ def _report(runner: BatchRunner, total: int) -> None:
     if not runner.failed:
         return
     errors = list(runner.failed.values())
+    if any(isinstance(error, WrongRegion) for error in errors):
+        log.warning("scans of another region are refused; --any-region translates them all the same")
     if total == 1:
         raise errors[0]
     reasons = [f"{task.source.name}: {error}" for task, error in runner.failed.items()]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medcycle.cohort.cohort import Cohort, require_patients_in_both
 from medcycle.cohort.for_training import open_scans, store_for_training
-from medcycle.config import Choice, told_briefly
+from medcycle.config import Choice, check_override, load_stored, told_briefly
 from medcycle.errors import UsageError
 from medcycle.io.locks import require_unlocked
 from medcycle.planning.automatic import keep_plan, require_readable, settings_for
@@ -69,6 +69,10 @@ def begin(  # noqa: PLR0913 - what a training can be told
         require_unlocked(output)
     require_run_folder(output, resume=resume)
     _require_one_start(init_from, from_scratch=from_scratch, resume=resume)
+    if resume:
+        overrides = [*overrides, _as_begun(output)]
+    else:
+        init_from = init_from or _named(overrides)
     given = InitialModel.load(init_from) if init_from else None
     if init_from or from_scratch:
         overrides = [*overrides, f"training.init_from={json.dumps(str(init_from) if init_from else None)}"]
@@ -99,4 +103,17 @@ def _require_one_start(init_from: Path | None, *, from_scratch: bool, resume: bo
     if resume and init_from:
         raise UsageError("--resume continues with the run's own networks; leave out --init-from")
     if init_from and from_scratch:
-        raise UsageError("--init-from and --from-scratch exclude each other; give one of them")
+        raise UsageError("--init-from and --from-scratch can't be combined; give one of them")
+
+
+def _as_begun(run: Path) -> str:
+    """The override that names what a run was initialised from."""
+    config = run / "config.yaml"
+    began = load_stored(config).training.init_from if config.is_file() else None
+    return f"training.init_from={json.dumps(began)}"
+
+
+def _named(overrides: Sequence[str]) -> Path | None:
+    """The model that overrides name, which has to fit as one of --init-from has."""
+    given = dict(check_override(override) for override in overrides).get("training.init_from")
+    return None if given is None else Path(given)

@@ -83,7 +83,7 @@ def state_to_resume(config: Config, run: Path) -> dict[str, Any]:
         if changed:
             raise UsageError(
                 f"{run}: {', '.join(changed)} can't change when a run is resumed; give the same --method, --dims, "
-                "--device and --set as at its start, or start a new run"
+                "--device, --from-scratch and --set as at its start, or start a new run"
             )
     return state
 

@@ -16,7 +16,7 @@ from medcycle.config import Config
 from medcycle.dataset.stacks import neighbours
 from medcycle.dataset.store import Store
 from medcycle.evaluation.reference_free import bright_voids, distribution_distance, separability, variety
-from medcycle.inference import Calibration, ImagePredictor, Options, classes_of, smoothed
+from medcycle.inference import CLASSES, Calibration, ImagePredictor, Options, classes_of, smoothed
 from medcycle.intensity import IntensityMap
 from medcycle.losses.structure import mind
 from medcycle.methods.base import Method
@@ -166,7 +166,7 @@ class Validator:
         """What errors go with how far passes through the generator are apart, where the truth is known.
 
         That is on registered MR where there are any, and else on simulated MR of CT, whose outline is the CT's: errors
-        outside it are not known then. The method is in evaluation mode afterwards.
+        at the outline are not known then. The method is in evaluation mode afterwards.
         """
         method.eval()
         given = self._scans.mr if self._scans.registered else self._simulated_mr
@@ -181,7 +181,9 @@ class Validator:
         assert deviation is not None
         self._tell(method, len(predictor.passes) + len(predictor.probes))
         kinds = classes_of(hounsfield, part.depth)
-        known = kinds >= 0 if self._scans.registered else part.body
+        known = kinds >= (0 if self._scans.registered else CLASSES.index("air"))
+        if not known.any():  # of a body that is thinner than its skin
+            known = part.body
         made, real = np.where(part.body, hounsfield, OUTSIDE["ct"]), self.intensity["ct"].inverse(ct.image)
         return smoothed(deviation)[known], (made - real)[known].astype(np.float32), kinds[known]
 

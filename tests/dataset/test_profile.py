@@ -29,7 +29,7 @@ def test_what_was_seen_is_alike() -> None:
         ({"body": (350.0, 190.0, 150.0)}, "the body measures 350 mm right-left; 150 to 160 mm in the training MR"),
         ({"body": (130.0, 165.0, 150.0)}, "130 by 165 mm right-left and front-back, and at least 150 by 190 mm"),
         ({"body": (110.0, 165.0, 150.0)}, "the body measures 110 mm right-left; 150 to 160 mm in the training MR"),
-        ({"body": (150.0, 190.0, 40.0)}, "the scan shows a slab of 40 mm foot-head; 150 to 160 mm in the training MR"),
+        ({"body": (150.0, 190.0, 40.0)}, "the scan covers only 40 mm foot-head; 150 to 160 mm in the training MR"),
         ({"section": 0.3}, "the body fills 30% of its bounding box; 60 % in the training MR"),
         ({"deciles": tuple(np.linspace(0.8, -0.8, 9))}, "the grey values are unlike those of the training MR"),
     ],

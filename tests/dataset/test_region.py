@@ -42,7 +42,7 @@ def test_shoulders_below_a_head_are_told() -> None:
     found = region_of(body(*[(400, 200)] * 4, *[(160, 200)] * 8), "axial", HEADS)
     assert not found.problem
     assert found.warnings == (
-        "4 of 12 slices show a wider region than any trained on; the result is not reliable there",
+        "in 4 of 12 slices the body is wider than in any training scan, as at the shoulders; not reliable there",
     )
     assert region_of(body(*[(400, 200)] * 8, *[(160, 200)] * 4), "axial", HEADS).problem
 

@@ -44,9 +44,7 @@ def test_doubt_about_the_outline_reaches_beyond_it(calibrated: SavedMethod) -> N
     without = errors_on(calibrated, MR, CT, outline=False)
     known = replace(calibrated, calibration=calibration_of([without]).to_dict())
     assert not any(name.startswith(("outside", "skin")) for name in known.calibration["classes"])
-    beyond = synthesize(MR, known, "ct", UNCERTAIN).uncertainty.array[~made.body.array]
-    assert beyond.max() <= made.uncertainty.array.max()
-    assert np.mean(beyond > 0) < np.mean(outside > 0)
+    assert not synthesize(MR, known, "ct", UNCERTAIN).uncertainty.array[~made.body.array].any()
 
 
 def test_a_region_alone_counts(calibrated: SavedMethod) -> None:

@@ -210,6 +210,6 @@ def test_another_region_is_refused_unless_any_is_wanted() -> None:
     profile = {"spacing": (1.0, 1.0, 1.0), "section": 0.5, "deciles": (0.0,) * 9} | trained
     model = replace(saved(nn.Identity(), nn.Identity(), "data.spacing=[4, 4, null]"), profiles={"ct": [profile]})
     assert not any("another region" in warning for warning in synthesize(mr, model, "ct").warnings)
-    with pytest.raises(WrongRegion, match=r"another region.*--any-region"):
+    with pytest.raises(WrongRegion, match="another region"):
         synthesize(wide, model, "ct")
     assert any("another region" in warning for warning in synthesize(wide, model, "ct", any_region=True).warnings)

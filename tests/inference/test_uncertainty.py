@@ -69,15 +69,6 @@ def test_each_class_has_its_own_errors() -> None:
     assert not found.expected(np.full(3, 50, np.float32), np.full(3, -1)).any()
 
 
-def test_no_less_than_the_floor_is_expected_in_the_body() -> None:
-    floor = 80.0
-    found = Calibration.of({"deviation": [0.0, 1.0], "error": [0.0, 1.0], "floor": floor} | {"classes": CURVES})
-    classes = np.arange(len(CLASSES))
-    expected = found.expected(np.zeros(len(CLASSES), np.float32), classes)
-    others = {"outside_2_to_4_mm": 0.0, "outside_0_to_2_mm": 30.0, "air": 90.0}
-    assert dict(zip(CLASSES, expected.tolist(), strict=True)) == dict.fromkeys(CLASSES, floor) | others
-
-
 CURVES = {
     "outside_0_to_2_mm": {"deviation": [0.0], "error": [30.0]},
     "air": {"deviation": [0.0], "error": [90.0]},
@@ -89,7 +80,7 @@ def test_the_outline_is_in_doubt_up_to_its_distance() -> None:
     grid = Grid((41, 41, 5), np.diag([1.0, 1.0, 3.0, 1.0]))
     body = np.zeros(grid.shape, bool)
     body[10:31, 10:31] = True
-    found = Calibration.of({"deviation": [0.0], "error": [10.0], "classes": CURVES, "floor": 5.0})
+    found = Calibration.of({"deviation": [0.0], "error": [10.0], "classes": CURVES})
     nothing = np.zeros(grid.shape, np.float32)
     expected = found.of_volume(np.where(body, nothing, -1024), nothing, body, grid)
     assert expected[20, 20].tolist() == [10.0] * 5

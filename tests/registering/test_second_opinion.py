@@ -90,9 +90,9 @@ def test_a_wrong_optimum_is_refused_with_numbers_and_a_picture(scans: Path, monk
     assert execute(call) == 1
     printed = capsys.readouterr()
     assert "p1: outlines 1.2 mm apart, starts 0.1 mm apart, second opinion " in printed.out
-    assert "registered by the synthetic CT, it lies" in printed.err
+    assert "registration to the synthetic CT places it" in printed.err
     told = json.loads((scans / "out" / "registration.json").read_text())["p1"]
-    assert "3 mm are allowed" in told["refused"]
+    assert "the limit is 3 mm" in told["refused"]
     second = told["second_opinion"]
     assert second["shift_mm"] > 4
     assert distance(np.array(second["ct_to_mr_ras_mm"]) @ TRUTH, read_volume(scans / "mr")) < 1

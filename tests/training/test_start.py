@@ -105,4 +105,4 @@ def test_from_two_folders(cohort: Path, tmp_path: Path, capfd) -> None:
     assert "initialised" not in capfd.readouterr().out
     assert load_config(str(tmp_path / "second" / "config.yaml")).training.init_from is None
     assert execute([*call, "--output", str(tmp_path / "third"), "--from-scratch", "--init-from", "head"]) == 2
-    assert "exclude each other" in capfd.readouterr().err
+    assert "can't be combined" in capfd.readouterr().err
