@@ -105,7 +105,8 @@ def start_of(
         return None, config
     model = given or InitialModel.load(Path(name))
     try:
-        say(f"initialised from {told_of(model.path)}: {', '.join(model.require_fitting(config))}")
+        told = told_of(model.path) if name in shipped_names() else name
+        say(f"initialised from {told}: {', '.join(model.require_fitting(config))}")
     except UsageError as error:
         if given or name not in shipped_names():
             raise

@@ -70,4 +70,6 @@ def test_a_scan_like_no_other_is_told(trained: SavedMethod) -> None:
     assert synthesize(head.mr(grid), trained, "ct", UNCERTAINTY).warnings == []
     twice = grid.affine @ np.diag([2, 2, 2, 1])
     large = Volume(head.mr(grid).array, type(grid)(grid.shape, twice))
-    assert any("the body measures" in warning for warning in synthesize(large, trained, "ct", UNCERTAINTY).warnings)
+    told = synthesize(large, trained, "ct", UNCERTAINTY, any_region=True).warnings
+    assert any("the body measures" in warning and "in the training" in warning for warning in told)
+    assert any("another region" in warning for warning in told)
