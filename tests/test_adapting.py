@@ -62,6 +62,7 @@ def test_pairs_on_one_grid_are_taken_as_they_are(pairs: Path, checkpoint: Path, 
     mc.synthesize(next((pairs / "mr").iterdir()), run)
 
 
+@pytest.mark.slow
 def test_nothing_gained_is_nothing_changed(pairs: Path, checkpoint: Path, tmp_path: Path, monkeypatch) -> None:
     errors = iter(range(100))
     monkeypatch.setattr("medcycle.adapting.blending._error", lambda *_: float(next(errors)))
@@ -105,6 +106,7 @@ def test_others_are_registered_first(pairs: Path, checkpoint: Path, tmp_path: Pa
     assert (tmp_path / "run-registered" / "registration.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_its_pairs(pairs: Path, checkpoint: Path, tmp_path: Path, capfd) -> None:
     run, two = tmp_path / "run", linked(pairs, tmp_path / "two", 2)
     first = adapt(checkpoint, run, **both(two), overrides=FEW)
@@ -119,6 +121,7 @@ def test_a_resumed_run_keeps_its_pairs(pairs: Path, checkpoint: Path, tmp_path: 
         adapt(other, run, **both(two), overrides=more, resume=True)
 
 
+@pytest.mark.slow
 def test_a_signal_ends_it_for_now(pairs: Path, checkpoint: Path, tmp_path: Path, monkeypatch, capfd) -> None:
     def stopped(*given: Any, **named: Any) -> TrainingResult:
         return replace(train(*given, **named), stopped_by="SIGTERM")
@@ -139,6 +142,7 @@ def test_a_signal_ends_it_for_now(pairs: Path, checkpoint: Path, tmp_path: Path,
     assert not (tmp_path / "run" / "checkpoints" / "best.pt").exists()
 
 
+@pytest.mark.slow
 def test_several_mr_of_a_patient_share_its_ct(pairs: Path, checkpoint: Path, tmp_path: Path, capfd) -> None:
     for kind, ends in (("mr", ("T1w", "T2w")), ("ct", ("ct",))):
         for number, path in enumerate(sorted((pairs / kind).iterdir())):
@@ -150,6 +154,7 @@ def test_several_mr_of_a_patient_share_its_ct(pairs: Path, checkpoint: Path, tmp
     assert (made.pairs, made.held_out) == (4, 2)
 
 
+@pytest.mark.slow
 def test_runs_on_the_same_folders_keep_their_store(pairs: Path, checkpoint: Path, tmp_path: Path) -> None:
     common = {"mr": pairs / "mr", "ct": pairs / "ct"}
     plain = {"training.max_steps": 2, "data.spacing": [4, 4, None], "training.validations": 0}

@@ -75,6 +75,7 @@ def test_a_shard_has_one_process(scans: Path, tmp_path: Path) -> None:
         prepare_shard(cohort, store, CONFIG.model_copy(update={"mr_normalisation": "nyul"}), Shard(1, 3))
 
 
+@pytest.mark.slow
 def test_shards_of_other_scans_are_not_merged(scans: Path, tmp_path: Path) -> None:
     cohort, store = find_cohort(scans / "mr", scans / "ct"), tmp_path / "store"
     assert prepare_shard(cohort, store, CONFIG, Shard(1, 2), workers=1) is None
@@ -83,6 +84,7 @@ def test_shards_of_other_scans_are_not_merged(scans: Path, tmp_path: Path) -> No
     assert prepare_shard(cohort, store, CONFIG, Shard(2, 2), workers=1)
 
 
+@pytest.mark.slow
 def test_outputs_of_shards_are_those_of_one_process(scans: Path, checkpoint: Path, tmp_path: Path, capfd) -> None:
     call = ["synthesize", str(checkpoint), str(scans / "mr")]
     assert execute([*call, str(tmp_path / "whole")]) == 0
@@ -96,7 +98,7 @@ def test_outputs_of_shards_are_those_of_one_process(scans: Path, checkpoint: Pat
     assert "as in 3/16" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("brief", [True, False])
+@pytest.mark.parametrize("brief", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_scores_of_shards_are_those_of_one_process(scans: Path, tmp_path: Path, capfd, brief: bool) -> None:
     call = ["evaluate", "--real", str(scans / "ct"), "--synthetic", str(scans / "ct"), *["--brief"] * brief]
     assert execute([*call, "--output", str(tmp_path / "whole")]) == 0
@@ -111,6 +113,7 @@ def test_scores_of_shards_are_those_of_one_process(scans: Path, tmp_path: Path, 
     assert bool(names[0]) != brief
 
 
+@pytest.mark.slow
 def test_a_shard_whose_cases_all_fail_does_not_stop_the_others(scans: Path, tmp_path: Path) -> None:
     ct = tmp_path / "ct"
     ct.mkdir()

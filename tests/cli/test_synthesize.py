@@ -178,6 +178,7 @@ def test_one_mr_and_one_ct_go_all_the_way(cohort: Path, tmp_path: Path, capfd) -
     assert synthesized(tmp_path / "run", tmp_path / "mr", tmp_path / "out") == 0
 
 
+@pytest.mark.slow
 def test_another_region_is_refused_unless_any_is_wanted(tmp_path: Path, capfd) -> None:
     head = HeadPhantom.random(5).mr(head_grid(spacing=(4.0, 4.0, 12.0)))
     wide = Volume(head.array, Grid(head.grid.shape, head.grid.affine @ np.diag([2.5, 1.6, 1, 1])))
