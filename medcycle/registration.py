@@ -18,7 +18,7 @@ from medcycle.io.itk import RAS_FROM_LPS, matrix_of, to_itk
 from medcycle.resample import coarsen, resample_mask
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["Registration", "register_rigid"]
+__all__ = ["Registration", "descent", "near_body", "points_in", "register_rigid"]
 
 SPACINGS = (8.0, 4.0, 2.0)
 """mm: all starts are run on the first, the best of them on the others."""
@@ -39,6 +39,9 @@ BINS = 32
 
 SAMPLES = 20_000
 """Voxels that the mutual information is computed of, about."""
+
+POINTS = 2000
+"""Voxels of the body, about, whose distance is looked at."""
 
 NEAR_BODY = 10.0
 """mm around the body, the air that belongs to the picture of its outline."""
@@ -140,15 +143,11 @@ class _Body:
 
     def points(self) -> Array:
         """Centres of some thousand voxels of the body, homogeneous, RAS+ mm, of shape (4, n)."""
-        voxels = np.argwhere(self.mask.array)
-        voxels = voxels[:: max(1, len(voxels) // 2000)]
-        return cast(Array, self.mask.grid.affine @ np.column_stack([voxels, np.ones(len(voxels))]).T)
+        return points_in(self.mask, POINTS)
 
     def near(self, spacing: float) -> sitk.Image:
         """The body and what is around it, on a coarser grid."""
-        coarse = coarsen(self.mask, spacing)
-        distance = ndimage.distance_transform_edt(coarse.array < 0.5, sampling=coarse.grid.spacing)
-        return to_itk(coarse.with_array(distance <= NEAR_BODY))
+        return near_body(self.mask, spacing, NEAR_BODY)
 
 
 def _starts(fixed: _Body, moving: _Body) -> list[sitk.Euler3DTransform]:
@@ -169,7 +168,8 @@ def _improved(
     near = fixed.near(spacing)
     ends = []
     for start in starts:
-        method = _method(near, spacing, iterations)
+        method = descent(near, SAMPLES, spacing, iterations)
+        method.SetMetricAsMattesMutualInformation(BINS)
         transform = sitk.Euler3DTransform(start)
         method.SetInitialTransform(transform, inPlace=True)
         try:
@@ -184,19 +184,56 @@ def _improved(
     return [transform for _, transform in sorted(ends, key=lambda end: end[0])]
 
 
-def _method(near: sitk.Image, spacing: float, iterations: int) -> sitk.ImageRegistrationMethod:
+def descent(
+    near: sitk.Image,
+    samples: int,
+    spacing: float,
+    iterations: int,
+    *,
+    least_step: float = 0.005,
+    relaxation: float = 0.5,
+    tolerance: float = 1e-6,
+) -> sitk.ImageRegistrationMethod:
+    """Gradient descent of regular steps, to which the caller adds a metric and a start.
+
+    Args:
+        near: mask of the fixed image, outside which it doesn't count.
+        samples: voxels of it that are looked at, about.
+        spacing: of the images, mm; the first step is half of it.
+        iterations: at most.
+        least_step: mm, below which it ends.
+        relaxation: what steps get shorter by where the direction turns, 0 to 1.
+        tolerance: of the gradient's size, below which it ends.
+    """
     method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(BINS)
     method.SetMetricFixedMask(near)
-    if (voxels := near.GetNumberOfPixels()) > SAMPLES:
+    if (voxels := near.GetNumberOfPixels()) > samples:
         method.SetMetricSamplingStrategy(method.REGULAR)
-        method.SetMetricSamplingPercentage(SAMPLES / voxels, seed=1)
+        method.SetMetricSamplingPercentage(samples / voxels, seed=1)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=spacing / 2, minStep=0.005, numberOfIterations=iterations, gradientMagnitudeTolerance=1e-6
+        learningRate=spacing / 2,
+        minStep=least_step,
+        numberOfIterations=iterations,
+        relaxationFactor=relaxation,
+        gradientMagnitudeTolerance=tolerance,
     )
     method.SetOptimizerScalesFromPhysicalShift()
     return method
+
+
+def points_in(mask: Volume, about: int) -> Array:
+    """Centres of about so many voxels of a mask, homogeneous, RAS+ mm, of shape (4, n)."""
+    voxels = np.argwhere(mask.array)
+    voxels = voxels[:: max(1, len(voxels) // about)]
+    return cast(Array, mask.grid.affine @ np.column_stack([voxels, np.ones(len(voxels))]).T)
+
+
+def near_body(mask: Volume, spacing: float, distance: float) -> sitk.Image:
+    """A body and what lies within a distance of it (mm), on a coarser grid."""
+    coarse = coarsen(mask, spacing)
+    apart = ndimage.distance_transform_edt(coarse.array < 0.5, sampling=coarse.grid.spacing)
+    return to_itk(coarse.with_array(apart <= distance))
 
 
 def _placed(volume: Volume, matrix: npt.NDArray[np.float64]) -> Volume:

@@ -47,6 +47,10 @@ class Shard:
         digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8], "big") % self.of == self.number - 1
 
+    def place_in(self, folder: Path) -> Path:
+        """What a process locks that works on this shard for a folder."""
+        return folder / f"shard-{self.number}-of-{self.of}"
+
     def marker_in(self, folder: Path) -> Path:
         """Where a shard says that it is done."""
         return folder / ".shards" / f"{self.number}-of-{self.of}.json"

@@ -18,7 +18,7 @@ from medcycle.io import write_nifti
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.dicom_series import write_series
 from medcycle.synthesis.driver import synthesize_path
-from medcycle.synthesis.runner import Order
+from medcycle.synthesis.order import Order
 
 GRID = head_grid((32, 36, 16), (6, 6, 10))
 HEADS = {"mr": HeadPhantom.random(4).mr(GRID), "ct": HeadPhantom.random(5).ct(GRID)}

@@ -127,3 +127,21 @@ def test_a_shard_whose_cases_all_fail_does_not_stop_the_others(scans: Path, tmp_
     told = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert list(told["failed"]) == [torn.name.removesuffix(".nii.gz")]
     assert len(told["cases"]) == 4
+
+
+def test_one_case_in_two_shards_is_finished_by_the_last_one(scans: Path, tmp_path: Path, capfd) -> None:
+    ct = next((scans / "ct").iterdir())
+    own = next(number for number in (1, 2) if Shard(number, 2).has(ct.name.removesuffix(".nii.gz")))
+    call = ["evaluate", "--real", str(ct), "--synthetic", str(ct), "--brief", "--output", str(tmp_path / "out")]
+    assert execute([*call, "--shard", f"{own}/2"]) == 0
+    assert "is done; the process" in capfd.readouterr().out
+    assert not (tmp_path / "out" / "cases.csv").exists()
+    assert execute([*call, "--shard", f"{3 - own}/2"]) == 0
+    assert (tmp_path / "out" / "cases.csv").read_text().count("\n") == 2
+
+
+def test_a_report_is_of_all_cases(scans: Path, checkpoint: Path, tmp_path: Path, capfd) -> None:
+    call = ["synthesize", str(checkpoint), str(scans / "mr"), str(tmp_path / "out"), "--report", "--shard", "1/2"]
+    assert execute(call) == 2
+    assert "leave out --shard" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()

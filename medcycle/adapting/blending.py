@@ -52,7 +52,7 @@ def blended(
     was trained on is added to that of the first.
 
     Args:
-        start: the model to begin with.
+        start: the model that was adapted.
         trained: the one it was trained to.
         trained_on: how many pairs that was.
         held_out: further pairs.

@@ -67,7 +67,7 @@ def _written(fixed: Source, output: Path) -> Source:
 
 
 def _is_sound(fixed: Source, output: Path) -> bool:
-    """Whether the CT of an MR is registered beyond doubt; a doubt is told."""
+    """Whether the CT of an MR is registered without a warning; one that is not is named."""
     if not _written(fixed, output).path.is_file():
         return False
     told = json.loads((output / REPORT).read_text(encoding="utf-8"))[fixed.name]

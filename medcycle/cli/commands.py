@@ -20,7 +20,6 @@ from medcycle.cli.parameters import (
     Scratch,
     chosen,
     config_names_like,
-    model_names_like,
 )
 from medcycle.cli.say import say
 from medcycle.errors import CaseFailed, DataError, UsageError
@@ -29,7 +28,7 @@ from medcycle.processors import available_processors
 if TYPE_CHECKING:
     from medcycle.training.loop import TrainingResult
 
-__all__ = ["adapt", "demo", "export", "inspect", "prepare", "register", "runs", "train"]
+__all__ = ["GO_ON", "demo", "export", "inspect", "prepare", "runs", "train"]
 
 
 GO_ON = 75
@@ -175,39 +174,6 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
     _tell_end(result, output)
 
 
-def adapt(
-    run_or_checkpoint: Model,
-    mr: Annotated[Path, typer.Option(help="An MR volume, or a folder of MR volumes.")],
-    ct: Annotated[Path, typer.Option(help="A CT volume, or a folder of CT volumes, of the same patients.")],
-    output: Annotated[Path, typer.Option(help="Folder for the run; new or empty.")],
-    overrides: Overrides = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in OUTPUT.")] = False,
-    resample_irregular: Irregular = False,
-    ct_offset: CtOffset = 0.0,
-) -> None:
-    """Fine-tune a model on a few patients who had both MR and CT.
-
-    Each patient's CT is registered to the MR first. A quarter of the patients is held out, at least one of two or more.
-    The model changes only as far as this lowers the mean error on them and raises it for none.
-    """
-    from medcycle.adapting import adapt as adapted
-
-    made = adapted(
-        run_or_checkpoint,
-        output,
-        mr=mr,
-        ct=ct,
-        overrides=overrides or (),
-        resume=resume,
-        resample_irregular=resample_irregular,
-        ct_offset=ct_offset,
-        say=say,
-    )
-    say(f"{made.text}; saved in {made.checkpoint}")
-    if made.share is None:
-        raise typer.Exit(GO_ON)
-
-
 def _tell_end(result: TrainingResult, output: Path) -> None:
     """How a run ended; leaves with `GO_ON` if it could have gone on."""
     from medcycle.training.runs import score_in_words
@@ -255,48 +221,6 @@ def export(
     difference = export_model(run_or_checkpoint, output, to=to, model_format=model_format, style_input=style_input)
     say(f"wrote {output} and {description_of(output)}; on random images its output differs by at most {difference:.1g}")
     say("For research only: not for diagnosis or treatment.")
-
-
-def register(
-    output: Annotated[Path, typer.Argument(help="Folder for the registered volumes; new or empty.")],
-    mr: Annotated[Path, typer.Option(help="An MR volume, or a folder of MR volumes.")],
-    ct: Annotated[Path, typer.Option(help="A CT volume, or a folder of CT volumes, of the same patients.")],
-    onto: Annotated[
-        Literal["mr", "ct"], typer.Option(help="Which volume stays fixed; the other is resampled to its grid.")
-    ] = "mr",
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="NAME|RUN",
-            help="The model whose synthetic CT gives a second opinion; by default head, which ships with medcycle.",
-            autocompletion=model_names_like,
-        ),
-    ] = None,
-    no_model: Annotated[bool, typer.Option("--no-model", help="Do without a second opinion.")] = False,
-    resample_irregular: Irregular = False,
-    ct_offset: CtOffset = 0.0,
-) -> None:
-    """Register MR and CT of the same patients.
-
-    Registrations that fail the quality checks are refused.
-    """
-    if model and no_model:
-        raise UsageError("--model and --no-model exclude each other; give one")
-    from medcycle.registering.driver import DEFAULT_MODEL, register_cohort
-
-    written = register_cohort(
-        mr,
-        ct,
-        output,
-        onto=onto,
-        model=None if no_model else model or DEFAULT_MODEL,
-        resample_irregular=resample_irregular,
-        ct_offset=ct_offset,
-        say=say,
-    )
-    for path in written:
-        say(f"wrote {path}")
-    say(f"quality measures are in {output / 'registration.json'}; check the pictures beside it")
 
 
 def demo(

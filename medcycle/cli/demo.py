@@ -29,8 +29,8 @@ from medcycle.models import shipped_file
 from medcycle.phantom import T1_GRADIENT_ECHO, write_cohort
 from medcycle.report import write_report
 from medcycle.synthesis.driver import synthesize_path
+from medcycle.synthesis.order import Order
 from medcycle.synthesis.outputs import Outputs
-from medcycle.synthesis.runner import Order
 from medcycle.training.loop import train
 
 __all__ = ["run_demo"]

@@ -122,7 +122,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         print_verdicts(summary)
     else:
         raise UsageError("nothing to compare with; give the true volumes with --real, or else the MR with --mr")
-    if shard and len(summary.cases) + len(summary.failed) < len(matched):
+    if not written.is_finished:
         say(f"shard {shard} is done; the process that is done last writes the tables of all {len(matched)} cases")
         return
     say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")

@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from medcycle import __version__
-from medcycle.cli import commands, configs, dicom, evaluating, models, reporting, synthesize
+from medcycle.cli import commands, configs, dicom, evaluating, models, pairs, reporting, synthesize
 from medcycle.cli.parameters import show_help_alone
 from medcycle.cli.say import say
 from medcycle.errors import MedcycleError, UsageError
@@ -40,12 +40,12 @@ EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
         commands.train,
         "medcycle train head_mr_ct --method cut --mr MR_FOLDER --ct CT_FOLDER --output runs/cut",
     ),
-    "adapt": (commands.adapt, "medcycle adapt head --mr MR_FOLDER --ct CT_FOLDER --output runs/adapted"),
+    "adapt": (pairs.adapt, "medcycle adapt head --mr MR_FOLDER --ct CT_FOLDER --output runs/adapted"),
     "runs": (commands.runs, "medcycle runs runs"),
     "synthesize": (synthesize.synthesize, "medcycle synthesize runs/first NEW_MR OUTPUT --format both"),
     "to-dicom": (dicom.to_dicom, "medcycle to-dicom sct.nii.gz OUTPUT --reference MR_SERIES"),
     "export": (commands.export, "medcycle export runs/first model.onnx"),
-    "register": (commands.register, "medcycle register --mr MR_FOLDER --ct CT_FOLDER OUTPUT"),
+    "register": (pairs.register, "medcycle register --mr MR_FOLDER --ct CT_FOLDER OUTPUT"),
     "evaluate": (evaluating.evaluate, "medcycle evaluate --real CT_FOLDER --synthetic OUTPUT --output scores"),
     "compare": (evaluating.compare, "medcycle compare scores/cut scores/cyclegan --output comparison"),
     "report": (reporting.report, "medcycle report scores --output report.html"),

@@ -88,8 +88,8 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.cli.inputs import deidentification
     from medcycle.inference import Options, Windows, devices_of
     from medcycle.synthesis.driver import synthesize_path
+    from medcycle.synthesis.order import Order
     from medcycle.synthesis.outputs import Outputs
-    from medcycle.synthesis.runner import Order
 
     options = Options(
         planes=planes,
@@ -113,6 +113,8 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         any_region=any_region,
         shard=shard,
     )
+    if report and shard:
+        raise UsageError("--report is of all cases; leave out --shard, or use `medcycle report OUTPUT` afterwards")
     if report and to == "mr":
         raise UsageError("--report judges synthetic CT; for MR use `medcycle report OUTPUT` afterwards")
     for path in synthesize_path(run_or_checkpoint, input_path, output, order, say=say):

@@ -69,7 +69,7 @@ def prepare_shard(
         require_settings(root, read_index(root)["data"], config)
     else:
         mark_unfinished(root)
-    with locked(root / f"shard-{shard.number}-of-{shard.of}"):
+    with locked(shard.place_in(root)):
         tasks = shard.part((task.source.name, task) for task in tasks_of(cohort, root, config))
         _, refused = prepare_each(tasks, workers)
         for error in (error for errors in refused.values() for error in errors):

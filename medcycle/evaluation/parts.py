@@ -36,6 +36,11 @@ class ShardFolder(EvaluationFolder):
     all_cases: Sequence[Case]
     how: object
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the scores of all shards are there."""
+        return len(list(_parts(self.path, self.shard, _key(self.all_cases, self.how)))) == self.shard.of
+
     def finish(self, summary: Summary, *, with_details: bool = True) -> Summary:
         """Keep the scores; if those of all shards are there now, write the tables of all.
 
@@ -67,7 +72,7 @@ def shard_in(folder: Path, cases: Sequence[Case], shard: Shard, how: object) -> 
     require_folder(folder)
     require_unlocked(folder)
     mine = shard.part((case.name, case) for case in cases)
-    with locked(folder / f"shard-{shard.number}-of-{shard.of}"):
+    with locked(shard.place_in(folder)):
         yield ShardFolder(folder, mine, shard, cases, how)
 
 

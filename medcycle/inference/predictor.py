@@ -47,7 +47,7 @@ class Prediction:
         style: the style of the output, if one was given.
         uncertainty: if requested, the expected error (root mean square), or without a calibration the standard
             deviation over passes; in the volume's units. 0 outside the body, but for a layer of 4 mm around it where
-            the calibration tells how far the body's outline is in doubt.
+            the calibration has errors for the body's outline.
         calibration: the conversion of standard deviations to expected errors; None if there is none for these passes.
         cycle_error: if uncertainty was requested and the method has both directions, the absolute difference between
             the source and its cycle reconstruction; in the source's units, 0 outside the body.

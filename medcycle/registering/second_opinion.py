@@ -12,8 +12,6 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
-from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from medcycle.body import OUTSIDE, body_mask
@@ -24,6 +22,7 @@ from medcycle.io.files import sha256_of
 from medcycle.io.itk import matrix_of, to_itk, transform_of
 from medcycle.methods.checkpoint import checkpoint_of, load_method, told_of
 from medcycle.models import shipped_file, shipped_names
+from medcycle.registration import descent, near_body, points_in
 from medcycle.resample import coarsen
 from medcycle.volume import Array, Volume
 
@@ -148,7 +147,7 @@ class SecondReader:
         if self.knows_heads_only and not any(head_regions(one.to_ras()) for one in (ct, made.volume)):
             raise RegistrationFailed(f"neither CT shows a head, which is all that {self.name}, can make")
         matrix, correlation = refined(made.volume, made.body, ct, first)
-        points = _points(made.body)
+        points = points_in(made.body, POINTS)
         apart = np.linalg.norm((matrix @ np.linalg.inv(first) @ points - points)[:3], axis=0)
         return SecondOpinion(matrix, float(apart.mean()), float(apart.max()), correlation, self.name)
 
@@ -175,14 +174,15 @@ def refined(synthetic: Volume, body: Volume, ct: Volume, first: Matrix) -> tuple
     inside = body_mask(coarse, "ct")
     moving = coarse.with_array(np.where(inside.array, coarse.array, OUTSIDE["ct"]).clip(*WINDOW))
     fixed = coarsen(synthetic.with_array(synthetic.array.clip(*WINDOW)), SPACING)
-    within = coarsen(body, SPACING)
-    distance = ndimage.distance_transform_edt(within.array < 0.5, sampling=within.grid.spacing)
-    images, masks = (to_itk(fixed), to_itk(moving)), (to_itk(within.with_array(distance <= NEAR_BODY)), to_itk(inside))
-    centre = _points(body)[:3].mean(axis=1)
+    images, near, within = (to_itk(fixed), to_itk(moving)), near_body(body, SPACING, NEAR_BODY), to_itk(inside)
+    centre = points_in(body, POINTS)[:3].mean(axis=1)
     ends = []
     for tilt in TILTS:
         transform = transform_of(cast(Matrix, np.linalg.inv(_tilted(tilt, centre) @ first)), centre=centre)
-        method = _method(*masks)
+        # with ITK's relaxation of 0.5 it stops in the flat valleys of short fields of view
+        method = descent(near, SAMPLES, SPACING, ITERATIONS, least_step=0.002, relaxation=0.8, tolerance=1e-8)
+        method.SetMetricAsCorrelation()
+        method.SetMetricMovingMask(within)
         method.SetInitialTransform(transform, inPlace=True)
         try:
             method.Execute(*images)
@@ -202,30 +202,3 @@ def _tilted(degrees: tuple[float, float], centre: Array) -> Matrix:
     matrix[:3, :3] = Rotation.from_euler("xy", degrees, degrees=True).as_matrix()
     matrix[:3, 3] = centre - matrix[:3, :3] @ centre
     return matrix
-
-
-def _method(near: sitk.Image, inside: sitk.Image) -> sitk.ImageRegistrationMethod:
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsCorrelation()
-    method.SetMetricFixedMask(near)
-    method.SetMetricMovingMask(inside)
-    if (voxels := near.GetNumberOfPixels()) > SAMPLES:
-        method.SetMetricSamplingStrategy(method.REGULAR)
-        method.SetMetricSamplingPercentage(SAMPLES / voxels, seed=1)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=SPACING / 2,
-        minStep=0.002,
-        numberOfIterations=ITERATIONS,
-        relaxationFactor=0.8,  # with ITK's 0.5 it stops in the flat valleys of short fields of view
-        gradientMagnitudeTolerance=1e-8,
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    return method
-
-
-def _points(body: Volume) -> Array:
-    """Centres of some thousand voxels of the body, homogeneous, RAS+ mm, of shape (4, n)."""
-    voxels = np.argwhere(body.array)
-    voxels = voxels[:: max(1, len(voxels) // POINTS)]
-    return cast(Array, body.grid.affine @ np.column_stack([voxels, np.ones(len(voxels))]).T)

@@ -16,9 +16,10 @@ from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
 from medcycle.io.locks import locked
 from medcycle.methods.checkpoint import checkpoint_of, facts_of, load_method, told_of
+from medcycle.synthesis.order import Order, Task, is_file
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
 from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
-from medcycle.synthesis.runner import BatchRunner, Order, Task, is_file
+from medcycle.synthesis.runner import BatchRunner
 from medcycle.synthesis.styles import styles_for
 
 __all__ = ["synthesize_path"]
@@ -94,9 +95,9 @@ def _synthesized(
     wanted = [(source, style) for source in sources for style in styles]
     tasks = [Task(*one, target) for one, target in zip(wanted, targets, strict=True)]
     runner = BatchRunner(checkpoints, models, order)
-    with nullcontext() if order.shard is None else locked(output / f"shard-{order.shard.number}-of-{order.shard.of}"):
-        if order.shard:
-            tasks = order.shard.part((task.source.name, task) for task in tasks)
+    if order.shard:
+        tasks = order.shard.part((task.source.name, task) for task in tasks)
+    with locked(order.shard.place_in(output)) if order.shard else nullcontext():
         runner.through(tasks)
     _report(runner, len(tasks))
     return [task.target for task in tasks]

@@ -158,7 +158,7 @@ def test_a_model_that_is_not_there_is_told_first(tmp_path: Path, capsys) -> None
     with pytest.raises(UsageError, match="no such checkpoint"):
         mc.register(tmp_path / "no", tmp_path / "where", output=tmp_path / "out", model="tail")
     assert execute(["register", "--mr=a", "--ct=b", "out", "--model=head", "--no-model"]) == 2
-    assert "exclude each other" in capsys.readouterr().err
+    assert "can't be combined" in capsys.readouterr().err
 
 
 def test_transforms_and_matrices() -> None:

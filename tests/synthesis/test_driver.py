@@ -20,8 +20,8 @@ from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.dicom_series import write_series
 from medcycle.synthesis import runner as module
 from medcycle.synthesis.driver import synthesize_path
+from medcycle.synthesis.order import Order
 from medcycle.synthesis.outputs import Outputs
-from medcycle.synthesis.runner import Order
 from medcycle.volume import Grid, Volume
 
 
@@ -230,7 +230,7 @@ def test_large_volumes_have_the_memory_for_themselves(
     folder: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No volume is read before the one before it is written."""
-    monkeypatch.setattr(module, "LARGE", 1000)
+    monkeypatch.setattr("medcycle.synthesis.order.LARGE", 1000)
     order: list[str] = []
     read, write = module.BatchRunner._read, module.BatchRunner._write
     monkeypatch.setattr(module.BatchRunner, "_read", lambda *given: (order.append("read"), read(*given))[1])
