@@ -26,6 +26,9 @@ from medcycle.tuning import SETTING
 from medcycle.volume import Volume
 from tests.timing import compare, ratios
 
+FLAT = ["data.spacing=[1.5, 1.5, null]", "data.slices=1"]
+"""Single slices, which a 3D network's own settings replace."""
+
 SYNTHESES = {
     "2D, 64 filters, 9 residual blocks": [
         "network.name=resnet", "network.filters=64", "network.blocks=9", "data.spacing=[1.5, 1.5, 8]"
@@ -49,7 +52,7 @@ def synthesis() -> None:
     """Whole volumes beside MONAI's inferers in float32 over the whole box, with windows of the same sizes."""
     volume = head()
     for title, sizes in SYNTHESES.items():
-        config = load_config("head_mr_ct", ["data.spacing=[1.5, 1.5, null]", *sizes], Choice(device="cpu"))
+        config = load_config("head_mr_ct", [*FLAT, *sizes], Choice(device="cpu"))
         torch.manual_seed(0)
         method = build_method(config).eval()
         plain = plain_twin(method, config)
@@ -84,7 +87,7 @@ def like_with_like(rounds: int = 7, clock: Callable[[], float] = time.perf_count
         rounds: turns.
         clock: as of `ratios`.
     """
-    config = load_config("head_mr_ct", SYNTHESES["3D, U-Net of 16 filters"], Choice(device="cpu"))
+    config = load_config("head_mr_ct", [*FLAT, *SYNTHESES["3D, U-Net of 16 filters"]], Choice(device="cpu"))
     torch.manual_seed(0)
     method = build_method(config).eval()
     plain = plain_twin(method, config)
