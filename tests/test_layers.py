@@ -19,7 +19,7 @@ LAYERS = [
     {"body"},
     {"modality"},
     {"io"},
-    {"registration"},
+    {"failures", "registration"},
     {"config", "models", "phantom"},
     {"evaluation"},
     {"networks", "losses"},

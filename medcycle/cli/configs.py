@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -52,7 +53,12 @@ def list_names() -> None:
 
 @app.command(epilog="Example: medcycle config show head_mr_ct --method cut --dims 2.5 --set training.max_minutes=60")
 def show(
-    name: Name, method: MethodName = None, dims: Dims = None, device: For = None, overrides: Overrides = None
+    name: Name,
+    method: MethodName = None,
+    dims: Dims = None,
+    device: For = None,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
     """Print all keys of a configuration and the cost of a training step."""
     import yaml
@@ -62,8 +68,11 @@ def show(
 
     _require_written(name)
     config = load_config(name, overrides or (), chosen(method, dims, device))
-    say(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), newline=False)
     cost = step_cost(config)
+    if as_json:
+        say(json.dumps({"config": config.model_dump(mode="json"), "step": asdict(cost)}, indent=1))
+        return
+    say(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), newline=False)
     say(
         f"# {cost.generators / 1e6:.3g} million parameters in generators, {cost.discriminators / 1e6:.3g} million in "
         f"discriminators; a step takes {cost.flop / 1e9:,.0f} GFLOP and about {cost.memory / 2**30:.2g} GiB"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medcycle.cli.parameters import CtOffset, Part
+from medcycle.cli.parameters import CtOffset, KeepGoing, Part
 from medcycle.cli.say import say
 from medcycle.errors import UsageError
 
@@ -64,10 +64,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     brief: Annotated[bool, typer.Option("--brief", help="Only the protocol's metrics: faster.")] = False,
     ct_offset: CtOffset = 0.0,
     shard: Part = None,
+    keep_going: KeepGoing = False,
 ) -> None:
     """Score synthetic volumes against the true ones.
 
     Without true CT, synthetic CT are judged by their MR. With --shard, the process that is done last writes the tables.
+    With --keep-going, cases without a synthetic volume are failed ones too; `summary.json` lists them.
     """
     from medcycle.cli.printing import print_summary, print_verdicts
     from medcycle.evaluation import scoring
@@ -94,13 +96,21 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         _require_none_given(of_truth | of_details, "needs the true volumes; add --real, or leave it out")
     if brief:
         _require_none_given(of_details, "has no effect with --brief; leave one of them out")
-    names, lenient = own_names(synthetic), shard is not None
+    names, lenient = own_names(synthetic), keep_going or shard is not None
     how = {name: str(value) for name, value in (of_details | of_truth | {"ct_offset": ct_offset}).items()}
     if real:
         labels = (real_labels, synthetic_labels) if real_labels and synthetic_labels else None
         options = None if brief else _options(anatomy, density, tolerances)
         matched = match_cases(
-            real, synthetic, mask, names, field_of_view=field_of_view, source=mr, target=target, labels=labels
+            real,
+            synthetic,
+            mask,
+            names,
+            field_of_view=field_of_view,
+            source=mr,
+            target=target,
+            labels=labels,
+            keep_going=keep_going,
         )
         with _place(output, matched, shard, how) as written:
             summary = scoring.evaluate(
@@ -115,7 +125,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
             summary = written.finish(summary, with_details=not brief)
         print_summary(summary)
     elif mr:
-        matched = match_cases(mr, synthetic, None, names)
+        matched = match_cases(mr, synthetic, None, names, keep_going=keep_going)
         with _place(output, matched, shard, how) as written:
             judged = judge_cases(written.cases, on_details=written.on_details, may_all_fail=lenient)
             summary = written.finish(judged)
@@ -128,7 +138,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
     if not brief:
         say(f"details of each case are in {output / 'cases'}; next: medcycle report {output} --output report.html")
-    summary.require_all()
+    if not keep_going:
+        summary.require_all()
 
 
 def _place(

@@ -17,6 +17,7 @@ __all__ = [
     "Dims",
     "For",
     "Irregular",
+    "KeepGoing",
     "MethodName",
     "Model",
     "Overrides",
@@ -72,6 +73,11 @@ Part = Annotated[
         parser=Shard.parse,
         help="Do one part of the cases, such as 3/16; other processes do the others, at once or later.",
     ),
+]
+
+KeepGoing = Annotated[
+    bool,
+    typer.Option("--keep-going", help="Exit with 0 even if cases fail, for pipelines; the failed ones are listed."),
 ]
 
 Scratch = Annotated[

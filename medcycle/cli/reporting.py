@@ -16,7 +16,9 @@ def report(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", help="Folders that `evaluate`, `synthesize` or `train` wrote; each becomes a section."
+            metavar="PATH...",
+            help="Folders that `evaluate`, `synthesize` or `train` wrote, and a workflow's jobs.csv; each becomes a "
+            "section.",
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="FILE", help="The page, a file ending in .html.")],

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medcycle.cli.parameters import CtOffset, Irregular, Model, Part, Retain
+from medcycle.cli.parameters import CtOffset, Irregular, KeepGoing, Model, Part, Retain
 from medcycle.cli.reporting import report_synthesis
 from medcycle.cli.say import say
 from medcycle.errors import UsageError
@@ -79,11 +79,15 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     retain: Retain = None,
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Only the scans that the run held out of its training.")
+    ] = False,
     shard: Part = None,
+    keep_going: KeepGoing = False,
 ) -> None:
     """Make synthetic CT from MR, or MR from CT, on the input's grid.
 
-    Cases already done are skipped.
+    Cases already done are skipped. With --keep-going, those that fail are listed in OUTPUT/failed.csv.
     """
     from medcycle.cli.inputs import deidentification
     from medcycle.inference import Options, Windows, devices_of
@@ -111,7 +115,9 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         resample_irregular=resample_irregular,
         ct_offset=ct_offset,
         any_region=any_region,
+        held_out=held_out,
         shard=shard,
+        keep_going=keep_going,
     )
     if report and shard:
         raise UsageError("--report is of all cases; leave out --shard, or use `medcycle report OUTPUT` afterwards")

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from medcycle.errors import EmptyFolder, UsageError
+from medcycle.errors import DataError, EmptyFolder, UsageError
+from medcycle.failures import failures_in
 from medcycle.io.discover import VOLUME_SUFFIXES, case_name, stem
 from medcycle.io.files import require_exists
 
-__all__ = ["SYNTHETIC_STEMS", "Case", "match_cases", "uncertainty_of", "volume_of"]
+__all__ = ["SYNTHETIC_STEMS", "Case", "match_cases", "require_synthetic", "uncertainty_of", "volume_of"]
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ def match_cases(
     source: Path | None = None,
     target: Path | None = None,
     labels: tuple[Path, Path] | None = None,
+    keep_going: bool = False,
 ) -> list[Case]:
     """Pair volumes by name.
 
@@ -85,12 +87,15 @@ def match_cases(
         target: masks that beams are aimed at; cases without one are left without.
         labels: segmentations of the real and the synthetic volumes: of one case a label map or a folder of masks, of
             several a folder with these.
+        keep_going: real volumes without a synthetic one are cases too, which will fail; synthetic ones without a real
+            one are left out, with a warning.
 
     Returns:
         The cases in the order of their names.
 
     Raises:
-        UsageError: if a path does not exist, a name is ambiguous, or a volume has no counterpart.
+        UsageError: if a path does not exist, a name is ambiguous, or, unless it keeps going, a volume has no
+            counterpart.
         EmptyFolder: if a folder holds no case.
     """
     reals, synthetics = _volumes(real), _volumes(synthetic, SYNTHETIC_STEMS)
@@ -103,6 +108,8 @@ def match_cases(
             _say_pair(*reals.values(), *synthetics.values())
         synthetics = dict(zip(reals, synthetics.values(), strict=True))
     synthetics = _named_alike(synthetics, reals)
+    if keep_going:
+        synthetics = _for_each(reals, synthetics, real, synthetic)
     _require_same(reals, synthetics, real, synthetic)
     masks = _beside(mask, reals, codes, "mask")
     valid = _beside(field_of_view, reals, codes, "field of view")
@@ -188,6 +195,20 @@ def _named_alike(found: dict[str, Path], names: Collection[str]) -> dict[str, Pa
         return alike[0] if len(alike) == 1 and alike[0] not in found else name
 
     return {own(name): path for name, path in found.items()}
+
+
+def require_synthetic(case: Case) -> None:
+    """Raise `DataError` if there is no synthetic volume of a case, with the reason that `synthesize` gave."""
+    if not case.synthetic.exists():
+        reason = failures_in(case.synthetic.parent).get(case.name, "synthesise it, or leave out its real volume")
+        raise DataError(f"{case.synthetic}: no synthetic volume; {reason}")
+
+
+def _for_each(reals: dict[str, Path], synthetics: dict[str, Path], real: Path, synthetic: Path) -> dict[str, Path]:
+    """A synthetic volume for each real one; what there is none of is a path where there is nothing."""
+    if without_real := sorted(set(synthetics) - set(reals)):
+        log.warning("%s lacks %s, left out", real, _listed(without_real))
+    return {name: synthetics.get(name, synthetic / name) for name in reals}
 
 
 def _require_same(reals: dict[str, Path], synthetics: dict[str, Path], real: Path, synthetic: Path) -> None:

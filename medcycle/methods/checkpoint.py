@@ -27,6 +27,7 @@ from medcycle.models.description import SUFFIX as DESCRIPTION
 __all__ = [
     "BEST",
     "LAST",
+    "MANIFEST",
     "Facts",
     "SavedMethod",
     "checkpoint_of",
@@ -40,6 +41,9 @@ __all__ = [
 ]
 
 FORMAT = "medcycle checkpoint 1"
+
+MANIFEST = "manifest.json"
+"""What a run was trained with and on, in its folder."""
 
 LAST = Path("checkpoints", "last.pt")
 BEST = Path("checkpoints", "best.pt")

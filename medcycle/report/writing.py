@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 from medcycle.errors import DataError, UsageError
 from medcycle.io.files import require_exists, write_text
-from medcycle.report import scored, synthesized, trained
+from medcycle.report import jobs, scored, synthesized, trained
 from medcycle.report.evaluation import Evaluation, read_evaluation
+from medcycle.report.jobs import Jobs, read_jobs
 from medcycle.report.judging import judge_synthesis
 from medcycle.report.libraries import asset, libraries, licences
 from medcycle.report.names import Names
@@ -29,7 +30,7 @@ BUDGET = 34_000_000
 LARGEST_CASE, SMALLEST_CASE = 9_000_000, 120_000
 """Characters of a case's volumes; where there are more cases than have room, the worst are shown."""
 
-Findings = Evaluation | Synthesis | Run
+Findings = Evaluation | Synthesis | Run | Jobs
 
 
 def report_of(paths: Sequence[Path], output: Path, *, mr: Path | None, identifiers: bool, title: str | None) -> Path:
@@ -80,6 +81,8 @@ def _page(paths: Sequence[Path], code: Sequence[str], title: str | None, names: 
 def _read(path: Path, names: Names) -> Findings:
     """What a folder holds, told by the files in it."""
     require_exists(path, "a folder that `medcycle evaluate`, `synthesize` or `train` wrote")
+    if path.suffix == ".csv":
+        return read_jobs(path)
     if (path / "summary.json").is_file():
         return read_evaluation(path, names)
     if is_run(path):
@@ -100,6 +103,8 @@ def _section(found: Findings, names: Names, first: int) -> Section:
             return synthesized.section_of(found, names)
         case Run():
             return trained.section_of(found, names)
+        case Jobs():
+            return jobs.section_of(found, names)
 
 
 def _told_apart(sections: Sequence[Section]) -> list[Section]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import NoReturn
 
+from medcycle.body import Modality
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongRegion
+from medcycle.failures import write_failures
 from medcycle.inference import require_direction
 from medcycle.io.dicom.hidden import hidden_names
 from medcycle.io.dicom.pixels import read_dataset
@@ -16,6 +19,7 @@ from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
 from medcycle.io.locks import locked
 from medcycle.methods.checkpoint import checkpoint_of, facts_of, load_method, told_of
+from medcycle.methods.held_out import held_out_names
 from medcycle.synthesis.order import Order, Task, is_file
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
 from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
@@ -53,11 +57,14 @@ def synthesize_path(
     Raises:
         UsageError: if a path is missing, the file is there already, or the call contradicts itself.
         BadCheckpoint: if a checkpoint can't be used.
-        DataError: if there is no volume, or some could not be translated; the others are written all the same.
+        DataError: if there is no volume, or some could not be translated, unless the order says to keep going; the
+            others are written all the same.
     """
     order = order or Order()
     checkpoints = [checkpoint_of(path, to=order.to) for path in (run_or_checkpoint, *order.ensemble)]
     sources = _sources(input_path, output, order)
+    if order.held_out:
+        sources = _held_out(sources, run_or_checkpoint, order)
     if not (how := order.outputs.deidentify):
         return _synthesized(checkpoints, sources, output, order, say, given=input_path)
     coded = pseudonymous(sources, how)
@@ -99,8 +106,12 @@ def _synthesized(
         tasks = order.shard.part((task.source.name, task) for task in tasks)
     with locked(order.shard.place_in(output)) if order.shard else nullcontext():
         runner.through(tasks)
-    _report(runner, len(tasks))
-    return [task.target for task in tasks]
+    failures = _reported(runner, len(tasks))
+    if order.keep_going and not is_file(output):
+        write_failures(failures, output, order.shard)
+    elif failures:
+        _raise(runner, failures, len(tasks))
+    return [task.target for task in tasks if task not in runner.failed]
 
 
 def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
@@ -120,22 +131,36 @@ def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:
     return sources
 
 
-def _report(runner: BatchRunner, total: int) -> None:
+def _held_out(sources: Sequence[Source], run: Path, order: Order) -> list[Source]:
+    """The volumes that a run was validated on."""
+    kind: Modality = "mr" if order.to == "ct" else "ct"
+    names = held_out_names(run, kind)
+    found = [source for source in sources if source.name in names]
+    if not found:
+        raise UsageError(f"{run}: none of its {len(names)} held-out {kind.upper()} are among the {len(sources)} given")
+    return found
+
+
+def _reported(runner: BatchRunner, total: int) -> dict[str, str]:
+    """What was kept and what failed, said; and the reasons of the latter by the names of their sources."""
     if runner.kept:
         log.warning("%d of %d exist already, made from the same data with the same settings", runner.kept, total)
-    if not runner.failed:
-        return
-    errors = list(runner.failed.values())
-    if any(isinstance(error, WrongRegion) for error in errors):
+    if any(isinstance(error, WrongRegion) for error in runner.failed.values()):
         log.warning("scans of another region are refused; --any-region translates them all the same")
+    reasons = {task.source.name: str(error) for task, error in runner.failed.items()}
+    if total > 1 or runner.order.keep_going:
+        for name, reason in reasons.items():
+            log.warning("not translated: %s: %s", name, reason)
+    return reasons
+
+
+def _raise(runner: BatchRunner, failures: Mapping[str, str], total: int) -> NoReturn:
+    first = next(iter(runner.failed.values()))
     if total == 1:
-        raise errors[0]
-    reasons = [f"{task.source.name}: {error}" for task, error in runner.failed.items()]
-    for reason in reasons:
-        log.warning("not translated: %s", reason)
-    done = total - len(reasons)
-    message = f"{len(reasons)} of {total} volumes not translated, {done} done; first failure: {reasons[0]}"
-    raise DataError(message) from errors[0]
+        raise first
+    failed, (name, reason) = len(runner.failed), next(iter(failures.items()))
+    message = f"{failed} of {total} volumes not translated, {total - failed} done; first failure: {name}: {reason}"
+    raise DataError(message) from first
 
 
 def _targets(sources: Sequence[Source], output: Path, order: Order) -> list[Path]:

@@ -38,6 +38,8 @@ class Order:
         ct_offset: what to take off CT that have something added to their HU.
         any_region: also translate volumes that show another region than the model was trained on.
         shard: the part of the volumes that is translated, while other processes do the others; None for all.
+        held_out: only translate the volumes that the run was validated on and not trained on.
+        keep_going: list the volumes that fail in a table in the output, see `write_failures`, instead of raising an error at the end.
     """
 
     to: Modality = "ct"
@@ -51,6 +53,8 @@ class Order:
     ct_offset: float = 0.0
     any_region: bool = False
     shard: Shard | None = None
+    held_out: bool = False
+    keep_going: bool = False
 
 
 @dataclass(frozen=True)

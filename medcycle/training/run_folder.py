@@ -19,8 +19,7 @@ from medcycle.dataset.store import Store
 from medcycle.errors import BadCheckpoint, UnreadableFile, UsageError
 from medcycle.io.files import seen_from, write_text
 from medcycle.io.opening import read_json
-from medcycle.methods.checkpoint import LAST, read_checkpoint, without_places
-from medcycle.training.runs import MANIFEST
+from medcycle.methods.checkpoint import LAST, MANIFEST, read_checkpoint, without_places
 
 __all__ = [
     "cases_begun_on",

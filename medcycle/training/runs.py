@@ -15,10 +15,9 @@ from medcycle.config.plain import read_yaml
 from medcycle.errors import BadCheckpoint, EmptyFolder, MedcycleError
 from medcycle.io.files import require_exists
 from medcycle.io.opening import open_regular, read_json
-from medcycle.methods.checkpoint import LAST, read_checkpoint
+from medcycle.methods.checkpoint import LAST, MANIFEST, read_checkpoint
 
 __all__ = [
-    "MANIFEST",
     "METRICS",
     "VALIDATION",
     "DamagedRun",
@@ -28,7 +27,6 @@ __all__ = [
     "score_in_words",
 ]
 
-MANIFEST = "manifest.json"
 METRICS = "metrics.csv"
 VALIDATION = "validation.csv"
 

@@ -1,0 +1,35 @@
+# A cohort from scans to scores: inspect, prepare, train, synthesize, evaluate, report.
+#
+#     snakemake -s pipelines/cohort.smk --configfile cohort.yaml --profile pipelines/profiles/local
+#
+# config.schema.yaml lists the keys of cohort.yaml.
+
+WORKFLOW = "cohort"
+
+
+include: "common.smk"
+
+
+RUNS, TABLES, EXTRA = {"model": FLAGS}, ["model"], []
+
+
+def translation(run):
+    return quoted(OUT / run / "run", VALUES["test_mr"], OUT / run / "synthetic")
+
+
+def synthesized_for(table):
+    return expand(JOBS / "{run}/synthesize-{shard}", run=table, shard=SHARDS)
+
+
+def comparison(table):
+    truth = ["--real", VALUES["true_ct"]] if "true_ct" in VALUES else ["--mr", VALUES["test_mr"]]
+    return quoted(*truth, "--synthetic", OUT / table / "synthetic", "--output", OUT / table / "evaluation")
+
+
+rule all:
+    default_target: True
+    input:
+        OUT / "report.html",
+
+
+include: "rules.smk"
