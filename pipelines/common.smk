@@ -52,11 +52,19 @@ def flags_of(values):
 
 
 def changed_when(*folders):
-    """A digest of names, sizes and times of all files below folders, so that new scans are noticed."""
-    if not workflow.is_main_process:
-        return ""
+    """A digest of names, sizes and times of all files below folders, so that new scans are noticed.
+
+    Jobs, which read this file too, take it from where the main process has written it.
+    """
+    key = "\n".join(filter(None, folders))
+    if workflow.is_main_process and key not in SCANS_NOW:
+        SCANS_NOW[key] = digest_of(list(filter(None, folders)))
+    return SCANS_NOW.get(key, "")
+
+
+def digest_of(folders):
     digest = hashlib.sha256()
-    for folder in filter(None, folders):
+    for folder in folders:
         if not os.path.exists(folder):
             raise WorkflowError(f"{folder}: does not exist; check the configuration")
         found = sorted(os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)
@@ -69,24 +77,20 @@ def changed_when(*folders):
     return digest.hexdigest()
 
 
-def require_same_settings(values):
+def kept_in(path):
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def require_same_settings(before, now):
     """Ends if the output holds runs of other settings; these are never removed."""
-    if not workflow.is_main_process or workflow.dryrun:
-        return
-    kept, wanted = OUT / "settings.json", {name: values.get(name) for name in SETTINGS_OF_RUNS if values.get(name)}
-    if kept.is_file():
-        before = json.loads(kept.read_text(encoding="utf-8"))
-        if other := sorted(key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key)):
-            raise WorkflowError(
-                f"{OUT} was made with another {other[0]} ({before.get(other[0])}, now {wanted.get(other[0])}); "
-                "give another output"
-            )
-        return
-    OUT.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+    if before and (other := sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))):
+        key = other[0]
+        raise WorkflowError(
+            f"{OUT} was made with another value of {key} ({before.get(key)}, now {now.get(key)}); give another output"
+        )
 
 
-SETTINGS_OF_RUNS = ("recipe", "method", "dims", "device", "settings", "folds", "methods", "mr", "ct")
+OF_RUNS = ("recipe", "method", "dims", "device", "settings", "folds", "methods", "mr", "ct")
 
 VALUES = checked(config)
 OUT = Path(VALUES["output"])
@@ -94,7 +98,16 @@ JOBS, STORE = OUT / "jobs", OUT / "store"
 SHARDS = range(1, VALUES["shards"] + 1)
 FLAGS = flags_of(VALUES)
 SCANS = quoted(*(word for name in ("mr", "ct") if name in VALUES for word in (f"--{name}", VALUES[name])))
-require_same_settings(VALUES)
+RUN_SETTINGS = {name: VALUES[name] for name in OF_RUNS if name in VALUES}
+require_same_settings(kept_in(OUT / "settings.json"), RUN_SETTINGS)
+SCANS_NOW = {} if workflow.is_main_process else kept_in(OUT / "scans.json")
+
+
+onstart:
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name, values in {"settings.json": RUN_SETTINGS, "scans.json": SCANS_NOW}.items():
+        (OUT / name).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
 
 # What is done with each run: options of medcycle train, the scans it translates, and what scores these. The workflow
 # fills it in before it includes the rules.
@@ -119,8 +132,9 @@ def of_job(rule, name, usual):
     def request(wildcards, input, threads, attempt):
         given = VALUES["resources"].get(rule, {}).get(name)
         value = given if given is not None else usual(input, threads)
-        # a job that was killed for memory, or ran out of time, asks for more the next time
-        return int(value * (1 + 0.5 * (attempt - 1))) if name in ("mem_mb", "runtime") else int(value)
+        # a job that was killed for memory, or ran out of time, asks for more the next time; training resumes instead
+        grows = name in ("mem_mb", "runtime") and rule != "train"
+        return int(value * (1 + 0.5 * (attempt - 1))) if grows else int(value)
 
     return request
 

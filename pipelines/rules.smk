@@ -179,7 +179,7 @@ rule report:
     log:
         OUT / "logs/report.txt",
     resources:
-        mem_mb=of_job("report", "mem_mb", fixed(4 * BASE_MIB)),
+        mem_mb=of_job("report", "mem_mb", fixed(2 * BASE_MIB)),
         runtime=of_job("report", "runtime", fixed(USUAL_MINUTES)),
     shell:
         "medcycle report {params.folders} {input.jobs} --output {output} > {log} 2>&1"

@@ -18,11 +18,19 @@ from medcycle.dataset.store import Store
 from medcycle.errors import DataError, UsageError
 from medcycle.io.files import seen_from, write_text
 from medcycle.io.opening import read_json
-from medcycle.methods.checkpoint import BEST, LAST, SavedMethod, load_method, read_checkpoint, save_method, told_of
+from medcycle.methods.checkpoint import (
+    BEST,
+    LAST,
+    MANIFEST,
+    SavedMethod,
+    load_method,
+    read_checkpoint,
+    save_method,
+    told_of,
+)
 from medcycle.training.initial_model import InitialModel
 from medcycle.training.loop import train
 from medcycle.training.run_folder import cases_begun_on, require_run_folder, store_of_run
-from medcycle.training.runs import MANIFEST
 from medcycle.training.runtime import make_fabric
 
 __all__ = ["Adaptation", "adapt"]

@@ -135,11 +135,15 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     if not written.is_finished:
         say(f"shard {shard} is done; the process that is done last writes the tables of all {len(matched)} cases")
         return
+    _say_written(output, brief=brief)
+    if not keep_going:
+        summary.require_all()
+
+
+def _say_written(output: Path, *, brief: bool) -> None:
     say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
     if not brief:
         say(f"details of each case are in {output / 'cases'}; next: medcycle report {output} --output report.html")
-    if not keep_going:
-        summary.require_all()
 
 
 def _place(

@@ -58,7 +58,7 @@ class Case:
     is_coded: bool = False
 
 
-def match_cases(
+def match_cases(  # noqa: PLR0913 - all that a case may have
     real: Path,
     synthetic: Path,
     mask: Path | None = None,

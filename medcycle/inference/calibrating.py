@@ -89,11 +89,17 @@ def calibration_of(found: Iterable[Errors]) -> Calibration:
 
     Args:
         found: of at least one pair, as `errors_on` gives them.
+
+    Raises:
+        DataError: if no class of tissue has enough voxels.
     """
     each = list(found)
     scans = np.repeat(np.arange(len(each)), [len(one.errors) for one in each])
     deviations, errors, classes = (np.concatenate(parts) for parts in zip(*each, strict=True))
-    return Calibration.fit_classes(deviations, errors, classes, scans)
+    fitted = Calibration.fit_classes(deviations, errors, classes, scans)
+    if not fitted.by_class:
+        raise DataError(f"{len(errors)} voxels are too few to calibrate on; give more or larger pairs")
+    return fitted
 
 
 def _placed(volume: Volume, onto: Volume, outside: float) -> Array:

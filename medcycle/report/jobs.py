@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcycle.errors import UnreadableFile
-from medcycle.report.html import Html, element, table
+from medcycle.report.html import element, table
 from medcycle.report.names import Names
 from medcycle.report.plain import read_rows
 from medcycle.report.section import Section

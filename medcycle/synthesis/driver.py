@@ -18,7 +18,7 @@ from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
 from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
 from medcycle.io.files import remove_torn
 from medcycle.io.locks import locked
-from medcycle.methods.checkpoint import checkpoint_of, facts_of, load_method, told_of
+from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, facts_of, load_method, told_of
 from medcycle.methods.held_out import held_out_names
 from medcycle.synthesis.order import Order, Task, is_file
 from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
@@ -88,14 +88,7 @@ def _synthesized(
     remove_torn(output)
     if owners:
         write_names(sources, owners, given, output)
-    models = [load_method(checkpoint) for checkpoint in checkpoints]
-    for checkpoint, model in zip(checkpoints, models, strict=True):
-        require_direction(model, order.to)
-        facts = facts_of(model)
-        if say:
-            say(f"translating with {told_of(checkpoint)}: {facts.text}")
-        if order.to == "ct" and facts.warning:
-            log.warning("%s: %s", checkpoint, facts.warning)
+    models = [_loaded(checkpoint, order, say) for checkpoint in checkpoints]
     styles = styles_for(models[0], order.to, order.style, order.samples)
     if len(models) > 1 and styles != [None]:
         raise UsageError("--style and --samples work with a single run only; leave out --ensemble")
@@ -112,6 +105,18 @@ def _synthesized(
     elif failures:
         _raise(runner, failures, len(tasks))
     return [task.target for task in tasks if task not in runner.failed]
+
+
+def _loaded(checkpoint: Path, order: Order, say: Callable[[str], None] | None) -> SavedMethod:
+    """A model that can do what is wanted; what it has learned is said."""
+    model = load_method(checkpoint)
+    require_direction(model, order.to)
+    facts = facts_of(model)
+    if say:
+        say(f"translating with {told_of(checkpoint)}: {facts.text}")
+    if order.to == "ct" and facts.warning:
+        log.warning("%s: %s", checkpoint, facts.warning)
+    return model
 
 
 def _sources(input_path: Path, output: Path, order: Order) -> list[Source]:

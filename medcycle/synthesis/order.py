@@ -39,7 +39,8 @@ class Order:
         any_region: also translate volumes that show another region than the model was trained on.
         shard: the part of the volumes that is translated, while other processes do the others; None for all.
         held_out: only translate the volumes that the run was validated on and not trained on.
-        keep_going: list the volumes that fail in a table in the output, see `write_failures`, instead of raising an error at the end.
+        keep_going: list the volumes that fail in a table in the output, see `write_failures`, instead of raising an
+            error at the end.
     """
 
     to: Modality = "ct"
