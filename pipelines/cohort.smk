@@ -23,7 +23,7 @@ def synthesized_for(table):
 
 def comparison(table):
     truth = ["--real", VALUES["true_ct"]] if "true_ct" in VALUES else ["--mr", VALUES["test_mr"]]
-    return quoted(*truth, "--synthetic", OUT / table / "synthetic", "--output", OUT / table / "evaluation")
+    return quoted(*truth, "--synthetic", OUT / table / "synthetic", "--output", evaluation(table))
 
 
 rule all:

@@ -96,7 +96,7 @@ VALUES = checked(config)
 OUT = Path(VALUES["output"])
 JOBS, STORE = OUT / "jobs", OUT / "store"
 SHARDS = range(1, VALUES["shards"] + 1)
-FLAGS = flags_of(VALUES)
+RECIPE, FLAGS = quoted(VALUES["recipe"]), flags_of(VALUES)
 SCANS = quoted(*(word for name in ("mr", "ct") if name in VALUES for word in (f"--{name}", VALUES[name])))
 RUN_SETTINGS = {name: VALUES[name] for name in OF_RUNS if name in VALUES}
 require_same_settings(kept_in(OUT / "settings.json"), RUN_SETTINGS)
@@ -109,15 +109,14 @@ onstart:
         (OUT / name).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
-# What is done with each run: options of medcycle train, the scans it translates, and what scores these. The workflow
-# fills it in before it includes the rules.
-#   RUNS: name -> options
-#   translated(run), synthetic(run), scored: see each workflow
+# A workflow says which runs there are (RUNS: the options of each), which tables of scores (TABLES) and what else the
+# report waits for (EXTRA); what a run translates (translation), which runs a table is of (synthesized_for), and what they
+# are compared with (comparison).
 
 
-def recipe_of(run):
-    """The recipe to train a run by; what `auto` planned lies in the store."""
-    return quoted("auto" if VALUES["recipe"] == "auto" else VALUES["recipe"])
+def evaluation(table):
+    """The folder of a table of scores, whose name is its model's in comparisons."""
+    return OUT / "evaluation" / table
 
 
 def largest_voxels(findings):

@@ -24,7 +24,7 @@ def synthesized_for(table):
 
 def comparison(table):
     return quoted(
-        "--real", VALUES["true_ct"], "--synthetic", OUT / table / "synthetic", "--output", OUT / table / "evaluation"
+        "--real", VALUES["true_ct"], "--synthetic", OUT / table / "synthetic", "--output", evaluation(table)
     )
 
 

@@ -40,7 +40,7 @@ def comparison(table):
         truth = ["--real", VALUES["test_true_ct"]] if "test_true_ct" in VALUES else ["--mr", VALUES["test_mr"]]
     else:
         truth = ["--real", VALUES["true_ct"]] if "true_ct" in VALUES else ["--mr", VALUES["mr"]]
-    return quoted(*truth, "--synthetic", OUT / table / "synthetic", "--output", OUT / table / "evaluation")
+    return quoted(*truth, "--synthetic", OUT / table / "synthetic", "--output", evaluation(table))
 
 
 rule all:

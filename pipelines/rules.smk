@@ -26,7 +26,7 @@ rule prepare:
         touch(JOBS / "prepare-{shard}"),
     params:
         scans=changed_when(VALUES.get("mr"), VALUES["ct"]),
-        call=f"{SCANS} {quoted(STORE)} --config {recipe_of(None)} {FLAGS}",
+        call=f"{SCANS} {quoted(STORE)} --config {RECIPE} {FLAGS}",
         of=VALUES["shards"],
     threads: VALUES["threads"]
     log:
@@ -49,9 +49,9 @@ rule store:
         done=touch(JOBS / "store"),
         plan=OUT / "plan.json",
     params:
-        call=f"{SCANS} {quoted(STORE)} --config {recipe_of(None)} {FLAGS}",
+        call=f"{SCANS} {quoted(STORE)} --config {RECIPE} {FLAGS}",
         # what was planned for `auto` lies in the store, with all settings in it
-        config=quoted(STORE / "config.yaml") if VALUES["recipe"] == "auto" else f"{recipe_of(None)} {FLAGS}",
+        config=quoted(STORE / "config.yaml") if VALUES["recipe"] == "auto" else f"{RECIPE} {FLAGS}",
     log:
         OUT / "logs/store.txt",
     benchmark:
@@ -73,7 +73,7 @@ rule train:
         touch(JOBS / "{run}/train"),
     params:
         run=lambda wildcards: quoted(OUT / wildcards.run / "run"),
-        call=lambda wildcards: f"train {recipe_of(wildcards.run)} {RUNS[wildcards.run]} --store {quoted(STORE)}",
+        call=lambda wildcards: f"train {RECIPE} {RUNS[wildcards.run]} --store {quoted(STORE)}",
         # processes of one job train together
         medcycle=(
             f"torchrun --standalone --nproc-per-node {VALUES['devices']} --no-python medcycle"
@@ -161,10 +161,6 @@ rule jobs:
                 name = path.relative_to(OUT / "benchmarks").with_suffix("").as_posix()
                 numbers = [row[key] if row[key] not in ("NA", "-") else "" for key in ("s", "max_rss", "cpu_time")]
                 writer.writerow([name, *numbers])
-
-
-def evaluation(table):
-    return OUT / table / "evaluation"
 
 
 rule report:

@@ -23,7 +23,7 @@ import numpy as np
 
 from medcycle.phantom import HeadPhantom, head_grid
 
-SHARDS = 16
+SHARDS = 4
 
 SPACING = (9.0, 9.0, 12.0)
 """mm; the coarsest that bodies are still found on."""

@@ -44,8 +44,9 @@ def section_of(found: Jobs, names: Names) -> Section:
         ]
         for row in found.rows
     ]
-    hours = sum(number for row in found.rows if (number := _number(row["seconds"])) is not None) / 3600
-    summary = element("p", f"{len(rows)} jobs, {hours:,.2f} hours in all.")
+    seconds = sum(number for row in found.rows if (number := _number(row["seconds"])) is not None)
+    length = f"{seconds / 60:,.1f} minutes" if seconds < 3600 else f"{seconds / 3600:,.1f} hours"
+    summary = element("p", f"{len(rows)} jobs, {length} in all.")
     headings = ["job", "time", "most memory", "processor time"]
     return Section("Jobs of the workflow", summary, table("Jobs", headings, rows), plots=[])
 

@@ -80,7 +80,7 @@ def one_process(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "--synthetic",
             str(out / "synthetic"),
             "--output",
-            str(out / "evaluation"),
+            str(out / "evaluation" / "model"),
         ],
     ):
         assert execute(call) == 0
@@ -125,7 +125,7 @@ def test_a_cohort_through_sbatch_gives_what_one_process_does(scans: Path, one_pr
     assert len(cancelled) == 1
     assert "Trying to restart job" in said
     assert losses(out / "model" / "run") == losses(one_process / "run")
-    assert scores(out / "model") == scores(one_process)
+    assert scores(out, "model") == scores(one_process, "model")
 
 
 @pytest.mark.usefixtures("slurm")

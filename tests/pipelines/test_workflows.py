@@ -120,7 +120,7 @@ def cohort(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_bad_case_ends_no_cohort_and_is_listed(cohort: Path) -> None:
-    found = scores(cohort / "model")
+    found = scores(cohort, "model")
     assert sorted(found["cases"]) == ["case000", "case001", "case003"]
     (reason,) = found["failed"].values()
     assert "the voxels can't be read" in reason
@@ -145,10 +145,13 @@ def test_what_was_killed_gives_what_is_undisturbed(cohort: Path, scans: Path, tm
     synthetic, real = str(tmp_path / "synthetic"), str(scans / "test" / "ct")
     assert execute(["synthesize", str(tmp_path / "run"), str(scans / "test" / "mr"), synthetic]) == 0
     assert (
-        execute(["evaluate", "--real", real, "--synthetic", synthetic, "--output", str(tmp_path / "evaluation")]) == 0
+        execute(
+            ["evaluate", "--real", real, "--synthetic", synthetic, "--output", str(tmp_path / "evaluation" / "model")]
+        )
+        == 0
     )
-    undisturbed = scores(tmp_path)["cases"]
-    assert scores(cohort / "model")["cases"] == {name: undisturbed[name] for name in ("case000", "case001", "case003")}
+    undisturbed = scores(tmp_path, "model")["cases"]
+    assert scores(cohort, "model")["cases"] == {name: undisturbed[name] for name in ("case000", "case001", "case003")}
 
 
 @pytest.mark.slow
@@ -168,7 +171,7 @@ def test_a_rerun_does_what_has_changed(cohort: Path, scans: Path) -> None:
     trained = (cohort / "model" / "run" / "checkpoints" / "last.pt").stat().st_mtime_ns
     done = run("cohort", config, *LOCAL)
     assert not done.returncode, done.stdout
-    assert sorted(scores(cohort / "model")["cases"]) == ["case000", "case001", "case002", "case003"]
+    assert sorted(scores(cohort, "model")["cases"]) == ["case000", "case001", "case002", "case003"]
     assert (cohort / "model" / "run" / "checkpoints" / "last.pt").stat().st_mtime_ns == trained
 
 
@@ -178,7 +181,7 @@ def test_cross_validation_translates_every_patient_once(places: dict[str, str], 
     values = paired | {"output": "out", "folds": 2, "shards": 1, "recipe": "demo", "settings": SMALL, **ONE_THREAD}
     done = run("crossval", written(tmp_path, values), *LOCAL)
     assert not done.returncode, done.stdout
-    found = scores(tmp_path / "out" / "held-out")
+    found = scores(tmp_path / "out", "held-out")
     assert sorted(found["cases"]) == ["case000", "case001", "case002", "case003"]
     assert "failed" not in found
     held_out = [
@@ -187,7 +190,7 @@ def test_cross_validation_translates_every_patient_once(places: dict[str, str], 
     ]
     assert len(held_out) == 2
     assert held_out[0].isdisjoint(held_out[1])
-    assert len(scores(tmp_path / "out" / "ensemble")["cases"]) == 2
+    assert len(scores(tmp_path / "out", "ensemble")["cases"]) == 2
 
 
 @pytest.mark.slow

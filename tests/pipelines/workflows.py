@@ -88,9 +88,9 @@ def wait_for(what: Callable[[], object], seconds: float = 120) -> None:
         time.sleep(0.1)
 
 
-def scores(folder: Path) -> dict[str, Any]:
-    """The table of an evaluation."""
-    return dict(json.loads((folder / "evaluation" / "summary.json").read_text()))
+def scores(out: Path, table: str) -> dict[str, Any]:
+    """A table of scores of a workflow."""
+    return dict(json.loads((out / "evaluation" / table / "summary.json").read_text()))
 
 
 def losses(run_folder: Path) -> list[dict[str, str]]:
