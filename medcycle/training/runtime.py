@@ -52,7 +52,9 @@ def _told_by_launcher() -> tuple[int, int] | None:
         return int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ.get("GROUP_WORLD_SIZE", "1"))
     if SLURMEnvironment.detect() and "SLURM_STEP_ID" in os.environ:  # by srun, and not just in a job's script
         nodes = int(os.environ.get("SLURM_NNODES", "1"))
-        return int(os.environ["SLURM_NTASKS"]) // nodes, nodes
+        processes = int(os.environ["SLURM_NTASKS"]) // nodes
+        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(processes))  # without which Lightning refuses --ntasks
+        return processes, nodes
     return None
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +103,3 @@ def torn(source: Path, to: Path) -> None:
     """A copy of the beginning of a file."""
     content = source.read_bytes()
     to.write_bytes(content[: len(content) // 3])
-
-
-def has_programs(names: Sequence[str]) -> bool:
-    """Whether these can be called."""
-    return all(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in names)
