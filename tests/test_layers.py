@@ -102,6 +102,15 @@ def test_the_report_is_imported_with_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_inspect_loads_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from medcycle.cli.main import execute; "
+        f"status = execute(['inspect', {str(tmp_path)!r}]); sys.exit(10 * status + ('torch' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 10, done.stderr  # 1: the folder is empty
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from medcycle.cli.main import execute; status = execute(['--help']); "

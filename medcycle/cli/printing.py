@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,8 +14,10 @@ from medcycle.cohort.findings import Finding
 from medcycle.evaluation.statistics import PairedDifference
 from medcycle.evaluation.tables import Summary
 from medcycle.models import Description
-from medcycle.training.runs import DamagedRun, RunSummary
 from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, shown
+
+if TYPE_CHECKING:
+    from medcycle.training.runs import DamagedRun, RunSummary
 
 __all__ = [
     "print_configs",
@@ -86,6 +89,8 @@ def print_runs(runs: Sequence[RunSummary | DamagedRun]) -> None:
 
     What is wrong with damaged ones follows below.
     """
+    from medcycle.training.runs import DamagedRun
+
     table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "best score", "checkpoint")
     for run in runs:
         if isinstance(run, DamagedRun):
