@@ -27,6 +27,9 @@ def write_failures(reasons: Mapping[str, str], folder: Path, shard: Shard | None
         shard: that the cases are of; None for all.
     """
     path = folder / (f"failed-{shard.number}-of-{shard.of}.csv" if shard else "failed.csv")
+    own = f"failed-*-of-{shard.of}.csv" if shard else "failed.csv"
+    for other in set(folder.glob("failed*.csv")) - set(folder.glob(own)):
+        other.unlink(missing_ok=True)  # of another number of shards
     if not reasons:
         path.unlink(missing_ok=True)
         return

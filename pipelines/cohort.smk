@@ -10,15 +10,8 @@ WORKFLOW = "cohort"
 include: "common.smk"
 
 
-RUNS, TABLES, EXTRA = {"model": FLAGS}, ["model"], []
-
-
-def translation(run):
-    return quoted(OUT / run / "run", VALUES["test_mr"], OUT / run / "synthetic")
-
-
-def synthesized_for(table):
-    return expand(JOBS / "{run}/synthesize-{shard}", run=table, shard=SHARDS)
+RUNS = {"model": FLAGS}
+TABLES = TRANSLATING = list(RUNS)
 
 
 def comparison(table):

@@ -8,6 +8,8 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
+import time
 from pathlib import Path
 
 import yaml
@@ -45,30 +47,39 @@ def quoted(*words):
 
 
 def flags_of(values):
-    """The options of medcycle for a recipe, a method and settings."""
+    """The options of medcycle for a method and settings."""
     chosen = [word for name in ("method", "dims", "device") if name in values for word in (f"--{name}", values[name])]
     settings = [f"--set={key}={json.dumps(value)}" for key, value in values.get("settings", {}).items()]
     return quoted(*chosen, *settings)
 
 
-def changed_when(*folders):
-    """A digest of names, sizes and times of all files below folders, so that new scans are noticed.
+def changed_when(*names):
+    """A digest of the files below the folders that these keys name, so that new scans are noticed.
 
     Jobs, which read this file too, take it from where the main process has written it.
     """
-    key = "\n".join(filter(None, folders))
+    folders = [VALUES[name] for name in names if name in VALUES]
+    key = "\n".join(folders)
     if workflow.is_main_process and key not in SCANS_NOW:
-        SCANS_NOW[key] = digest_of(list(filter(None, folders)))
+        SCANS_NOW[key] = digest_of(folders)
     return SCANS_NOW.get(key, "")
 
 
 def digest_of(folders):
+    """Of names, sizes and times of all files; links to folders are followed, as medcycle does."""
     digest = hashlib.sha256()
     for folder in folders:
         if not os.path.exists(folder):
             raise WorkflowError(f"{folder}: does not exist; check the configuration")
-        found = sorted(os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)
-        for path in found or [folder]:
+        found, seen = [], set()
+        for root, inner, names in os.walk(folder, followlinks=True):
+            real = os.path.realpath(root)
+            if real in seen:
+                inner.clear()
+                continue
+            seen.add(real)
+            found += [os.path.join(root, name) for name in names]
+        for path in sorted(found) or [folder]:
             try:
                 known = os.stat(path)
                 digest.update(f"{path}\0{known.st_size}\0{known.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
@@ -78,11 +89,25 @@ def digest_of(folders):
 
 
 def kept_in(path):
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """The values in a JSON file that a workflow wrote; none if it is not there or damaged."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def keep(values, path):
+    """Write a JSON file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def require_same_settings(before, now):
     """Ends if the output holds runs of other settings; these are never removed."""
+    if not any((OUT / run / "run" / "checkpoints").exists() for run in RUNS):
+        return
     if before and (other := sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))):
         key = other[0]
         raise WorkflowError(
@@ -90,7 +115,16 @@ def require_same_settings(before, now):
         )
 
 
-OF_RUNS = ("recipe", "method", "dims", "device", "settings", "folds", "methods", "mr", "ct")
+def settings_of_runs():
+    """What trained models depend on, but for the scans; recipes that are files by what they hold."""
+    values = {name: VALUES[name] for name in OF_RUNS if name in VALUES}
+    recipe = Path(VALUES["recipe"])
+    if recipe.is_file():
+        values["recipe"] = f"{recipe}, {hashlib.sha256(recipe.read_bytes()).hexdigest()[:12]}"
+    return values
+
+
+OF_RUNS = ("recipe", "method", "dims", "device", "devices", "settings", "folds", "methods", "mr", "ct")
 
 VALUES = checked(config)
 OUT = Path(VALUES["output"])
@@ -98,20 +132,37 @@ JOBS, STORE = OUT / "jobs", OUT / "store"
 SHARDS = range(1, VALUES["shards"] + 1)
 RECIPE, FLAGS = quoted(VALUES["recipe"]), flags_of(VALUES)
 SCANS = quoted(*(word for name in ("mr", "ct") if name in VALUES for word in (f"--{name}", VALUES[name])))
-RUN_SETTINGS = {name: VALUES[name] for name in OF_RUNS if name in VALUES}
-require_same_settings(kept_in(OUT / "settings.json"), RUN_SETTINGS)
 SCANS_NOW = {} if workflow.is_main_process else kept_in(OUT / "scans.json")
+PREPARE = f"{SCANS} {quoted(STORE)} --config {RECIPE} {FLAGS}"
+DONE = "date +%s.%N >"
+LAUNCHER = (
+    f"torchrun --standalone --nproc-per-node {VALUES['devices']} --no-python medcycle"
+    if VALUES["devices"] > 1
+    else "medcycle"
+)
 
 
 onstart:
-    OUT.mkdir(parents=True, exist_ok=True)
-    for name, values in {"settings.json": RUN_SETTINGS, "scans.json": SCANS_NOW}.items():
-        (OUT / name).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    keep(settings_of_runs(), OUT / "settings.json")
+    keep(SCANS_NOW, OUT / "scans.json")
 
 
-# A workflow says which runs there are (RUNS: the options of each), which tables of scores (TABLES) and what else the
-# report waits for (EXTRA); what a run translates (translation), which runs a table is of (synthesized_for), and what they
-# are compared with (comparison).
+# A workflow says which runs there are (RUNS: the options of each), which tables of scores (TABLES); what a run translates
+# (translation), which runs a table is of (synthesized_for), and what they are compared with (comparison). These two are
+# those of a table for each run.
+
+
+def translation(run):
+    return quoted(OUT / run / "run", VALUES["test_mr"], OUT / run / "synthetic")
+
+
+def synthesized_for(table):
+    return expand(JOBS / "{run}/synthesize-{shard}", run=table, shard=SHARDS)
+
+
+def shard(wildcards):
+    """The option of a job for its shard; with one shard, all settings work."""
+    return f"--shard {wildcards.shard}/{VALUES['shards']}" if VALUES["shards"] > 1 else ""
 
 
 def evaluation(table):
@@ -143,17 +194,22 @@ def memory(a_voxel):
 
 
 def training_memory(input, threads):
-    step = json.loads(Path(input.plan).read_text(encoding="utf-8"))["step"]["memory"] / 2**20
+    step = json.loads(Path(str(input.plan)).read_text(encoding="utf-8"))["step"]["memory"] / 2**20
     return TRAIN_MIB + (1.3 * step if VALUES.get("device") != "gpu" else 0) * VALUES["devices"]
 
 
 def training_minutes(input, threads):
-    minutes = json.loads(Path(input.plan).read_text(encoding="utf-8"))["config"]["training"]["max_minutes"]
+    minutes = json.loads(Path(str(input.plan)).read_text(encoding="utf-8"))["config"]["training"]["max_minutes"]
     return TRAIN_MINUTES if minutes is None else minutes * 1.25 + 30
 
 
 def gpus(input, threads):
     return VALUES["devices"] if VALUES.get("device") == "gpu" else 0
+
+
+def gpu_to_plan(input, threads):
+    """`auto` plans for the GPU that it sees."""
+    return min(1, gpus(input, threads)) if VALUES["recipe"] == "auto" else 0
 
 
 def fixed(value):

@@ -10,28 +10,26 @@ WORKFLOW = "compare"
 include: "common.smk"
 
 
-RUNS = {name: flags_of({**VALUES, **(one or {})}) for name, one in VALUES["methods"].items()}
-TABLES, EXTRA = list(RUNS), [JOBS / "comparison"]
+def flags_of_method(one):
+    """The options of a method: its own, and what all have in common."""
+    own = one or {}
+    return flags_of({**VALUES, **own, "settings": {**VALUES.get("settings", {}), **own.get("settings", {})}})
 
 
-def translation(run):
-    return quoted(OUT / run / "run", VALUES["test_mr"], OUT / run / "synthetic")
-
-
-def synthesized_for(table):
-    return expand(JOBS / "{run}/synthesize-{shard}", run=table, shard=SHARDS)
+RUNS = {name: flags_of_method(one) for name, one in VALUES["methods"].items()}
+TABLES = TRANSLATING = list(RUNS)
 
 
 def comparison(table):
-    return quoted(
-        "--real", VALUES["true_ct"], "--synthetic", OUT / table / "synthetic", "--output", evaluation(table)
-    )
+    truth = ["--real", VALUES["true_ct"]]
+    return quoted(*truth, "--synthetic", OUT / table / "synthetic", "--output", evaluation(table))
 
 
 rule all:
     default_target: True
     input:
         OUT / "report.html",
+        JOBS / "comparison",
 
 
 include: "rules.smk"
@@ -41,10 +39,11 @@ rule comparison:
     input:
         expand(JOBS / "{table}/evaluate-{shard}", table=TABLES, shard=SHARDS),
     output:
-        touch(JOBS / "comparison"),
+        JOBS / "comparison",
     params:
-        call=quoted(*map(evaluation, TABLES), "--output", OUT / "comparison"),
+        call=lambda wildcards: quoted(*map(evaluation, TABLES), "--output", OUT / "comparison"),
+        done=DONE,
     log:
         OUT / "logs/comparison.txt",
     shell:
-        "medcycle compare {params.call} > {log} 2>&1"
+        "medcycle compare {params.call} > {log:q} 2>&1 && {params.done} {output:q}"

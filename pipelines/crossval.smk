@@ -1,4 +1,4 @@
-# Cross-validation: every patient is translated by a model that has not seen them, and all are in one table. With
+# Cross-validation: every patient is translated by a model that was not trained on them, and all are in one table. With
 # test_mr, the ensemble of all folds translates these as well.
 #
 #     snakemake -s pipelines/crossval.smk --configfile crossval.yaml --profile pipelines/profiles/local
@@ -16,30 +16,38 @@ RUNS = {
     name: f"{FLAGS} --set=data.folds={VALUES['folds']} --set=data.fold={number}" for number, name in enumerate(FOLDS)
 }
 HELD_OUT, ENSEMBLE = "held-out", "ensemble"
-TABLES, EXTRA = [HELD_OUT, *([ENSEMBLE] if "test_mr" in VALUES else [])], []
+ENSEMBLES = [ENSEMBLE] if "test_mr" in VALUES else []
+TABLES, TRANSLATING = [HELD_OUT, *ENSEMBLES], [*FOLDS, *ENSEMBLES]
 
 
-wildcard_constraints:
-    run="fold-[0-9]+|ensemble",
+def require_same_scans(before, now):
+    """Ends if scans have changed since a fold was trained: the folds would no longer share out the same patients."""
+    known = {key: value for key, value in before.items() if key in now}
+    if any(now[key] != value for key, value in known.items()) and any((OUT / run / "run").exists() for run in RUNS):
+        raise WorkflowError(f"{VALUES['mr']} or {VALUES['ct']}: changed since folds were trained; give another output")
+
+
+if workflow.is_main_process:
+    changed_when("mr", "ct")  # without the scans that the ensemble translates
+    require_same_scans(kept_in(OUT / "scans.json"), SCANS_NOW)
 
 
 def translation(run):
+    """Not by the best checkpoint, which was chosen by the patients that are held out, but by the last."""
     if run == ENSEMBLE:
         first, *others = (OUT / name / "run" for name in FOLDS)
         more = [word for other in others for word in ("--ensemble", other)]
         return quoted(first, VALUES["test_mr"], OUT / ENSEMBLE / "synthetic", *more)
-    return quoted(OUT / run / "run", VALUES["mr"], OUT / HELD_OUT / "synthetic", "--held-out")
+    return quoted(OUT / run / "run" / "checkpoints" / "last.pt", VALUES["mr"], OUT / run / "synthetic", "--held-out")
 
 
 def synthesized_for(table):
-    return expand(JOBS / "{run}/synthesize-{shard}", run=FOLDS if table == HELD_OUT else [table], shard=SHARDS)
+    return JOBS / "gathered" if table == HELD_OUT else expand(JOBS / "ensemble/synthesize-{shard}", shard=SHARDS)
 
 
 def comparison(table):
-    if table == ENSEMBLE:
-        truth = ["--real", VALUES["test_true_ct"]] if "test_true_ct" in VALUES else ["--mr", VALUES["test_mr"]]
-    else:
-        truth = ["--real", VALUES["true_ct"]] if "true_ct" in VALUES else ["--mr", VALUES["mr"]]
+    mr, ct = ("test_mr", "test_true_ct") if table == ENSEMBLE else ("mr", "true_ct")
+    truth = ["--real", VALUES[ct]] if ct in VALUES else ["--mr", VALUES[mr]]
     return quoted(*truth, "--synthetic", OUT / table / "synthetic", "--output", evaluation(table))
 
 
@@ -52,13 +60,37 @@ rule all:
 include: "rules.smk"
 
 
+# The patients of all folds in one folder: links to each.
+rule gather:
+    input:
+        expand(JOBS / "{run}/synthesize-{shard}", run=FOLDS, shard=SHARDS),
+    output:
+        JOBS / "gathered",
+    localrule: True
+    run:
+        target = OUT / HELD_OUT / "synthetic"
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for run in FOLDS:
+            for entry in sorted((OUT / run / "synthetic").iterdir()):
+                if entry.is_dir() and not entry.name.startswith("."):
+                    (target / entry.name).symlink_to(os.path.relpath(entry, target))
+                elif entry.name.startswith("failed"):
+                    shutil.copy(entry, target / f"failed-{run}-{entry.name}")
+        Path(output[0]).write_text(f"{time.time()}\n", encoding="utf-8")
+
+
 # An ensemble is made of all folds.
 rule ensemble:
     input:
         expand(JOBS / "{run}/train", run=FOLDS),
     output:
-        touch(JOBS / "ensemble/train"),
+        JOBS / "ensemble/train",
+    params:
+        done=DONE,
     localrule: True
+    shell:
+        "{params.done} {output:q}"
 
 
 ruleorder: ensemble > train

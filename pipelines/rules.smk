@@ -1,13 +1,23 @@
 # The rules from scans to scores, for all runs of a workflow.
+#
+# Parameters are functions, since Snakemake would look for wildcards in text with braces. A job that is done writes the
+# time into its file below jobs/: Snakemake takes files of the same content for unchanged.
+
+require_same_settings(kept_in(OUT / "settings.json"), settings_of_runs())
 
 
+# For the size of the largest volume, which memory is asked for by. All that depends on scans comes after this job, which
+# is done again when scans have changed; the others do what is new.
 rule inspect:
     output:
+        done=JOBS / "inspect",
         findings=OUT / "findings.json",
     params:
-        scans=changed_when(VALUES.get("mr"), VALUES["ct"], VALUES.get("test_mr")),
-        paths=quoted(*(VALUES[name] for name in ("mr", "ct", "test_mr") if name in VALUES)),
+        done=DONE,
+        scans=lambda wildcards: changed_when("mr", "ct", "test_mr", "true_ct", "test_true_ct"),
+        paths=lambda wildcards: quoted(*(VALUES[name] for name in ("mr", "ct", "test_mr") if name in VALUES)),
     threads: VALUES["threads"]
+    retries: VALUES["retries"]
     log:
         OUT / "logs/inspect.txt",
     benchmark:
@@ -16,19 +26,21 @@ rule inspect:
         mem_mb=of_job("inspect", "mem_mb", fixed(BASE_MIB)),
         runtime=of_job("inspect", "runtime", fixed(USUAL_MINUTES)),
     shell:
-        "medcycle inspect {params.paths} --headers --workers {threads} --keep-going --json {output.findings} > {log} 2>&1"
+        "(medcycle inspect {params.paths} --headers --workers {threads} --json {output.findings:q} > {log:q} 2>&1"
+        " || test -s {output.findings:q}) && {params.done} {output.done:q}"
 
 
 rule prepare:
     input:
-        findings=rules.inspect.output.findings,
+        rules.inspect.output.done,
+        findings=ancient(rules.inspect.output.findings),
     output:
-        touch(JOBS / "prepare-{shard}"),
+        JOBS / "prepare-{shard}",
     params:
-        scans=changed_when(VALUES.get("mr"), VALUES["ct"]),
-        call=f"{SCANS} {quoted(STORE)} --config {RECIPE} {FLAGS}",
-        of=VALUES["shards"],
+        call=lambda wildcards: f"{PREPARE} {shard(wildcards)}",
+        done=DONE,
     threads: VALUES["threads"]
+    retries: VALUES["retries"]
     log:
         OUT / "logs/prepare-{shard}.txt",
     benchmark:
@@ -36,22 +48,23 @@ rule prepare:
     resources:
         mem_mb=of_job("prepare", "mem_mb", memory(PREPARE_BYTES)),
         runtime=of_job("prepare", "runtime", fixed(USUAL_MINUTES)),
+        gpu=of_job("prepare", "gpu", gpu_to_plan),
     shell:
-        "medcycle prepare {params.call} --shard {wildcards.shard}/{params.of} --workers {threads} --keep-going > {log} 2>&1"
+        "medcycle prepare {params.call} --workers {threads} > {log:q} 2>&1 && {params.done} {output:q}"
 
 
-# The last shard finishes the store; this also does when the last two ended at the same time, and says what was refused.
+# The shard that is done last finishes the store. This job does so if the last two ended together, and lists all that was
+# refused.
 rule store:
     input:
         expand(JOBS / "prepare-{shard}", shard=SHARDS),
-        findings=rules.inspect.output.findings,
+        findings=ancient(rules.inspect.output.findings),
     output:
-        done=touch(JOBS / "store"),
-        plan=OUT / "plan.json",
+        JOBS / "store",
     params:
-        call=f"{SCANS} {quoted(STORE)} --config {RECIPE} {FLAGS}",
-        # what was planned for `auto` lies in the store, with all settings in it
-        config=quoted(STORE / "config.yaml") if VALUES["recipe"] == "auto" else f"{RECIPE} {FLAGS}",
+        call=lambda wildcards: PREPARE,
+        done=DONE,
+    retries: VALUES["retries"]
     log:
         OUT / "logs/store.txt",
     benchmark:
@@ -59,28 +72,39 @@ rule store:
     resources:
         mem_mb=of_job("store", "mem_mb", memory(PREPARE_BYTES)),
         runtime=of_job("store", "runtime", fixed(USUAL_MINUTES)),
+        gpu=of_job("store", "gpu", gpu_to_plan),
     shell:
-        "(medcycle prepare {params.call} --workers 1 --keep-going &&"
-        " medcycle config show {params.config} --json > {output.plan}) > {log} 2>&1"
+        "medcycle prepare {params.call} --workers 1 > {log:q} 2>&1 && {params.done} {output:q}"
+
+
+# All settings of a run, and what its steps take. Those that were planned for `auto` lie in the store.
+rule plan:
+    input:
+        ancient(JOBS / "store"),
+    output:
+        OUT / "plans/{run}.json",
+    params:
+        call=lambda wildcards: (
+            f"{quoted(STORE / 'config.yaml')}" if VALUES["recipe"] == "auto" else f"{RECIPE} {RUNS[wildcards.run]}"
+        ),
+    localrule: True
+    log:
+        OUT / "logs/{run}/plan.txt",
+    shell:
+        "medcycle config show {params.call} --json > {output:q} 2> {log:q}"
 
 
 # A run that was killed or preempted goes on from its last checkpoint. Later scans in the store don't begin it anew.
 rule train:
     input:
         ancient(JOBS / "store"),
-        plan=ancient(rules.store.output.plan),
+        plan=ancient(rules.plan.output),
     output:
-        touch(JOBS / "{run}/train"),
+        JOBS / "{run}/train",
     params:
         run=lambda wildcards: quoted(OUT / wildcards.run / "run"),
-        call=lambda wildcards: f"train {RECIPE} {RUNS[wildcards.run]} --store {quoted(STORE)}",
-        # processes of one job train together
-        medcycle=(
-            f"torchrun --standalone --nproc-per-node {VALUES['devices']} --no-python medcycle"
-            if VALUES["devices"] > 1
-            else "medcycle"
-        ),
-        devices=f"--set=training.devices={VALUES['devices']}" if VALUES["devices"] > 1 else "",
+        call=lambda wildcards: f"{LAUNCHER} train {RECIPE} {RUNS[wildcards.run]} --store {quoted(STORE)}",
+        done=DONE,
     threads: VALUES["train_threads"]
     retries: VALUES["retries"]
     log:
@@ -93,20 +117,20 @@ rule train:
         gpu=of_job("train", "gpu", gpus),
     shell:
         "resume=; if [ -e {params.run}/checkpoints/last.pt ]; then resume=--resume; fi;"
-        " {params.medcycle} {params.call} {params.devices} --output {params.run} $resume >> {log} 2>&1"
+        " {params.call} --output {params.run} $resume > {log:q} 2>&1 && {params.done} {output:q}"
 
 
+# What was made of scans that have changed since is made again.
 rule synthesize:
     input:
+        rules.inspect.output.done,
         JOBS / "{run}/train",
-        findings=rules.inspect.output.findings,
+        findings=ancient(rules.inspect.output.findings),
     output:
-        touch(JOBS / "{run}/synthesize-{shard}"),
+        JOBS / "{run}/synthesize-{shard}",
     params:
-        scans=changed_when(VALUES.get("test_mr")),
-        call=lambda wildcards: translation(wildcards.run),
-        of=VALUES["shards"],
-        format=VALUES["format"],
+        call=lambda wildcards: f"{translation(wildcards.run)} {shard(wildcards)} --format {VALUES['format']}",
+        done=DONE,
     threads: VALUES["threads"]
     retries: VALUES["retries"]
     log:
@@ -118,21 +142,21 @@ rule synthesize:
         runtime=of_job("synthesize", "runtime", fixed(USUAL_MINUTES)),
         gpu=of_job("synthesize", "gpu", lambda input, threads: min(1, gpus(input, threads))),
     shell:
-        "medcycle synthesize {params.call} --format {params.format} --shard {wildcards.shard}/{params.of} --keep-going"
-        " > {log} 2>&1"
+        "medcycle synthesize {params.call} --replace --keep-going > {log:q} 2>&1 && {params.done} {output:q}"
 
 
 rule evaluate:
     input:
+        rules.inspect.output.done,
         lambda wildcards: synthesized_for(wildcards.table),
-        findings=rules.inspect.output.findings,
+        findings=ancient(rules.inspect.output.findings),
     output:
-        touch(JOBS / "{table}/evaluate-{shard}"),
+        JOBS / "{table}/evaluate-{shard}",
     params:
-        scans=changed_when(VALUES.get("true_ct")),
-        call=lambda wildcards: comparison(wildcards.table),
-        of=VALUES["shards"],
+        call=lambda wildcards: f"{comparison(wildcards.table)} {shard(wildcards)}",
+        done=DONE,
     threads: VALUES["threads"]
+    retries: VALUES["retries"]
     log:
         OUT / "logs/{table}/evaluate-{shard}.txt",
     benchmark:
@@ -141,10 +165,10 @@ rule evaluate:
         mem_mb=of_job("evaluate", "mem_mb", memory(EVALUATE_BYTES)),
         runtime=of_job("evaluate", "runtime", fixed(USUAL_MINUTES)),
     shell:
-        "medcycle evaluate {params.call} --shard {wildcards.shard}/{params.of} --keep-going > {log} 2>&1"
+        "medcycle evaluate {params.call} --keep-going > {log:q} 2>&1 && {params.done} {output:q}"
 
 
-# Times and memory of all jobs, in the order in which they were done.
+# Times and memory of all jobs but those on the machine that Snakemake runs on.
 rule jobs:
     input:
         expand(JOBS / "{table}/evaluate-{shard}", table=TABLES, shard=SHARDS),
@@ -152,13 +176,15 @@ rule jobs:
         OUT / "jobs.csv",
     localrule: True
     run:
-        measured = sorted((OUT / "benchmarks").rglob("*.tsv"), key=lambda path: path.stat().st_mtime)
+        names = ["inspect", *(f"prepare-{shard}" for shard in SHARDS), "store", *(f"{run}/train" for run in RUNS)]
+        names += [f"{run}/synthesize-{shard}" for run in TRANSLATING for shard in SHARDS]
+        names += [f"{table}/evaluate-{shard}" for table in TABLES for shard in SHARDS]
         with open(output[0], "w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(["job", "seconds", "memory_mib", "cpu_seconds"])
-            for path in measured:
-                row = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t"))[-1]
-                name = path.relative_to(OUT / "benchmarks").with_suffix("").as_posix()
+            for name in names:
+                text = (OUT / "benchmarks" / f"{name}.tsv").read_text(encoding="utf-8")
+                row = list(csv.DictReader(text.splitlines(), delimiter="\t"))[-1]
                 numbers = [row[key] if row[key] not in ("NA", "-") else "" for key in ("s", "max_rss", "cpu_time")]
                 writer.writerow([name, *numbers])
 
@@ -166,16 +192,15 @@ rule jobs:
 rule report:
     input:
         expand(JOBS / "{table}/evaluate-{shard}", table=TABLES, shard=SHARDS),
-        EXTRA,
         jobs=OUT / "jobs.csv",
     output:
         OUT / "report.html",
     params:
-        folders=quoted(*map(evaluation, TABLES), *(OUT / run / "run" for run in RUNS)),
+        folders=lambda wildcards: quoted(*map(evaluation, TABLES), *(OUT / run / "run" for run in RUNS)),
     log:
         OUT / "logs/report.txt",
     resources:
         mem_mb=of_job("report", "mem_mb", fixed(2 * BASE_MIB)),
         runtime=of_job("report", "runtime", fixed(USUAL_MINUTES)),
     shell:
-        "medcycle report {params.folders} {input.jobs} --output {output} > {log} 2>&1"
+        "medcycle report {params.folders} {input.jobs:q} --output {output:q} > {log:q} 2>&1"

@@ -13,7 +13,6 @@ from medcycle.cli.parameters import (
     Dims,
     For,
     Irregular,
-    KeepGoing,
     MethodName,
     Model,
     Overrides,
@@ -44,7 +43,6 @@ def inspect(
     ct_offset: CtOffset = 0.0,
     headers: Annotated[bool, typer.Option("--headers", help="Read headers only: faster, with fewer checks.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = available_processors(),
-    keep_going: KeepGoing = False,
 ) -> None:
     """List volumes and any problems with them."""
     from medcycle.cli.printing import print_findings
@@ -54,8 +52,7 @@ def inspect(
     if json_file:
         write_findings(findings, json_file)
     print_findings(findings)
-    failed = [f"{one.path}: {one.reason}" for one in findings if one.verdict == "failed"]
-    _tell_failed(failed, len(findings), keep_going=keep_going)
+    _require_none_failed([f"{one.path}: {one.reason}" for one in findings if one.verdict == "failed"], len(findings))
 
 
 def prepare(  # noqa: PLR0913, PLR0917 - the command's options
@@ -77,7 +74,6 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     resample_irregular: Irregular = False,
     ct_offset: CtOffset = 0.0,
     shard: Part = None,
-    keep_going: KeepGoing = False,
 ) -> None:
     """Check scans and prepare them for training.
 
@@ -114,17 +110,13 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
         options = " ".join(filter(None, [choice.flags, "--set" if overrides else ""]))
         say(f"{store / 'config.yaml'}: earlier plan kept; also give {options} to `medcycle train`")
     say(f"{store}: {made.contents} prepared")
-    _tell_failed([str(error) for error in failed], len(cohort), keep_going=keep_going)
+    _require_none_failed([str(error) for error in failed], len(cohort))
 
 
-def _tell_failed(reasons: Sequence[str], of: int, *, keep_going: bool) -> None:
-    """Raise `DataError` if volumes failed, not of what they hold, where the others are done; or else say so."""
-    if not reasons:
-        return
-    message = f"{len(reasons)} of {of} failed, the others are done; first failure: {reasons[0]}"
-    if not keep_going:
-        raise DataError(message)
-    say(f"warning: {message}", err=True)
+def _require_none_failed(reasons: Sequence[str], of: int) -> None:
+    """Raise `DataError` if volumes failed, not of what they hold, where the others are done."""
+    if reasons:
+        raise DataError(f"{len(reasons)} of {of} failed, the others are done; first failure: {reasons[0]}")
 
 
 def train(  # noqa: PLR0913, PLR0917 - the command's options

@@ -69,7 +69,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     """Score synthetic volumes against the true ones.
 
     Without true CT, synthetic CT are judged by their MR. With --shard, the process that is done last writes the tables.
-    With --keep-going, cases without a synthetic volume are failed ones too; `summary.json` lists them.
+    With --keep-going, real volumes without a synthetic one are failed cases, which `summary.json` lists.
     """
     from medcycle.cli.printing import print_summary, print_verdicts
     from medcycle.evaluation import scoring

@@ -77,7 +77,10 @@ Part = Annotated[
 
 KeepGoing = Annotated[
     bool,
-    typer.Option("--keep-going", help="Exit with 0 even if cases fail, for pipelines; the failed ones are listed."),
+    typer.Option(
+        "--keep-going",
+        help="Exit with 0 even if cases are refused or missing; they are listed. For pipelines.",
+    ),
 ]
 
 Scratch = Annotated[

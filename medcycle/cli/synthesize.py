@@ -83,11 +83,15 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         bool, typer.Option("--held-out", help="Only the scans that the run held out of its training.")
     ] = False,
     shard: Part = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Make outputs again that were made from other data or in another way.")
+    ] = False,
     keep_going: KeepGoing = False,
 ) -> None:
     """Make synthetic CT from MR, or MR from CT, on the input's grid.
 
-    Cases already done are skipped. With --keep-going, those that fail are listed in OUTPUT/failed.csv.
+    Cases already done are skipped. With --keep-going, refused ones are listed in OUTPUT/failed.csv (of a shard
+    failed-3-of-16.csv); a full disk or lack of memory is still an error.
     """
     from medcycle.cli.inputs import deidentification
     from medcycle.inference import Options, Windows, devices_of
@@ -117,6 +121,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         any_region=any_region,
         held_out=held_out,
         shard=shard,
+        replace=replace,
         keep_going=keep_going,
     )
     if report and shard:

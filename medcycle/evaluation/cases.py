@@ -43,6 +43,7 @@ class Case:
         real_labels: segmentation of the real volume: a label map, or a folder of masks.
         synthetic_labels: of the synthetic one.
         is_coded: whether the name stands for the patient's, which nothing may tell then.
+        problem: why there is no synthetic volume, or an outdated one; empty if there is a sound one.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Case:
     real_labels: Path | None = None
     synthetic_labels: Path | None = None
     is_coded: bool = False
+    problem: str = ""
 
 
 def match_cases(  # noqa: PLR0913 - all that a case may have
@@ -98,7 +100,7 @@ def match_cases(  # noqa: PLR0913 - all that a case may have
             counterpart.
         EmptyFolder: if a folder holds no case.
     """
-    reals, synthetics = _volumes(real), _volumes(synthetic, SYNTHETIC_STEMS)
+    reals, synthetics = _volumes(real), _synthetics(synthetic, keep_going=keep_going)
     codes = {own: code for code, own in own_names.items() if code in synthetics}
     if len(reals) == len(synthetics) == len(codes) == 1:
         codes = dict(zip(reals, synthetics, strict=True))
@@ -108,7 +110,9 @@ def match_cases(  # noqa: PLR0913 - all that a case may have
             _say_pair(*reals.values(), *synthetics.values())
         synthetics = dict(zip(reals, synthetics.values(), strict=True))
     synthetics = _named_alike(synthetics, reals)
+    problems: dict[str, str] = {}
     if keep_going:
+        problems = _problems(reals, synthetics, synthetic)
         synthetics = _for_each(reals, synthetics, real, synthetic)
     _require_same(reals, synthetics, real, synthetic)
     masks = _beside(mask, reals, codes, "mask")
@@ -129,6 +133,7 @@ def match_cases(  # noqa: PLR0913 - all that a case may have
             real_labels=own[0].get(name),
             synthetic_labels=own[1].get(name),
             is_coded=name in known,
+            problem=problems.get(name, ""),
         )
         for name in sorted(reals)
     ]
@@ -198,10 +203,9 @@ def _named_alike(found: dict[str, Path], names: Collection[str]) -> dict[str, Pa
 
 
 def require_synthetic(case: Case) -> None:
-    """Raise `DataError` if there is no synthetic volume of a case, with the reason that `synthesize` gave."""
-    if not case.synthetic.exists():
-        reason = failures_in(case.synthetic.parent).get(case.name, "synthesise it, or leave out its real volume")
-        raise DataError(f"{case.synthetic}: no synthetic volume; {reason}")
+    """Raise `DataError`, with the reason, if there is no synthetic volume of a case, or only an outdated one."""
+    if case.problem:
+        raise DataError(f"no synthetic volume; {case.problem}")
 
 
 def _for_each(reals: dict[str, Path], synthetics: dict[str, Path], real: Path, synthetic: Path) -> dict[str, Path]:
@@ -209,6 +213,13 @@ def _for_each(reals: dict[str, Path], synthetics: dict[str, Path], real: Path, s
     if without_real := sorted(set(synthetics) - set(reals)):
         log.warning("%s lacks %s, left out", real, _listed(without_real))
     return {name: synthetics.get(name, synthetic / name) for name in reals}
+
+
+def _problems(reals: Collection[str], synthetics: Collection[str], synthetic: Path) -> dict[str, str]:
+    """Why there is no synthetic volume, or only an outdated one, of the cases of which there is none."""
+    failed = failures_in(synthetic)
+    missing = {name: "it was not translated" for name in reals if name not in synthetics}
+    return missing | {name: reason for name, reason in failed.items() if name in reals}
 
 
 def _require_same(reals: dict[str, Path], synthetics: dict[str, Path], real: Path, synthetic: Path) -> None:
@@ -225,6 +236,13 @@ def _require_same(reals: dict[str, Path], synthetics: dict[str, Path], real: Pat
             one = several.get(alone, next(iter(several.values())))
             raise UsageError(f"{place} holds {len(several)} cases for one; give the one you mean, such as {one}")
         raise UsageError(f"cases do not match by name: {'; '.join(problems)}; give folders with the same case names")
+
+
+def _synthetics(path: Path, *, keep_going: bool) -> dict[str, Path]:
+    """The synthetic volumes; there need not be any in what is left of a folder of which all cases failed."""
+    if keep_going and path.is_dir() and not any(entry.is_dir() or _is_volume(entry) for entry in _entries(path)):
+        return {}
+    return _volumes(path, SYNTHETIC_STEMS)
 
 
 def _volumes(path: Path, stems: tuple[str, ...] = ()) -> dict[str, Path]:

@@ -150,7 +150,7 @@ def _details(case: Case, pair: Compared, protocol: str, scores: dict[str, float]
     return details_of(case, pair, protocol, scores, options)
 
 
-def _discreet(case: Case) -> AbstractContextManager[None]:
+def _discreet(case: Case) -> AbstractContextManager[object]:
     """Nothing that is said tells the name of a case that has a code."""
     if not case.is_coded:
         return nullcontext()

@@ -15,10 +15,14 @@ __all__ = ["held_out_names"]
 def held_out_names(run: Path, modality: Modality) -> set[str]:
     """The names of the cases that a run was validated on.
 
+    Args:
+        run: its folder, or a checkpoint in it.
+        modality: of the cases.
+
     Raises:
-        UsageError: if `run` is not a run's folder, or its manifest can't be read or lists none.
+        UsageError: if `run` is neither, or its manifest can't be read or lists none.
     """
-    path = run / MANIFEST
+    path = (run.parents[1] if run.is_file() else run) / MANIFEST
     try:
         names = {str(one["name"]) for one in read_json(path)["split"]["validation"][modality]}
     except (OSError, ValueError, LookupError, TypeError) as error:

@@ -68,8 +68,8 @@ def synthesize_path(
     if not (how := order.outputs.deidentify):
         return _synthesized(checkpoints, sources, output, order, say, given=input_path)
     coded = pseudonymous(sources, how)
-    with hidden_names(told_as(coded)):
-        return _synthesized(checkpoints, coded, output, order, say, given=input_path, owners=sources)
+    with hidden_names(told_as(coded)) as in_code:
+        return _synthesized(checkpoints, coded, output, order, say, given=input_path, owners=sources, in_code=in_code)
 
 
 def _synthesized(
@@ -81,6 +81,7 @@ def _synthesized(
     *,
     given: Path,
     owners: Sequence[Source] = (),
+    in_code: Callable[[str], str] = str,
 ) -> list[Path]:
     targets = _targets(sources, output, order)
     _require_series(sources, given, order.outputs)
@@ -101,8 +102,8 @@ def _synthesized(
         runner.through(tasks)
     failures = _reported(runner, len(tasks))
     if order.keep_going and not is_file(output):
-        write_failures(failures, output, order.shard)
-    elif failures:
+        write_failures({name: in_code(reason) for name, reason in failures.items()}, output, order.shard)
+    if failures and not (order.keep_going and runner.only_refused):
         _raise(runner, failures, len(tasks))
     return [task.target for task in tasks if task not in runner.failed]
 

@@ -39,8 +39,9 @@ class Order:
         any_region: also translate volumes that show another region than the model was trained on.
         shard: the part of the volumes that is translated, while other processes do the others; None for all.
         held_out: only translate the volumes that the run was validated on and not trained on.
-        keep_going: list the volumes that fail in a table in the output, see `write_failures`, instead of raising an
-            error at the end.
+        replace: make outputs again that were made of other data or in another way, instead of refusing to.
+        keep_going: volumes that are refused for what they hold are no error; all that fail are listed in a table in
+            the output, see `write_failures`.
     """
 
     to: Modality = "ct"
@@ -55,6 +56,7 @@ class Order:
     any_region: bool = False
     shard: Shard | None = None
     held_out: bool = False
+    replace: bool = False
     keep_going: bool = False
 
 

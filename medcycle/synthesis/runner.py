@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 
 from medcycle.cohort.vetting import vet
-from medcycle.errors import DataError, MedcycleError, UsageError
+from medcycle.errors import CaseFailed, DataError, InUse, MedcycleError, UsageError
 from medcycle.inference import Prediction, Predictor, best_device
 from medcycle.io.files import sha256_of
 from medcycle.io.locks import locked
@@ -91,6 +92,11 @@ class BatchRunner:
                 finally:  # of an error or Ctrl-C: what is under way is the last
                     self._ended.set()
 
+    @property
+    def only_refused(self) -> bool:
+        """Whether all that failed did so for what it holds, and not for lack of memory, by a disk or by a fault."""
+        return not any(isinstance(error, CaseFailed | InUse) for error in self.failed.values())
+
     def _read_ahead(self, tasks: Sequence[Task], ahead: int) -> Iterator[tuple[Task, Future[_Read]]]:
         waiting: list[tuple[Task, Future[_Read]]] = []
         for task in tasks:
@@ -113,11 +119,13 @@ class BatchRunner:
         return _Read(key, volume)
 
     def _is_there(self, task: Task, key: str) -> bool:
-        """Whether the output is there already. Raises `DataError` if there is another one."""
+        """Whether the output is there already. Raises `DataError` if there is another, which is not to be replaced."""
         if not task.target.exists():
             return False
-        if key_of(task.target) == key:
+        if (found := key_of(task.target)) == key:
             return True
+        if found and self.order.replace:
+            return False
         raise DataError(
             f"{task.target}: already exists, but {differences(task.target, self._made_with(task))}; delete it, or "
             "give another output"
@@ -195,6 +203,8 @@ class BatchRunner:
                 if self._is_there(task, key):  # by another process, meanwhile
                     self._keep(task)
                     return
+                if task.target.is_dir():
+                    shutil.rmtree(task.target)  # made of other data, or in another way
                 self._write_new(task, made, key)
         except Exception as error:  # noqa: BLE001 - as above
             self._done(task, error)

@@ -38,6 +38,8 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     keep_freed_memory()
     torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it, for what autocast leaves in float32
     devices, nodes = _told_by_launcher() or (config.devices, 1)
+    if "SLURM_NTASKS" in os.environ:  # which Lightning refuses by itself
+        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(devices))
     several = DDPStrategy(timeout=LONGEST_WAIT) if devices * nodes > 1 else "auto"
     fabric = Fabric(
         accelerator=config.accelerator, strategy=several, devices=devices, num_nodes=nodes, precision=precision
@@ -52,9 +54,7 @@ def _told_by_launcher() -> tuple[int, int] | None:
         return int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ.get("GROUP_WORLD_SIZE", "1"))
     if SLURMEnvironment.detect() and "SLURM_STEP_ID" in os.environ:  # by srun, and not just in a job's script
         nodes = int(os.environ.get("SLURM_NNODES", "1"))
-        processes = int(os.environ["SLURM_NTASKS"]) // nodes
-        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(processes))  # without which Lightning refuses --ntasks
-        return processes, nodes
+        return int(os.environ["SLURM_NTASKS"]) // nodes, nodes
     return None
 
 

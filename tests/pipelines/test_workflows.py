@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import yaml
 from medcycle.cli.main import execute
 from medcycle.phantom import write_cohort
 from tests.pipelines.workflows import (
+    ENVIRONMENT,
     LOCAL,
     ONE_THREAD,
     PIPELINES,
@@ -165,14 +167,57 @@ def test_a_rerun_does_what_has_changed(cohort: Path, scans: Path) -> None:
     refused = run("cohort", other, *LOCAL)
     assert refused.returncode
     assert "out was made with another value of settings" in refused.stdout
-    damaged = cohort.parent / "mr" / "case002.nii.gz"
-    damaged.unlink()
-    damaged.symlink_to(scans / "test" / "mr" / "case002.nii.gz")
+    before = scores(cohort, "model")["cases"]
+    for name, now in (("case002", "case002"), ("case003", "case000")):
+        path = cohort.parent / "mr" / f"{name}.nii.gz"
+        path.unlink()
+        path.symlink_to(scans / "test" / "mr" / f"{now}.nii.gz")
     trained = (cohort / "model" / "run" / "checkpoints" / "last.pt").stat().st_mtime_ns
     done = run("cohort", config, *LOCAL)
     assert not done.returncode, done.stdout
-    assert sorted(scores(cohort, "model")["cases"]) == ["case000", "case001", "case002", "case003"]
+    after = scores(cohort, "model")["cases"]
+    assert sorted(after) == ["case000", "case001", "case002", "case003"]
+    assert after["case000"] == before["case000"]
+    assert after["case003"] != before["case003"]  # made again, of the other scan
     assert (cohort / "model" / "run" / "checkpoints" / "last.pt").stat().st_mtime_ns == trained
+
+
+@pytest.mark.slow
+def test_an_interrupted_rerun_scores_again(places: dict[str, str], tmp_path: Path) -> None:
+    """What is behind a job that was done again is done again too, in this call or the next."""
+    stub = tmp_path / "bin"
+    stub.mkdir()
+    command = stub / "medcycle"
+    command.write_text(STUB)
+    command.chmod(0o755)
+    scans, called = tmp_path / "scans {a} b", tmp_path / "called.txt"
+    scans.mkdir()
+    (scans / "one.nii.gz").touch()
+    values = {name: str(scans) for name in ("mr", "ct", "test_mr")}
+    config = written(tmp_path, values | {"output": "out put", "shards": 2})
+    path = f"{stub}{os.pathsep}{ENVIRONMENT['PATH']}"
+    done = run("cohort", config, *LOCAL, path=path)
+    assert not done.returncode, done.stdout
+    (scans / "two.nii.gz").touch()
+    called.unlink()
+    done = run("cohort", config, *LOCAL, "--until", "synthesize", path=path)
+    assert not done.returncode, done.stdout
+    done = run("cohort", config, *LOCAL, path=path)
+    assert not done.returncode, done.stdout
+    commands = called.read_text().split()
+    expected = {"inspect": 1, "prepare": 3, "synthesize": 2, "evaluate": 2, "report": 1}
+    assert {name: commands.count(name) for name in sorted(set(commands))} == dict(sorted(expected.items()))
+
+
+STUB = """#!/bin/sh
+echo "$1" >> called.txt
+case "$1" in
+    inspect) for word; do last="$word"; done; echo "[]" > "$last" ;;
+    config) echo '{"step": {"memory": 1}, "config": {"training": {"max_minutes": 1}}}' ;;
+    report) for word; do last="$word"; done; echo page > "$last" ;;
+esac
+"""
+"""A medcycle that writes what Snakemake waits for, and the commands it was called with."""
 
 
 @pytest.mark.slow

@@ -46,13 +46,13 @@ def written(folder: Path, values: dict[str, Any]) -> Path:
     return path
 
 
-def begun(workflow: str, config: Path, *options: str) -> subprocess.Popen[str]:
+def begun(workflow: str, config: Path, *options: str, path: str = "") -> subprocess.Popen[str]:
     """A workflow that has been started in the folder of its configuration, in a process group of its own."""
     call = [sys.executable, "-m", "snakemake", "-s", str(PIPELINES / f"{workflow}.smk"), "--configfile", config.name]
     return subprocess.Popen(
         [*call, *options],
         cwd=config.parent,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | ({"PATH": path} if path else {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -61,9 +61,11 @@ def begun(workflow: str, config: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def run(workflow: str, config: Path, *options: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """A workflow from start to end, and what it said."""
-    with begun(workflow, config, *options) as process:
+def run(
+    workflow: str, config: Path, *options: str, timeout: float = 300, path: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """A workflow from start to end, with another PATH if one is given, and what it said."""
+    with begun(workflow, config, *options, path=path) as process:
         try:
             said, _ = process.communicate(timeout=timeout)
         except BaseException:

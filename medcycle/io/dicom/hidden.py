@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,8 +27,8 @@ def names_of(files: Mapping[Path, str]) -> dict[str, str]:
 
 
 @contextmanager
-def hidden_names(names: Mapping[str, str]) -> Iterator[None]:
-    """What medcycle logs and raises inside is told in other words.
+def hidden_names(names: Mapping[str, str]) -> Iterator[Callable[[str], str]]:
+    """What medcycle logs and raises inside is told in other words; gives the function that puts a text into these.
 
     Args:
         names: texts, each with what is said in its place.
@@ -38,7 +38,7 @@ def hidden_names(names: Mapping[str, str]) -> Iterator[None]:
     for logger in loggers:
         logger.addFilter(telling)
     try:
-        yield
+        yield telling.other_words
     except MedcycleError as error:
         raise type(error)(telling.other_words(str(error))) from None
     finally:
