@@ -55,12 +55,12 @@ def main() -> None:
     """Read the command line, measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="new or empty")
-    parser.add_argument("patients", type=int, nargs="+", help="of each size, in ascending order")
+    parser.add_argument("patients", type=int, nargs="+", help="of each size")
     given = parser.parse_args()
     found = {}
     for count in given.patients:
         found[2 * count] = steps(given.folder / str(count), count)
-        print_tables(found)
+        print_tables(dict(sorted(found.items())))
 
 
 def steps(folder: Path, count: int) -> dict[str, Measured]:

@@ -107,8 +107,8 @@ def survey(path: Path, *, workers: int = 1, resample_irregular: bool = False, ct
     volumes = [
         Source(_label(path, one.path), one.path, subject=_subject(path, one.path), problem=one.problem) for one in whole
     ]
-    voxels = {file for one in whole if not one.problem for file in pair_files(one.path)}
-    others = [one for one in places if one not in whole and one.path not in voxels]
+    taken = {one.path for one in whole} | {file for one in whole if not one.problem for file in pair_files(one.path)}
+    others = [one for one in places if one.path not in taken]
     images, skipped = _headers([one.path for one in others if not one.problem], workers)
     skipped += [Skipped(one.path, one.problem, damaged=True) for one in others if one.problem]
     if path.is_file() and not volumes and not images:
