@@ -1,6 +1,7 @@
 """Commands for pipelines: they go on where cases fail, and say which did."""
 
 import csv
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -52,6 +53,57 @@ def test_what_is_mended_is_no_longer_listed(checkpoint: Path, damaged: Path, coh
     assert (tmp_path / "out" / "mr001" / "sct.nii.gz").is_file()
 
 
+def test_a_full_disk_is_still_an_error(
+    checkpoint: Path, cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    def full(*given: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("medcycle.synthesis.runner.write_case", full)
+    assert execute(["synthesize", str(checkpoint), str(cohort / "mr"), str(tmp_path / "out"), "--keep-going"]) == 1
+    assert "no room left on that disk" in capfd.readouterr().err
+    assert len(failures_in(tmp_path / "out")) == 2
+
+
+def test_outdated_outputs_are_refused_or_replaced(
+    checkpoint: Path, damaged: Path, cohort: Path, tmp_path: Path
+) -> None:
+    shutil.copy(cohort / "mr" / "mr000.nii.gz", damaged / "mr001.nii.gz")
+    out, call = tmp_path / "out", ["synthesize", str(checkpoint), str(damaged), str(tmp_path / "out")]
+    assert execute(call) == 0
+    made = (out / "mr001" / "sct.nii.gz").read_bytes()
+    kept = (out / "mr000" / "sct.nii.gz").stat().st_mtime_ns
+    shutil.copy(cohort / "mr" / "mr001.nii.gz", damaged / "mr001.nii.gz")
+    assert execute([*call, "--keep-going"]) == 0
+    assert "made of another input" in failures_in(out)["mr001"]
+    judge = [
+        "evaluate",
+        "--mr",
+        str(damaged),
+        "--synthetic",
+        str(out),
+        "--output",
+        str(tmp_path / "scores"),
+        "--keep-going",
+    ]
+    assert execute(judge) == 0
+    told = json.loads((tmp_path / "scores" / "summary.json").read_text())
+    assert list(told["cases"]) == ["mr000"]  # and not what was made of the scan before
+    assert execute([*call, "--keep-going", "--replace"]) == 0
+    assert (out / "mr001" / "sct.nii.gz").read_bytes() != made
+    assert (out / "mr000" / "sct.nii.gz").stat().st_mtime_ns == kept
+    assert failures_in(out) == {}
+
+
+def test_what_medcycle_did_not_make_is_not_replaced(checkpoint: Path, cohort: Path, tmp_path: Path) -> None:
+    own = tmp_path / "out" / "mr000" / "thesis.txt"
+    own.parent.mkdir(parents=True)
+    own.write_text("years of work")
+    call = ["synthesize", str(checkpoint), str(cohort / "mr"), str(tmp_path / "out"), "--replace"]
+    assert execute(call) == 1
+    assert own.read_text() == "years of work"
+
+
 def test_shards_have_tables_of_their_own(tmp_path: Path) -> None:
     write_failures({"Müller, A": 'torn; "twice"'}, tmp_path, Shard(1, 2))
     write_failures({"b": "no body"}, tmp_path, Shard(2, 2))
@@ -59,6 +111,8 @@ def test_shards_have_tables_of_their_own(tmp_path: Path) -> None:
     write_failures({}, tmp_path, Shard(1, 2))
     (tmp_path / "failed.csv").write_bytes(b"\xff\xfe\x00")
     assert failures_in(tmp_path) == {"b": "no body"}
+    write_failures({"c": "no body"}, tmp_path, Shard(1, 3))  # of another number of shards
+    assert failures_in(tmp_path) == {"c": "no body"}
 
 
 def test_only_held_out_scans(tmp_path: Path, checkpoint: Path, cohort: Path, capfd) -> None:
