@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -37,13 +38,15 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     keep_freed_memory()
     torch.set_float32_matmul_precision("high")  # TF32 where a GPU has it, for what autocast leaves in float32
-    devices, nodes = _told_by_launcher() or (config.devices, 1)
-    if "SLURM_NTASKS" in os.environ:  # which Lightning refuses by itself
-        os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(devices))
-    several = DDPStrategy(timeout=LONGEST_WAIT) if devices * nodes > 1 else "auto"
-    fabric = Fabric(
-        accelerator=config.accelerator, strategy=several, devices=devices, num_nodes=nodes, precision=precision
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The `srun` command is available")  # on a login node, say
+        devices, nodes = _told_by_launcher() or (config.devices, 1)
+        if "SLURM_NTASKS" in os.environ:  # which Lightning refuses by itself
+            os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(devices))
+        several = DDPStrategy(timeout=LONGEST_WAIT) if devices * nodes > 1 else "auto"
+        fabric = Fabric(
+            accelerator=config.accelerator, strategy=several, devices=devices, num_nodes=nodes, precision=precision
+        )
     fabric.launch()
     return fabric
 
