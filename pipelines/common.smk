@@ -1,15 +1,13 @@
 # What the three workflows share: reading the configuration, and the rules from scans to scores.
 #
 # All outputs of medcycle go into folders that Snakemake does not know of: it removes the outputs of a job that failed,
-# while medcycle resumes them. A job that is done leaves an empty file below jobs/ instead.
+# while medcycle resumes them. A job that is done leaves a small file below jobs/ instead.
 
 import csv
 import hashlib
 import json
 import os
 import shlex
-import shutil
-import time
 from pathlib import Path
 
 import yaml

@@ -5,6 +5,9 @@
 #
 # config.schema.yaml lists the keys of crossval.yaml.
 
+import shutil
+import time
+
 WORKFLOW = "crossval"
 
 
