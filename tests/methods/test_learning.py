@@ -40,7 +40,7 @@ DIMENSIONS = {
     "25d": ["data.patch_size=[32, 40]", "network.filters=16"],
     "3d": ["data.patch_size=[32, 40, 32]", "network.filters=8"],
 }
-STEPS = {"cyclegan": 300, "pix2pix": 120, "unit": 200, "munit": 300, "randomized": 250, "cut": 250}
+STEPS = {"cyclegan": 300, "pix2pix": 120, "unit": 300, "munit": 300, "randomized": 250, "cut": 250}
 SMALL = ["network.discriminator_filters=16", "network.discriminator_layers=2"]
 SHORT = ["training.max_minutes=null", "training.warm_up=20", "training.ema_decay=0.98", "randomize.measured_share=0"]
 PLAIN = ["training.validations=0", "data.deformed_ct=0"]
