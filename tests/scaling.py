@@ -12,7 +12,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -43,7 +42,7 @@ class Measured(NamedTuple):
     """A process.
 
     Args:
-        seconds: how long it took.
+        seconds: of processors that it and its own processes took, which other work on the machine hardly changes.
         mib: the most memory that it, or one of its own processes, held.
     """
 
@@ -107,7 +106,6 @@ def write_cases(folder: Path, count: int) -> None:
 
 def measure(call: Sequence[str]) -> Measured:
     """Run a process to its end. Raises an error if it fails."""
-    begun = time.monotonic()
     with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         said = process.stderr.read()
@@ -115,11 +113,11 @@ def measure(call: Sequence[str]) -> Measured:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(call)}: {said[-2000:]}")
-    return Measured(time.monotonic() - begun, used.ru_maxrss / 1024)
+    return Measured(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 def print_tables(found: dict[int, dict[str, Measured]]) -> None:
-    """Seconds and memory of each step by the number of volumes, and how both grew at the end."""
+    """Processor time and memory of each step by the number of volumes, and how both grew at the end."""
     sizes = list(found)
     print(f"\n| step | {' | '.join(f'{size:,}' for size in sizes)} | exponent |")
     print(f"|---|{'---|' * (len(sizes) + 1)}")

@@ -28,7 +28,7 @@ ON_SLURM = (
     *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1", "--latency-wait", "5"),
 )
 
-STEPS = {"training.max_steps": 1000}
+STEPS = {"training.max_steps": 500}
 """So that there is time to cancel a training."""
 
 pytestmark = pytest.mark.slow
