@@ -109,7 +109,7 @@ def test_a_cohort_through_sbatch_gives_what_one_process_does(scans: Path, one_pr
         wait_for((out / "model" / "run" / "checkpoints" / "last.pt").is_file)
         cancelled = jobs("rule_train", "RUNNING")
         subprocess.run(["scancel", *cancelled], check=True)
-        said, _ = process.communicate(timeout=240)
+        said, _ = process.communicate(timeout=480)
     except BaseException:
         kill(process)
         raise
@@ -131,7 +131,7 @@ def test_processes_of_srun_and_of_torchrun_train_together(one_process: Path, tmp
         words = [*launch, *medcycle, "--output", str(tmp_path / name)]
         script.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in words) + "\n")
         call = ["sbatch", "--wait", f"--output={said}", *options, script]
-        done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
         assert not done.returncode, said.read_text() + done.stderr
     assert len(losses(tmp_path / "srun")) == SMALL["training.max_steps"]
     assert losses(tmp_path / "srun") == losses(tmp_path / "torchrun")

@@ -62,7 +62,7 @@ def begun(workflow: str, config: Path, *options: str, path: str = "") -> subproc
 
 
 def run(
-    workflow: str, config: Path, *options: str, timeout: float = 300, path: str = ""
+    workflow: str, config: Path, *options: str, timeout: float = 600, path: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """A workflow from start to end, with another PATH if one is given, and what it said."""
     with begun(workflow, config, *options, path=path) as process:
@@ -80,7 +80,7 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-def wait_for(what: Callable[[], object], seconds: float = 120) -> None:
+def wait_for(what: Callable[[], object], seconds: float = 240) -> None:
     """Until something is so. Raises an error if it is not in time."""
     end = time.monotonic() + seconds
     while not what():
