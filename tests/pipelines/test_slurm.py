@@ -87,6 +87,12 @@ def jobs(comment: str, state: str) -> list[str]:
     return [number for number, rule, now in found if rule.startswith(comment) and now == state]
 
 
+def state_of(number: str) -> str:
+    """Of a job; `sbatch --wait` would ask only every half minute."""
+    call = ["squeue", "--noheader", "--states=all", f"--jobs={number}", "--format=%T"]
+    return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def set_node(state: str) -> None:
     subprocess.run(["scontrol", "update", "NodeName=localhost", f"State={state}", "Reason=test"], check=True)
 
@@ -130,8 +136,9 @@ def test_processes_of_srun_and_of_torchrun_train_together(one_process: Path, tmp
         script, said = tmp_path / f"{name}.sh", tmp_path / f"{name}.txt"
         words = [*launch, *medcycle, "--output", str(tmp_path / name)]
         script.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in words) + "\n")
-        call = ["sbatch", "--wait", f"--output={said}", *options, script]
-        done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
-        assert not done.returncode, said.read_text() + done.stderr
+        call = ["sbatch", "--parsable", f"--output={said}", *options, script]
+        number = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout.strip()
+        wait_for(lambda number=number: state_of(number) not in {"PENDING", "RUNNING", "COMPLETING"})
+        assert state_of(number) == "COMPLETED", said.read_text()
     assert len(losses(tmp_path / "srun")) == SMALL["training.max_steps"]
     assert losses(tmp_path / "srun") == losses(tmp_path / "torchrun")
