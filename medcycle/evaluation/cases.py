@@ -8,23 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from medcycle.errors import DataError, EmptyFolder, UsageError
+from medcycle.errors import DataError, UsageError
+from medcycle.evaluation.case_folders import SYNTHETIC_STEMS, entries_of, is_single, uncertainty_of, volumes_in
 from medcycle.failures import failures_in
-from medcycle.io.discover import VOLUME_SUFFIXES, case_name, stem
+from medcycle.io.discover import case_name, stem
 from medcycle.io.files import require_exists
 
-__all__ = ["SYNTHETIC_STEMS", "Case", "match_cases", "require_synthetic", "uncertainty_of", "volume_of"]
+__all__ = ["Case", "match_cases"]
 
 log = logging.getLogger(__name__)
-
-SYNTHETIC_STEMS = ("sct", "smr")
-"""What `medcycle synthesize` calls its volumes, one to a case's folder."""
-
-UNCERTAINTY = "uncertainty.nii.gz"
-"""What lies beside them, if it was asked for."""
-
-BESIDE = ("uncertainty", "cycle_error")
-"""Volumes that `medcycle synthesize` writes and that are no synthetic one."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +50,11 @@ class Case:
     synthetic_labels: Path | None = None
     is_coded: bool = False
     problem: str = ""
+
+    def require_synthetic(self) -> None:
+        """Raise `DataError` if there is no sound synthetic volume."""
+        if self.problem:
+            raise DataError(f"no synthetic volume; {self.problem}")
 
 
 def match_cases(  # noqa: PLR0913 - all that a case may have
@@ -100,20 +97,18 @@ def match_cases(  # noqa: PLR0913 - all that a case may have
             counterpart.
         EmptyFolder: if a folder holds no case.
     """
-    reals, synthetics = _volumes(real), _synthetics(synthetic, keep_going=keep_going)
+    reals, synthetics = volumes_in(real), volumes_in(synthetic, SYNTHETIC_STEMS, may_be_empty=keep_going)
     codes = {own: code for code, own in own_names.items() if code in synthetics}
     if len(reals) == len(synthetics) == len(codes) == 1:
         codes = dict(zip(reals, synthetics, strict=True))
     reals = _coded(reals, codes)
     if len(reals) == len(synthetics) == 1:
-        if not codes and not (_is_single(real) and _is_single(synthetic)):
+        if not codes and not (is_single(real) and is_single(synthetic)):
             _say_pair(*reals.values(), *synthetics.values())
         synthetics = dict(zip(reals, synthetics.values(), strict=True))
     synthetics = _named_alike(synthetics, reals)
-    problems: dict[str, str] = {}
-    if keep_going:
-        problems = _problems(reals, synthetics, synthetic)
-        synthetics = _for_each(reals, synthetics, real, synthetic)
+    problems = _without_counterpart(reals, synthetics, real, synthetic) if keep_going else {}
+    synthetics = {name: synthetics.get(name, synthetic / name) for name in reals} if keep_going else synthetics
     _require_same(reals, synthetics, real, synthetic)
     masks = _beside(mask, reals, codes, "mask")
     valid = _beside(field_of_view, reals, codes, "field of view")
@@ -143,7 +138,7 @@ def _beside(path: Path | None, reals: dict[str, Path], codes: Mapping[str, str],
     """Further volumes of the cases, by their names; each case needs one, if it is said what as."""
     if path is None:
         return {}
-    found = _named_alike(_coded(_volumes(path), codes), reals)
+    found = _named_alike(_coded(volumes_in(path), codes), reals)
     if len(found) == len(reals) == 1:
         found = dict(zip(reals, found.values(), strict=True))
     missing = sorted(set(reals) - set(found))
@@ -158,7 +153,7 @@ def _labels(path: Path, reals: dict[str, Path], codes: Mapping[str, str]) -> dic
     if path.is_file():
         found = {stem(path): path}
     else:
-        found = {one.name if one.is_dir() else stem(one): one for one in _entries(path)}
+        found = {one.name if one.is_dir() else stem(one): one for one in entries_of(path)}
         found = _named_alike(_coded(found, codes), reals)
     if len(reals) == 1 and not set(reals) & set(found):
         return dict.fromkeys(reals, path)
@@ -166,14 +161,6 @@ def _labels(path: Path, reals: dict[str, Path], codes: Mapping[str, str]) -> dic
     if missing:
         raise UsageError(f"{path} has no labels for {_listed(missing)}; give a file or a folder named like each case")
     return found
-
-
-def uncertainty_of(synthetic: Path) -> Path | None:
-    """What `medcycle synthesize` wrote beside a volume, or into the folder with its series; None if there is none."""
-    folder = synthetic if synthetic.is_dir() else synthetic.parent
-    path = folder / UNCERTAINTY
-    ours = synthetic.is_dir() or stem(synthetic) in SYNTHETIC_STEMS
-    return path if ours and path.is_file() else None
 
 
 def _coded(found: dict[str, Path], codes: Mapping[str, str]) -> dict[str, Path]:
@@ -202,24 +189,14 @@ def _named_alike(found: dict[str, Path], names: Collection[str]) -> dict[str, Pa
     return {own(name): path for name, path in found.items()}
 
 
-def require_synthetic(case: Case) -> None:
-    """Raise `DataError`, with the reason, if there is no synthetic volume of a case, or only an outdated one."""
-    if case.problem:
-        raise DataError(f"no synthetic volume; {case.problem}")
-
-
-def _for_each(reals: dict[str, Path], synthetics: dict[str, Path], real: Path, synthetic: Path) -> dict[str, Path]:
-    """A synthetic volume for each real one; what there is none of is a path where there is nothing."""
+def _without_counterpart(
+    reals: Mapping[str, Path], synthetics: Mapping[str, Path], real: Path, synthetic: Path
+) -> dict[str, str]:
+    """Why cases have no synthetic volume, or only an outdated one, by their names; what has no real one is said."""
     if without_real := sorted(set(synthetics) - set(reals)):
         log.warning("%s lacks %s, left out", real, _listed(without_real))
-    return {name: synthetics.get(name, synthetic / name) for name in reals}
-
-
-def _problems(reals: Collection[str], synthetics: Collection[str], synthetic: Path) -> dict[str, str]:
-    """Why there is no synthetic volume, or only an outdated one, of the cases of which there is none."""
-    failed = failures_in(synthetic)
     missing = {name: "it was not translated" for name in reals if name not in synthetics}
-    return missing | {name: reason for name, reason in failed.items() if name in reals}
+    return missing | {name: reason for name, reason in failures_in(synthetic).items() if name in reals}
 
 
 def _require_same(reals: dict[str, Path], synthetics: dict[str, Path], real: Path, synthetic: Path) -> None:
@@ -236,69 +213,6 @@ def _require_same(reals: dict[str, Path], synthetics: dict[str, Path], real: Pat
             one = several.get(alone, next(iter(several.values())))
             raise UsageError(f"{place} holds {len(several)} cases for one; give the one you mean, such as {one}")
         raise UsageError(f"cases do not match by name: {'; '.join(problems)}; give folders with the same case names")
-
-
-def _synthetics(path: Path, *, keep_going: bool) -> dict[str, Path]:
-    """The synthetic volumes; there need not be any in what is left of a folder of which all cases failed."""
-    if keep_going and path.is_dir() and not any(entry.is_dir() or _is_volume(entry) for entry in _entries(path)):
-        return {}
-    return _volumes(path, SYNTHETIC_STEMS)
-
-
-def _volumes(path: Path, stems: tuple[str, ...] = ()) -> dict[str, Path]:
-    """Case names and the volume of each."""
-    require_exists(path, "a volume or a folder of cases")
-    if _is_single(path):
-        return {stem(path) if path.is_file() else path.resolve().name: path}
-    found: dict[str, Path] = {}
-    for entry in _entries(path):
-        if not entry.is_dir() and not _is_volume(entry):
-            continue
-        name = entry.name if entry.is_dir() else stem(entry)  # a link to nowhere is told when it is read
-        if name in found:
-            raise UsageError(f"{path} holds {name} twice: {found[name].name} and {entry.name}; remove one")
-        found[name] = _inside(entry, stems) if entry.is_dir() else entry
-    if not found:
-        raise EmptyFolder(f"{path} holds no case; a case is a file ({', '.join(VOLUME_SUFFIXES)}) or a folder with one")
-    return found
-
-
-def volume_of(folder: Path) -> Path | None:
-    """The synthetic volume, or the folder of its series, in a case's folder that `synthesize` wrote; None without."""
-    return _inside(folder, SYNTHETIC_STEMS) if folder.is_dir() else None
-
-
-def _inside(folder: Path, stems: tuple[str, ...]) -> Path:
-    """The volume of a case's folder: the one of a known stem, else the only one, else the folder (DICOM)."""
-    try:
-        volumes = [entry for entry in _entries(folder) if not entry.is_dir() and _is_volume(entry)]
-    except OSError:
-        return folder  # which is told when it is read
-    others = BESIDE if stems else ()
-    candidates = [volume for volume in volumes if stem(volume) in stems]
-    candidates = candidates or [volume for volume in volumes if stem(volume) not in others]
-    if len(candidates) > 1:
-        names = ", ".join(volume.name for volume in candidates)
-        raise UsageError(
-            f"{folder} holds several volumes ({names}), and it is unclear which one to score; leave only one"
-        )
-    return candidates[0] if candidates else folder
-
-
-def _is_single(path: Path) -> bool:
-    """Whether this is one volume: a file, or a folder with nothing but files that are no volumes by name (DICOM)."""
-    if path.is_file():
-        return True
-    entries = _entries(path)
-    return bool(entries) and not any(entry.is_dir() or _is_volume(entry) for entry in entries)
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-
-
-def _is_volume(path: Path) -> bool:
-    return path.name.lower().endswith(tuple(VOLUME_SUFFIXES))
 
 
 def _listed(names: list[str], at_most: int = 10) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 from medcycle.body import Modality
 from medcycle.errors import CaseFailed, ConfigError, DataError, WrongModality
-from medcycle.evaluation.cases import Case, require_synthetic
+from medcycle.evaluation.cases import Case
 from medcycle.evaluation.details import DetailOptions, Details, details_of, scores_alone
 from medcycle.evaluation.protocols import (
     DEFAULT_PROTOCOL,
@@ -124,7 +124,7 @@ def each_case(
         for case in cases:
             try:
                 with _discreet(case), isolated(case.real):
-                    require_synthetic(case)
+                    case.require_synthetic()
                     scores, found = work(case)
             except DataError as error:
                 failed[case.name] = error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from medcycle.errors import EmptyFolder
-from medcycle.evaluation.cases import Case, uncertainty_of, volume_of
+from medcycle.evaluation.case_folders import uncertainty_of, volume_of
+from medcycle.evaluation.cases import Case
 from medcycle.evaluation.tables import Summary, evaluation_in
 from medcycle.evaluation.verdicts import judge_cases
 from medcycle.io.discover import survey
