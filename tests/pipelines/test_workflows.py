@@ -52,6 +52,17 @@ def places(scans: Path, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
+def test_methods_are_compared_on_one_store(places: dict[str, str], tmp_path: Path) -> None:
+    methods = {"cyclegan": {"method": "cyclegan"}, "randomized": {"method": "randomized"}}
+    values = places | {"shards": 1, "recipe": "demo", "settings": SMALL, "methods": methods, **ONE_THREAD}
+    done = run("compare", written(tmp_path, values), *LOCAL)
+    assert not done.returncode, done.stdout
+    comparison = json.loads((tmp_path / "out" / "comparison" / "comparison.json").read_text())
+    assert comparison
+    assert "cyclegan" in (tmp_path / "out" / "comparison" / "comparison.md").read_text()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("workflow", "changed", "says"),
     [
@@ -236,17 +247,6 @@ def test_cross_validation_translates_every_patient_once(places: dict[str, str], 
     assert len(held_out) == 2
     assert held_out[0].isdisjoint(held_out[1])
     assert len(scores(tmp_path / "out", "ensemble")["cases"]) == 2
-
-
-@pytest.mark.slow
-def test_methods_are_compared_on_one_store(places: dict[str, str], tmp_path: Path) -> None:
-    methods = {"cyclegan": {"method": "cyclegan"}, "randomized": {"method": "randomized"}}
-    values = places | {"shards": 1, "recipe": "demo", "settings": SMALL, "methods": methods, **ONE_THREAD}
-    done = run("compare", written(tmp_path, values), *LOCAL)
-    assert not done.returncode, done.stdout
-    comparison = json.loads((tmp_path / "out" / "comparison" / "comparison.json").read_text())
-    assert comparison
-    assert "cyclegan" in (tmp_path / "out" / "comparison" / "comparison.md").read_text()
 
 
 def test_the_dockerfile_is_clean() -> None:
