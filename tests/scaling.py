@@ -85,7 +85,17 @@ def steps(folder: Path, count: int) -> dict[str, Measured]:
     values |= {"output": str(folder / "out"), "shards": max(1, count // 50)}
     (folder / "workflow.json").write_text(json.dumps(values))
     workflow = Path(__file__).parents[1] / "pipelines" / "cohort.smk"
-    planned = ["snakemake", "-s", str(workflow), "--configfile", str(folder / "workflow.json"), "--dry-run", "--quiet"]
+    planned = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(workflow),
+        "--configfile",
+        str(folder / "workflow.json"),
+        "--dry-run",
+        "--quiet",
+    ]
     found["plan the workflow, a shard for 50 patients"] = measure([*planned, "--directory", str(folder)])
     return found
 

@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from medcycle import __version__
-from medcycle.cli import commands, configs, dicom, evaluating, models, pairs, reporting, synthesize
+from medcycle.cli import commands, configs, dicom, dosing, evaluating, models, pairs, reporting, synthesize
 from medcycle.cli.parameters import show_help_alone
 from medcycle.cli.say import say
 from medcycle.errors import MedcycleError, UsageError
@@ -48,6 +48,10 @@ EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
     "register": (pairs.register, "medcycle register --mr MR_FOLDER --ct CT_FOLDER OUTPUT"),
     "evaluate": (evaluating.evaluate, "medcycle evaluate --real CT_FOLDER --synthetic OUTPUT --output scores"),
     "compare": (evaluating.compare, "medcycle compare scores/cut scores/cyclegan --output comparison"),
+    "dose": (
+        dosing.dose,
+        "medcycle dose --real CT --synthetic sct.nii.gz --structures RTSTRUCT.dcm --target PTV --output dose",
+    ),
     "report": (reporting.report, "medcycle report scores --output report.html"),
     "demo": (commands.demo, "medcycle demo --output demo --minutes 2"),
 }

@@ -17,8 +17,8 @@ def report(
         list[Path],
         typer.Argument(
             metavar="PATH...",
-            help="Folders that `evaluate`, `synthesize` or `train` wrote, and a workflow's jobs.csv; each becomes a "
-            "section.",
+            help="Folders that `evaluate`, `dose`, `synthesize` or `train` wrote, and a workflow's jobs.csv; each "
+            "becomes a section.",
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="FILE", help="The page, a file ending in .html.")],

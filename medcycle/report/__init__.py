@@ -19,7 +19,7 @@ def write_report(
     """Write one HTML page that opens without network or server.
 
     Args:
-        paths: folders that `medcycle evaluate`, `synthesize` or `train` wrote; each becomes a section.
+        paths: folders that `medcycle evaluate`, `dose`, `synthesize` or `train` wrote; each becomes a section.
         output: the page, a file ending in .html; it is replaced if it is there.
         mr: what the syntheses among them were made from: their CT are judged by it. None to look where they say that it
             was; where nothing is found, they are shown without a verdict.

@@ -17,6 +17,7 @@ __all__ = [
     "calibration",
     "calibration_of_all",
     "curves",
+    "dose_volumes",
     "histogram",
     "levels",
     "wepl",
@@ -179,6 +180,22 @@ def curves(
     label, places = x
     drawn = [_line(name, role, places, values) for name, role, values in lines if any(v is not None for v in values)]
     return _plot(key, title, drawn, label, y) if drawn and places else None
+
+
+def dose_volumes(structures: Sequence[tuple[str, Part]]) -> Plot | None:
+    """Cumulative dose-volume histograms: of the real CT in full lines, of the synthetic one in dots."""
+    traces = []
+    for number, (name, told) in enumerate(structures):
+        found = told.part("curves")
+        for key, more in (("real", {}), ("synthetic", {"line": {"dash": "dot"}, "showlegend": False})):
+            hover = f"%{{x:.1f}} Gy: %{{y:.0f}} %<extra>{_plain(name)}, {key} CT</extra>"
+            line = _line(name, "series", found.numbers("dose"), found.numbers(key), hovertemplate=hover, **more)
+            traces.append({**line, "series": number, "legendgroup": str(number)})
+    return (
+        _plot("dvh", "Dose-volume histograms (real CT full, synthetic CT dotted)", traces, "dose (Gy)", "volume (%)")
+        if traces
+        else None
+    )
 
 
 def wepl(details: Part) -> Plot | None:

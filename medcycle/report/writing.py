@@ -10,13 +10,15 @@ from tempfile import TemporaryDirectory
 
 from medcycle.errors import DataError, UsageError
 from medcycle.io.files import require_exists, write_text
-from medcycle.report import jobs, scored, synthesized, trained
+from medcycle.report import doses, jobs, scored, synthesized, trained
+from medcycle.report.doses import Doses, is_of_doses
 from medcycle.report.evaluation import Evaluation, read_evaluation
 from medcycle.report.jobs import Jobs, read_jobs
 from medcycle.report.judging import judge_synthesis
 from medcycle.report.libraries import asset, libraries, licences
 from medcycle.report.names import Names
 from medcycle.report.page import page_of
+from medcycle.report.plain import read_part
 from medcycle.report.section import Section, Shown
 from medcycle.report.synthesized import Synthesis, described_in, read_synthesis
 from medcycle.report.trained import Run, is_run, read_run
@@ -30,7 +32,7 @@ BUDGET = 34_000_000
 LARGEST_CASE, SMALLEST_CASE = 9_000_000, 120_000
 """Characters of a case's volumes; where there are more cases than have room, the worst are shown."""
 
-Findings = Evaluation | Synthesis | Run | Jobs
+Findings = Evaluation | Synthesis | Run | Jobs | Doses
 
 
 def report_of(paths: Sequence[Path], output: Path, *, mr: Path | None, identifiers: bool, title: str | None) -> Path:
@@ -80,18 +82,19 @@ def _page(paths: Sequence[Path], code: Sequence[str], title: str | None, names: 
 
 def _read(path: Path, names: Names) -> Findings:
     """What a folder holds, told by the files in it."""
-    require_exists(path, "a folder that `medcycle evaluate`, `synthesize` or `train` wrote")
+    require_exists(path, "a folder that `medcycle evaluate`, `dose`, `synthesize` or `train` wrote")
     if path.suffix == ".csv":
         return read_jobs(path)
     if (path / "summary.json").is_file():
-        return read_evaluation(path, names)
+        summary = read_part(path / "summary.json", "run `medcycle evaluate` or `dose` again")
+        return Doses(path, summary) if is_of_doses(summary) else read_evaluation(path, names)
     if is_run(path):
         return read_run(path, names)
     if path.is_dir() and described_in(path):
         return read_synthesis(path, names)
     raise UsageError(
-        f"{path}: neither an evaluation (summary.json), a synthesis (synthesis.json) nor a run (config.yaml and "
-        "metrics.csv); give a folder that `medcycle evaluate`, `synthesize` or `train` wrote"
+        f"{path}: neither scores or doses (summary.json), a synthesis (synthesis.json) nor a run (config.yaml and "
+        "metrics.csv); give a folder that `medcycle evaluate`, `dose`, `synthesize` or `train` wrote"
     )
 
 
@@ -103,6 +106,8 @@ def _section(found: Findings, names: Names, first: int) -> Section:
             return synthesized.section_of(found, names)
         case Run():
             return trained.section_of(found, names)
+        case Doses():
+            return doses.section_of(found, names)
         case Jobs():
             return jobs.section_of(found, names)
 

@@ -20,7 +20,7 @@ const plots = (() => {
       own.line.color = "transparent";
       own.fillcolor = dark ? "rgba(242,153,74,0.22)" : "rgba(193,78,0,0.16)";
     } else if (trace.role === "series") {
-      own.line.color = palette[number % palette.length];
+      own.line.color = palette[(trace.series ?? number) % palette.length];
     } else {
       own.line.color = colour(trace.role);
     }
