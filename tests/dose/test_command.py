@@ -38,8 +38,8 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_nifti(ct.with_array(dense), folder / "denser.nii.gz")
     (folder / "labels").mkdir()
     middle = ct.grid.affine[:3] @ [*((np.array(ct.grid.shape) - 1) / 2), 1]
-    write_nifti(ball(ct, tuple(middle + [15, 0, 30]), 10), folder / "labels" / "PTV.nii.gz")
-    write_nifti(ball(ct, tuple(middle + [-25, 0, 30]), 8), folder / "labels" / "Hippocampus_L.nii.gz")
+    write_nifti(ball(ct, tuple(np.add(middle, (15, 0, 30))), 10), folder / "labels" / "PTV.nii.gz")
+    write_nifti(ball(ct, tuple(np.add(middle, (-25, 0, 30))), 8), folder / "labels" / "Hippocampus_L.nii.gz")
     return folder
 
 
