@@ -59,6 +59,7 @@ def write_dicom(
     modality: Modality = "ct",
     rtstruct: Path | str | None = None,
     deidentify: Deidentify | None = None,
+    site: Path | str | None = None,
 ) -> list[Path]:
     """Write a synthetic volume as a DICOM series in the study of the series it was made from.
 
@@ -69,6 +70,7 @@ def write_dicom(
         modality: the modality of the volume.
         rtstruct: an RT structure set drawn on the source, to copy to the synthetic series.
         deidentify: how to de-identify; None keeps the patient's identity.
+        site: a file in YAML with what the planning system of a site wants of a synthetic CT.
 
     Returns:
         The files written.
@@ -78,6 +80,8 @@ def write_dicom(
         DataError: if the volume does not overlap with the reference, or the structure set belongs to other images.
     """
     from medcycle import __version__
+    from medcycle.config.site import read_site
+    from medcycle.evaluation.head import body_part_of
     from medcycle.io.dicom.export import write_dicom as write
     from medcycle.io.dicom.header import Origin
     from medcycle.io.discover import one_series
@@ -87,7 +91,8 @@ def write_dicom(
         Path(folder),
         modality=modality,
         reference=None if reference is None else one_series(Path(reference)),
-        origin=Origin(__version__),
+        origin=Origin(__version__, recognised=body_part_of(volume) if modality == "ct" else "WHOLEBODY"),
         rtstruct=path_or_none(rtstruct),
         deidentify=deidentify,
+        site=read_site(Path(site)) if site else None,
     )

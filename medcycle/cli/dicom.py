@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medcycle.cli.parameters import Retain
+from medcycle.cli.parameters import Retain, SiteFile
 from medcycle.cli.say import say
 
 __all__ = ["to_dicom"]
@@ -25,6 +25,7 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
         Path | None,
         typer.Option(metavar="FILE", help="An RT structure set drawn on SERIES, to copy to the synthetic series."),
     ] = None,
+    site: SiteFile = None,
     deidentify: Annotated[bool, typer.Option("--deidentify", help="De-identify the output.")] = False,
     deidentify_key: Annotated[
         Path | None,
@@ -38,7 +39,11 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
         bool, typer.Option("--with-source", help="With --deidentify: also write SERIES, de-identified the same way.")
     ] = False,
     body_part: Annotated[
-        str | None, typer.Option(metavar="TERM", help="A DICOM term, such as HEAD or PELVIS; by default the source's.")
+        str | None,
+        typer.Option(
+            metavar="TERM",
+            help="A DICOM term, such as HEAD or PELVIS; by default the source's, or HEAD where one is seen.",
+        ),
     ] = None,
 ) -> None:
     """Write a synthetic volume as a DICOM series.
@@ -47,6 +52,8 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
     """
     from medcycle import __version__
     from medcycle.cli.inputs import deidentification, require_synthetic
+    from medcycle.config.site import read_site
+    from medcycle.evaluation.head import body_part_of
     from medcycle.io.dicom.export import write_dicom
     from medcycle.io.dicom.header import Origin
     from medcycle.io.discover import one_series
@@ -59,9 +66,15 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
         output,
         modality=modality,
         reference=one_series(reference) if reference else None,
-        origin=Origin(__version__, f"from a volume file of SHA-256 {sha256_of(volume)}", body_part=body_part),
+        origin=Origin(
+            __version__,
+            f"from a volume file of SHA-256 {sha256_of(volume)}",
+            body_part=body_part,
+            recognised=body_part_of(made) if modality == "ct" else "WHOLEBODY",
+        ),
         rtstruct=rtstruct,
         deidentify=wanted,
+        site=read_site(site) if site else None,
     )
     say(f"wrote {len(files)} files to {output}")
     say("Synthetic images, for research only: not for diagnosis or treatment.")

@@ -24,6 +24,7 @@ __all__ = [
     "Part",
     "Retain",
     "Scratch",
+    "SiteFile",
     "chosen",
     "config_names_like",
     "model_names_like",
@@ -94,6 +95,16 @@ Retain = Annotated[
         metavar="device|dates|patient|descriptions|roi-names",
         help="With --deidentify: keep the scanner's identity; the original dates; sex, age and weight; known words in "
         "descriptions; or ROI names. Repeatable.",
+    ),
+]
+
+
+SiteFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--site",
+        metavar="YAML",
+        help="What your planning system wants of a CT series: station name, kernel, matrix, couch, outlines, ...",
     ),
 ]
 

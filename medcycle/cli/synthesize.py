@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medcycle.cli.parameters import CtOffset, Irregular, KeepGoing, Model, Part, Retain
+from medcycle.cli.parameters import CtOffset, Irregular, KeepGoing, Model, Part, Retain, SiteFile
 from medcycle.cli.reporting import report_synthesis
 from medcycle.cli.say import say
 from medcycle.errors import UsageError
@@ -71,6 +71,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         Path | None,
         typer.Option(metavar="FILE", help="An RT structure set drawn on INPUT, to copy to the synthetic series."),
     ] = None,
+    site: SiteFile = None,
     deidentify: Annotated[bool, typer.Option("--deidentify", help="De-identify the DICOM output.")] = False,
     deidentify_key: Annotated[
         Path | None,
@@ -94,6 +95,7 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     failed-3-of-16.csv); a full disk or lack of memory is still an error.
     """
     from medcycle.cli.inputs import deidentification
+    from medcycle.config.site import read_site
     from medcycle.inference import Options, Windows, devices_of
     from medcycle.synthesis.driver import synthesize_path
     from medcycle.synthesis.order import Order
@@ -110,7 +112,12 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     )
     order = Order(
         to=to,
-        outputs=Outputs(output_format, rtstruct, deidentification(deidentify, deidentify_key, retain=retain or ())),
+        outputs=Outputs(
+            output_format,
+            rtstruct,
+            deidentification(deidentify, deidentify_key, retain=retain or ()),
+            read_site(site) if site else None,
+        ),
         options=options,
         style=style,
         samples=samples,

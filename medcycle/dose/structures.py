@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from pydicom import Dataset
-from skimage.draw import polygon2mask
 
 from medcycle.errors import DataError, UsageError
 from medcycle.evaluation.labels import read_labels
+from medcycle.io.dicom.contours import mask_of, names_of_rois
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
 from medcycle.io.discover import VOLUME_SUFFIXES
 from medcycle.io.files import require_exists
 from medcycle.volume import Array, Grid
 
 __all__ = ["Structure", "external_of", "read_structures", "target_of"]
-
-SOLID = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}
-"""ContourGeometricType of what has an inside (DICOM PS3.3, C.8.8.6.3)."""
-
-IN_PLANE = 0.25
-"""Slices by which the points of a contour may be apart."""
 
 TARGET_KINDS = ("PTV", "CTV", "GTV")
 """RTROIInterpretedType (DICOM PS3.3, C.8.8.8.1), in the order in which a target is looked for."""
@@ -79,7 +71,7 @@ def read_structures(path: Path, grid: Grid, source: Dataset | None = None) -> li
 
 
 def _of_contours(dataset: Dataset, grid: Grid, path: Path) -> list[Structure]:
-    names = {int(item.ROINumber): str(item.get("ROIName") or "").strip() for item in dataset.StructureSetROISequence}
+    names = names_of_rois(dataset)
     kinds = {
         int(item.ReferencedROINumber): str(item.get("RTROIInterpretedType") or "").strip()
         for item in dataset.RTROIObservationsSequence
@@ -87,46 +79,14 @@ def _of_contours(dataset: Dataset, grid: Grid, path: Path) -> list[Structure]:
     found, empty = [], []
     for roi in dataset.ROIContourSequence:
         number = int(roi.ReferencedROINumber)
-        name = names[number] or f"structure {number}"
-        mask = _filled(_polygons(roi, grid, name), grid)
+        mask = mask_of(roi, grid, names[number])
         if mask.any():
-            found.append(Structure(name, kinds.get(number, ""), mask))
+            found.append(Structure(names[number], kinds.get(number, ""), mask))
         else:
-            empty.append(name)
+            empty.append(names[number])
     if empty:
         log.warning("%s: without a voxel on the real CT, so left out: %s", path, ", ".join(empty))
     return found
-
-
-def _polygons(roi: Dataset, grid: Grid, name: str) -> dict[float, list[Array]]:
-    """Closed contours in voxels of the two axes in the slice, by their place along the third."""
-    to_index = np.linalg.inv(grid.affine)
-    planes: dict[float, list[Array]] = defaultdict(list)
-    for contour in roi.get("ContourSequence") or ():
-        if str(contour.get("ContourGeometricType")) not in SOLID:
-            continue
-        points = np.asarray(contour.ContourData, dtype=np.float64).reshape(-1, 3) * [-1, -1, 1]  # LPS to RAS
-        index = points @ to_index[:3, :3].T + to_index[:3, 3]
-        if np.ptp(index[:, 2]) > IN_PLANE:
-            raise DataError(
-                f"the contours of {name} don't lie in the slices of the real CT; give the CT that they were drawn on"
-            )
-        planes[round(float(index[:, 2].mean()), 3)].append(index[:, :2])
-    return planes
-
-
-def _filled(planes: Mapping[float, Sequence[Array]], grid: Grid) -> Array:
-    mask = np.zeros(grid.shape, dtype=bool)
-    if not planes:
-        return mask
-    places = np.array(sorted(planes))
-    reach = max(0.5, float(np.median(np.diff(places))) / 2) if len(places) > 1 else 0.5
-    for number in range(grid.shape[2]):
-        place = float(places[abs(places - number).argmin()])
-        if abs(place - number) <= reach + 1e-3:
-            for polygon in planes[place]:
-                mask[:, :, number] ^= polygon2mask(grid.shape[:2], polygon)
-    return mask
 
 
 def target_of(structures: Sequence[Structure], name: str | None = None) -> Structure:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from medcycle.resample import coarsen
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["head_regions"]
+__all__ = ["body_part_of", "head_regions"]
 
 WORKING_SPACING = 3.0
 """mm."""
@@ -29,6 +29,9 @@ CAVITY_ML = (300.0, 2300.0)
 
 LEAST_AREA = 25.0
 """cm² of the cavity at one height; below is the skull base."""
+
+LONGEST_HEAD = 400.0
+"""mm along the body that a scan of a head, with its neck, has at most."""
 
 ABOVE_BASE, BELOW_BASE = 30.0, 15.0
 """mm above and below the lowest wide place of the cavity, between which the skull base lies."""
@@ -54,6 +57,17 @@ def head_regions(ct: Volume) -> dict[str, Array]:
     low, high = base - BELOW_BASE, base + ABOVE_BASE
     parts = {"vault": height > high, "skull base": (height <= high) & (height >= low), "face": height < low}
     return {name: np.broadcast_to(part, ct.grid.shape) for name, part in parts.items()}
+
+
+def body_part_of(ct: Volume) -> str:
+    """DICOM's term for what a CT shows, as far as it is recognised: `HEAD`, or else `WHOLEBODY`.
+
+    Args:
+        ct: HU, any orientation.
+    """
+    turned = ct.to_ras()
+    is_head = turned.grid.field_of_view[2] <= LONGEST_HEAD and _base(turned) is not None
+    return "HEAD" if is_head else "WHOLEBODY"
 
 
 def _base(ct: Volume) -> float | None:

@@ -22,7 +22,7 @@ from medcycle.inference.fusion import Fusion
 from medcycle.inference.image_predictor import ImagePredictor, Style
 from medcycle.inference.options import Options, config_for
 from medcycle.inference.passes import Pass
-from medcycle.inference.quality import seam_score, slice_continuity
+from medcycle.inference.quality import at_limit, seam_score, slice_continuity
 from medcycle.inference.translator import Floats
 from medcycle.inference.uncertainty import Calibration
 from medcycle.intensity import IntensityMap
@@ -159,7 +159,7 @@ class Predictor:
             return placed
 
         doubtful = calibration is not None and calibration.knows_outside
-
+        highest = min(model.intensity[self.to].corners[0][-1] for model in self.models)
         return Prediction(
             volume=cast(Volume, in_body(made, met_on, OUTSIDE[self.to], "bspline")),
             body=body,
@@ -171,7 +171,7 @@ class Predictor:
             passes=fusion.counted,
             seams=found.seams,
             continuity=found.continuity,
-            warnings=found.warnings,
+            warnings=[*found.warnings, *(at_limit(made, met_on, highest) if self.to == "ct" else ())],
             training_ct=ranges_of_tissues(self.models[0].profiles.get("ct", ())),
         )
 

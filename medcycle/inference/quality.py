@@ -1,4 +1,4 @@
-"""How a synthetic volume hangs together: between windows, and from slice to slice."""
+"""How a synthetic volume hangs together, between windows and from slice to slice, and where its range ends."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from medcycle.patch_geometry import ACROSS
-from medcycle.volume import Array
+from medcycle.volume import Array, Grid
 
-__all__ = ["seam_score", "slice_continuity"]
+__all__ = ["at_limit", "seam_score", "slice_continuity"]
+
+LEAST_AT_LIMIT = 0.1
+"""ml of bone at the end of a model's range that are worth a warning."""
 
 MOST_PLANES = 64
 """Along each axis, that are compared with the next for the continuity."""
@@ -85,3 +88,20 @@ def _steps(image: Array, body: Array, axis: int, planes: Iterable[int]) -> tuple
             difference = np.abs(image[plane + 1].astype(np.float32) - image[plane])
             sums[plane], counts[plane] = float(difference[both].sum(dtype=np.float64)), int(both.sum())
     return sums, counts
+
+
+def at_limit(ct: Array, grid: Grid, highest: float) -> list[str]:
+    """A sentence on bone and metal that is denser than a model can tell, if there is any.
+
+    Args:
+        ct: HU, synthetic.
+        grid: of it.
+        highest: HU at which the model's range ends.
+    """
+    millilitres = np.count_nonzero(ct >= highest - 1) * float(np.prod(grid.spacing)) / 1000
+    if millilitres < LEAST_AT_LIMIT:
+        return []
+    return [
+        f"{millilitres:.1f} ml are at the upper end of the model's range, {highest:.0f} HU: the true HU of dense bone or "
+        "metal there may be higher"
+    ]

@@ -6,17 +6,19 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from medcycle import __version__
 from medcycle.body import Modality
 from medcycle.errors import UnreadableFile, UsageError
+from medcycle.evaluation.head import body_part_of
 from medcycle.inference import Prediction
 from medcycle.io.dicom.deidentify import Deidentify
 from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.header import Origin
+from medcycle.io.dicom.site import Site
 from medcycle.io.discover import Source
 from medcycle.io.files import atomic_path, seen_from, sha256_of
 from medcycle.io.nifti import write_nifti
@@ -49,19 +51,21 @@ class Outputs:
         format: NIfTI, a DICOM series, or both.
         rtstruct: a structure set drawn on the source, to refer to the DICOM series.
         deidentify: how to take the patient's identity out of the DICOM series; None keeps it.
+        site: what the planning system of a site wants of the DICOM series.
 
     Raises:
-        UsageError: if a structure set or de-identification is wanted, but no DICOM.
+        UsageError: if a structure set, a site or de-identification is given, but no DICOM is wanted.
     """
 
     format: Literal["nifti", "dicom", "both"] = "nifti"
     rtstruct: Path | None = None
     deidentify: Deidentify | None = None
+    site: Site | None = None
 
     def __post_init__(self) -> None:
-        if self.format == "nifti" and (self.rtstruct or self.deidentify):
+        if self.format == "nifti" and (self.rtstruct or self.deidentify or self.site):
             raise UsageError(
-                "--rtstruct and --deidentify only apply to DICOM; add --format dicom or both, or leave them out"
+                "--rtstruct, --site and --deidentify only apply to DICOM; add --format dicom or both, or leave them out"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,6 +79,7 @@ class Outputs:
             "deidentify-key": how and key,
             "with-source": bool(how and how.with_source),
             **({"retain": sorted(how.retain)} if how else {}),
+            **({"site": digest(asdict(self.site))[:16]} if self.site else {}),
         }
 
 
@@ -171,9 +176,14 @@ def write_case(
                 temporary / "dicom",
                 modality=to,
                 reference=source.series,
-                origin=Origin(__version__, f"checkpoint of SHA-256 {made_by}"),
+                origin=Origin(
+                    __version__,
+                    f"checkpoint of SHA-256 {made_by}",
+                    recognised=body_part_of(prediction.volume) if to == "ct" else "WHOLEBODY",
+                ),
                 rtstruct=outputs.rtstruct,
                 deidentify=outputs.deidentify,
+                site=outputs.site,
             )
         if prediction.uncertainty:
             write_nifti(prediction.uncertainty, temporary / "uncertainty.nii.gz", like=source.path)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from medcycle.inference.quality import seam_score, slice_continuity
+from medcycle.inference.quality import at_limit, seam_score, slice_continuity
+from medcycle.volume import Grid
 
 RANDOM = np.random.default_rng(0)
 BODY = np.ones((40, 40, 40), bool)
@@ -59,3 +60,14 @@ def test_flicker_from_slice_to_slice() -> None:
     flicker = source + 5 * (np.arange(40) % 2)
     assert slice_continuity(flicker, source, BODY) == pytest.approx(5, abs=0.2)
     assert slice_continuity(source[..., :1], source[..., :1], BODY[..., :1]) is None
+
+
+def test_bone_at_the_end_of_the_range_is_told() -> None:
+    grid = Grid((10, 10, 10), np.diag([2.0, 2.0, 2.5, 1.0]))
+    ct = np.full(grid.shape, 1200.0)
+    assert at_limit(ct, grid, 1700.0) == []
+    ct[0, 0, 0] = 1700
+    assert at_limit(ct, grid, 1700.0) == []  # 0.01 ml
+    ct[:4, :4, :2] = 1699.5
+    (said,) = at_limit(ct, grid, 1700.0)
+    assert said.startswith("0.3 ml are at the upper end of the model's range, 1700 HU")

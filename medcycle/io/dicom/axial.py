@@ -11,10 +11,17 @@ import SimpleITK as sitk
 from medcycle.io.dicom.encoding import Encoding
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["AXIAL_TOLERANCE", "AxialStack", "axial_stack"]
+__all__ = ["AXIAL_TOLERANCE", "AxialStack", "axial_stack", "axial_volume"]
 
 AXIAL_TOLERANCE = 0.01
 """Farthest (mm) that writing a grid's planes as exactly axial may move any voxel; beyond it the volume is resampled."""
+
+
+ROUNDED_WITHIN = 1e-4
+"""mm from a number of three decimals, that a spacing is taken for it: files keep such as 2.99998."""
+
+DECIMALS = 7
+"""of other spacings, as 0.9765625 has; more are of a float that rounding has gone over."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +67,45 @@ def axial_stack(volume: Volume, encoding: Encoding) -> AxialStack:
         volume: finite real units, any orientation.
         encoding: how they are stored.
     """
+    values, origin, spacing, resampled = _axial(volume.with_array(encoding.clip(volume.array)), encoding.low)
+    stored = encoding.stored(values).transpose(2, 1, 0)
+    x, y, z = (_rounded(mm, size) for mm, size in zip(spacing, values.shape, strict=True))
+    return AxialStack(stored, encoding, origin, (x, y, z), resampled)
+
+
+def axial_volume(volume: Volume, outside: float) -> tuple[Volume, bool]:
+    """The same on axial planes, with axes along those of DICOM, and whether voxels were interpolated for it.
+
+    Args:
+        volume: finite values, any orientation.
+        outside: the value of what the planes cover beyond it.
+    """
+    values, origin, spacing, resampled = _axial(volume, outside)
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = origin
+    return Volume(values, Grid(values.shape, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)), resampled
+
+
+def _axial(volume: Volume, outside: float) -> tuple[Array, Array, Array, bool]:
+    """Array, first voxel (LPS+ mm), spacing (mm), and whether anything was interpolated."""
     array, directions, origin, spacing, order = _nearest_axial(volume)
     steps = np.array(array.shape) - 1
     tilt = (directions - np.eye(3)) * spacing * steps
     moved = max(float(np.linalg.norm(tilt @ corner)) for corner in itertools.product((0, 1), repeat=3))
     sliced_axially = order[2] == 2
     square = bool(np.isclose(spacing[0], spacing[1], rtol=1e-4))
-    keeps = moved <= AXIAL_TOLERANCE and (sliced_axially or square)
-    values = encoding.clip(array)
-    if not keeps:
-        values, origin, spacing = _resample(values, directions, origin, spacing, encoding.low)
-    stored = encoding.stored(values).transpose(2, 1, 0)
-    return AxialStack(stored, encoding, origin, (float(spacing[0]), float(spacing[1]), float(spacing[2])), not keeps)
+    if moved <= AXIAL_TOLERANCE and (sliced_axially or square):
+        return array, origin, spacing, False
+    return *_resample(array, directions, origin, spacing, outside), True
+
+
+def _rounded(spacing: float, size: int) -> float:
+    """A spacing without the digits that come of rounding, if no voxel moves for it by more than can be tolerated."""
+    for decimals in (3, DECIMALS):
+        near = round(float(spacing), decimals)
+        if near > 0 and abs(near - spacing) <= min(ROUNDED_WITHIN, AXIAL_TOLERANCE / size):
+            return near
+    return float(spacing)
 
 
 def _nearest_axial(volume: Volume) -> tuple[Array, Array, Array, Array, tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,19 @@ from pydicom import Dataset
 
 from medcycle.body import Modality
 from medcycle.errors import DataError, DefectiveSeries, UsageError, WrongModality
+from medcycle.io.dicom.axial import axial_volume
 from medcycle.io.dicom.companion import write_deidentified
 from medcycle.io.dicom.deidentify import Deidentifier, Deidentify
+from medcycle.io.dicom.encoding import HU_RANGE
 from medcycle.io.dicom.gate import DicomSeries
 from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.hidden import hidden_names, names_of
+from medcycle.io.dicom.outlines import outlined
+from medcycle.io.dicom.preparing import prepared_for
 from medcycle.io.dicom.rebuild import upright_grid
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space, retarget, write_structure_set
 from medcycle.io.dicom.series import read_headers
+from medcycle.io.dicom.site import Site
 from medcycle.io.dicom.stack import stack_of
 from medcycle.io.dicom.writer import require_new, write_slices
 from medcycle.io.files import atomic_path
@@ -28,6 +34,9 @@ from medcycle.volume import Grid, Volume
 __all__ = ["STRUCTURE_SET", "write_dicom"]
 
 STRUCTURE_SET = "rtstruct.dcm"
+
+OUTLINES = "outlines.dcm"
+"""The structure set of the synthetic CT's own outlines."""
 
 SOURCE_FOLDER = "source"
 
@@ -47,6 +56,7 @@ def write_dicom(
     origin: Origin,
     rtstruct: Path | None = None,
     deidentify: Deidentify | None = None,
+    site: Site | None = None,
 ) -> list[Path]:
     """Write a synthetic volume as a DICOM series in the study and frame of reference of the series it was made from.
 
@@ -61,20 +71,21 @@ def write_dicom(
         origin: what made the volume.
         rtstruct: a structure set that was drawn on the reference, to be retargeted; see `retarget`.
         deidentify: how to take the patient's identity out of everything that is written; `None` keeps it.
+        site: what the planning system of a site wants of a synthetic CT; see `Site`.
 
     Returns:
-        The files: slices from the feet to the head, then the structure set, then the source's.
+        The files: slices from the feet to the head, then structure sets, then the source's.
 
     Raises:
-        UsageError: if the folder holds anything, or there is no reference for a structure set or de-identification.
+        UsageError: if the folder holds anything, there is no reference for a structure set or de-identification, or a
+            site's file doesn't fit what else is given.
         WrongModality: if the reference is of another kind.
         UnreadableFile: if the structure set, or a file of the reference, is not readable.
         DataError: if the volume does not lie in the reference's field of view, the structure set belongs to another
             patient, study or frame of reference, or as `write_series` does.
     """
     require_new(folder)
-    if reference is None and (rtstruct or deidentify):
-        raise UsageError("a structure set or de-identification needs the source series; give it with --reference")
+    _require_possible(modality, reference, rtstruct, deidentify, site)
     names = _names(reference, rtstruct) if reference and deidentify else None
     with hidden_names(names) if names else nullcontext():
         headers = _headers(reference, volume.grid, modality) if reference else None
@@ -89,14 +100,66 @@ def write_dicom(
                 deidentifier.apply(dataset)
         with atomic_path(folder) as partial:
             partial.mkdir()
-            written = write_slices(volume, partial, modality=modality, reference=headers, origin=origin)
-            files = list(written.files)
-            if structures:
-                moved = retarget(structures, written, modality=modality, origin=origin)
-                files.append(write_structure_set(moved, partial / STRUCTURE_SET))
+            files = _written(volume, partial, modality, headers, origin, structures, site)
             if reference and deidentifier and deidentify and deidentify.with_source:
                 files += write_deidentified(reference.files, partial / SOURCE_FOLDER, deidentifier)
     return [folder / file.relative_to(partial) for file in files]
+
+
+def _require_possible(
+    modality: Modality,
+    reference: DicomSeries | None,
+    rtstruct: Path | None,
+    deidentify: Deidentify | None,
+    site: Site | None,
+) -> None:
+    """Raise `UsageError` where what is wanted needs what is not given, or excludes it."""
+    if reference is None and (rtstruct or deidentify):
+        raise UsageError("a structure set or de-identification needs the source series; give it with --reference")
+    if not site:
+        return
+    if modality != "ct":
+        raise UsageError("a site's file is for synthetic CT; leave it out")
+    if deidentify and site.names_equipment:
+        raise UsageError(
+            "the site's file names a station, a device or an institution, which de-identification takes out; "
+            "leave one of them out"
+        )
+    if site.overrides and not rtstruct:
+        raise UsageError("overrides are of named structures; give the structure set with --rtstruct")
+
+
+def _written(
+    volume: Volume,
+    folder: Path,
+    modality: Modality,
+    headers: Sequence[Dataset] | None,
+    origin: Origin,
+    structures: Dataset | None,
+    site: Site | None,
+) -> list[Path]:
+    """The slices, and the structure sets that refer to them."""
+    ready, resampled = _ready(volume, site, structures, headers) if site else (volume, False)
+    written = write_slices(
+        ready, folder, modality=modality, reference=headers, origin=origin, site=site, resampled=resampled
+    )
+    files = list(written.files)
+    if structures:
+        moved = retarget(structures, written, modality=modality, origin=origin)
+        files.append(write_structure_set(moved, folder / STRUCTURE_SET))
+    if site and site.outlines:
+        files.append(write_structure_set(outlined(written, site.outlines, origin), folder / OUTLINES))
+    return files
+
+
+def _ready(
+    volume: Volume, site: Site, structures: Dataset | None, headers: Sequence[Dataset] | None
+) -> tuple[Volume, bool]:
+    """A synthetic CT as a site wants it, and whether voxels were interpolated."""
+    axial, resampled = axial_volume(volume, HU_RANGE[0])
+    position = str(headers[0].get("PatientPosition") or "") if headers else ""
+    ready = prepared_for(site, axial, structures, position)
+    return ready, resampled or ready.grid.spacing[2] != axial.grid.spacing[2]
 
 
 def _names(reference: DicomSeries, rtstruct: Path | None) -> dict[str, str]:

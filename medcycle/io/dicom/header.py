@@ -61,7 +61,8 @@ class Origin:
         model_description: what made the volume, for DerivationDescription, such as the hash of a checkpoint.
         series_description: at most 64 characters of it are kept; `sCT medcycle` or `sMR medcycle` if empty.
         body_part: DICOM term (PS3.16 annex L), such as `HEAD`; the source's if None. Where that is not one of the
-            standard's unpaired parts, `WHOLEBODY`.
+            standard's unpaired parts, `recognised`.
+        recognised: what the volume shows, by its looks.
         created: when; the header's dates.
     """
 
@@ -69,6 +70,7 @@ class Origin:
     model_description: str = ""
     series_description: str = ""
     body_part: str | None = None
+    recognised: str = "WHOLEBODY"
     created: datetime.datetime = field(default_factory=datetime.datetime.now)
 
 
@@ -88,10 +90,13 @@ def series_header(
     """
     source = anonymous_study(origin.created) if reference is None else require_one_study(reference)
     result = inherited(source)
-    result.BodyPartExamined = _body_part(origin.body_part or str(source.get("BodyPartExamined") or ""))
-    if origin.body_part and result.BodyPartExamined == "WHOLEBODY" != origin.body_part:
+    part = _body_part(origin.body_part or str(source.get("BodyPartExamined") or ""))
+    if not part or (part == "WHOLEBODY" and not origin.body_part):  # which is often said of what is another
+        part = origin.recognised
+    result.BodyPartExamined = part
+    if origin.body_part and not _body_part(origin.body_part):
         terms = ", ".join(sorted(_BODY_PARTS))
-        log.warning("body part %s: written as WHOLEBODY; DICOM's unpaired terms are %s", origin.body_part, terms)
+        log.warning("body part %s: written as %s; DICOM's unpaired terms are %s", origin.body_part, part, terms)
     result.update(_description(modality, origin, number_of(source, "SeriesNumber")))
     result.update(_derivation(reference or (), stack, modality, origin))
     result.update(_pixel_description(stack))
@@ -200,10 +205,10 @@ def _source_image(dataset: Dataset) -> Dataset:
 
 
 def _body_part(term: str) -> str:
-    """The standard's term, or `WHOLEBODY` where it has none: planning systems and validators reject other words."""
+    """The standard's term; empty where it has none, since planning systems and validators reject other words."""
     word = re.sub("[^A-Z]", "", term.upper())
     word = _OTHER_WORDS.get(word, word)
-    return word if word in _BODY_PARTS else "WHOLEBODY"
+    return word if word in _BODY_PARTS else ""
 
 
 def plain(text: str, length: int) -> str:

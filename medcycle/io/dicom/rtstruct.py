@@ -25,7 +25,15 @@ from medcycle.io.dicom.values import give_known_kinds, valid_copy
 from medcycle.io.dicom.writer import WrittenSeries
 from medcycle.volume import Array
 
-__all__ = ["read_structure_set", "require_same_space", "retarget", "write_structure_set"]
+__all__ = [
+    "begun",
+    "points_of",
+    "read_structure_set",
+    "refer_to_slices",
+    "require_same_space",
+    "retarget",
+    "write_structure_set",
+]
 
 DETACHED_STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
 """The class that RTReferencedStudySequence names; the standard retired it, and kept it here."""
@@ -88,7 +96,7 @@ def _whole(structures: Dataset) -> bool:
     if not all(structures.get(keyword) for keyword in ("SOPInstanceUID", *CONTENT)):
         return False
     complete = all(
-        len(item.ContourData) == 3 * int(item.NumberOfContourPoints) and np.isfinite(_points(item)).all()
+        len(item.ContourData) == 3 * int(item.NumberOfContourPoints) and np.isfinite(points_of(item)).all()
         for item in _contours(structures)
     )
     rois = {int(item.ROINumber) for item in structures.StructureSetROISequence}
@@ -102,7 +110,7 @@ def _contours(structures: Dataset) -> Iterator[Dataset]:
         yield from roi.get("ContourSequence") or ()
 
 
-def _points(contour: Dataset) -> Array:
+def points_of(contour: Dataset) -> Array:
     """LPS+ mm, shape (points, 3)."""
     return np.asarray(contour.ContourData, dtype=np.float64).reshape(-1, 3)
 
@@ -147,28 +155,41 @@ def retarget(structures: Dataset, written: WrittenSeries, *, modality: Modality,
     """
     name = f"s{modality.upper()}"
     structures.decode()  # its names may be in another character set than the patient's, which UTF-8 holds all
+    result = begun(written, origin, label=f"{name} RETARGETED", series=f"RTSTRUCT retargeted to {name} medcycle")
+    result.StructureSetName = plain(str(structures.get("StructureSetLabel") or ""), 64)
+    result.StructureSetDescription = f"{RESEARCH_ONLY}: drawn on the source series, contours unchanged"
+    result.ContributingEquipmentSequence = [contributing_equipment(origin, f"References moved to synthetic {name[1:]}")]
+    result.PredecessorStructureSetSequence = [_reference(structures.SOPClassUID, structures.SOPInstanceUID)]
+    for keyword in CONTENT:
+        result[keyword] = valid_copy(structures[keyword])
+    refer_to_slices(result, written)
+    return result
+
+
+def begun(written: WrittenSeries, origin: Origin, *, label: str, series: str) -> Dataset:
+    """A structure set of a written series, still without structures.
+
+    Args:
+        written: the series.
+        origin: what makes it.
+        label: StructureSetLabel, 16 letters or fewer.
+        series: SeriesDescription.
+    """
     result = patient_and_study(written.header)
     result.SpecificCharacterSet = "ISO_IR 192"
     result.SOPClassUID, result.SOPInstanceUID = RTStructureSetStorage, UID()
     result.Modality, result.SeriesInstanceUID = "RTSTRUCT", UID()
     result.SeriesNumber = int(written.header.SeriesNumber) + 1
-    result.SeriesDescription = f"RTSTRUCT retargeted to {name} medcycle"
+    result.SeriesDescription = series
     result.OperatorsName = ""
     result.Manufacturer = result.ManufacturerModelName = "medcycle"
     result.SoftwareVersions = origin.software_version
     date, time = origin.created.strftime("%Y%m%d"), origin.created.strftime("%H%M%S")
     result.InstanceCreationDate = result.SeriesDate = result.StructureSetDate = date
     result.InstanceCreationTime = result.SeriesTime = result.StructureSetTime = time
-    result.StructureSetLabel = f"{name} RETARGETED"
-    result.StructureSetName = plain(str(structures.get("StructureSetLabel") or ""), 64)
-    result.StructureSetDescription = f"{RESEARCH_ONLY}: drawn on the source series, contours unchanged"
+    result.StructureSetLabel = label
     result.ApprovalStatus = "UNAPPROVED"
-    result.ContributingEquipmentSequence = [contributing_equipment(origin, f"References moved to synthetic {name[1:]}")]
-    result.PredecessorStructureSetSequence = [_reference(structures.SOPClassUID, structures.SOPInstanceUID)]
     result.ReferencedFrameOfReferenceSequence = [_referenced_frame(written)]
-    for keyword in CONTENT:
-        result[keyword] = valid_copy(structures[keyword])
-    _refer_to_slices(result, written)
     return result
 
 
@@ -190,12 +211,12 @@ def _reference(sop_class: str, instance: str) -> Dataset:
     return item
 
 
-def _refer_to_slices(structures: Dataset, written: WrittenSeries) -> None:
+def refer_to_slices(structures: Dataset, written: WrittenSeries) -> None:
     """Give each contour its slice, and say how many have none."""
     step, bottom = written.stack.spacing[2], written.stack.position(0)[2]
     total = across = beyond = 0
     for contour in _contours(structures):
-        heights = _points(contour)[:, 2]
+        heights = points_of(contour)[:, 2]
         index = round((float(heights.mean()) - bottom) / step)
         within = bool(np.abs(heights - (bottom + index * step)).max() <= step / 2 + PLANAR)
         total += 1

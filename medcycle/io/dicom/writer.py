@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,17 @@ from pydicom.uid import ExplicitVRLittleEndian
 from medcycle.body import Modality
 from medcycle.errors import DataError, UsageError
 from medcycle.io.dicom.axial import AxialStack, axial_stack
-from medcycle.io.dicom.encoding import hounsfield_encoding, signal_encoding
+from medcycle.io.dicom.encoding import HU_RANGE, hounsfield_encoding, signal_encoding
 from medcycle.io.dicom.header import Origin, series_header
 from medcycle.io.dicom.readback import require_readable
+from medcycle.io.dicom.site import Site
 from medcycle.io.dicom.values import decimal_string
 from medcycle.io.files import atomic_path
 from medcycle.volume import Volume
 
 __all__ = ["WrittenSeries", "require_new", "write_series", "write_slices"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,24 @@ def write_slices(
     reference: Sequence[Dataset] | None,
     origin: Origin,
     on_slice: Callable[[int, int], None] | None = None,
+    site: Site | None = None,
+    resampled: bool = False,
 ) -> WrittenSeries:
-    """Write the files of `write_series` into a folder that is there, and read them back."""
+    """Write the files of `write_series` into a folder that is there, and read them back.
+
+    The slices get the attributes of a site, if one is given, and say that voxels were interpolated, if that was done
+    before.
+    """
     if not np.isfinite(volume.array).all():
         raise DataError(f"the synthetic {modality.upper()} has NaN or infinite voxels; nothing was written")
+    if modality == "ct" and (above := int((volume.array > HU_RANGE[1] + 0.5).sum())):
+        log.warning("%d voxels above %d HU are written as that: 12 bits hold no more", above, HU_RANGE[1])
     stack = axial_stack(volume, hounsfield_encoding() if modality == "ct" else signal_encoding(volume))
-    header = _encoded(series_header(reference, stack, modality=modality, origin=origin))
+    stack = replace(stack, resampled=stack.resampled or resampled)
+    described = series_header(reference, stack, modality=modality, origin=origin)
+    if site:
+        described.update(site.header())
+    header = _encoded(described)
     instances = tuple(str(UID()) for _ in stack.stored)
     files = tuple(folder / f"{index + 1:04d}.dcm" for index in range(len(instances)))
     for index, (file, instance) in enumerate(zip(files, instances, strict=True)):
