@@ -102,6 +102,6 @@ def at_limit(ct: Array, grid: Grid, highest: float) -> list[str]:
     if millilitres < LEAST_AT_LIMIT:
         return []
     return [
-        f"{millilitres:.1f} ml are at the upper end of the model's range, {highest:.0f} HU: the true HU of dense bone or "
-        "metal there may be higher"
+        f"{millilitres:.1f} ml are at the upper end of the model's range, {highest:.0f} HU: the true HU of dense bone "
+        "or metal there may be higher"
     ]
