@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from medcycle.api import (
         adapt,
+        convert,
         evaluate,
         judge,
         list_models,
@@ -73,6 +74,7 @@ __all__ = [
     "WrongModality",
     "WrongRegion",
     "adapt",
+    "convert",
     "evaluate",
     "judge",
     "list_models",
@@ -89,6 +91,7 @@ __all__ = [
 
 _FUNCTIONS = {
     "adapt",
+    "convert",
     "evaluate",
     "judge",
     "list_models",

@@ -25,6 +25,7 @@ MR, CT = HeadPhantom.random(7).mr(GRID), HeadPhantom.random(7).ct(GRID)
 def test_the_names_are_these() -> None:
     functions = [
         "adapt",
+        "convert",
         "evaluate",
         "judge",
         "list_models",

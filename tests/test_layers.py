@@ -28,7 +28,7 @@ LAYERS = [
     {"cohort", "simulation"},
     {"planning"},
     {"inference"},
-    {"training", "synthesis", "registering"},
+    {"training", "synthesis", "registering", "converting"},
     {"report", "export", "adapting"},
     {"api"},
     {"cli"},
@@ -36,7 +36,10 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
-LIGHT = ["evaluation.verdicts", "io.dicom.export", "body", "cohort.findings", "api", "models", "report.writing"]
+LIGHT = [
+    *("evaluation.verdicts", "io.dicom.export", "body", "cohort.findings", "api", "models", "report.writing"),
+    "converting",
+]
 """Modules that load no torch, whatever they import."""
 
 FOREIGN = {"torch", "nn", "functional", "monai", "lightning_fabric"}

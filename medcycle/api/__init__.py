@@ -4,6 +4,7 @@ Heavy modules such as PyTorch are loaded by the functions that need them. The co
 prints their results.
 """
 
+from medcycle.api.conversions import convert
 from medcycle.api.files import read, write_dicom, write_nifti
 from medcycle.api.models import Progress, adapt, list_models, load_model, model_info, synthesize, train
 from medcycle.api.pairs import register
@@ -13,6 +14,7 @@ from medcycle.report import write_report
 __all__ = [
     "Progress",
     "adapt",
+    "convert",
     "evaluate",
     "judge",
     "list_models",
