@@ -34,7 +34,7 @@ PORE_ATTENUATION, BONE_ATTENUATION = 8.0, 0.2
 
 FORMULAS: MappingProxyType[str, str] = MappingProxyType(
     {
-        "kwave": "density = lines of HU + 1000 (hounsfield2density); "
+        "kwave": "density = lines of HU + 1000 (hounsfield2density), 1000 or more; "
         "sound speed = 1500 + 1600 * (density - 1000) / 1200; porosity = (2200 - density) / 1200, within 0 and 1",
         "aubry": "porosity = 1 - HU / reference_hu, within 0 and 1; density = 1000 * porosity + 2200 * (1 - porosity); "
         "sound speed = 1500 * porosity + 3100 * (1 - porosity)",
@@ -85,7 +85,7 @@ def bone_properties(hu: Any, relation: Relation = "kwave", reference: float = 0.
     """Acoustic properties of bone.
 
     `kwave` takes density from Hounsfield units and sound speed from density, and so doesn't depend on the other voxels.
-    `aubry` and `marsac` take both from porosity, 1 − HU / reference.
+    `aubry` and `marsac` take both from porosity, 1 − HU / reference. None gives bone less density than water has.
 
     Args:
         hu: Hounsfield units of bone, any shape.
@@ -102,7 +102,7 @@ def bone_properties(hu: Any, relation: Relation = "kwave", reference: float = 0.
     values = np.asarray(hu, dtype=np.float64)
     pore_density, bone_density, pore_speed, bone_speed = LIMITS[relation]
     if relation == "kwave":
-        density = mass_density(values)
+        density = np.maximum(mass_density(values), pore_density)
         solid = (density - pore_density) / (bone_density - pore_density)
     else:
         solid = np.clip(values / reference, 0.0, 1.0)

@@ -75,6 +75,15 @@ def test_k_wave_has_the_same_ends() -> None:
     np.testing.assert_allclose(found.attenuation, [8, 0.2 + 7.8 * 0.5**0.5, 0.2], atol=0.1)
 
 
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_no_bone_is_lighter_than_water(relation: Relation) -> None:
+    """As cavities are that are filled, at the edge of air."""
+    found = bone_properties([-240.0, -90.0], relation, 1500.0)
+    assert found.density.tolist() == [1000, 1000]
+    assert found.sound_speed.tolist() == [1500, 1500]
+    assert found.attenuation.tolist() == [8, 8]
+
+
 def test_attenuation_is_babelbrains_in_nepers() -> None:
     nepers_per_metre = bone_properties([0.0, 1000.0], "aubry", 1000.0).attenuation * 100 * np.log(10) / 20
     np.testing.assert_allclose(nepers_per_metre, [92.10223344, 2.302555836], rtol=1e-4)
