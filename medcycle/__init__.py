@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medcycle.api import (
         adapt,
         compare_dose,
+        convert,
         evaluate,
         judge,
         list_models,
@@ -75,6 +76,7 @@ __all__ = [
     "WrongRegion",
     "adapt",
     "compare_dose",
+    "convert",
     "evaluate",
     "judge",
     "list_models",
@@ -92,6 +94,7 @@ __all__ = [
 _FUNCTIONS = {
     "adapt",
     "compare_dose",
+    "convert",
     "evaluate",
     "judge",
     "list_models",

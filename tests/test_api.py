@@ -26,6 +26,7 @@ def test_the_names_are_these() -> None:
     functions = [
         "adapt",
         "compare_dose",
+        "convert",
         "evaluate",
         "judge",
         "list_models",

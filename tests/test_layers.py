@@ -28,7 +28,7 @@ LAYERS = [
     {"cohort", "simulation"},
     {"planning"},
     {"inference"},
-    {"training", "synthesis", "registering", "dose"},
+    {"training", "synthesis", "registering", "converting", "dose"},
     {"report", "export", "adapting"},
     {"api"},
     {"cli"},
@@ -36,7 +36,10 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
-LIGHT = ["evaluation.verdicts", "io.dicom.export", "body", "cohort.findings", "api", "models", "report.writing", "dose"]
+LIGHT = [
+    *("evaluation.verdicts", "io.dicom.export", "body", "cohort.findings", "api", "models", "report.writing"),
+    *("converting", "dose"),
+]
 """Modules that load no torch, whatever they import."""
 
 FOREIGN = {"torch", "nn", "functional", "monai", "lightning_fabric"}

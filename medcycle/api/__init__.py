@@ -4,6 +4,7 @@ Heavy modules such as PyTorch are loaded by the functions that need them. The co
 prints their results.
 """
 
+from medcycle.api.conversions import convert
 from medcycle.api.doses import compare_dose
 from medcycle.api.files import read, write_dicom, write_nifti
 from medcycle.api.models import Progress, adapt, list_models, load_model, model_info, synthesize, train
@@ -15,6 +16,7 @@ __all__ = [
     "Progress",
     "adapt",
     "compare_dose",
+    "convert",
     "evaluate",
     "judge",
     "list_models",

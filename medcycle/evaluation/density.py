@@ -29,6 +29,8 @@ SEPARATOR = re.compile(r"\s*[,;\t]\s*|\s+")
 
 OF_PROTONS = re.compile(r"\b(spr|rsp|rlsp|rspr)\b|stopping", re.IGNORECASE)
 
+OF_ELECTRONS = re.compile(r"\b(red|eden|rho_?e)\b|electron", re.IGNORECASE)
+
 OF_MASS = re.compile(r"mass|\bg\s*/\s*c", re.IGNORECASE)
 """Headings of tables of g/cm³, which is another quantity: bone has 8 % more of it than of relative electron density."""
 
@@ -94,14 +96,16 @@ def read_table(path: Path, quantity: Quantity | None = None) -> HuTable:
 
     Args:
         path: the file.
-        quantity: of the values; None for what the heading says (SPR, RSP or "stopping" is `spr`), else `red`.
+        quantity: of the values, which a heading must not contradict; None for what the heading says (SPR, RSP or
+            "stopping" is `spr`), else `red`.
 
     Returns:
         The table, with the file's stem as its name.
 
     Raises:
         UsageError: if there is no such file.
-        ConfigError: if a line is not two numbers, the units don't increase, a value is negative, or rows are too few.
+        ConfigError: if a line is not two numbers, the units don't increase, a value is negative, rows are too few, or
+            the heading says another quantity.
         UnreadableFile: if it is far too large.
     """
     require_exists(path, "a table of Hounsfield units")
@@ -113,6 +117,11 @@ def read_table(path: Path, quantity: Quantity | None = None) -> HuTable:
     heading = rows.pop(0)[1] if rows and _number(SEPARATOR.split(rows[0][1])[0]) is None else ""
     if OF_MASS.search(heading):
         raise ConfigError(f"{path}: the heading {quoted(heading)} is of mass density; give values relative to water")
+    other = {"red": OF_PROTONS, "spr": OF_ELECTRONS}.get(quantity or "")
+    if quantity and other and other.search(heading):
+        raise ConfigError(
+            f"{path}: by its heading {quoted(heading)} not a table of {QUANTITIES[quantity]}; give one of that"
+        )
     pairs: list[tuple[float, float]] = []
     for number, line in rows:
         pairs.append(_pair(line, f"{path}, line {number}"))

@@ -11,10 +11,9 @@ from medcycle.export.description import describe
 from medcycle.export.formats import EXTENSIONS, ModelFormat, require_packages, write_checked
 from medcycle.export.wrapper import sizes_of, translation_of
 from medcycle.inference import require_direction
-from medcycle.io.files import atomic_path, sha256_of
+from medcycle.io.files import atomic_path, require_absent, require_writable, sha256_of
 from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method
 from medcycle.methods.munit import Munit
-from medcycle.synthesis.outputs import require_absent, require_writable
 
 __all__ = ["description_of", "export_model"]
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,8 +22,10 @@ __all__ = [
     "atomic_path",
     "first_bytes",
     "remove_torn",
+    "require_absent",
     "require_exists",
     "require_room",
+    "require_writable",
     "seen_from",
     "sha256_of",
     "unopened",
@@ -213,3 +216,20 @@ def require_exists(path: Path, what: str) -> Path:
     if not path.is_dir() and (kind := kind_of(path.stat())):
         raise UnreadableFile(f"{path}: {kind}; give {what}")
     return path
+
+
+def require_absent(path: Path) -> None:
+    """Raise `UsageError` if there is something at `path` already."""
+    if path.exists():
+        raise UsageError(f"{path}: already exists; delete it, or give another output")
+
+
+def require_writable(output: Path) -> None:
+    """Raise `UsageError` unless something can be written at `output`, before anything is computed for it."""
+    path = output.absolute()
+    folder = next(place for place in (path, *path.parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{output}: can't be written ({error.strerror}); give another output") from error

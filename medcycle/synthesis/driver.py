@@ -16,12 +16,12 @@ from medcycle.io.dicom.hidden import hidden_names
 from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
 from medcycle.io.discover import VOLUME_SUFFIXES, Source, survey
-from medcycle.io.files import remove_torn
+from medcycle.io.files import remove_torn, require_absent, require_writable
 from medcycle.io.locks import locked
 from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, facts_of, load_method, told_of
 from medcycle.methods.held_out import held_out_names
 from medcycle.synthesis.order import Order, Task, is_file
-from medcycle.synthesis.outputs import Outputs, is_output, require_absent, require_writable
+from medcycle.synthesis.outputs import Outputs, is_output
 from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
 from medcycle.synthesis.runner import BatchRunner
 from medcycle.synthesis.styles import styles_for

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.site import Site
 from medcycle.io.discover import Source
-from medcycle.io.files import atomic_path, seen_from, sha256_of
+from medcycle.io.files import atomic_path, require_absent, seen_from, sha256_of
 from medcycle.io.nifti import write_nifti
 from medcycle.io.opening import read_json
 
@@ -30,8 +29,6 @@ __all__ = [
     "digest",
     "is_output",
     "key_of",
-    "require_absent",
-    "require_writable",
     "write_case",
 ]
 
@@ -81,23 +78,6 @@ class Outputs:
             **({"retain": sorted(how.retain)} if how else {}),
             **({"site": digest(asdict(self.site))[:16]} if self.site else {}),
         }
-
-
-def require_absent(path: Path) -> None:
-    """Raise `UsageError` if there is something at `path` already."""
-    if path.exists():
-        raise UsageError(f"{path}: already exists; delete it, or give another output")
-
-
-def require_writable(output: Path) -> None:
-    """Raise `UsageError` unless something can be written at `output`, before anything is computed for it."""
-    path = output.absolute()
-    folder = next(place for place in (path, *path.parents) if place.exists())
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(f"{output}: can't be written ({error.strerror}); give another output") from error
 
 
 def is_output(source: Path, output: Path, given: Path) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medcycle.errors import ConfigError, UsageError
-from medcycle.evaluation.density import TABLES, density_measures, read_table, table
+from medcycle.evaluation.density import TABLES, Quantity, density_measures, read_table, table
 
 ROWS = st.lists(st.integers(-1024, 3071), min_size=2, max_size=12, unique=True).flatmap(
     lambda hu: st.tuples(st.just(sorted(hu)), st.lists(st.integers(0, 3000), min_size=len(hu), max_size=len(hu)))
@@ -58,10 +58,27 @@ def test_files_come_back_as_written(tmp_path_factory, rows, separator: str, head
     ("heading", "quantity"),
     [("HU,RED", "red"), ("HU;SPR", "spr"), ("hu\trsp", "spr"), ("HU,stopping power ratio", "spr"), ("HU,value", "red")],
 )
-def test_heading_says_the_quantity(tmp_path: Path, heading: str, quantity: str) -> None:
+def test_heading_says_the_quantity(tmp_path: Path, heading: str, quantity: Quantity) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"\ufeff# scanner 3, head\r\n{heading}\r\n\r\n-1000,0\r\n0,1\r\n", encoding="utf-8")
     assert read_table(path).quantity == quantity
+    assert read_table(path, quantity).quantity == quantity
+
+
+@pytest.mark.parametrize(
+    ("heading", "asked"),
+    [("HU,RED", "spr"), ("HU,relative electron density", "spr"), ("HU,SPR", "red"), ("HU,stopping power", "red")],
+)
+def test_a_heading_of_the_other_quantity_is_refused(tmp_path: Path, heading: str, asked: Quantity) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{heading}\n-1000,0\n0,1\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"by its heading .* not a table of"):
+        read_table(path, asked)
+
+
+def test_a_table_without_a_heading_is_of_what_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("-1000,0\n0,1\n", encoding="utf-8")
     assert read_table(path, "spr").quantity == "spr"
 
 
