@@ -9,6 +9,7 @@ from medcycle.api.doses import compare_dose
 from medcycle.api.files import read, write_dicom, write_nifti
 from medcycle.api.models import Progress, adapt, list_models, load_model, model_info, synthesize, train
 from medcycle.api.pairs import register
+from medcycle.api.pictures import score_pictures, translate_pictures
 from medcycle.api.scores import evaluate, judge
 from medcycle.report import write_report
 
@@ -24,8 +25,10 @@ __all__ = [
     "model_info",
     "read",
     "register",
+    "score_pictures",
     "synthesize",
     "train",
+    "translate_pictures",
     "write_dicom",
     "write_nifti",
     "write_report",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -83,7 +84,7 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.cohort.catalogue import prepare_cohort, require_place
     from medcycle.cohort.cohort import find_cohort
     from medcycle.cohort.sharding import prepare_shard
-    from medcycle.config import told_briefly
+    from medcycle.config import load_config, told_briefly
     from medcycle.planning.automatic import keep_plan, require_readable, settings_for
 
     require_place(store)
@@ -91,7 +92,8 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     if from_scratch:
         overrides = [*(overrides or ()), "training.init_from=null"]
     require_readable(config, overrides or (), choice)
-    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
+    pictures = config != "auto" and load_config(config, overrides or (), choice).data.pictures
+    cohort = find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset, pictures=pictures)
     settings, plan = settings_for(config, overrides or (), cohort, known=store, choice=choice)
     if config != "auto":
         say(told_briefly(config, settings, choice, ["data"]), newline=False)
@@ -146,6 +148,10 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
         ),
     ] = None,
     from_scratch: Scratch = False,
+    names: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="FIRST SECOND", help="Pictures: what those of --mr and of --ct are called."),
+    ] = None,
     begin_with: Annotated[Path | None, typer.Option("--begin-with", "--from", hidden=True)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in OUTPUT.")] = False,
     resample_irregular: Irregular = False,
@@ -156,6 +162,8 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
 
     if begin_with:
         raise UsageError(f"--begin-with and --from are now --init-from; pass --init-from {begin_with}")
+    if names:
+        overrides = [*(overrides or ()), f"data.names={json.dumps(names)}"]
     result = begin(
         config,
         output,

@@ -75,10 +75,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     from medcycle.evaluation import scoring
     from medcycle.evaluation.cases import match_cases
     from medcycle.evaluation.verdicts import judge_cases
+    from medcycle.io.pictures import holds_pictures
     from medcycle.synthesis.pseudonyms import own_names
 
-    if bool(real_labels) != bool(synthetic_labels):
-        raise UsageError("--real-labels and --synthetic-labels go together; give both")
     of_details: dict[str, object] = {
         "--target": target,
         "--real-labels": real_labels,
@@ -92,10 +91,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         "--protocol": protocol,
         "--brief": brief or None,
     }
-    if not real:
-        _require_none_given(of_truth | of_details, "needs the true volumes; add --real, or leave it out")
-    if brief:
-        _require_none_given(of_details, "has no effect with --brief; leave one of them out")
+    _require_fitting(real, brief, of_truth, of_details, (real_labels, synthetic_labels))
+    if real and holds_pictures(real):
+        _score_pictures(real, synthetic, output, of_truth | of_details | {"--shard": shard}, keep_going=keep_going)
+        return
     names, lenient = own_names(synthetic), keep_going or shard is not None
     how = {name: str(value) for name, value in (of_details | of_truth | {"ct_offset": ct_offset}).items()}
     if real:
@@ -136,6 +135,39 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         say(f"shard {shard} is done; the process that is done last writes the tables of all {len(matched)} cases")
         return
     _say_written(output, brief=brief)
+    if not keep_going:
+        summary.require_all()
+
+
+def _require_fitting(
+    real: Path | None,
+    brief: bool,
+    of_truth: Mapping[str, object],
+    of_details: Mapping[str, object],
+    labels: tuple[Path | None, Path | None],
+) -> None:
+    """Raise `UsageError` for options that exclude each other, or need others."""
+    if bool(labels[0]) != bool(labels[1]):
+        raise UsageError("--real-labels and --synthetic-labels go together; give both")
+    if not real:
+        _require_none_given({**of_truth, **of_details}, "needs the true volumes; add --real, or leave it out")
+    if brief:
+        _require_none_given(of_details, "has no effect with --brief; leave one of them out")
+
+
+def _score_pictures(
+    real: Path, synthetic: Path, output: Path, of_scans: Mapping[str, object], *, keep_going: bool
+) -> None:
+    from medcycle.cli.printing import print_summary
+    from medcycle.evaluation.pictures import score_pictures
+    from medcycle.evaluation.tables import require_folder, write_tables
+
+    _require_none_given(of_scans, "is for scans, and --real holds pictures; leave it out")
+    require_folder(output)
+    summary = score_pictures(real, synthetic)
+    write_tables(summary, output)
+    print_summary(summary)
+    _say_written(output, brief=True)
     if not keep_going:
         summary.require_all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +18,9 @@ __all__ = ["synthesize"]
 
 def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     run_or_checkpoint: Model,
-    input_path: Annotated[Path, typer.Argument(metavar="INPUT", help="A volume, a DICOM series, or a folder of them.")],
+    input_path: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A volume, a DICOM series, or a folder of them; or pictures.")
+    ],
     output: Annotated[Path, typer.Argument(help="A folder, or a .nii.gz file for a single case.")],
     to: Annotated[Literal["ct", "mr"], typer.Option(help="Modality of the output.")] = "ct",
     output_format: Annotated[
@@ -94,6 +97,17 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     Cases already done are skipped. With --keep-going, refused ones are listed in OUTPUT/failed.csv (of a shard
     failed-3-of-16.csv); a full disk or lack of memory is still an error.
     """
+    from medcycle.io.pictures import holds_pictures
+
+    if holds_pictures(input_path):
+        of_scans: dict[str, object] = {
+            "--format": output_format != "nifti",
+            "--uncertainty": uncertainty,
+            "--ensemble": ensemble,
+        }
+        of_scans |= {"--report": report, "--rtstruct": rtstruct, "--site": site, "--deidentify": deidentify}
+        _translate_pictures(run_or_checkpoint, input_path, output, to, device, of_scans | {"--shard": shard})
+        return
     from medcycle.cli.inputs import deidentification
     from medcycle.config.site import read_site
     from medcycle.inference import Options, Windows, devices_of
@@ -139,4 +153,16 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         say(f"wrote {path}")
     if report:
         say(f"wrote {report_synthesis(input_path, output)}")
+    say("Synthetic images, for research only: not for diagnosis or treatment.")
+
+
+def _translate_pictures(
+    model: Path, given: Path, output: Path, to: Literal["ct", "mr"], device: str, of_scans: Mapping[str, object]
+) -> None:
+    from medcycle.synthesis.pictures import translate_pictures
+
+    if wrong := next((name for name, value in of_scans.items() if value), ""):
+        raise UsageError(f"{wrong} is for scans, and {given} holds pictures; leave it out")
+    made = translate_pictures(model, given, output, to=to, device=device, say=say)
+    say(f"wrote {len(made)} pictures to {output}")
     say("Synthetic images, for research only: not for diagnosis or treatment.")

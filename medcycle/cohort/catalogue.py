@@ -19,8 +19,9 @@ from medcycle.cohort.histogram_standard import learn_standard
 from medcycle.cohort.split import describe_split, read_split_file, split_store
 from medcycle.cohort.vetting import compare_regions, read_trainable
 from medcycle.config import DataConfig
-from medcycle.dataset.preparation import prepare_volume
-from medcycle.dataset.profile import profile_of
+from medcycle.dataset.pictures import prepared_picture
+from medcycle.dataset.preparation import Prepared, prepare_volume
+from medcycle.dataset.profile import Profile, profile_of
 from medcycle.dataset.store import (
     UNFINISHED,
     Store,
@@ -34,6 +35,7 @@ from medcycle.errors import CaseFailed, DataError, MedcycleError, UsageError, Wo
 from medcycle.io.discover import Source
 from medcycle.io.files import write_text
 from medcycle.io.locks import locked
+from medcycle.io.pictures import read_picture
 from medcycle.isolation import isolated
 from medcycle.parallel import KILLED, parallel_map
 from medcycle.processors import available_processors
@@ -99,7 +101,7 @@ def prepare_cohort(
         store = Store.finish(root, f"{key} in part" if failed else key, preparation_of(config), cases)
         remove_other_versions(store)
         _record_split(store, config)
-    if warning := compare_regions(store):
+    if not config.pictures and (warning := compare_regions(store)):
         log.warning("%s", warning)
     if on_failed:
         for error in failed:
@@ -256,14 +258,12 @@ def _prepare_one(task: Task) -> StoredCase | DataError:
             key = case_key(source, task.config, task.standard)
             if known := read_case(task.root, modality, source.name, key):
                 return known
-            volume = read_trainable(source, modality)
-            prepared = prepare_volume(volume, modality, task.config, task.standard)
-            if not prepared.body.array.any():
-                raise DataError(f"{source.path}: no body found; check that it shows a patient")
-            if prepared.remark:
-                log.warning("%s: %s", source.path, prepared.remark)
+            if task.config.pictures:
+                prepared = prepared_picture(read_picture(source.path), modality)
+                volume, profile = prepared.image, None
+            else:
+                volume, prepared, profile = _prepared(task)
             identity = {"patient": source.patient, "sha256": source.sha256(), "voxels": _voxels(volume), "key": key}
-            profile = profile_of(volume.grid, prepared, task.config.plane, modality)
         mark_unfinished(task.root)
         with isolated(source.path, but=OSError):  # of the store's disk, which is the same for all
             write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)
@@ -273,6 +273,18 @@ def _prepare_one(task: Task) -> StoredCase | DataError:
     if written is None:
         raise DataError(f"{task.root}: {source.name} can't be read back; check that no other process is writing there")
     return written
+
+
+def _prepared(task: Task) -> tuple[Volume, Prepared, Profile]:
+    """A scan, vetted and prepared."""
+    source, modality = task.source, task.modality
+    volume = read_trainable(source, modality)
+    prepared = prepare_volume(volume, modality, task.config, task.standard)
+    if not prepared.body.array.any():
+        raise DataError(f"{source.path}: no body found; check that it shows a patient")
+    if prepared.remark:
+        log.warning("%s: %s", source.path, prepared.remark)
+    return volume, prepared, profile_of(volume.grid, prepared, task.config.plane, modality)
 
 
 def _without_duplicates(cases: Sequence[StoredCase]) -> list[StoredCase]:

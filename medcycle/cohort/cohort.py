@@ -13,6 +13,7 @@ from medcycle.dataset.store import STORE_VERSION
 from medcycle.errors import DataError, EmptyFolder, UsageError
 from medcycle.io.discover import Source, discover
 from medcycle.io.files import require_exists
+from medcycle.io.pictures import find_pictures
 
 __all__ = [
     "PATIENTS_KNOWN_BY",
@@ -33,6 +34,7 @@ PATIENTS_KNOWN_BY = "a patient is known by PatientID, a BIDS name (sub-01), or t
 PREPARATION_KEYS = {
     *("plane", "spacing", "hu_window", "soft_tissue"),
     *("mr_normalisation", "mr_percentile", "bias_correction"),
+    "pictures",
 }
 """The settings that the stored arrays depend on; the rest only decide how they are sampled."""
 
@@ -59,7 +61,9 @@ class Cohort:
         return len(self.mr) + len(self.ct)
 
 
-def find_cohort(mr: Path | None, ct: Path, *, resample_irregular: bool = False, ct_offset: float = 0.0) -> Cohort:
+def find_cohort(
+    mr: Path | None, ct: Path, *, resample_irregular: bool = False, ct_offset: float = 0.0, pictures: bool = False
+) -> Cohort:
     """The volumes of both folders.
 
     Args:
@@ -67,6 +71,7 @@ def find_cohort(mr: Path | None, ct: Path, *, resample_irregular: bool = False, 
         ct: a folder of CT.
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
         ct_offset: what to take off CT that have something added to their HU.
+        pictures: look for pictures instead of volumes.
 
     Raises:
         UsageError: if a folder is not there, or both are the same.
@@ -74,6 +79,9 @@ def find_cohort(mr: Path | None, ct: Path, *, resample_irregular: bool = False, 
     """
     if mr is not None and mr.resolve() == ct.resolve():
         raise UsageError(f"{mr}: given as both MR and CT; give a folder for each")
+    if pictures:
+        first = () if mr is None else tuple(find_pictures(mr))
+        return Cohort(first, tuple(find_pictures(ct)), (ct,) if mr is None else (mr, ct))
     of_mr = () if mr is None else _volumes(mr, "MR", resample_irregular)
     of_ct = _volumes(ct, "CT", resample_irregular, ct_offset)
     return Cohort(of_mr, of_ct, (ct,) if mr is None else (mr, ct))
@@ -96,7 +104,10 @@ def require_patients_in_both(cohort: Cohort) -> None:
 
 def preparation_of(config: DataConfig) -> dict[str, object]:
     """The settings that the stored arrays depend on, as plain values."""
-    return {name: value for name, value in config.model_dump(mode="json").items() if name in PREPARATION_KEYS}
+    found = {name: value for name, value in config.model_dump(mode="json").items() if name in PREPARATION_KEYS}
+    if not config.pictures:  # older stores don't know the key
+        del found["pictures"]
+    return found
 
 
 def cohort_key(cohort: Cohort, config: DataConfig) -> str:

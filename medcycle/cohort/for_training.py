@@ -14,9 +14,15 @@ __all__ = ["open_scans", "store_for_training"]
 
 
 def open_scans(
-    store: Path | None, mr: Path | None, ct: Path | None, *, resample_irregular: bool, ct_offset: float = 0.0
+    store: Path | None,
+    mr: Path | None,
+    ct: Path | None,
+    *,
+    resample_irregular: bool,
+    ct_offset: float = 0.0,
+    pictures: bool = False,
 ) -> Store | Cohort:
-    """What is to be trained on: a store, or the scans of two folders, or of one of CT.
+    """What is to be trained on: a store, or the scans of two folders, or of one of CT; or pictures.
 
     Raises:
         UsageError: if neither a store nor a folder of CT is given, or both are, or a path is missing.
@@ -28,7 +34,7 @@ def open_scans(
         return Store.open(store)
     if ct is None:
         raise UsageError("no data to train on; give --mr and --ct, or --ct alone, or --store")
-    return find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
+    return find_cohort(mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset, pictures=pictures)
 
 
 def store_for_training(config: DataConfig, scans: Store | Cohort, run: Path) -> Store:

@@ -109,9 +109,26 @@ class DataConfig(Section):
     body_share: Share = Field(
         0.0, description="fraction of patches centred on a voxel of the body; the others lie anywhere"
     )
+    pictures: bool = Field(
+        False, description="PNG, JPEG or NumPy pictures instead of scans; grey or RGB, of any sizes; needs slices: 3"
+    )
+    names: tuple[str, str] | None = Field(
+        None, description="what the two kinds of pictures are called, in the order of --mr and --ct; null: mr and ct"
+    )
+
+    @property
+    def domains(self) -> tuple[str, str]:
+        """The names of what is translated into each other."""
+        return self.names or ("mr", "ct")
 
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
+        if self.pictures and (self.slices != 3 or self.plane != "axial"):
+            raise ValueError("data.pictures needs data.slices: 3, for red, green and blue, and data.plane: axial")
+        if self.names and not self.pictures:
+            raise ValueError("data.names are of data.pictures; leave them out for scans")
+        if self.names and (self.names[0] == self.names[1] or not all(map(str.isidentifier, self.names))):
+            raise ValueError(f"data.names {list(self.names)}: give two different words of letters and digits")
         if self.plane == "all" and (None in self.spacing or len(set(self.spacing)) > 1):
             raise ValueError(
                 f"data.plane: all needs the same data.spacing along all axes, as in [1, 1, 1], not {list(self.spacing)}"
@@ -222,6 +239,8 @@ class Config(Section):
             raise ValueError(
                 "data.plane and data.slices only apply to network.spatial_dims: 2; leave them at axial and 1"
             )
+        if self.data.pictures:
+            self._pictures_fit()
         own = ("resnet", "unet")
         fitting = {"cut": own, "regcyclegan": own, "unit": own[:1], "munit": own[:1]}.get(
             self.method.name, (self.network.name,)
@@ -230,6 +249,16 @@ class Config(Section):
             needed = " or ".join(fitting)
             raise ValueError(f"method.name {self.method.name} needs network.name {needed}, not {self.network.name}")
         return self
+
+    def _pictures_fit(self) -> None:
+        """Raise `ValueError` where a key asks pictures for what only scans have."""
+        if self.learns_from_pairs or self.data.deformed_ct:
+            raise ValueError(
+                "pairs are made from CT, not from data.pictures; set training.warm_start, data.deformed_ct and "
+                "method.simulated_pair_weight to 0, or choose another method.name"
+            )
+        if self.training.validations:
+            raise ValueError("validation is in HU, which data.pictures don't have; set training.validations to 0")
 
     @model_validator(mode="after")
     def _all_does_something(self) -> Self:

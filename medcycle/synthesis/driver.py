@@ -111,6 +111,8 @@ def _synthesized(
 def _loaded(checkpoint: Path, order: Order, say: Callable[[str], None] | None) -> SavedMethod:
     """A model that can do what is wanted; what it has learned is said."""
     model = load_method(checkpoint)
+    if model.config.data.pictures:
+        raise UsageError(f"{checkpoint}: trained on pictures; give a picture, or a folder with pictures and no volume")
     require_direction(model, order.to)
     facts = facts_of(model)
     if say:

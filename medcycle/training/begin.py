@@ -8,10 +8,11 @@ from pathlib import Path
 
 from medcycle.cohort.cohort import Cohort, require_patients_in_both
 from medcycle.cohort.for_training import open_scans, store_for_training
-from medcycle.config import Choice, check_override, load_stored, told_briefly
+from medcycle.config import Choice, Config, check_override, load_config, load_stored, told_briefly
+from medcycle.dataset.store import Store
 from medcycle.errors import UsageError
 from medcycle.io.locks import require_unlocked
-from medcycle.planning.automatic import keep_plan, require_readable, settings_for
+from medcycle.planning.automatic import AUTO, keep_plan, require_readable, settings_for
 from medcycle.planning.initial import settings_shared
 from medcycle.planning.plan import Device, chosen_here
 from medcycle.progress import is_first_process
@@ -80,7 +81,8 @@ def begin(  # noqa: PLR0913 - what a training can be told
     if resume and store is None:
         store, mr, ct = store_of_run(output), None, None  # not what the folders hold by now
     require_readable(config, overrides, chosen)
-    scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset)
+    pictures = config != AUTO and load_config(config, overrides, chosen).data.pictures
+    scans = open_scans(store, mr, ct, resample_irregular=resample_irregular, ct_offset=ct_offset, pictures=pictures)
     settings, plan = settings_for(config, overrides, scans, known=output, init_from=shared, choice=chosen)
     precision_for(settings.training)  # wrong settings are told before the scans are prepared
     require_trackers(settings)
@@ -94,8 +96,15 @@ def begin(  # noqa: PLR0913 - what a training can be told
         prepared = store_for_training(settings.data, scans, output)
         if plan:
             say(f"{plan.text()}planned, with reasons: {keep_plan(plan, prepared)}")
-    say(f"training on {prepared.contents}, prepared in {prepared.root}")
+    say(f"training on {_contents(prepared, settings)}, prepared in {prepared.root}")
     return train(settings, prepared, output, resume=resume, init_from=initial, fabric=fabric, progress=progress)
+
+
+def _contents(store: Store, settings: Config) -> str:
+    if not settings.data.pictures:
+        return store.contents
+    counts = zip((store.mr, store.ct), settings.data.domains, strict=True)
+    return " and ".join(f"{len(cases)} pictures of {name}" for cases, name in counts)
 
 
 def _require_one_start(init_from: Path | None, *, from_scratch: bool, resume: bool) -> None:

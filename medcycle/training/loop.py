@@ -268,4 +268,5 @@ class _Trainer:
         with self.learner.average.applied(), self.fabric.autocast(), torch.no_grad():
             views = self.learner.method.views(batch)
         path = self.run / "previews" / f"step_{self.learner.step:06d}.png"
-        journal.show(self.learner.step, draw_preview(views, path))
+        domains = self.config.data.domains if self.config.data.pictures else None
+        journal.show(self.learner.step, draw_preview(views, path, domains))

@@ -36,27 +36,47 @@ TITLES = {
 """What a method's views are called in previews."""
 
 
-def draw_preview(views: Mapping[str, Tensor], path: Path) -> npt.NDArray[np.uint8]:
+def draw_preview(
+    views: Mapping[str, Tensor], path: Path, domains: tuple[str, str] | None = None
+) -> npt.NDArray[np.uint8]:
     """Draw a method's views of a batch, a row an image.
 
     3D patches, and neighbouring slices, are shown by the middle slice. All columns share the grey scale of [−1, 1].
 
+    Args:
+        views: by name, of shape (batch, slices, *sizes).
+        path: a PNG file.
+        domains: of pictures, whose three slices are colours: what MR and CT are called.
+
     Returns:
         The picture, RGB, shape (height, width, 3).
     """
-    images = [[_axial(image) for image in column] for column in views.values()]
+    shown = _axial if domains is None else _coloured
+    images = [[shown(image) for image in column] for column in views.values()]
     rows = len(images[0])
     figure = Figure(figsize=(2 * len(images), 2.1 * rows + 0.3), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(rows, len(images), squeeze=False)
     for column, name in enumerate(views):
-        axes[0, column].set_title(TITLES[name], fontsize=9)
+        axes[0, column].set_title(_title(name, domains), fontsize=9)
         for row in range(rows):
             axes[row, column].imshow(images[column][row], cmap="gray", vmin=-1, vmax=1)
             axes[row, column].axis("off")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100)
     return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def _title(name: str, domains: tuple[str, str] | None) -> str:
+    if domains is None:
+        return TITLES[name]
+    first, second = domains
+    return TITLES[name].replace("MR", first).replace("CT", second)
+
+
+def _coloured(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    array = image.float().cpu().numpy().transpose(2, 1, 0)  # colours are (channels, columns, rows)
+    return np.asarray((array.clip(-1, 1) + 1) / 2)
 
 
 def _axial(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
