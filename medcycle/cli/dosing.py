@@ -54,6 +54,8 @@ def dose(  # noqa: PLR0913, PLR0917 - the command's options
     """
     from medcycle.api import compare_dose
 
+    if real and synthetic:
+        say("optimising a plan on the real CT and recalculating it on the synthetic one; about a minute for a head")
     found = compare_dose(
         output,
         real=real,

@@ -76,12 +76,15 @@ def _of_contours(dataset: Dataset, grid: Grid, path: Path) -> list[Structure]:
         int(item.ReferencedROINumber): str(item.get("RTROIInterpretedType") or "").strip()
         for item in dataset.RTROIObservationsSequence
     }
-    found, empty = [], []
+    found: list[Structure] = []
+    empty = []
     for roi in dataset.ROIContourSequence:
         number = int(roi.ReferencedROINumber)
         mask = mask_of(roi, grid, names[number])
         if mask.any():
-            found.append(Structure(names[number], kinds.get(number, ""), mask))
+            taken = any(one.name == names[number] for one in found)
+            name = f"{names[number]} (ROI {number})" if taken else names[number]
+            found.append(Structure(name, kinds.get(number, ""), mask))
         else:
             empty.append(names[number])
     if empty:

@@ -214,3 +214,13 @@ def test_labels_are_structures_too(tmp_path: Path) -> None:
     (found,) = read_structures(tmp_path / "labels", grid)
     np.testing.assert_array_equal(found.mask, mask > 0)
     assert target_of([found]).name == "PTV_60"
+
+
+def test_structures_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    _, series = source_series(tmp_path / "source", "axial", "CT")
+    headers, grid = read_headers(series), grid_of(series)
+    dataset = structure_set(headers, {"A": [(square(grid, 5), headers[5])], "B": [(square(grid, 9), headers[9])]})
+    dataset.StructureSetROISequence[1].ROIName = "A"
+    ras = Volume(np.zeros(grid.shape), grid).to_ras().grid
+    found = read_structures(saved(dataset, tmp_path / "drawn.dcm"), ras)
+    assert [one.name for one in found] == ["A", "A (ROI 2)"]
