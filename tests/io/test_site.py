@@ -1,5 +1,6 @@
 """Series as a planning system wants them: attributes, matrix, slices, couch, densities, outlines."""
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.series import grid_of, read_headers
 from medcycle.io.dicom.site import Couch, Site
-from medcycle.io.nifti import write_nifti
+from medcycle.io.nifti import read_nifti, write_nifti
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.volume import Grid, Volume
-from tests.io.support import complaints, read_sitk, saved, source_series, square, structure_set
+from tests.io.support import complaints, read_sitk, saved, source_series, square, structure_set, tool
 
 COUCH = Couch(width=300, thickness=40, shell=6, shell_hu=-200, core_hu=-950, gap=6)
 
@@ -161,13 +162,19 @@ def read_slices(files: list[Path]) -> np.ndarray:
 
 def test_outlines_are_those_of_the_ct(tmp_path: Path) -> None:
     """Read back as masks, they are the thresholds' voxels, but for specks; every contour has its slice."""
-    _, files = written(tmp_path, Site(outlines=("external", "bone")), "anisotropic")
+    _, files = written(tmp_path, Site(outlines=("external", "bone", "air")), "anisotropic")
     outlines = pydicom.dcmread(tmp_path / "made" / "outlines.dcm")
-    assert [item.ROIName for item in outlines.StructureSetROISequence] == ["External", "Bone"]
-    assert [item.RTROIInterpretedType for item in outlines.RTROIObservationsSequence] == ["EXTERNAL", "ORGAN"]
+    assert [item.ROIName for item in outlines.StructureSetROISequence] == ["External", "Bone", "Air"]
+    kinds = [item.RTROIInterpretedType for item in outlines.RTROIObservationsSequence]
+    assert kinds == ["EXTERNAL", "ORGAN", "CAVITY"]
     hu = read_slices(files)
     grid = read_sitk(alone(files, tmp_path / "slices")).with_axes("LPS").grid
-    body, bone = (mask_of(item, grid, "") for item in outlines.ROIContourSequence)
+    body, bone, air = (mask_of(item, grid, "") for item in outlines.ROIContourSequence)
+    hollow = ndimage.binary_erosion(body, iterations=2, border_value=1) & (hu < -400)
+    assert 2 * (air & hollow).sum() > 0.9 * (air.sum() + hollow.sum())
+    for name, ours in (("External", body), ("Bone", bone), ("Air", air)):
+        theirs = by_plastimatch(tmp_path)[name].with_axes("LPS").array > 0
+        assert 2 * (ours & theirs).sum() > 0.98 * (ours.sum() + theirs.sum())
     assert ((hu > -200) & ~body).sum() < 0.01 * body.sum()
     expected = body & (hu > 250)
     assert 2 * (bone & expected).sum() > 0.97 * (bone.sum() + expected.sum())
@@ -175,6 +182,15 @@ def test_outlines_are_those_of_the_ct(tmp_path: Path) -> None:
     for roi in outlines.ROIContourSequence:
         for contour in roi.ContourSequence:
             assert contour.ContourImageSequence[0].ReferencedSOPInstanceUID in instances
+
+
+def by_plastimatch(tmp_path: Path) -> dict[str, Volume]:
+    """The masks that plastimatch makes of the contours on the slices."""
+    if not (tmp_path / "masks").exists():
+        command = [tool("plastimatch"), "convert", "--input", tmp_path / "made" / "outlines.dcm"]
+        command += ["--referenced-ct", tmp_path / "slices", "--prefix-format", "nii"]
+        subprocess.run([*command, "--output-prefix", tmp_path / "masks"], check=True, capture_output=True)
+    return {path.stem: read_nifti(path) for path in (tmp_path / "masks").iterdir()}
 
 
 def alone(files: list[Path], folder: Path) -> list[Path]:

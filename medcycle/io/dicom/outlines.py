@@ -78,7 +78,7 @@ def _masks(ct: Volume, wanted: Sequence[Outline]) -> dict[Outline, Array]:
     body = body_mask(ct, "ct").array
     if not body.any():
         raise DataError("no body is found on the synthetic CT, so it has no outline; leave out the outlines")
-    inside = ndimage.binary_erosion(body, iterations=2)
+    inside = ndimage.binary_erosion(body, iterations=2, border_value=1)  # it goes on beyond the field of view
     found: dict[Outline, Array] = {
         "external": body,
         "bone": body & (ct.array > BONE_HU),
