@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ def compare_dose(
     spacing: float | None = None,
     real_dose: Path | str | None = None,
     synthetic_dose: Path | str | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Compare the dose on a synthetic CT with that on the real one.
 
@@ -53,6 +55,7 @@ def compare_dose(
         spacing: of the dose grid, mm, 1 to 3; None for 2.5. Coarser ones leave the target's rim without dose.
         real_dose: an RT Dose, or an image file in Gy, instead of a calculation.
         synthetic_dose: likewise.
+        say: told what takes long before it begins.
 
     Returns:
         `structures` by name, each with D98, D95, D2, mean and D0.03cc (Gy) of both and their differences; `gamma` by
@@ -94,4 +97,5 @@ def compare_dose(
         target=target,
         hlut=path_or_none(hlut),
         spacing=DEFAULT_SPACING if spacing is None else spacing,
+        say=say,
     )

@@ -54,8 +54,6 @@ def dose(  # noqa: PLR0913, PLR0917 - the command's options
     """
     from medcycle.api import compare_dose
 
-    if real and synthetic:
-        say("optimising a plan on the real CT and recalculating it on the synthetic one; about a minute for a head")
     found = compare_dose(
         output,
         real=real,
@@ -70,6 +68,7 @@ def dose(  # noqa: PLR0913, PLR0917 - the command's options
         spacing=spacing,
         real_dose=real_dose,
         synthetic_dose=synthetic_dose,
+        say=say,
     )
     _print(found)
     say(f"wrote {output}; for a page of it: medcycle report {output} --output dose.html")

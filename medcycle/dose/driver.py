@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ def recalculate_dose(
     target: str | None = None,
     hlut: Path | None = None,
     spacing: float = DEFAULT_SPACING,
+    say: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Optimise a plan on the real CT, calculate its dose on both CT, and compare.
 
@@ -75,6 +76,7 @@ def recalculate_dose(
         target: the structure's name; see `target_of`.
         hlut: the scanner's table of HU and relative electron density, or stopping power for protons.
         spacing: mm, of the dose grid.
+        say: told what takes long before it begins.
 
     Returns:
         What `summary.json` holds: `plan`, `structures` as of `structure_figures`, `gamma` as of `gamma_figures`.
@@ -94,6 +96,8 @@ def recalculate_dose(
     mask = on_dose_grid(treated.mask, case.real.grid, grid)
     if not mask.any():
         raise DataError(f"{treated.name}: too small for a dose grid of {spacing:g} mm; lower --spacing")
+    if say:
+        say("optimising a plan on the real CT, and calculating it on both; about a minute for a head")
     began = time.monotonic()
     doses = recalculate(on_grid.real, on_grid.synthetic, mask, on_grid.body, plan, table)
     seconds = time.monotonic() - began

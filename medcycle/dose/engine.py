@@ -125,7 +125,7 @@ def require_engine() -> str:
         found = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"{SETTING}={python}: no Python that runs ({type(error).__name__}); correct it") from error
-    if missing := " and ".join(found.stdout.split()):
+    if missing := ", ".join(found.stdout.split()):
         raise UsageError(
             f"{missing}: not installed in {python}; pip install 'medcycle[dose]', or install 'pyRadPlan<0.4', "
             f"pymedphys and numba in another environment and set {SETTING} to its python"

@@ -21,6 +21,10 @@ MOST_VOXELS = 30_000_000
 """of a grid for doses: a whole trunk at 2 mm has fifteen million."""
 
 
+MOST_ADDED = 60.0
+"""Percent of the body that may lie outside the synthetic CT; more is another patient, or another space."""
+
+
 class Prepared(NamedTuple):
     """What a dose is calculated from.
 
@@ -87,13 +91,13 @@ def prepare(real: Volume, synthetic: Volume, external: Array | None, spacing: fl
     grid = dose_grid(body, spacing)
     known = resample_mask(Volume(np.ones(synthetic.array.shape, dtype=bool), synthetic.grid), grid).array.astype(bool)
     masks = [on_dose_grid(one.array, one.grid, grid) for one in (body, own)]
-    if not (known & masks[0]).any():
-        raise DataError("the synthetic CT lies nowhere on the real one; register them first")
+    added = 100 * float((masks[0] & ~known).sum() / masks[0].sum())
+    if added > MOST_ADDED:
+        raise DataError(f"{added:.0f} % of the body lies outside the synthetic CT; give two CT in the same space")
     masks[1] = np.where(known, masks[1], masks[0])
     made = [resample_to(coarsen(one, spacing), grid, background=OUTSIDE["ct"]).array for one in (real, synthetic)]
     made[1] = np.where(known, made[1], made[0])
     first, second = (
         Volume(np.where(mask, hu, OUTSIDE["ct"]).astype(np.float32), grid) for mask, hu in zip(masks, made, strict=True)
     )
-    added = 100 * float((masks[0] & ~known).sum() / masks[0].sum())
     return Prepared(first, second, masks[0] | masks[1], added)

@@ -180,6 +180,17 @@ def test_an_mr_is_no_ct(patient: Path, tmp_path: Path, capsys, monkeypatch: pyte
     assert "mr.nii.gz" in capsys.readouterr().err
 
 
+def test_a_ct_of_another_place_is_refused(patient: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("MEDCYCLE_DOSE_PYTHON", "/bin/true")
+    ct = read_nifti(patient / "ct.nii.gz")
+    affine = ct.grid.affine.copy()
+    affine[:3, 3] += 150
+    write_nifti(Volume(ct.array, mc.Grid(ct.grid.shape, affine)), tmp_path / "far.nii.gz")
+    given = ["--real", str(patient / "ct.nii.gz"), "--synthetic", str(tmp_path / "far.nii.gz")]
+    assert execute(["dose", *given, "--structures", str(patient / "labels"), "--output", str(tmp_path / "out")]) == 1
+    assert "of the body lies outside the synthetic CT; give two CT in the same space" in capsys.readouterr().err
+
+
 def test_an_output_that_is_a_file_is_refused(patient: Path, tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(UsageError, match="give a folder"):

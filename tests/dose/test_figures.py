@@ -74,7 +74,7 @@ def test_without_an_engine_it_is_told_how_to_get_one(monkeypatch: pytest.MonkeyP
     python.write_text("#!/bin/sh\necho pyRadPlan numba\n")
     python.chmod(0o755)
     monkeypatch.setenv("MEDCYCLE_DOSE_PYTHON", str(python))
-    with pytest.raises(UsageError, match=r"pyRadPlan and numba: not installed .* pip install 'medcycle\[dose\]'"):
+    with pytest.raises(UsageError, match=r"pyRadPlan, numba: not installed .* pip install 'medcycle\[dose\]'"):
         require_engine()
     monkeypatch.setenv("MEDCYCLE_DOSE_PYTHON", str(tmp_path / "none"))
     with pytest.raises(UsageError, match="no Python that runs"):
