@@ -49,7 +49,7 @@ class _Case:
     structures: Sequence[Structure]
 
 
-def recalculate_dose(
+def recalculate_dose(  # noqa: PLR0913 - what a dose depends on
     real: Path,
     synthetic: Path,
     structures: Path,
