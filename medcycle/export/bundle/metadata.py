@@ -125,8 +125,6 @@ def _data_format(saved: SavedMethod, to: Modality, sizes: Sizes) -> dict[str, An
 
 def _told(tensor: dict[str, Any], modality: Modality, channels: int) -> dict[str, Any]:
     name = modality.upper()
-    named = {
-        str(channel): name if channels == 1 else f"{name}, slice {channel - channels // 2:+d}"
-        for channel in range(channels)
-    }
+    beside = [f"{name}, slice {step:+d}" if step else name for step in range(-(channels // 2), channels // 2 + 1)]
+    named = {str(channel): words for channel, words in enumerate(beside)}
     return tensor | {"format": FORMATS[modality], "modality": name, "channel_def": named}

@@ -75,7 +75,7 @@ class PrepareVolumed(MapTransform):  # type: ignore[misc] # MONAI is not typed
             raise DataError("no body found; check that the volume shows a patient")
         both = torch.from_numpy(np.stack([found.image.array, found.body.array.astype(np.float32)]))
         meta = {**loaded.meta, SHAPE: np.array(array.shape), AFFINE: torch.tensor(affine)}
-        return MetaTensor(both, affine=torch.tensor(found.image.grid.affine), meta=meta)
+        return _with_meta(both, found.image.grid, meta)
 
 
 class TranslationInferer(Inferer):  # type: ignore[misc]
@@ -166,8 +166,14 @@ class RestoreVolumed(MapTransform):  # type: ignore[misc]
             placed = resample_to(values, grid, background=self.outside, interpolation="bspline").array
             placed[~body.array] = self.outside
             array = torch.from_numpy(np.ascontiguousarray(placed)[None])
-            made[key] = MetaTensor(array, affine=torch.tensor(grid.affine), meta=dict(meta))
+            made[key] = _with_meta(array, grid, meta)
         return made
+
+
+def _with_meta(array: Tensor, grid: Grid, meta: Mapping[str, Any]) -> MetaTensor:
+    """An array on a grid, and what else is known of it."""
+    rest = {name: value for name, value in meta.items() if name != "affine"}
+    return MetaTensor(array, affine=torch.tensor(grid.affine), meta=rest)
 
 
 def _numpy(values: Any) -> Array:
