@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from monai.data.torchscript_utils import save_net_with_metadata
@@ -63,6 +63,7 @@ def export_bundle(run_or_checkpoint: Path, output: Path, *, to: Modality = "ct")
     identity = {"file": checkpoint.name, "sha256": sha256_of(checkpoint)}
     if shipped:
         identity |= {"weights": shipped.weights.file, "weights_sha256": shipped.weights.sha256}
+    licence = _licence()
     metadata = metadata_of(saved, to, sizes, checkpoint=identity, shipped=shipped)
     inference = inference_config(saved, to, sizes)
     with atomic_path(output) as folder:
@@ -73,7 +74,7 @@ def export_bundle(run_or_checkpoint: Path, output: Path, *, to: Modality = "ct")
         _write_json(folder / "configs" / "inference.json", inference)
         write_scripts(folder / "scripts", __version__)
         (folder / "docs" / "README.md").write_text(readme_of(metadata, shipped), encoding="utf-8")
-        (folder / "LICENSE").write_text(_licence(), encoding="utf-8")
+        (folder / "LICENSE").write_text(licence, encoding="utf-8")
     return difference
 
 
@@ -83,7 +84,10 @@ def _write_json(path: Path, values: dict[str, Any]) -> None:
 
 def _licence() -> str:
     """That of medcycle, whose modules are in the scripts."""
-    return cast(str, distribution("medcycle").read_text("licenses/LICENSE"))
+    with suppress(PackageNotFoundError):
+        if text := distribution("medcycle").read_text("licenses/LICENSE"):
+            return text
+    raise ExportFailed("medcycle's licence, which a bundle has to hold, is not installed; pip install medcycle")
 
 
 def _write_checked(
