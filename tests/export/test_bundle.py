@@ -38,7 +38,7 @@ VOLUMES = ["network.spatial_dims=3", "data.spacing=[6, 6, 6]", "data.patch_size=
 CURVED = "data.soft_tissue=[-200, 200]"
 
 CASES = {
-    "2d": ("ct", [*SPACED, "network.name=unet", "network.levels=3", CURVED]),
+    "2d, frames enlarged": ("ct", [*SPACED, "network.name=unet", "network.levels=4", CURVED]),
     "25d of coronal slices to mr": ("mr", [*SPACED, "data.slices=3", "data.plane=coronal", "method.name=munit"]),
     "25d": ("ct", [*SPACED, "data.slices=5", "data.mr_normalisation=z-score", "data.bias_correction=true"]),
     "all planes": (
