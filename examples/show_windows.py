@@ -23,7 +23,7 @@ from medcycle.inference.quality import seam_score
 from medcycle.inference.windows import box_of
 from medcycle.io import read_volume
 from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, load_method
-from medcycle.networks.resnet import DOWNSAMPLING
+from medcycle.patch_geometry import DOWNSAMPLING
 from medcycle.phantom import HeadPhantom, head_grid
 
 LOWEST_HU, HIGHEST_HU = -300, 1000

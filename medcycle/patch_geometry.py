@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["ACROSS", "AXES", "PatchGeometry", "Plane"]
+__all__ = ["ACROSS", "AXES", "DOWNSAMPLING", "PatchGeometry", "Plane", "neighbours"]
 
 Plane = Literal["axial", "coronal", "sagittal", "all"]
 
 AXES: dict[Plane, str] = {"axial": "RAS", "coronal": "RSA", "sagittal": "ASR", "all": "RAS"}
 """Where a prepared volume's axes point for each plane of its slices, the last across them."""
+
+DOWNSAMPLING = 4
+"""Sizes of a generator's input are multiples of this."""
 
 ACROSS = 2
 """The axis across the slices of a prepared volume."""
@@ -59,3 +62,8 @@ class PatchGeometry:
     def by_slice(self) -> bool:
         """Whether slices of one plane are translated, so that some of a volume can be translated without the rest."""
         return self.dims == 2 and self.plane != "all"
+
+
+def neighbours(position: int, slices: int, length: int) -> list[int]:
+    """The numbers of `slices` slices about a position, those beyond an end being the last one."""
+    return [min(max(position + step, 0), length - 1) for step in range(-(slices // 2), slices // 2 + 1)]

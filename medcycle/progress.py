@@ -25,6 +25,9 @@ __all__ = ["ProgressLine", "is_first_process"]
 
 SECONDS_BETWEEN_LINES = 15.0
 
+PACE = "MEDCYCLE_PROGRESS_SECONDS"
+"""The environment variable by which a program that reads the lines, as a window with a bar, asks for more of them."""
+
 
 def is_first_process() -> bool:
     """Whether this one speaks, of those that a launcher (torchrun, Slurm, Lightning) has started together."""
@@ -46,6 +49,8 @@ class ProgressLine:
         self.total = total
         self.done = 0
         self._last_line = float("-inf")
+        self._pause = _seconds_between_lines()
+        self._whole = False
         self._bar: Progress | None = None
         self._quiet = quiet or not is_first_process()
         if sys.stderr.isatty() and not self._quiet:
@@ -83,7 +88,7 @@ class ProgressLine:
         self.done += steps
         note = shown(note, LONGEST_VALUE)
         if self._bar:
-            self._bar.update(self._bar.task_ids[0], advance=steps, note=note)
+            self._bar.update(self._bar.task_ids[0], completed=self.done, note=note)
         else:
             self._say(f"{self.done}/{self.total} {note}", last=self.done >= (self.total or 0))
 
@@ -93,9 +98,17 @@ class ProgressLine:
         if self._bar:
             self._bar.update(self._bar.task_ids[0], completed=min(share, 1.0), note=note)
         else:
-            self._say(f"{100 * min(share, 1.0):.0f} % {note}", last=share >= 1)
+            self._say(f"{100 * min(share, 1.0):.0f} % {note}", last=share >= 1 and not self._whole)
+            self._whole |= share >= 1
 
     def _say(self, text: str, *, last: bool) -> None:
-        if not self._quiet and (last or time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES):
+        if not self._quiet and (last or time.monotonic() - self._last_line > self._pause):
             self._last_line = time.monotonic()
             print(f"{self.title} {text}".rstrip(), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _seconds_between_lines() -> float:
+    try:
+        return max(0.0, float(os.environ[PACE]))
+    except (KeyError, ValueError):
+        return SECONDS_BETWEEN_LINES

@@ -19,7 +19,7 @@ from medcycle.inference.windows import box_of
 from medcycle.io.discover import read_volume
 from medcycle.methods.base import Method
 from medcycle.methods.build import build_method
-from medcycle.networks.resnet import DOWNSAMPLING
+from medcycle.patch_geometry import DOWNSAMPLING
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.processors import computes_in_bf16
 from medcycle.tuning import SETTING

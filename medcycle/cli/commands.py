@@ -215,19 +215,30 @@ def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or a folde
 def export(
     run_or_checkpoint: Model,
     output: Annotated[
-        Path, typer.Argument(help="An .onnx or .pt2 file; OUTPUT.json beside it describes how to use it.")
+        Path,
+        typer.Argument(
+            help="An .onnx or .pt2 file, beside which OUTPUT.json says how to use it; or a bundle's folder."
+        ),
     ],
     model_format: Annotated[
-        Literal["onnx", "torch-export"], typer.Option("--format", help="File format: ONNX (.onnx) or PyTorch (.pt2).")
+        Literal["onnx", "torch-export", "monai-bundle"],
+        typer.Option("--format", help="ONNX (.onnx), PyTorch (.pt2), or the folder of a MONAI Bundle."),
     ] = "onnx",
     to: Annotated[Literal["ct", "mr"], typer.Option(help="Modality of the output.")] = "ct",
     style_input: Annotated[bool, typer.Option("--style-input", help="munit: make the style a second input.")] = False,
 ) -> None:
-    """Export a model to ONNX or plain PyTorch."""
+    """Export a model to ONNX, plain PyTorch or a MONAI Bundle."""
+    from medcycle.export.bundle.writing import export_bundle
     from medcycle.export.model import description_of, export_model
 
-    difference = export_model(run_or_checkpoint, output, to=to, model_format=model_format, style_input=style_input)
-    say(f"wrote {output} and {description_of(output)}; on random images its output differs by at most {difference:.1g}")
+    if model_format == "monai-bundle":
+        if style_input:
+            raise UsageError("--format monai-bundle has the image as its one input; leave out --style-input")
+        difference, written = export_bundle(run_or_checkpoint, output, to=to), f"{output}"
+    else:
+        difference = export_model(run_or_checkpoint, output, to=to, model_format=model_format, style_input=style_input)
+        written = f"{output} and {description_of(output)}"
+    say(f"wrote {written}; on random images its output differs by at most {difference:.1g}")
     say("For research only: not for diagnosis or treatment.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from medcycle.io.itk import from_itk, to_itk
+from medcycle.io.itk_images import from_itk, to_itk
 from medcycle.resample import coarsen, resample_to, slabs
 from medcycle.volume import Volume
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from medcycle.dataset.store import StoredCase
 from medcycle.errors import DataError
-from medcycle.patch_geometry import ACROSS, AXES, Plane
+from medcycle.patch_geometry import ACROSS, AXES, Plane, neighbours
 from medcycle.volume import Array
 
 __all__ = ["SliceStack", "neighbours", "stacks_of"]
@@ -89,8 +89,3 @@ def stacks_of(cases: Sequence[StoredCase], plane: Plane, min_body_fraction: floa
             "lower data.min_body_fraction, or check the volumes"
         )
     return stacks
-
-
-def neighbours(position: int, slices: int, length: int) -> list[int]:
-    """The numbers of `slices` slices about a position, those beyond an end being the last one."""
-    return [min(max(position + step, 0), length - 1) for step in range(-(slices // 2), slices // 2 + 1)]

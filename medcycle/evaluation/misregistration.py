@@ -11,7 +11,8 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from medcycle.errors import RegistrationFailed
-from medcycle.io.itk import RAS_FROM_LPS, matrix_of, to_itk
+from medcycle.io.itk import matrix_of
+from medcycle.io.itk_images import RAS_FROM_LPS, to_itk
 from medcycle.resample import coarsen, resample_to
 from medcycle.volume import Array, Grid, Volume
 

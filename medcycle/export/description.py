@@ -18,8 +18,7 @@ from medcycle.inference.translator import neighbour_weights
 from medcycle.intensity import IntensityMap, MrLandmarks, MrPercentile, MrZScore
 from medcycle.methods.checkpoint import SavedMethod
 from medcycle.modality import SOURCE_OF
-from medcycle.networks.resnet import DOWNSAMPLING
-from medcycle.patch_geometry import PatchGeometry
+from medcycle.patch_geometry import DOWNSAMPLING, PatchGeometry
 
 __all__ = ["FORMAT", "describe"]
 

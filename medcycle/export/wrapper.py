@@ -15,8 +15,8 @@ from medcycle.methods.base import Method
 from medcycle.methods.checkpoint import SavedMethod
 from medcycle.methods.munit import Munit
 from medcycle.networks.monai_networks import MonaiGenerator
-from medcycle.networks.resnet import DOWNSAMPLING
 from medcycle.networks.unet import UnetGenerator
+from medcycle.patch_geometry import DOWNSAMPLING
 
 __all__ = ["Sizes", "StyledTranslation", "Translation", "sizes_of", "translation_of"]
 

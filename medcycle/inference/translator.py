@@ -12,12 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from medcycle.dataset.stacks import neighbours
 from medcycle.inference.passes import Pass, passes_of
 from medcycle.inference.windows import BLANK, Windows, borders_of, box_of, through_windows, windows_in
 from medcycle.intensity import MrPercentile
-from medcycle.networks.resnet import DOWNSAMPLING
-from medcycle.patch_geometry import ACROSS, PatchGeometry
+from medcycle.patch_geometry import ACROSS, DOWNSAMPLING, PatchGeometry, neighbours
 from medcycle.volume import Array
 
 __all__ = ["Floats", "Translator", "neighbour_weights"]

@@ -1,4 +1,4 @@
-"""NRRD and MetaImage files to `Volume`, and the bridge between `Volume` and SimpleITK images."""
+"""NRRD and MetaImage files to `Volume`; with `itk_images`, all that passes between `Volume` and SimpleITK."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from medcycle.errors import DataError, UnreadableFile
 from medcycle.io.detached import is_attached, require_own_files
 from medcycle.io.files import first_bytes, require_room
+from medcycle.io.itk_images import RAS_FROM_LPS, array_of, from_itk, grid_of_itk, to_itk
 from medcycle.io.limits import require_voxels
 from medcycle.volume import Array, Grid, Volume
 
@@ -38,8 +39,6 @@ BYTES = {
     **dict.fromkeys((sitk.sitkUInt64, sitk.sitkInt64, sitk.sitkFloat64), 8),
 }
 
-RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
-
 
 def read_itk(path: Path) -> Volume:
     """Read a three-dimensional NRRD or MetaImage volume as float32.
@@ -53,38 +52,12 @@ def read_itk(path: Path) -> Volume:
         image = reader.Execute()
     except RuntimeError as error:
         raise UnreadableFile(f"{path}: the voxels can't be read; copy the file again") from error
-    return Volume(_array(image).astype(np.float32).reshape(grid.shape), grid)
+    return Volume(array_of(image).astype(np.float32).reshape(grid.shape), grid)
 
 
 def read_itk_grid(path: Path) -> Grid:
     """Read only the header. Raises `UnreadableFile` as `read_itk` does."""
     return _open(path)[1]
-
-
-def to_itk(volume: Volume) -> sitk.Image:
-    """A SimpleITK image (LPS+) with the same voxels at the same places; a shear is SimpleITK's to refuse."""
-    array = volume.array.astype(np.uint8) if volume.array.dtype.kind == "b" else volume.array
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
-    spacing = np.array(volume.grid.spacing)
-    image.SetSpacing([float(s) for s in spacing])
-    image.SetDirection((RAS_FROM_LPS @ volume.grid.affine[:3, :3] / spacing).ravel().tolist())
-    image.SetOrigin((RAS_FROM_LPS @ volume.grid.affine[:3, 3]).tolist())
-    return image
-
-
-def from_itk(image: sitk.Image) -> Volume:
-    """The volume of a three-dimensional SimpleITK image; its own data type."""
-    return Volume(_array(image), grid_of_itk(image))
-
-
-def grid_of_itk(image: sitk.Image | sitk.ImageFileReader) -> Grid:
-    """The grid, RAS+, of a SimpleITK image, or of a reader that has read its header; further axes are left out."""
-    affine = np.eye(4)
-    dimensions = image.GetDimension()
-    direction = np.reshape(image.GetDirection(), (dimensions, dimensions))[:3, :3]
-    affine[:3, :3] = RAS_FROM_LPS @ direction * np.array(image.GetSpacing()[:3])
-    affine[:3, 3] = RAS_FROM_LPS @ np.array(image.GetOrigin()[:3])
-    return Grid(tuple(image.GetSize()[:3]), affine)
 
 
 def matrix_of(transform: sitk.Euler3DTransform | sitk.AffineTransform) -> npt.NDArray[np.float64]:
@@ -110,10 +83,6 @@ def transform_of(matrix: npt.NDArray[np.float64], *, centre: Array) -> sitk.Eule
     transform.SetMatrix(turn.ravel().tolist(), 1e-6)
     transform.SetTranslation((turn @ about + RAS_FROM_LPS @ matrix[:3, 3] - about).tolist())
     return transform
-
-
-def _array(image: sitk.Image) -> Array:
-    return np.asarray(sitk.GetArrayFromImage(image)).T
 
 
 def _open(path: Path) -> tuple[sitk.ImageFileReader, Grid]:

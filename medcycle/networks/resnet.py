@@ -9,12 +9,9 @@ from torch import Tensor, nn
 
 from medcycle.networks.layers import Layers, kept_or_computed_again
 
-__all__ = ["DOWNSAMPLING", "ResidualBlock", "ResnetGenerator", "Upsampling", "enlargement", "reduction"]
+__all__ = ["ResidualBlock", "ResnetGenerator", "Upsampling", "enlargement", "reduction"]
 
 Upsampling = Literal["transposed", "resize"]
-
-DOWNSAMPLING = 4
-"""Sizes of a generator's input are multiples of this."""
 
 LEVELS = (1, 2, 3, 7)
 """Layers whose output is a level of features."""
@@ -76,7 +73,7 @@ class ResnetGenerator(nn.Module):
         """Translate images.
 
         Args:
-            x: shape (batch, in_channels, *sizes), values in [−1, 1], sizes multiples of `DOWNSAMPLING`.
+            x: shape (batch, in_channels, *sizes), values in [−1, 1], sizes multiples of 4.
 
         Returns:
             Shape (batch, out_channels, *sizes), values in [−1, 1].

@@ -19,7 +19,7 @@ from medcycle.io.pictures import WHITE, Picture, find_pictures, read_picture, wr
 from medcycle.isolation import isolated
 from medcycle.methods.checkpoint import checkpoint_of, load_method
 from medcycle.networks.layers import cut_to, to_multiple
-from medcycle.networks.resnet import DOWNSAMPLING
+from medcycle.patch_geometry import DOWNSAMPLING
 from medcycle.progress import ProgressLine
 from medcycle.volume import Array
 

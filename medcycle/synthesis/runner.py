@@ -6,7 +6,7 @@ import logging
 import shutil
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -70,10 +70,12 @@ class BatchRunner:
         self.kept = 0
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._alone = False
 
     def through(self, tasks: Sequence[Task]) -> None:
         """Do all of the tasks."""
         devices = self.order.devices or (best_device(),)
+        self._alone = len(tasks) == 1
         with (
             ThreadPoolExecutor(1) as self.reader,
             ThreadPoolExecutor(1) as self.writer,
@@ -189,8 +191,13 @@ class BatchRunner:
         if read.volume is None:
             self._keep(task)
             return None
+
+        def tell(share: float, _note: str) -> None:
+            self.progress.reach(share, task.source.name)
+
         try:
-            made = predicted(read.taken(), models, self.order, task.style, device)
+            told = tell if self._alone else None  # of several cases, it is told how many are done
+            made = predicted(read.taken(), models, self.order, task.style, device, told)
         except DataError as error:
             raise type(error)(f"{task.source.path}: {error}") from error
         for warning in made.warnings:
@@ -236,11 +243,16 @@ class BatchRunner:
 
 
 def predicted(
-    volume: Volume, models: Sequence[SavedMethod], order: Order, style: Style | None, device: torch.device
+    volume: Volume,
+    models: Sequence[SavedMethod],
+    order: Order,
+    style: Style | None,
+    device: torch.device,
+    progress: Callable[[float, str], None] | None = None,
 ) -> Prediction:
-    """What an order makes of a volume."""
+    """What an order makes of a volume; `progress` is that of `Predictor.predict`."""
     predictor = Predictor(models, order.options, to=order.to, style=style, device=device, any_region=order.any_region)
-    return predictor.predict(volume)
+    return predictor.predict(volume, progress)
 
 
 def _told(error: Exception) -> MedcycleError:

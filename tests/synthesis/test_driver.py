@@ -40,9 +40,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     own = module.predicted
 
-    def counting(volume, models, order, style, device):
+    def counting(volume, models, order, style, device, progress):
         seen.append(str(device))
-        return own(volume, models, order, style, device)
+        return own(volume, models, order, style, device, progress)
 
     monkeypatch.setattr(module, "predicted", counting)
     return seen

@@ -1,0 +1,1 @@
+"""Trained models as MONAI Bundles, which run without medcycle."""
