@@ -29,7 +29,7 @@ LAYERS = [
     {"planning"},
     {"inference"},
     {"training", "synthesis", "registering"},
-    {"report", "export", "adapting"},
+    {"report", "export", "adapting", "node"},
     {"api"},
     {"cli"},
     {"__main__"},

@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from medcycle import __version__
-from medcycle.cli import commands, configs, dicom, evaluating, models, pairs, reporting, synthesize
+from medcycle.cli import commands, configs, dicom, evaluating, models, node, pairs, reporting, synthesize
 from medcycle.cli.parameters import show_help_alone
 from medcycle.cli.say import say
 from medcycle.errors import MedcycleError, UsageError
@@ -44,6 +44,7 @@ EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
     "runs": (commands.runs, "medcycle runs runs"),
     "synthesize": (synthesize.synthesize, "medcycle synthesize runs/first NEW_MR OUTPUT --format both"),
     "to-dicom": (dicom.to_dicom, "medcycle to-dicom sct.nii.gz OUTPUT --reference MR_SERIES"),
+    "node": (node.node, "medcycle node --model head --send-to PACS@192.0.2.7:104 --spool SPOOL"),
     "export": (commands.export, "medcycle export runs/first model.onnx"),
     "register": (pairs.register, "medcycle register --mr MR_FOLDER --ct CT_FOLDER OUTPUT"),
     "evaluate": (evaluating.evaluate, "medcycle evaluate --real CT_FOLDER --synthetic OUTPUT --output scores"),
