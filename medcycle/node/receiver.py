@@ -70,7 +70,7 @@ COMPRESSED = [
 NOT_RECOGNISED = (1, 1, 3)
 """Rejected for good, by the service user: the calling AE title is not recognised (PS3.8, 9.3.4)."""
 
-ENDS_WITHIN = 2.0
+ENDS_WITHIN = 1.0
 """Seconds that an association has to end by itself when the node stops."""
 
 MOST_TOLD = 100
@@ -120,7 +120,7 @@ class Receiver:
         entity.maximum_associations = limits.associations
         entity.maximum_pdu_size = limits.pdu_bytes
         entity.network_timeout = entity.dimse_timeout = limits.silence
-        entity.acse_timeout = min(30.0, limits.silence)
+        entity.acse_timeout = min(10.0, limits.silence)
         entity.add_supported_context(Verification)
         for kind in (MRImageStorage, EnhancedMRImageStorage):
             entity.add_supported_context(kind, [*UNCOMPRESSED, *COMPRESSED])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStructureSetStorage
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.events import Event
 
 from medcycle.io.dicom.frames import quiet_pydicom
 from medcycle.node.settings import Peer
 
-__all__ = ["Backoff", "Sent", "send"]
+__all__ = ["Backoff", "Sent", "at_once", "send"]
 
 WARNINGS = range(0xB000, 0xC000)
 """Statuses of what was stored with a change (PS3.4, B.2.3)."""
@@ -89,7 +91,8 @@ def send(
         for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
             entity.add_requested_context(kind, syntax)
     try:
-        association = entity.associate(peer.host, peer.port, ae_title=peer.title)
+        handlers: list[evt.EventHandlerType] = [(evt.EVT_CONN_OPEN, at_once)]
+        association = entity.associate(peer.host, peer.port, ae_title=peer.title, evt_handlers=handlers)
     except OSError as error:  # as of a name that is not known
         return Sent(f"can't be reached ({error.strerror or type(error).__name__})", reached=False)
     if not association.is_established:
@@ -100,6 +103,13 @@ def send(
     finally:
         if association.is_established:
             association.release()
+
+
+def at_once(event: Event) -> None:
+    """Don't have small messages wait for the answer to the one before, 40 ms each."""
+    connection = event.assoc.dul.socket
+    if connection and connection.socket:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _all_of(

@@ -68,6 +68,7 @@ class BoundedServer(ThreadedAssociationServer):
         client, address = super().get_request()
         bounded = BoundedSocket(client.family, client.type, client.proto, client.detach())
         bounded.settimeout(self.settings.limits.silence)
+        bounded.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         bounded.most = self.settings.limits.instance_bytes + SPARE
         bounded.silence = self.settings.limits.silence
         return bounded, address

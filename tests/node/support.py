@@ -30,9 +30,10 @@ from medcycle.volume import Volume
 pynetdicom = pytest.importorskip("pynetdicom", reason="pynetdicom comes with the dev extra")
 
 from medcycle.node.node import Node  # noqa: E402 - needs pynetdicom
+from medcycle.node.sender import at_once  # noqa: E402
 
-SPACING = (6.0, 6.0, 8.0)
-"""mm; a head of some 25 slices of 32 by 40 pixels"""
+SPACING = (8.0, 8.0, 16.0)
+"""mm; a head of 14 slices of 24 by 30 pixels"""
 
 PATIENCE = 60.0
 """Seconds that a test waits for what should come in a moment."""
@@ -92,7 +93,10 @@ class Sender:
         for kind in (MRImageStorage, EnhancedMRImageStorage, RTStructureSetStorage, CTImageStorage):
             for syntax in self.syntaxes:
                 entity.add_requested_context(kind, syntax)
-        association = entity.associate("127.0.0.1", self.port, ae_title=called, bind_address=(bind, 0))
+        handlers = [(pynetdicom.evt.EVT_CONN_OPEN, at_once)]
+        association = entity.associate(
+            "127.0.0.1", self.port, ae_title=called, bind_address=(bind, 0), evt_handlers=handlers
+        )
         try:
             yield association
         finally:
@@ -148,6 +152,7 @@ class Archive:
 
     def _store(self, event: Any) -> int:
         dataset = event.dataset
+        dataset.file_meta = event.file_meta
         self.before_each(dataset)
         if self.refuse_first > 0:
             self.refuse_first -= 1
@@ -222,3 +227,25 @@ def in_threads(works: Sequence[Callable[[], object]]) -> None:
         thread.join(PATIENCE)
     if errors:
         raise errors[0]
+
+
+def serve(spool: Path, archive_port: int, port: int, hold: Path) -> int:
+    """A node, for a process of its own: until SIGTERM.
+
+    A synthesis makes a file in `hold` that says it has begun, and goes on as soon as there is none called `wait`.
+    """
+
+    def translate(volume: Volume, check: Callable[[], None], tell: Callable[[str], None]) -> Volume:
+        (hold / "begun").touch()
+        while (hold / "wait").exists():
+            check()
+            time.sleep(0.02)
+        return quick_ct(volume, check, tell)
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    node = Node(settings(spool, archive_port, port=port), Translator(translate, "a stub"), say)
+    with node.ended_by_signals(), node.running():
+        node.wait()
+    return 0
