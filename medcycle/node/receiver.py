@@ -297,7 +297,7 @@ class Receiver:
             self.say(f"job {job}: an instance was refused: {reason}")
             try:
                 self._lack(job, name)
-            except sqlite3.Error:
+            except (OSError, sqlite3.Error):
                 own.jobs.discard(job)  # which stays open when the association is released
 
     def _lack(self, number: int, name: str) -> None:

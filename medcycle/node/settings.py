@@ -73,9 +73,9 @@ class Allowed:
     @classmethod
     def parse(cls, text: str) -> Allowed:
         """From `AE@ADDRESS`, an IP address or a network such as `192.0.2.0/24`. Raises `UsageError`."""
-        title, _, address = text.rpartition("@")
+        title, at, address = text.rpartition("@")
         try:
-            return cls(require_title(title, "--allow"), ipaddress.ip_network(address))
+            return cls(require_title(title, "--allow") if at else title, ipaddress.ip_network(address))
         except ValueError as error:
             raise UsageError(f"--allow {text!r}: give AE@ADDRESS, such as SCANNER@192.0.2.8") from error
 

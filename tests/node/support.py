@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
     EnhancedMRImageStorage,
@@ -21,6 +22,7 @@ from pydicom.uid import (
     RTStructureSetStorage,
 )
 
+from medcycle.cli.say import say
 from medcycle.node import Limits, NodeSettings, Peer
 from medcycle.node.making import Translator
 from medcycle.phantom import HeadPhantom, head_grid
@@ -59,8 +61,6 @@ def head_series(patient: str, *, seed: int = 3, study: str = "study") -> list[Da
 
 def with_meta(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> Dataset:
     """Ready to be sent."""
-    from pydicom.dataset import FileMetaDataset
-
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
@@ -241,9 +241,6 @@ def serve(spool: Path, archive_port: int, port: int, hold: Path) -> int:
             check()
             time.sleep(0.02)
         return quick_ct(volume, check, tell)
-
-    def say(line: str) -> None:
-        print(line, flush=True)
 
     node = Node(settings(spool, archive_port, port=port), Translator(translate, "a stub"), say)
     with node.ended_by_signals(), node.running():

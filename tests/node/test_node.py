@@ -68,8 +68,8 @@ def test_a_broken_series_is_refused_and_good_ones_about_it_are_not(tmp_path: Pat
     with Archive().running() as archive, running(tmp_path / "spool", archive.port) as (node, log):
         assert set(Sender(node.port).send([*first, *broken, *last])) == {0}
         log.wait_for("sent to ARCHIVE")
+        log.wait_for("job 3: sent")
         log.wait_for("job 2: refused")
-        log.wait_for("job 3: refused")
     assert {item.PatientID for item in archive.stored} == {"A1", "C3"}
     (told,) = [line for line in log.lines if "refused:" in line]
     assert "missing" in told
