@@ -1,19 +1,23 @@
-"""pynetdicom leaves sockets that could not connect to the garbage collector, which warns of them."""
+"""pynetdicom leaves a connection that the other end has closed first to the garbage collector, which warns of it."""
 
-import gc
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <(socket|.*BoundedSocket):ResourceWarning"))
+@pytest.fixture(autouse=True, scope="session")
+def connections_are_closed() -> Iterator[None]:
+    transport = pytest.importorskip("pynetdicom.transport", reason="pynetdicom comes with the dev extra")
+    shut = transport.AssociationSocket._shutdown_socket
 
+    def shut_and_closed(connection: Any) -> None:
+        held = connection.socket
+        shut(connection)
+        with suppress(OSError, AttributeError):
+            held.close()
 
-@pytest.fixture(autouse=True)
-def sockets_are_collected() -> Iterator[None]:
-    yield
-    gc.collect()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport.AssociationSocket, "_shutdown_socket", shut_and_closed)
+        yield
