@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import MRImageStorage, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MRImageStorage, RLELossless
 
 from medcycle.io.dicom.gate import find_series
 from medcycle.io.dicom.series import grid_of
@@ -275,11 +275,14 @@ def test_enhanced_and_compressed_mr(tmp_path: Path) -> None:
     slices = head_series("A1")
     for item in slices:
         item.compress(RLELossless, generate_instance_uid=False)
+    deflated = [with_meta(item, DeflatedExplicitVRLittleEndian) for item in head_series("D1")]
     with Archive().running() as archive, running(tmp_path / "spool", archive.port) as (node, log):
         assert Sender(node.port).send([single]) == [0]
         assert set(Sender(node.port, syntaxes=[RLELossless]).send(slices)) == {0}
-        log.wait_for("sent to ARCHIVE", 2)
+        assert set(Sender(node.port, syntaxes=[DeflatedExplicitVRLittleEndian]).send(deflated)) == {0}
+        log.wait_for("sent to ARCHIVE", 3)
     by_patient = {made[0].PatientID: made for made in archive.series().values()}
+    assert places(by_patient["D1"]) == places(deflated)
     assert len(by_patient["E1"]) == grid.shape[2]
     assert places(by_patient["A1"]) == places(slices)
     plain = quick_ct(HeadPhantom.random(3).mr(grid), lambda: None, print).array
