@@ -36,7 +36,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
-LIGHT = ["evaluation.verdicts", "io.dicom.export", "body", "cohort.findings", "api", "models", "report.writing"]
+LIGHT = ["evaluation.verdicts", "io.dicom.export", "body", "cohort.findings", "api", "models", "report.writing", "node"]
 """Modules that load no torch, whatever they import."""
 
 FOREIGN = {"torch", "nn", "functional", "monai", "lightning_fabric"}

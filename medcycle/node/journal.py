@@ -4,7 +4,7 @@ A job is one arrival of a series. Its states are
 
     received → complete → synthesised → sent
                   ↓
-          refused or repeated
+   refused, incomplete or repeated
 
 and every change is on the disk (SQLite, synchronous) before anyone is told of it. The journal names nobody: series and
 instances are hashes of their UIDs.
@@ -22,9 +22,11 @@ from typing import Any, Literal
 
 from medcycle.errors import DataError
 
-__all__ = ["Arrived", "Job", "Journal", "State"]
+__all__ = ["ENDED", "Arrived", "Job", "Journal", "State"]
 
-State = Literal["received", "complete", "synthesised", "sent", "refused", "repeated"]
+State = Literal["received", "complete", "synthesised", "sent", "refused", "incomplete", "repeated"]
+
+ENDED: tuple[State, ...] = ("sent", "refused", "incomplete", "repeated")
 
 VERSION = 1
 
@@ -220,7 +222,7 @@ class Journal:
                 "UPDATE jobs SET state = ?, reason = ? WHERE number = ? AND revision = ? AND state = ?",
                 (state, reason, job.number, job.revision, job.state),
             ).rowcount
-            if changed and state in ("sent", "refused", "repeated"):
+            if changed and state in ENDED:
                 content = " ".join(f"{one.name}:{one.digest}" for one in self.instances(job.number))
                 db.execute("UPDATE jobs SET content = ? WHERE number = ?", (content, job.number))
             return changed == 1
@@ -250,18 +252,20 @@ class Journal:
         with self.change() as db:
             db.execute("UPDATE outputs SET sent = 1 WHERE job = ? AND file = ?", (number, file))
 
-    def content_sent(self, series: str) -> tuple[int, dict[str, str]]:
-        """The latest job of a series whose result is fixed or sent, and its instances' digests by name; 0 if none."""
-        query = "SELECT number, content FROM jobs WHERE series = ? AND state IN ('synthesised', 'sent')"
-        for number, content in self._rows(f"{query} ORDER BY number DESC LIMIT 1", series):
-            known = dict(pair.split(":") for pair in content.split())
-            return number, known or {item.name: item.digest for item in self.instances(number)}
-        return 0, {}
+    def earlier(self, series: str) -> tuple[Job, dict[str, str]] | None:
+        """The latest job of a series that was made, or was not complete, and its instances' digests by name."""
+        query = f"SELECT {COLUMNS}, content FROM jobs WHERE series = ?"
+        query += " AND state IN ('synthesised', 'sent', 'incomplete') ORDER BY number DESC LIMIT 1"
+        for *row, content in self._rows(query, series):
+            job, known = _job(row), dict(pair.split(":") for pair in content.split())
+            return job, known or {item.name: item.digest for item in self.instances(job.number)}
+        return None
 
     def uncleaned(self) -> list[int]:
         """Jobs that have ended, and whose files may still be there."""
-        query = "SELECT number FROM jobs WHERE clean = 0 AND state IN ('sent', 'refused', 'repeated')"
-        return [number for (number,) in self._rows(query)]
+        marks = ", ".join("?" * len(ENDED))
+        query = f"SELECT number FROM jobs WHERE clean = 0 AND state IN ({marks})"
+        return [number for (number,) in self._rows(query, *ENDED)]
 
     def cleaned(self, number: int, *, kept: bool) -> None:
         """Say that the files of a job are gone, or are to stay; forget the oldest jobs."""

@@ -14,7 +14,7 @@ from typing import Any
 from medcycle.errors import UsageError
 from medcycle.io.locks import locked
 from medcycle.node.hiding import quiet_libraries
-from medcycle.node.journal import Journal
+from medcycle.node.journal import ENDED, Journal
 from medcycle.node.making import Translator
 from medcycle.node.receiver import Receiver
 from medcycle.node.settings import NodeSettings
@@ -150,7 +150,7 @@ def _go_on(parts: Parts) -> None:
     """Clear away what an earlier node left unfinished, and say what there is to do."""
     journal, spool = parts.journal, parts.spool
     waiting = journal.jobs("received", "complete", "synthesised")
-    kept = [job.number for job in journal.jobs("sent", "refused", "repeated")]
+    kept = [job.number for job in journal.jobs(*ENDED)]
     spool.tidy([*kept, *(job.number for job in waiting)])
     for job in waiting:
         spool.remove_made(job.number, but=job.revision if job.state == "synthesised" else None)

@@ -52,7 +52,7 @@ from medcycle.node.server import BoundedServer, BoundedSocket
 from medcycle.node.settings import NodeSettings
 from medcycle.node.spool import Spool, SpoolFull
 
-__all__ = ["Receiver"]
+__all__ = ["TOO_MANY", "Receiver"]
 
 UNCOMPRESSED = [
     ExplicitVRLittleEndian,

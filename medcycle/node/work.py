@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from medcycle.isolation import as_data_error
 from medcycle.node.hiding import Hidden, own_log
 from medcycle.node.journal import Job, Journal, State
 from medcycle.node.making import Translator, make
-from medcycle.node.receiver import Receiver
+from medcycle.node.receiver import TOO_MANY, Receiver
 from medcycle.node.sender import Backoff, send
 from medcycle.node.settings import NodeSettings
 from medcycle.node.spool import Spool
 
 __all__ = ["Dispatch", "Parts", "Stopped", "Workshop", "summary"]
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Stopped(Exception):
@@ -86,22 +90,23 @@ class Workshop:
         if job.open or lacking:
             if self.receiver.waited(job) >= self.parts.settings.limits.return_seconds:
                 why = f"{lacking} of its instances were refused" if lacking else "its sender broke off, or did not end"
-                self._refuse(job, f"{why}, and did not send again; send the whole series")
+                self._refuse(job, f"{why}, and it did not come again; send the whole series", "incomplete")
             return
-        number, sent = self.parts.journal.content_sent(job.series)
         came = {item.name: item.digest for item in items}
-        if number and came.items() <= sent.items():
+        earlier, known = self.parts.journal.earlier(job.series) or (None, {})
+        if earlier and earlier.state != "incomplete" and came.items() <= known.items():
             self.receiver.forget(job.number)
-            what = "the same" if len(came) == len(sent) else f"{len(came)} of the {len(sent)} instances"
-            self.parts.end(job, "repeated", f"{what} as job {number}, which is done; nothing to do")
-        elif number and not sent.keys() <= came.keys():
-            self._refuse(job, f"only a part of the series of job {number} came again; send the whole series")
+            what = "the same" if len(came) == len(known) else f"{len(came)} of the {len(known)} instances"
+            self.parts.end(job, "repeated", f"{what} as job {earlier.number}, which is done; nothing to do")
+        elif earlier and not known.keys() - {TOO_MANY} <= came.keys():
+            part = f"only a part of the series of job {earlier.number} came again; send the whole series"
+            self._refuse(job, part, "incomplete" if earlier.state == "incomplete" else "refused")
         elif self.parts.journal.advance(job, "complete"):
             self.parts.say(f"job {job.number}: complete, {len(items)} instances")
 
-    def _refuse(self, job: Job, reason: str) -> None:
+    def _refuse(self, job: Job, reason: str, state: State = "refused") -> None:
         self.receiver.forget(job.number)
-        self.parts.end(job, "refused", f"refused: {reason}", reason)
+        self.parts.end(job, state, f"refused: {reason}", reason)
 
     def _synthesise(self, job: Job) -> None:
         """Make CT of a series; an error is the series' own, unless it may be the machine's, when it is tried again."""
@@ -122,6 +127,11 @@ class Workshop:
             self.parts.journal.attempt(job, -1)
             raise
         except Exception as error:  # noqa: BLE001 - with one series of many
+            if isinstance(error, OSError) and error.errno in NO_ROOM:  # which is no reason to lose it
+                self.parts.journal.attempt(job, -1)
+                self.parts.say(f"job {job.number}: waits, since the spool's disk is full")
+                self.parts.stop.wait(limits.pause)
+                return
             failed = as_data_error(error)
             reason = hidden.told(str(failed))
             if isinstance(failed, CaseFailed) and attempt < limits.attempts:
@@ -226,6 +236,7 @@ class Dispatch:
 
 def summary(counts: Mapping[str, int]) -> str:
     """How many series there are in each state, in words."""
+    counts = {**counts, "refused": counts.get("refused", 0) + counts.get("incomplete", 0)}
     waiting = {"received": "arriving", "complete": "to be synthesised", "synthesised": "to be sent"}
     ended = [f"{counts.get(state, 0)} {state}" for state in ("sent", "refused", "repeated")]
     return ", ".join([*ended, *(f"{counts[state]} {word}" for state, word in waiting.items() if counts.get(state))])

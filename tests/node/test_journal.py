@@ -47,12 +47,14 @@ def test_one_job_of_a_series_gets_its_instances_at_a_time(journal: Journal) -> N
     assert journal.arriving("series") is None
     other = journal.begin("series")
     assert other.number > job.number
-    assert journal.content_sent("series") == (job.number, {"one": "d"})
+    earlier, content = journal.earlier("series")
+    assert (earlier.number, content) == (job.number, {"one": "d"})
     journal.confirm(job.number, "a")
     assert journal.unsent(job.number) == ["b"]
     assert journal.advance(journal.job(job.number), "sent")
     journal.cleaned(job.number, kept=False)
-    assert journal.content_sent("series") == (job.number, {"one": "d"})
+    assert journal.earlier("series") == (journal.job(job.number), {"one": "d"})
+    assert journal.earlier("another") is None
 
 
 def test_another_connection_sees_all_that_was_said(journal: Journal, tmp_path: Path) -> None:

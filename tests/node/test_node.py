@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MRImageStorage, RLELossless
 
+from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.gate import find_series
 from medcycle.io.dicom.series import grid_of
 from medcycle.node import Allowed
@@ -240,8 +241,41 @@ def test_a_sender_that_breaks_off_is_waited_for(comes_back: bool, tmp_path: Path
             Sender(node.port).send(slices[-6:])
             log.wait_for("sent to ARCHIVE")
         else:
-            log.wait_for("refused: its sender broke off")
-    assert [len(made) for made in archive.series().values()] == [len(slices)] * comes_back
+            log.wait_for("job 1: refused: its sender broke off")
+            Sender(node.port).send(slices[5:])
+            log.wait_for("job 2: refused: only a part of the series of job 1 came again")
+            Sender(node.port).send(slices)
+            log.wait_for("sent to ARCHIVE")
+    assert [len(made) for made in archive.series().values()] == [len(slices)]
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [28] * 5  # more often than a series is tried
+
+    def write(*given, **how):
+        if left:
+            raise OSError(left.pop(), "no space left on device")
+        return write_dicom(*given, **how)
+
+    monkeypatch.setattr("medcycle.node.making.write_dicom", write)
+    with (
+        Archive().running() as archive,
+        running(tmp_path / "spool", archive.port, limits={"pause": 0.01}) as (node, log),
+    ):
+        Sender(node.port).send(head_series("A1"))
+        log.wait_for("sent to ARCHIVE")
+    assert sum("disk is full" in line for line in log.lines) == 5
+    assert log.lines[-1] == "stopped: 1 sent, 0 refused, 0 repeated"
+
+
+def test_what_fails_by_itself_is_tried_again_and_then_refused(tmp_path: Path) -> None:
+    def fails(volume, check, tell):
+        raise MemoryError
+
+    with running(tmp_path / "spool", 1, Translator(fails, ""), limits={"pause": 0.01}) as (node, log):
+        Sender(node.port).send(head_series("A1"))
+        log.wait_for("job 1: refused: needs more memory")
+    assert sum("attempt" in line for line in log.lines) == 2
 
 
 def test_structure_sets_are_carried_over(tmp_path: Path) -> None:
