@@ -39,8 +39,8 @@ def serve(
     except ImportError as error:
         raise UsageError("a node needs pynetdicom; install it with `pip install 'medcycle[node]'`") from error
     from medcycle.node.making import translator_of  # noqa: PLC0415 - heavy
-    from medcycle.node.node import Node  # noqa: PLC0415 - needs pynetdicom
+    from medcycle.node.node import Node, threads_in_a_line  # noqa: PLC0415 - needs pynetdicom
 
     node = Node(settings, translator_of(model, device=device, any_region=any_region), say)
-    with node.ended_by_signals(), node.running():
+    with threads_in_a_line(node.say), node.ended_by_signals(), node.running():
         node.wait()

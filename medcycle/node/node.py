@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 from medcycle.errors import UsageError
@@ -21,7 +21,7 @@ from medcycle.node.settings import NodeSettings
 from medcycle.node.spool import Spool
 from medcycle.node.work import Dispatch, Parts, Stopped, Workshop, summary
 
-__all__ = ["Node"]
+__all__ = ["Node", "threads_in_a_line"]
 
 LONGEST_TICK = 0.5
 """Seconds between two looks at what there is to do."""
@@ -108,6 +108,8 @@ class Node:
             f"{self.settings.title} listens on {self.settings.bind}:{receiver.port}, sends to {peer.title} at "
             f"{peer.host}:{peer.port}"
         )
+        if not self.settings.allowed and not self.settings.admits_address(self.settings.bind):
+            self.say("warning: nobody but this machine is heard; name senders with --allow")
         for thread in threads:
             thread.start()
         try:
@@ -127,7 +129,9 @@ class Node:
             except Stopped:
                 return
             except Exception as error:  # noqa: BLE001 - a node goes on
-                self.say(f"error: {type(error).__name__} at {_place(error)}; goes on in {AFTER_AN_ERROR:.0f} s")
+                self.say(
+                    f"error: {type(error).__name__} at {_place(error.__traceback__)}; goes on in {AFTER_AN_ERROR:.0f} s"
+                )
                 pause = AFTER_AN_ERROR
             self._stop.wait(pause)
 
@@ -160,9 +164,22 @@ def _go_on(parts: Parts) -> None:
         parts.say(f"goes on: {summary(journal.counts())}")
 
 
-def _place(error: BaseException) -> str:
+@contextmanager
+def threads_in_a_line(say: Callable[[str], None]) -> Iterator[None]:
+    """Within the block, an error that ends a thread is a line of the log, and no traceback."""
+
+    def tell(ended: threading.ExceptHookArgs) -> None:
+        say(f"error: a thread ended by {ended.exc_type.__name__} at {_place(ended.exc_traceback)}")
+
+    before, threading.excepthook = threading.excepthook, tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _place(trace: TracebackType | None) -> str:
     """The file and line that raised an error: where to look, without what the error quotes."""
-    trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
     return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "an unknown place"

@@ -156,11 +156,12 @@ class Receiver:
             return
         server.shutdown()
         for association in server.active_associations:
-            association.abort(block=False)
+            if association.is_established:
+                association.abort(block=False)
         end = time.monotonic() + ENDS_WITHIN
         while server.active_associations and time.monotonic() < end:
             time.sleep(0.01)
-        for association in server.active_associations:  # which wait for their senders
+        for association in server.active_associations:  # which wait for their senders, or have not begun
             if association.dul.socket and (connection := association.dul.socket.socket):
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)

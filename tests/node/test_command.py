@@ -2,6 +2,7 @@
 
 import builtins
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from medcycle.cli.main import execute
 from medcycle.errors import InUse, UsageError
 from medcycle.node import Allowed, Limits, NodeSettings, Peer, serve
+from medcycle.node.node import threads_in_a_line
 from medcycle.node.sender import Backoff
 from tests.node.support import QUICK, Log, Node, running, settings
 
@@ -77,3 +79,18 @@ def test_pauses_grow_up_to_the_longest() -> None:
     assert waits[:4] == [5, 10, 20, 40]
     assert max(waits) == waits[-1] == 600
     assert backoff.due == 700
+
+
+def test_an_error_of_a_thread_is_a_line_without_what_it_quotes() -> None:
+    log = Log()
+
+    def fails() -> None:
+        raise RuntimeError("Doe^Jane")
+
+    with threads_in_a_line(log):
+        thread = threading.Thread(target=fails)
+        thread.start()
+        thread.join()
+    (line,) = log.lines
+    assert "RuntimeError at test_command.py:" in line
+    assert "Doe" not in line

@@ -1,5 +1,6 @@
 """MR in, CT out, between pynetdicom's own senders and archive."""
 
+import socket
 import time
 from pathlib import Path
 
@@ -105,6 +106,7 @@ def test_the_log_names_nobody(tmp_path: Path) -> None:
         log.wait_for("sent to ARCHIVE")
         log.wait_for("job 2: refused")
         log.wait_for("job 3: refused")
+    assert len(list((tmp_path / "spool" / "jobs" / "1").rglob("*.dcm"))) == 2 * len(good) + 1  # which are kept
     told = "\n".join(log.lines)
     names = "\n".join(str(path) for path in (tmp_path / "spool").rglob("*"))
     journal = b"".join(path.read_bytes() for path in (tmp_path / "spool").glob("journal*"))
@@ -144,6 +146,15 @@ def test_by_default_this_machine_alone_is_heard(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("bind", "warned"), [("0.0.0.0", True), ("127.0.0.1", False), ("::1", False)])
+def test_it_listens_where_it_is_told(bind: str, warned: bool, tmp_path: Path) -> None:
+    with running(tmp_path / "spool", 1, bind=bind) as (node, log):
+        family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+        with socket.socket(family) as connection:
+            connection.connect(("::1" if ":" in bind else "127.0.0.1", node.port))
+        wait_until(lambda: ("nobody but this machine is heard" in log) == warned)
+
+
 def test_a_full_spool_refuses_and_nothing_is_lost(tmp_path: Path) -> None:
     first, second = head_series("A1"), head_series("B2")
     room = int(1.6 * sum(len(item.PixelData) + 1500 for item in first))
