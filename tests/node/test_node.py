@@ -145,7 +145,6 @@ def test_by_default_this_machine_alone_is_heard(tmp_path: Path) -> None:
         assert node.settings.admits("ANYONE", "::ffff:127.0.0.1")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("bind", "warned"), [("0.0.0.0", True), ("127.0.0.1", False), ("::1", False)])
 def test_it_listens_where_it_is_told(bind: str, warned: bool, tmp_path: Path) -> None:
     with running(tmp_path / "spool", 1, bind=bind) as (node, log):
@@ -155,6 +154,7 @@ def test_it_listens_where_it_is_told(bind: str, warned: bool, tmp_path: Path) ->
         wait_until(lambda: ("nobody but this machine is heard" in log) == warned)
 
 
+@pytest.mark.slow
 def test_a_full_spool_refuses_and_nothing_is_lost(tmp_path: Path) -> None:
     first, second = head_series("A1"), head_series("B2")
     room = int(1.6 * sum(len(item.PixelData) + 1500 for item in first))
