@@ -26,6 +26,9 @@ __all__ = ["ENDED", "Arrived", "Job", "Journal", "State"]
 
 State = Literal["received", "complete", "synthesised", "sent", "refused", "incomplete", "repeated"]
 
+Sending = Literal["at work", "ended", "broke off", "cut off"]
+"""What a job's senders are at: cut off are those whose association the node's own end has ended."""
+
 ENDED: tuple[State, ...] = ("sent", "refused", "incomplete", "repeated")
 
 VERSION = 1
@@ -36,7 +39,7 @@ HISTORY = 2000
 SCHEMA = """
 CREATE TABLE jobs (
   number INTEGER PRIMARY KEY AUTOINCREMENT, series TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'received',
-  revision INTEGER NOT NULL DEFAULT 0, open INTEGER NOT NULL DEFAULT 1, attempts INTEGER NOT NULL DEFAULT 0,
+  revision INTEGER NOT NULL DEFAULT 0, sender TEXT NOT NULL DEFAULT 'at work', attempts INTEGER NOT NULL DEFAULT 0,
   reason TEXT NOT NULL DEFAULT '', content TEXT NOT NULL DEFAULT '', clean INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX of_series ON jobs (series);
@@ -81,7 +84,7 @@ class Job:
         series: hash of the study's and the series' UID.
         state: how far it has come.
         revision: how often its content has changed.
-        open: whether a sender has begun and not ended well.
+        sender: what its senders are at.
         attempts: to synthesise it.
         reason: why it was refused, or an empty string.
     """
@@ -90,12 +93,12 @@ class Job:
     series: str
     state: State
     revision: int
-    open: bool
+    sender: Sending
     attempts: int
     reason: str
 
 
-COLUMNS = "number, series, state, revision, open, attempts, reason"
+COLUMNS = "number, series, state, revision, sender, attempts, reason"
 
 
 class Journal:
@@ -201,19 +204,31 @@ class Journal:
                 (number, item.name, item.kind, item.digest, item.size),
             )
             db.execute(
-                "UPDATE jobs SET state = 'received', open = 1, attempts = 0, revision = revision + 1 WHERE number = ?",
+                "UPDATE jobs SET state = 'received', sender = 'at work', attempts = 0, revision = revision + 1 "
+                "WHERE number = ?",
                 (number,),
             )
 
     def reopen(self, number: int) -> None:
         """Say that a sender is at a job that is not complete, though it has brought nothing new."""
         with self.change() as db:
-            db.execute("UPDATE jobs SET open = 1 WHERE number = ? AND state = 'received'", (number,))
+            db.execute("UPDATE jobs SET sender = 'at work' WHERE number = ? AND state = 'received'", (number,))
 
     def release(self, numbers: Sequence[int]) -> None:
         """Say that the senders of these jobs have ended well."""
         with self.change() as db:
-            db.executemany("UPDATE jobs SET open = 0 WHERE number = ?", [(number,) for number in numbers])
+            db.executemany("UPDATE jobs SET sender = 'ended' WHERE number = ?", [(number,) for number in numbers])
+
+    def break_off(self, numbers: Sequence[int]) -> None:
+        """Say that a sender of these jobs has ended, and not well."""
+        query = "UPDATE jobs SET sender = 'broke off' WHERE number = ? AND sender = 'at work'"
+        with self.change() as db:
+            db.executemany(query, [(number,) for number in numbers])
+
+    def cut_off(self) -> None:
+        """Say that an earlier node has ended, and with it the associations of all senders that were at work."""
+        with self.change() as db:
+            db.execute("UPDATE jobs SET sender = 'cut off' WHERE sender = 'at work'")
 
     def advance(self, job: Job, state: State, *, reason: str = "") -> bool:
         """Take a job on to another state, unless its content has changed meanwhile; whether it was taken on."""
@@ -278,5 +293,4 @@ class Journal:
 
 
 def _job(row: Any) -> Job:
-    number, series, state, revision, is_open, attempts, reason = row
-    return Job(number, series, state, revision, bool(is_open), attempts, reason)
+    return Job(*row)

@@ -12,6 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from medcycle.errors import UsageError
+from medcycle.io.files import sync_one
 from medcycle.io.locks import locked
 from medcycle.node.hiding import quiet_libraries
 from medcycle.node.journal import ENDED, Journal
@@ -85,6 +86,7 @@ class Node:
         spool = Spool(settings.spool, settings.limits.spool_bytes)
         with locked(settings.spool):
             journal = Journal(spool.journal)
+            sync_one(settings.spool)
             try:
                 parts = Parts(settings, journal, spool, self.say, self._stop)
                 _go_on(parts)
@@ -153,6 +155,7 @@ class Node:
 def _go_on(parts: Parts) -> None:
     """Clear away what an earlier node left unfinished, and say what there is to do."""
     journal, spool = parts.journal, parts.spool
+    journal.cut_off()
     waiting = journal.jobs("received", "complete", "synthesised")
     kept = [job.number for job in journal.jobs(*ENDED)]
     spool.tidy([*kept, *(job.number for job in waiting)])

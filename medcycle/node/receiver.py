@@ -177,9 +177,13 @@ class Receiver:
         return waited >= (self.settings.limits.return_seconds if busy else self.settings.quiet_time)
 
     def _living(self) -> list[_Session]:
-        """The sessions of associations that have not ended; those that have without a word are forgotten."""
-        self._sessions = {one: own for one, own in self._sessions.items() if one.is_alive()}
-        return list(self._sessions.values())
+        """The sessions of associations that have not ended; of those that have without a word, it is written down."""
+        living = {one: own for one, own in self._sessions.items() if one.is_alive()}
+        gone = [self._sessions[one] for one in self._sessions.keys() - living.keys()]
+        if self._server is not None:  # and it is not this node that ends
+            self.journal.break_off(sorted({number for own in gone for number in own.jobs}))
+        self._sessions = living
+        return list(living.values())
 
     def waited(self, job: Job) -> float:
         """Seconds since the last instance of a job, or since this node started."""
@@ -299,7 +303,7 @@ class Receiver:
             try:
                 self._lack(job, name)
             except (OSError, sqlite3.Error):
-                own.jobs.discard(job)  # which stays open when the association is released
+                own.jobs.discard(job)  # which then has no sender that ends well
 
     def _lack(self, number: int, name: str) -> None:
         job = self.journal.job(number)

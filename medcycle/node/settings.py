@@ -93,7 +93,10 @@ class Limits:
         pdu_bytes: of a protocol data unit that is asked for.
         silence: seconds after which a silent association is ended, as is a message that takes ten times as long.
         return_seconds: how long a series waits for a sender that broke off, or for an instance that was refused.
+        restart_seconds: how long a series waits for a sender that was cut off when the node itself ended; then it is
+            taken for whole, since the sender may have been told of success for all of it.
         attempts: to synthesise a series that fails for another reason than what it holds.
+        deaths: of the program while it synthesises a series, after which the series is refused.
         pause: seconds before a failed sending is tried again; doubled each time, up to `longest_pause`.
         longest_pause: seconds.
     """
@@ -106,7 +109,9 @@ class Limits:
     pdu_bytes: int = 2**17
     silence: float = 60.0
     return_seconds: float = 3600.0
+    restart_seconds: float = 600.0
     attempts: int = 3
+    deaths: int = 10
     pause: float = 5.0
     longest_pause: float = 600.0
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 
 from medcycle.errors import CaseFailed
 from medcycle.isolation import as_data_error
 from medcycle.node.hiding import Hidden, own_log
-from medcycle.node.journal import Job, Journal, State
+from medcycle.node.journal import Arrived, Job, Journal, State
 from medcycle.node.making import Translator, make
 from medcycle.node.receiver import TOO_MANY, Receiver
 from medcycle.node.sender import Backoff, send
@@ -79,19 +79,24 @@ class Workshop:
             if self.receiver.has_settled(job):
                 self._settle(job)
         waiting = self.parts.journal.jobs("complete")
-        if waiting:
-            self._synthesise(waiting[0])
+        if waiting:  # one that has failed lets the others go first
+            self._synthesise(min(waiting, key=lambda job: (job.attempts, job.number)))
         return bool(waiting)
 
     def _settle(self, job: Job) -> None:
         """Whether a job that nobody sends to any more is complete, waits for a sender, or is given up."""
         items = self.parts.journal.instances(job.number)
         lacking = sum(not item.digest for item in items)
-        if job.open or lacking:
-            if self.receiver.waited(job) >= self.parts.settings.limits.return_seconds:
+        waited, limits = self.receiver.waited(job), self.parts.settings.limits
+        if lacking or job.sender in ("broke off", "at work"):
+            if waited >= limits.return_seconds:
                 why = f"{lacking} of its instances were refused" if lacking else "its sender broke off, or did not end"
                 self._refuse(job, f"{why}, and it did not come again; send the whole series", "incomplete")
-            return
+        elif job.sender == "ended" or waited >= limits.restart_seconds:
+            self._complete(job, items)
+
+    def _complete(self, job: Job, items: Sequence[Arrived]) -> None:
+        """A job of which no more is to come: new, the same as before, or a part of what there was before."""
         came = {item.name: item.digest for item in items}
         earlier, known = self.parts.journal.earlier(job.series) or (None, {})
         if earlier and earlier.state != "incomplete" and came.items() <= known.items():
@@ -103,6 +108,9 @@ class Workshop:
             self._refuse(job, part, "incomplete" if earlier.state == "incomplete" else "refused")
         elif self.parts.journal.advance(job, "complete"):
             self.parts.say(f"job {job.number}: complete, {len(items)} instances")
+            if job.sender == "cut off":
+                cut = "this node ended while they came, and no more came since; they are taken for the whole series"
+                self.parts.say(f"job {job.number}: warning: {cut}")
 
     def _refuse(self, job: Job, reason: str, state: State = "refused") -> None:
         self.receiver.forget(job.number)
@@ -112,7 +120,7 @@ class Workshop:
         """Make CT of a series; an error is the series' own, unless it may be the machine's, when it is tried again."""
         limits = self.parts.settings.limits
         attempt = self.parts.journal.attempt(job)
-        if attempt > limits.attempts:  # each ended the program
+        if attempt > limits.deaths:
             self._refuse(job, f"the program ended {attempt - 1} times while this series was synthesised")
             return
         hidden, fixed = self._hidden(job), False

@@ -194,7 +194,8 @@ def wait_until(holds: Callable[[], bool], told: Callable[[], str] = str) -> None
 
 
 def settings(spool: Path, archive_port: int, **changes: Any) -> NodeSettings:
-    limits = Limits(**{"pause": 0.2, "longest_pause": 0.5, "silence": 10.0, **changes.pop("limits", {})})
+    quick = {"restart_seconds": 5.0, "pause": 0.2, "longest_pause": 0.5, "silence": 10.0}
+    limits = Limits(**{**quick, **changes.pop("limits", {})})
     peer = Peer("ARCHIVE", "127.0.0.1", archive_port)
     return NodeSettings(spool, peer, **{"port": 0, "quiet_time": QUIET, "limits": limits, **changes})
 
@@ -229,7 +230,7 @@ def in_threads(works: Sequence[Callable[[], object]]) -> None:
         raise errors[0]
 
 
-def serve(spool: Path, archive_port: int, port: int, hold: Path) -> int:
+def serve(spool: Path, archive_port: int, port: int, hold: Path, deaths: int) -> int:
     """A node, for a process of its own: until SIGTERM.
 
     A synthesis makes a file in `hold` that says it has begun, and goes on as soon as there is none called `wait`.
@@ -242,7 +243,9 @@ def serve(spool: Path, archive_port: int, port: int, hold: Path) -> int:
             time.sleep(0.02)
         return quick_ct(volume, check, tell)
 
-    node = Node(settings(spool, archive_port, port=port), Translator(translate, "a stub"), say)
+    node = Node(
+        settings(spool, archive_port, port=port, limits={"deaths": deaths}), Translator(translate, "a stub"), say
+    )
     with node.ended_by_signals(), node.running():
         node.wait()
     return 0

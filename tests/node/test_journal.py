@@ -65,9 +65,15 @@ def test_another_connection_sees_all_that_was_said(journal: Journal, tmp_path: P
     journal.receive(job.number, item("two", ""))
     later = Journal(tmp_path / "journal")
     assert [(one.name, one.digest) for one in later.instances(job.number)] == [("one", "again"), ("two", "")]
-    assert later.job(job.number).open
+    assert later.job(job.number).sender == "at work"
+    later.cut_off()
+    assert journal.job(job.number).sender == "cut off"
+    journal.reopen(job.number)
+    journal.break_off([job.number])
+    later.cut_off()
+    assert later.job(job.number).sender == "broke off"
     journal.release([job.number])
-    assert not later.job(job.number).open
+    assert later.job(job.number).sender == "ended"
 
 
 def test_a_change_that_fails_leaves_nothing(journal: Journal) -> None:

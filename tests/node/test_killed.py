@@ -26,11 +26,12 @@ class Place:
         self.hold.mkdir()
         (self.port,), self.logs = free_ports(1), []
         self.process: Forked | None = None
+        self.deaths = 1000
 
     def start(self) -> None:
         log = self.spool.with_name(f"log{len(self.logs)}")
         self.logs.append(log)
-        self.process = Forked(serve, self.spool, self.archive.port, self.port, self.hold, output=log)
+        self.process = Forked(serve, self.spool, self.archive.port, self.port, self.hold, self.deaths, output=log)
         self.wait_for("listens on")
 
     def kill(self) -> None:
@@ -130,6 +131,9 @@ def test_in_the_middle_of_sending(place: Place) -> None:
 
 
 def test_a_series_that_kills_the_program_is_given_up(place: Place) -> None:
+    place.kill()
+    place.deaths = 3
+    place.start()
     (place.hold / "wait").touch()
     Sender(place.port).send(head_series("A1"))
     for _ in range(3):
