@@ -94,6 +94,18 @@ def test_in_the_middle_of_receiving(place: Place) -> None:
     require_once(place.archive, series)
 
 
+def test_after_the_last_slice_of_a_sender_that_does_not_come_back(place: Place) -> None:
+    slices = head_series("A1")
+    with Sender(place.port).association() as association:
+        assert {association.send_c_store(item).Status for item in slices} == {0}
+        place.kill()  # before the association was released
+    place.start()
+    place.wait_for("they are taken for the whole series")
+    place.wait_for("sent to ARCHIVE")
+    assert "1 sent, 0 refused" in place.stop()
+    require_once(place.archive, [slices])
+
+
 def test_in_the_middle_of_synthesis(place: Place) -> None:
     series = [head_series(name) for name in ("A1", "B2")]
     (place.hold / "wait").touch()
