@@ -13,30 +13,11 @@ from pathlib import Path
 from typing import cast
 
 from pydicom import Dataset
-from pydicom.uid import (
-    JPEG2000,
-    DeflatedExplicitVRLittleEndian,
-    EnhancedMRImageStorage,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    MRImageStorage,
-    RLELossless,
-    RTStructureSetStorage,
-)
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.events import Event
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from medcycle.node.arrival import (
     CANNOT_UNDERSTAND,
@@ -47,25 +28,13 @@ from medcycle.node.arrival import (
     hash_of,
     series_and_kind,
 )
+from medcycle.node.entity import receiving_entity
 from medcycle.node.journal import Arrived, Job, Journal
 from medcycle.node.server import BoundedServer, BoundedSocket
 from medcycle.node.settings import NodeSettings
 from medcycle.node.spool import Spool, SpoolFull
 
 __all__ = ["TOO_MANY", "Receiver"]
-
-UNCOMPRESSED = [
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    DeflatedExplicitVRLittleEndian,
-]
-
-COMPRESSED = [
-    *(JPEGLosslessSV1, JPEGLossless, JPEGLSLossless, JPEG2000Lossless, RLELossless),
-    *(JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000),
-]
-"""What the series gate can decode."""
 
 NOT_RECOGNISED = (1, 1, 3)
 """Rejected for good, by the service user: the calling AE title is not recognised (PS3.8, 9.3.4)."""
@@ -112,21 +81,7 @@ class Receiver:
         self._last: dict[int, float] = {}
         self._told: dict[str, float] = {}
         self._server: BoundedServer | None = None
-        self._entity = self._made_entity()
-
-    def _made_entity(self) -> AE:
-        limits, entity = self.settings.limits, AE(self.settings.title)
-        entity.require_called_aet = True
-        entity.maximum_associations = limits.associations
-        entity.maximum_pdu_size = limits.pdu_bytes
-        entity.network_timeout = entity.dimse_timeout = limits.silence
-        entity.acse_timeout = min(10.0, limits.silence)
-        entity.add_supported_context(Verification)
-        for kind in (MRImageStorage, EnhancedMRImageStorage):
-            entity.add_supported_context(kind, [*UNCOMPRESSED, *COMPRESSED])
-        if self.settings.structures:
-            entity.add_supported_context(RTStructureSetStorage, UNCOMPRESSED)
-        return entity
+        self._entity = receiving_entity(settings)
 
     @property
     def port(self) -> int:
