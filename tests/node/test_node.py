@@ -177,6 +177,7 @@ def test_without_structures_none_are_taken(tmp_path: Path) -> None:
         assert association.send_c_echo().Status == 0
 
 
+@pytest.mark.slow
 def test_enhanced_and_compressed_mr(tmp_path: Path) -> None:
     grid = head_grid(spacing=SPACING, orientation="LPS")
     single = with_meta(enhanced([slices_of(HeadPhantom.random(4).mr(grid))], Identity("E1")))

@@ -124,6 +124,7 @@ def test_a_sender_that_breaks_off_is_waited_for(comes_back: bool, tmp_path: Path
     assert [len(made) for made in archive.series().values()] == [len(slices)]
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = [28] * 5  # more often than a series is tried
 
