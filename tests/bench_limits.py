@@ -39,7 +39,7 @@ WITHOUT: dict[str, Callable[..., Any]] = {
     "medcycle.io.dicom.parsing.require_regular": lambda path: path.stat(),
     "medcycle.io.files.open_regular": lambda path: path.open("rb"),
     "medcycle.io.files._sync": lambda path: None,
-    "medcycle.io.files._sync_one": lambda path: None,
+    "medcycle.io.files.sync_one": lambda path: None,
     "medcycle.io.source.voxel_files": lambda path: (),
     "medcycle.synthesis.runner.locked": lambda *_, **__: contextlib.nullcontext(),
     "medcycle.methods.checkpoint.require_sound_archive": lambda path: None,

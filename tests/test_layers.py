@@ -29,7 +29,7 @@ LAYERS = [
     {"planning"},
     {"inference"},
     {"training", "synthesis", "registering", "converting", "dose"},
-    {"report", "export", "adapting"},
+    {"report", "export", "adapting", "node"},
     {"api"},
     {"cli"},
     {"__main__"},
@@ -38,7 +38,7 @@ RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 LIGHT = [
     *("evaluation.verdicts", "io.dicom.export", "body", "cohort.findings", "api", "models", "report.writing"),
-    *("converting", "dose"),
+    *("converting", "dose", "node"),
 ]
 """Modules that load no torch, whatever they import."""
 

@@ -28,6 +28,7 @@ __all__ = [
     "require_writable",
     "seen_from",
     "sha256_of",
+    "sync_one",
     "unopened",
     "write_text",
 ]
@@ -72,7 +73,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-        _sync_one(path.parent)
+        sync_one(path.parent)
     except BaseException as error:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
@@ -89,13 +90,14 @@ def _sync(path: Path) -> None:
     if path.is_dir():
         for folder, _, names in os.walk(path, topdown=False):
             for name in names:
-                _sync_one(Path(folder, name))
-            _sync_one(Path(folder))
+                sync_one(Path(folder, name))
+            sync_one(Path(folder))
     else:
-        _sync_one(path)
+        sync_one(path)
 
 
-def _sync_one(path: Path) -> None:
+def sync_one(path: Path) -> None:
+    """Have a file, or a folder's names, on the disk, where the file system can do that. Raises `OSError`."""
     if os.name == "nt" and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
