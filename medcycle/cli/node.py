@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medcycle.cli.parameters import Irregular, model_names_like
+from medcycle.cli.parameters import Irregular, SiteFile, model_names_like
 from medcycle.cli.say import say
 
 __all__ = ["node"]
@@ -55,6 +55,7 @@ def node(  # noqa: PLR0913, PLR0917 - the command's options
         typer.Option("--any-region", help="Also translate scans of another region than the model was trained on."),
     ] = False,
     resample_irregular: Irregular = False,
+    site: SiteFile = None,
 ) -> None:
     """Receive MR by DICOM, and send synthetic CT back.
 
@@ -63,6 +64,7 @@ def node(  # noqa: PLR0913, PLR0917 - the command's options
     """
     from datetime import datetime
 
+    from medcycle.config.site import read_site
     from medcycle.node import Allowed, Limits, NodeSettings, Peer, serve
 
     settings = NodeSettings(
@@ -76,6 +78,7 @@ def node(  # noqa: PLR0913, PLR0917 - the command's options
         structures=structures,
         keep=keep,
         resample_irregular=resample_irregular,
+        site=read_site(site) if site else None,
         limits=Limits(
             spool_bytes=int(max_spool * GIB),
             instance_bytes=int(max_instance * MIB),

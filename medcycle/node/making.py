@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medcycle import __version__
 from medcycle.cohort.vetting import vet
 from medcycle.errors import DataError, DefectiveSeries, EmptyFolder
+from medcycle.evaluation.head import body_part_of
 from medcycle.inference import Predictor, devices_of, require_direction
+from medcycle.io.dicom.contours import names_of_rois
 from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.gate import DicomSeries, find_series
 from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
+from medcycle.io.dicom.site import Site
 from medcycle.io.files import sha256_of
 from medcycle.io.source import Source
 from medcycle.methods.checkpoint import checkpoint_of, load_method
@@ -85,6 +88,7 @@ def make(
     translator: Translator,
     *,
     resample_irregular: bool = False,
+    site: Site | None = None,
     check: Callable[[], None],
     tell: Tell,
 ) -> Made:
@@ -96,6 +100,7 @@ def make(
         folder: new; gets a folder for each volume.
         translator: the model.
         resample_irregular: rebuild it if it has gaps or uneven slice spacing.
+        site: what the planning system wants of the CT.
         check: called again and again; may raise an error to stop.
         tell: called with warnings.
 
@@ -115,7 +120,8 @@ def make(
     for number, series in enumerate(usable, 1):
         try:
             made = _synthesised(series, translator, check, tell, resample_irregular=resample_irregular)
-            files += _written(made, series, structures, folder / str(number), translator, tell)
+            drawn = _fitting(structures, series, tell)
+            files += _written(made, series, drawn, folder / str(number), translator, _possible(site, drawn, tell))
         except DataError as error:
             failed.append(error)
     if len(failed) == len(usable):
@@ -136,15 +142,27 @@ def _synthesised(
 
 
 def _written(
-    made: Volume, series: DicomSeries, structures: Sequence[Path], folder: Path, translator: Translator, tell: Tell
+    made: Volume, series: DicomSeries, drawn: Path | None, folder: Path, translator: Translator, site: Site | None
 ) -> list[Path]:
     origin = Origin(
         __version__,
         translator.description,
         series_description=f"sCT medcycle {series.label}".strip(),
+        recognised=body_part_of(made),
     )
-    drawn = _fitting(structures, series, tell)
-    return write_dicom(made, folder, modality="ct", reference=series, origin=origin, rtstruct=drawn)
+    return write_dicom(made, folder, modality="ct", reference=series, origin=origin, rtstruct=drawn, site=site)
+
+
+def _possible(site: Site | None, drawn: Path | None, tell: Tell) -> Site | None:
+    """What of a site's wishes can be met: overrides need a structure set, and their structures in it."""
+    if not (site and site.overrides):
+        return site
+    known = {} if drawn is None else names_of_rois(read_structure_set(drawn))
+    names = {name.casefold() for name in known.values()}
+    met = {name: hu for name, hu in site.overrides.items() if name.casefold() in names}
+    if missing := ", ".join(name for name in site.overrides if name not in met):
+        tell(f"no structure to override: {missing}")
+    return replace(site, overrides=met)
 
 
 def _fitting(structures: Sequence[Path], series: DicomSeries, tell: Tell) -> Path | None:

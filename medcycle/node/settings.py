@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medcycle.errors import UsageError
+from medcycle.io.dicom.site import Site
 
 __all__ = ["LOOPBACK", "Allowed", "Limits", "NodeSettings", "Peer", "require_title"]
 
@@ -131,6 +132,7 @@ class NodeSettings:
         structures: whether RT structure sets are taken, and carried over to the synthetic CT.
         keep: whether received and synthetic files stay in the spool once they are sent.
         resample_irregular: rebuild series with gaps or uneven slice spacing instead of refusing them.
+        site: what the planning system wants of the CT series.
         limits: how much is taken.
 
     Raises:
@@ -147,6 +149,7 @@ class NodeSettings:
     structures: bool = True
     keep: bool = False
     resample_irregular: bool = False
+    site: Site | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

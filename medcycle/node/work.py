@@ -162,6 +162,7 @@ class Workshop:
             spool.made(job.number, job.revision),
             self.translator,
             resample_irregular=self.parts.settings.resample_irregular,
+            site=self.parts.settings.site,
             check=self._check,
             tell=warn,
         )

@@ -10,6 +10,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, MRImageStorage, RLELossl
 
 from medcycle.io.dicom.gate import find_series
 from medcycle.io.dicom.series import grid_of
+from medcycle.io.dicom.site import Site
 from medcycle.node import Allowed
 from medcycle.node.making import Translator
 from medcycle.phantom import HeadPhantom, head_grid
@@ -168,6 +169,20 @@ def test_structure_sets_are_carried_over(tmp_path: Path) -> None:
     contour = structures.ROIContourSequence[0].ContourSequence[0]
     assert contour.ContourData == drawn.ROIContourSequence[0].ContourSequence[0].ContourData
     assert contour.ContourImageSequence[0].ReferencedSOPInstanceUID in {item.SOPInstanceUID for item in made}
+
+
+def test_the_planning_system_gets_what_it_wants(tmp_path: Path) -> None:
+    """Attributes and outlines of a site's file; an override whose structure did not come is told of."""
+    site = Site(station_name="CT_SIM_1", outlines=("external",), overrides={"Bolus": 0.0})
+    slices = head_series("A1")
+    with Archive().running() as archive, running(tmp_path / "spool", archive.port, site=site) as (node, log):
+        assert set(Sender(node.port).send(slices)) == {0}
+        log.wait_for("sent to ARCHIVE")
+    assert "no structure to override: Bolus" in log
+    (made,), ((outlines,),) = archive.series().values(), archive.series("RTSTRUCT").values()
+    assert {item.StationName for item in made} == {"CT_SIM_1"}
+    assert {item.BodyPartExamined for item in made} <= {"HEAD", "WHOLEBODY"}
+    assert [item.ROIName for item in outlines.StructureSetROISequence] == ["External"]
 
 
 def test_without_structures_none_are_taken(tmp_path: Path) -> None:
