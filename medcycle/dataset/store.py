@@ -228,7 +228,7 @@ def write_case(
         affine=prepared.image.grid.affine.tolist(),
         intensity=prepared.intensity.to_dict(),
         body_fraction=body.mean(axis=(0, 1)).round(4).tolist(),
-        detail=air_and_bone_by_slice(prepared) if modality == "ct" and profile else [],
+        detail=air_and_bone_by_slice(prepared) if modality == "ct" else [],
         profile=profile.to_dict() if profile else {},
     )
     final, later = _versions(root, modality, name, record.key)

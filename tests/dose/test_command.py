@@ -70,7 +70,7 @@ def test_denser_tissue_takes_dose_from_the_target(patient: Path, tmp_path: Path,
     assert np.linalg.norm((place - centre)[:3]) < 20  # the dose is where the target is
     page = write_report([tmp_path / "dose"], tmp_path / "dose.html").read_text()
     assert "7 beams of photons, 60 Gy in 30 fractions" in page
-    assert '"key":"dvh"' in page
+    assert '"title":"Dose-volume histograms' in page
 
 
 @pytest.mark.slow
