@@ -20,7 +20,7 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speeds, side by side"
 	@echo "make setup     only install, into $(VENV)"
-	@echo "make clean     remove $(VENV), $(OLDEST), demo/ and what npm brought"
+	@echo "make clean     remove $(VENV), $(OLDEST), .venv-dose, demo/ and what npm brought"
 
 setup: $(READY)
 
@@ -59,4 +59,4 @@ bench: setup
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo medcycle/report/vendor tests/report/vendor
+	rm -rf $(VENV) $(OLDEST) .venv-dose demo medcycle/report/vendor tests/report/vendor
