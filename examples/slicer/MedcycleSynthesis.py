@@ -183,9 +183,9 @@ class MedcycleSynthesisLogic(ScriptedLoadableModuleLogic):
         if not uncertainty:
             return made, None
         file = str(folder / "uncertainty.nii.gz")
-        doubt = slicer.util.loadVolume(file, {"name": f"{made.GetName()} expected error", "show": False})
-        doubt.GetDisplayNode().SetAndObserveColorNodeID(UNCERTAINTY_COLOURS)
-        return made, doubt
+        expected_error = slicer.util.loadVolume(file, {"name": f"{made.GetName()} expected error", "show": False})
+        expected_error.GetDisplayNode().SetAndObserveColorNodeID(UNCERTAINTY_COLOURS)
+        return made, expected_error
 
     def end(self):
         """End the process, if it still runs, and delete the temporary folder."""
@@ -310,9 +310,9 @@ class MedcycleSynthesisWidget(ScriptedLoadableModuleWidget):
         try:
             if job.error:
                 raise RuntimeError(job.error)
-            made, doubt = self.logic.load(f"{volume.GetName()} synthetic CT", output, uncertainty)
+            made, expected_error = self.logic.load(f"{volume.GetName()} synthetic CT", output, uncertainty)
             self.status.text = "\n".join(job.warnings) or "Done. For research only: not for diagnosis or treatment."
-            below, above = (made, doubt) if doubt else (volume, made)
+            below, above = (made, expected_error) if expected_error else (volume, made)
             slicer.util.setSliceViewerLayers(background=below, foreground=above, foregroundOpacity=0.5)
         except RuntimeError as error:  # of medcycle, or of Slicer that can't load a file
             self.status.text = str(error)

@@ -67,7 +67,7 @@ def compare_dose(
         ConfigError: if the table can't be used.
         DataError: if a file can't be read or does not fit the others, or the calculation fails.
     """
-    from medcycle.dose import DEFAULT_SPACING, compare_doses, default_plan, read_plan, recalculate_dose
+    from medcycle.dose import DEFAULT_SPACING, compare_planned_doses, default_plan, read_plan, recalculate_dose
 
     drawn = path_or_none(structures)
     if spacing is not None and not FINEST <= spacing <= COARSEST:
@@ -80,7 +80,7 @@ def compare_dose(
             raise UsageError(
                 "with doses that are read only the real CT and structures have an effect; leave out the rest"
             )
-        return compare_doses(
+        return compare_planned_doses(
             Path(real_dose), Path(synthetic_dose), Path(output), real=path_or_none(real), structures=drawn
         )
     if not (real and synthetic and drawn):

@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from medcycle.body import Modality
-from medcycle.cohort.cohort import Cohort, case_key, cohort_key, preparation_of
+from medcycle.cohort.cohort import Cohort, cohort_key, preparation_of
 from medcycle.cohort.histogram_standard import learn_standard
+from medcycle.cohort.one_case import Task, mark_unfinished, prepare_one
 from medcycle.cohort.split import describe_split, read_split_file, split_store
-from medcycle.cohort.vetting import compare_regions, read_trainable
+from medcycle.cohort.vetting import compare_regions
 from medcycle.config import DataConfig
-from medcycle.dataset.pictures import prepared_picture
-from medcycle.dataset.preparation import Prepared, prepare_volume
-from medcycle.dataset.profile import Profile, profile_of
 from medcycle.dataset.store import (
     UNFINISHED,
     Store,
     StoredCase,
-    read_case,
     read_index,
     remove_other_versions,
-    write_case,
 )
 from medcycle.errors import CaseFailed, DataError, MedcycleError, UsageError, WorkerLost, WrongModality
-from medcycle.io.discover import Source
 from medcycle.io.files import write_text
 from medcycle.io.locks import locked
-from medcycle.io.pictures import read_picture
-from medcycle.isolation import isolated
 from medcycle.parallel import KILLED, parallel_map
 from medcycle.processors import available_processors
 from medcycle.progress import ProgressLine
-from medcycle.volume import Volume
 
 __all__ = [
-    "mark_unfinished",
     "prepare_cohort",
     "prepare_each",
     "require_place",
@@ -131,25 +118,6 @@ def _record_split(store: Store, config: DataConfig) -> None:
         write_text(path, text)
 
 
-@dataclass(frozen=True)
-class Task:
-    """One volume to prepare.
-
-    Args:
-        source: the volume.
-        modality: of it.
-        root: of the store.
-        config: how to prepare.
-        standard: the scale of the MR, if they are brought to one.
-    """
-
-    source: Source
-    modality: Modality
-    root: Path
-    config: DataConfig
-    standard: tuple[float, ...] | None
-
-
 def tasks_of(cohort: Cohort, root: Path, config: DataConfig, standard: tuple[float, ...] | None = None) -> list[Task]:
     """A task for each volume."""
     return [Task(source, kind, root, config, standard) for kind, sources in cohort.both().items() for source in sources]
@@ -195,12 +163,6 @@ def _is_free(root: Path) -> bool:
     return not root.exists() or (root.is_dir() and not any(root.iterdir()))
 
 
-def mark_unfinished(root: Path) -> None:
-    """Say that a folder holds a store that is not finished."""
-    if not (root / UNFINISHED).is_file():
-        write_text(root / UNFINISHED, "An interrupted preparation: the next one goes on with this folder.\n")
-
-
 def require_settings(root: Path, prepared_with: Mapping[str, object], config: DataConfig) -> None:
     """Raise `UsageError`, naming what differs, if a store was prepared with other settings than the configuration's."""
     wanted = preparation_of(config)
@@ -238,7 +200,7 @@ def prepare_each(
     refused: dict[Modality, list[DataError]] = {"mr": [], "ct": []}
     workers = _enough(len(tasks)) if workers is None else workers
     with ProgressLine("preparing", len(tasks)) as progress:
-        for task, made in parallel_map(_prepare_one, tasks, workers, killed=_killed):
+        for task, made in parallel_map(prepare_one, tasks, workers, killed=_killed):
             if isinstance(made, DataError):
                 refused[task.modality].append(made)
             else:
@@ -251,42 +213,6 @@ def _killed(task: Task) -> CaseFailed:
     return CaseFailed(f"{task.source.path}: {KILLED}")
 
 
-def _prepare_one(task: Task) -> StoredCase | DataError:
-    source, modality = task.source, task.modality
-    try:
-        with isolated(source.path):
-            key = case_key(source, task.config, task.standard)
-            if known := read_case(task.root, modality, source.name, key):
-                return known
-            if task.config.pictures:
-                prepared = prepared_picture(read_picture(source.path), modality)
-                volume, profile = prepared.image, None
-            else:
-                volume, prepared, profile = _prepared(task)
-            identity = {"patient": source.patient, "sha256": source.sha256(), "voxels": _voxels(volume), "key": key}
-        mark_unfinished(task.root)
-        with isolated(source.path, but=OSError):  # of the store's disk, which is the same for all
-            write_case(task.root, prepared, name=source.name, modality=modality, profile=profile, **identity)
-    except DataError as error:
-        return error
-    written = read_case(task.root, modality, source.name, key)
-    if written is None:
-        raise DataError(f"{task.root}: {source.name} can't be read back; check that no other process is writing there")
-    return written
-
-
-def _prepared(task: Task) -> tuple[Volume, Prepared, Profile]:
-    """A scan, vetted and prepared."""
-    source, modality = task.source, task.modality
-    volume = read_trainable(source, modality)
-    prepared = prepare_volume(volume, modality, task.config, task.standard)
-    if not prepared.body.array.any():
-        raise DataError(f"{source.path}: no body found; check that it shows a patient")
-    if prepared.remark:
-        log.warning("%s: %s", source.path, prepared.remark)
-    return volume, prepared, profile_of(volume.grid, prepared, task.config.plane, modality)
-
-
 def _without_duplicates(cases: Sequence[StoredCase]) -> list[StoredCase]:
     first: dict[str, StoredCase] = {}
     for case in cases:
@@ -295,9 +221,3 @@ def _without_duplicates(cases: Sequence[StoredCase]) -> list[StoredCase]:
             record = case.record
             log.warning("left out: %s %s is a duplicate of %s", record.modality.upper(), record.name, known.record.name)
     return list(first.values())
-
-
-def _voxels(volume: Volume) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(volume.array.T).data)
-    digest.update(volume.grid.affine.round(3).tobytes())
-    return digest.hexdigest()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medcycle.cohort.catalogue import (
-    mark_unfinished,
     prepare_cohort,
     prepare_each,
     require_place,
@@ -17,6 +16,7 @@ from medcycle.cohort.catalogue import (
     tasks_of,
 )
 from medcycle.cohort.cohort import Cohort, cohort_key
+from medcycle.cohort.one_case import mark_unfinished
 from medcycle.config import DataConfig
 from medcycle.dataset.store import Store, read_index
 from medcycle.errors import CaseFailed, UsageError

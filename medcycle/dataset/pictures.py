@@ -9,7 +9,7 @@ from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.io.pictures import WHITE, Picture
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["CHANNELS", "prepared_picture", "to_network"]
+__all__ = ["CHANNELS", "from_network", "prepared_picture", "to_network"]
 
 CHANNELS = 3
 
@@ -32,3 +32,8 @@ def prepared_picture(picture: Picture, modality: str) -> Prepared:
 def to_network(array: Array) -> Array:
     """Pixels from 0 to 255, (rows, columns, 3), as values in [−1, 1], (columns, rows, 3)."""
     return np.ascontiguousarray((array / np.float32(WHITE / 2) - 1).transpose(1, 0, 2), dtype=np.float32)
+
+
+def from_network(array: Array) -> Array:
+    """Values in [−1, 1], (columns, rows, 3), as pixels from 0 to 255, (rows, columns, 3)."""
+    return np.ascontiguousarray((array.clip(-1, 1) + 1) * np.float32(WHITE / 2)).transpose(1, 0, 2)

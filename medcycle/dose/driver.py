@@ -31,7 +31,7 @@ from medcycle.io.nifti import write_nifti
 from medcycle.resample import resample_to
 from medcycle.volume import Array, Volume
 
-__all__ = ["DEFAULT_SPACING", "compare_doses", "recalculate_dose"]
+__all__ = ["DEFAULT_SPACING", "compare_planned_doses", "recalculate_dose"]
 
 DEFAULT_SPACING = 2.5
 """mm of the grid that a dose is calculated on."""
@@ -115,7 +115,7 @@ def recalculate_dose(  # noqa: PLR0913 - what a dose depends on
     return _written(case, doses.real, doses.synthetic, output, treated, described, plan.dose, inputs)
 
 
-def compare_doses(
+def compare_planned_doses(
     real_dose: Path, synthetic_dose: Path, output: Path, *, real: Path | None = None, structures: Path | None = None
 ) -> dict[str, Any]:
     """Compare two doses that a planning system has calculated, on the real and the synthetic CT.

@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.uid import RTIonPlanStorage, RTPlanStorage
 
 from medcycle.errors import DataError, UnreadableFile, UsageError
-from medcycle.io.dicom.parsing import open_dicom, parse
+from medcycle.io.dicom.parsing import read_object
 
 __all__ = ["Plan", "Radiation", "default_plan", "read_plan"]
 
@@ -86,16 +86,8 @@ def read_plan(path: Path, dose: float | None = None, fractions: int | None = Non
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file; give the RT Plan that was made on the real CT")
-    try:
-        with open_dicom(path) as stream:
-            dataset = parse(stream, pixels=False, force=True)
-        kind = dataset.get("SOPClassUID")
-    except Exception as error:  # on foreign bytes the parser raises what it likes
-        raise UnreadableFile(f"{path}: not a readable DICOM file ({type(error).__name__}); export it again") from error
-    if kind not in {RTPlanStorage, RTIonPlanStorage}:
-        raise UnreadableFile(
-            f"{path}: neither an RT Plan nor an RT Ion Plan; give the plan that was made on the real CT"
-        )
+    wanted = "neither an RT Plan nor an RT Ion Plan; give the plan that was made on the real CT"
+    dataset = read_object(path, {RTPlanStorage, RTIonPlanStorage}, wanted, pixels=False)
     try:
         return _plan_of(dataset, path, dose, fractions)
     except (AttributeError, TypeError, ValueError, IndexError) as error:

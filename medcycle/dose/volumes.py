@@ -9,14 +9,13 @@ from pydicom import Dataset
 from pydicom.uid import RTDoseStorage
 
 from medcycle.errors import DataError, UnreadableFile
-from medcycle.io.dicom.parsing import open_dicom, parse
+from medcycle.io.dicom.parsing import read_object
 from medcycle.io.discover import VOLUME_SUFFIXES, read_volume
 from medcycle.io.files import require_exists
+from medcycle.io.itk_images import RAS_FROM_LPS
 from medcycle.volume import Grid, Volume
 
 __all__ = ["read_dose"]
-
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 EVEN = 0.01
 """mm by which distances between planes of a dose may differ."""
@@ -47,14 +46,8 @@ def read_dose(path: Path) -> Volume:
 
 
 def _rt_dose(path: Path) -> Volume:
-    try:
-        with open_dicom(path) as stream:
-            dataset = parse(stream, pixels=True, force=True)
-        is_one = dataset.get("SOPClassUID") == RTDoseStorage
-    except Exception as error:  # on foreign bytes the parser raises what it likes
-        raise UnreadableFile(f"{path}: not a readable DICOM file ({type(error).__name__}); export it again") from error
-    if not is_one:
-        raise UnreadableFile(f"{path}: neither an RT Dose nor one of {', '.join(VOLUME_SUFFIXES)}; give the dose")
+    wanted = f"neither an RT Dose nor one of {', '.join(VOLUME_SUFFIXES)}; give the dose"
+    dataset = read_object(path, {RTDoseStorage}, wanted, pixels=True)
     units, kind = dataset.get("DoseUnits"), dataset.get("DoseType")
     if units != "GY" or kind not in {"PHYSICAL", "EFFECTIVE"}:
         raise DataError(f"{path}: a dose of type {kind} in units {units}; export the physical dose in GY")
@@ -84,4 +77,5 @@ def _affine(dataset: Dataset) -> np.ndarray:
     affine[:3] = np.column_stack(
         [row * between_columns, column * between_rows, normal * steps[0], dataset.ImagePositionPatient]
     )
-    return LPS_TO_RAS @ affine
+    affine[:3] = RAS_FROM_LPS @ affine[:3]
+    return affine

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from medcycle.errors import EmptyFolder, UnreadableFile, UsageError
+from medcycle.io.discover import VOLUME_SUFFIXES
 from medcycle.io.files import atomic_path, require_exists
 from medcycle.io.opening import open_regular
 from medcycle.io.places import places_below
@@ -70,8 +71,8 @@ def holds_pictures(path: Path) -> bool:
     if not path.is_dir():
         return False
     names = [entry.name.lower() for entry in path.iterdir() if entry.is_file()]
-    volumes = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".dcm")
-    return any(name.endswith(PICTURE_SUFFIXES) for name in names) and not any(name.endswith(volumes) for name in names)
+    scans = (*VOLUME_SUFFIXES, ".dcm")
+    return any(name.endswith(PICTURE_SUFFIXES) for name in names) and not any(name.endswith(scans) for name in names)
 
 
 def read_picture(path: Path) -> Picture:

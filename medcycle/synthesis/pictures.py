@@ -5,23 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import torch
 
 from medcycle.body import Modality
-from medcycle.dataset.pictures import to_network
+from medcycle.dataset.pictures import from_network, to_network
 from medcycle.errors import CaseFailed, DataError, UsageError
 from medcycle.inference import devices_of, require_direction
 from medcycle.io.files import require_absent, require_writable
-from medcycle.io.pictures import WHITE, Picture, find_pictures, read_picture, write_picture
+from medcycle.io.pictures import Picture, find_pictures, read_picture, write_picture
 from medcycle.isolation import isolated
+from medcycle.methods.base import Method
 from medcycle.methods.checkpoint import checkpoint_of, load_method
 from medcycle.networks.layers import cut_to, to_multiple
 from medcycle.patch_geometry import DOWNSAMPLING
 from medcycle.progress import ProgressLine
-from medcycle.volume import Array
 
 __all__ = ["translate_pictures"]
 
@@ -76,10 +74,8 @@ def translate_pictures(
                 if not target.is_file():
                     with isolated(source.path):
                         picture = read_picture(source.path)
-                        given = torch.from_numpy(to_network(picture.array)).permute(2, 0, 1)[None].to(place)
-                        wide = method.translate(to_multiple(given, DOWNSAMPLING, least=2), reverse=to == "mr")
-                        found = _pixels(cut_to(wide, given.shape[2:]))
-                    write_picture(Picture(found, picture.is_grey), target)
+                        found = _translated(method, picture, place, to)
+                    write_picture(found, target)
                 made.append(target)
             except DataError as error:
                 failed[source.name] = error
@@ -91,7 +87,9 @@ def translate_pictures(
     return made
 
 
-def _pixels(made: torch.Tensor) -> Array:
-    """(rows, columns, 3), 0 to 255."""
-    values = made[0].float().cpu().numpy().transpose(2, 1, 0)
-    return cast(Array, (np.clip(values, -1, 1) + 1) * np.float32(WHITE / 2))
+def _translated(method: Method, picture: Picture, device: torch.device, to: Modality) -> Picture:
+    """A picture of the other domain, of the same size; grey if the given one is."""
+    given = torch.from_numpy(to_network(picture.array)).permute(2, 0, 1)[None].to(device)
+    wide = method.translate(to_multiple(given, DOWNSAMPLING, least=2), reverse=to == "mr")
+    made = cut_to(wide, given.shape[2:])[0].float().cpu().numpy()
+    return Picture(from_network(made.transpose(1, 2, 0)), picture.is_grey)

@@ -77,7 +77,7 @@ def of_processes() -> Iterator[Scenario]:
         "register": "medcycle.registering.one_pair._opinions",
         "evaluate": "medcycle.evaluation.scoring.scores_of",
         "synthesize": "medcycle.synthesis.runner.predicted",
-        "prepare": "medcycle.cohort.catalogue.prepare_volume",
+        "prepare": "medcycle.cohort.one_case.prepare_volume",
         "inspect": "medcycle.cohort.findings.vet",
     }.items():
         number = 2 if name == "register" else 1

@@ -92,8 +92,8 @@ COMMANDS = {
         {
             "medcycle.io.source._read_file": True,
             "medcycle.cohort.vetting.vet": True,
-            "medcycle.cohort.catalogue.prepare_volume": False,
-            "medcycle.cohort.catalogue.profile_of": False,
+            "medcycle.cohort.one_case.prepare_volume": False,
+            "medcycle.cohort.one_case.profile_of": False,
             "medcycle.io.source.sha256_of": True,
         },
     ),
@@ -141,7 +141,7 @@ def vanishing() -> Iterator[Scenario]:
     moments = {
         "medcycle.io.source._read_file": tuple(COMMANDS),
         "medcycle.cohort.catalogue.cohort_key": ("prepare",),
-        "medcycle.cohort.catalogue.prepare_volume": ("prepare",),
+        "medcycle.cohort.one_case.prepare_volume": ("prepare",),
         "medcycle.registering.driver.match_patients": ("register",),
         "medcycle.synthesis.driver.load_method": ("synthesize",),
     }

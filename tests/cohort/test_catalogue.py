@@ -170,7 +170,7 @@ def test_an_interrupted_preparation_is_done_again(cohort: Path, tmp_path, monkey
             raise KeyboardInterrupt
         write_case(*arguments, **names)
 
-    monkeypatch.setattr("medcycle.cohort.catalogue.write_case", interrupted)
+    monkeypatch.setattr("medcycle.cohort.one_case.write_case", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare_cohort(sources, tmp_path / "store", CONFIG)
     assert not (tmp_path / "store" / "store.json").exists()
@@ -332,12 +332,12 @@ def test_a_store_whose_growing_was_interrupted_is_not_trained_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("medcycle.cohort.catalogue.read_case", interrupted)
+    monkeypatch.setattr("medcycle.cohort.one_case.read_case", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare_cohort(find_cohort(mr, ct), root, CONFIG)
     assert len(Store.open(root).mr) == 2  # nothing was changed yet
     monkeypatch.undo()
-    monkeypatch.setattr("medcycle.cohort.catalogue.write_case", interrupted)
+    monkeypatch.setattr("medcycle.cohort.one_case.write_case", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare_cohort(find_cohort(mr, ct), root, CONFIG)
     with pytest.raises(UsageError, match="interrupted"):

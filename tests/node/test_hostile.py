@@ -125,6 +125,8 @@ def test_bytes_that_are_no_dicom_end_their_connection(content: bytes, node_and_l
         connection.settimeout(30)
         while connection.recv(4096):
             pass
+    with Sender(node.port).association() as association:  # it goes on for others
+        assert association.send_c_echo().Status == 0
 
 
 def test_more_than_fits_at_once_ends_the_connection(tmp_path: Path) -> None:

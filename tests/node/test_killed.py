@@ -157,7 +157,7 @@ def test_a_series_that_kills_the_program_is_given_up(place: Place) -> None:
     (place.hold / "wait").unlink()
     Sender(place.port).send(head_series("B2"))
     place.wait_for("job 2: sent to ARCHIVE")
-    place.stop()
+    assert "1 sent, 1 refused" in place.stop()
 
 
 def test_a_signal_ends_it_gracefully_and_it_goes_on(place: Place) -> None:

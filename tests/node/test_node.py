@@ -150,7 +150,8 @@ def test_it_listens_where_it_is_told(bind: str, warned: bool, tmp_path: Path) ->
         family = socket.AF_INET6 if ":" in bind else socket.AF_INET
         with socket.socket(family) as connection:
             connection.connect(("::1" if ":" in bind else "127.0.0.1", node.port))
-        wait_until(lambda: ("nobody but this machine is heard" in log) == warned)
+        log.wait_for("listens on")
+        assert ("nobody but this machine is heard" in log) == warned
 
 
 def test_structure_sets_are_carried_over(tmp_path: Path) -> None:

@@ -121,9 +121,9 @@ def test_a_volume_becomes_a_ct(
     nib.save(nib.Nifti1Image(source.array, source.affine), tmp_path / "t1.nii.gz")
     call = ["synthesize", str(checkpoint), str(tmp_path / "t1.nii.gz"), str(tmp_path / "out"), "--uncertainty"]
     assert execute(call) == 0
-    made, doubt = slicer.layers["background"], slicer.layers["foreground"]
+    made, expected_error = slicer.layers["background"], slicer.layers["foreground"]
     assert made is widget.output.node
-    for node, name in ((made, "sct"), (doubt, "uncertainty")):
+    for node, name in ((made, "sct"), (expected_error, "uncertainty")):
         expected = nib.load(tmp_path / "out" / "t1" / f"{name}.nii.gz")
         np.testing.assert_allclose(node.array, expected.get_fdata(), atol=1e-2)
         np.testing.assert_allclose(node.affine, source.affine, atol=1e-4)

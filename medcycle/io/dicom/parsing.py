@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +17,7 @@ from medcycle.errors import UnreadableFile
 from medcycle.io.limits import SETTING, inflated, most_bytes
 from medcycle.io.opening import require_regular, without_waiting
 
-__all__ = ["open_dicom", "parse"]
+__all__ = ["open_dicom", "parse", "read_object"]
 
 LARGEST_INFLATED = 2**24
 """Bytes of a header in a deflated file; of enhanced images, three thousand frames describe themselves in it."""
@@ -61,6 +61,29 @@ def open_dicom(path: Path) -> BinaryIO:
         stream.close()
         raise
     return stream
+
+
+def read_object(path: Path, kinds: Collection[str], wanted: str, *, pixels: bool) -> Dataset:
+    """A DICOM file of a kind, with or without a preamble.
+
+    Args:
+        path: the file.
+        kinds: SOPClassUID of what is wanted.
+        wanted: what that is, and what to give, for the error of another file.
+        pixels: whether pixel data are read.
+
+    Raises:
+        UnreadableFile: if it is not DICOM, torn, or of another kind.
+    """
+    try:
+        with open_dicom(path) as stream:
+            dataset = parse(stream, pixels=pixels, force=True)
+        is_wanted = dataset.get("SOPClassUID") in kinds
+    except Exception as error:  # on foreign bytes the parser raises what it likes
+        raise UnreadableFile(f"{path}: not a readable DICOM file ({type(error).__name__}); export it again") from error
+    if not is_wanted:
+        raise UnreadableFile(f"{path}: {wanted}")
+    return dataset
 
 
 def _is_plain(start: bytes) -> bool:
