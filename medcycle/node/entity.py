@@ -25,7 +25,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from medcycle.node.settings import NodeSettings
 
-__all__ = ["receiving_entity"]
+__all__ = ["WAITING", "receiving_entity"]
 
 UNCOMPRESSED = [
     ExplicitVRLittleEndian,
@@ -40,6 +40,9 @@ COMPRESSED = [
 ]
 """What the series gate can decode."""
 
+WAITING = 8
+"""Connections that may not have said yet who they are, beside the associations that are allowed."""
+
 LONGEST_BEGINNING = 10.0
 """Seconds that a connection has to ask for an association."""
 
@@ -48,7 +51,7 @@ def receiving_entity(settings: NodeSettings) -> AE:
     """Pynetdicom's application entity of a node, which takes C-ECHO, MR, enhanced MR, and structure sets if wanted."""
     limits, entity = settings.limits, AE(settings.title)
     entity.require_called_aet = True
-    entity.maximum_associations = limits.associations
+    entity.maximum_associations = limits.associations + WAITING  # those that have begun are counted by the receiver
     entity.maximum_pdu_size = limits.pdu_bytes
     entity.network_timeout = entity.dimse_timeout = limits.silence
     entity.acse_timeout = min(LONGEST_BEGINNING, limits.silence)

@@ -30,7 +30,7 @@ from medcycle.node.arrival import (
 )
 from medcycle.node.entity import receiving_entity
 from medcycle.node.journal import Arrived, Job, Journal
-from medcycle.node.server import BoundedServer, BoundedSocket
+from medcycle.node.server import BoundedServer, BoundedSocket, goes_on, wait_no_longer
 from medcycle.node.settings import NodeSettings
 from medcycle.node.spool import Spool, SpoolFull
 
@@ -38,6 +38,9 @@ __all__ = ["TOO_MANY", "Receiver"]
 
 NOT_RECOGNISED = (1, 1, 3)
 """Rejected for good, by the service user: the calling AE title is not recognised (PS3.8, 9.3.4)."""
+
+TOO_MANY_SENDERS = (2, 3, 2)
+"""Rejected for now, by the presentation layer: the local limit is exceeded (PS3.8, 9.3.4)."""
 
 ENDS_WITHIN = 1.0
 """Seconds that an association has to end by itself when the node stops."""
@@ -78,6 +81,7 @@ class Receiver:
         self.settings, self.journal, self.spool, self.say = settings, journal, spool, say
         self._lock = threading.RLock()
         self._sessions: dict[Association, _Session] = {}
+        self._admitted: list[Association] = []
         self._last: dict[int, float] = {}
         self._told: dict[str, float] = {}
         self._server: BoundedServer | None = None
@@ -93,6 +97,7 @@ class Receiver:
         """Listen, in threads of its own. Raises `OSError` if the port is taken."""
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_REQUESTED, self._require_listed),
+            (evt.EVT_CONN_CLOSE, wait_no_longer),
             (evt.EVT_C_ECHO, self._echo),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_RELEASED, self._released),
@@ -151,16 +156,31 @@ class Receiver:
             self._last.pop(number, None)
 
     def _require_listed(self, event: Event) -> None:
-        """Reject an association whose AE title is not listed with its address."""
+        """Reject an association whose AE title is not listed with its address, or that is one too many."""
         association = event.assoc
-        with self._lock:
-            self._living()
         request = association.requestor.primitive
         title, address = request.calling_ae_title if request else "", association.requestor.address or ""
         if not self.settings.admits(title, address):
             self._tell_refused("its AE title is not listed in --allow with its address", address)
-            association.acse.send_reject(*NOT_RECOGNISED)
-            association.kill()
+            self._reject(association, NOT_RECOGNISED)
+        elif not self._admit(association):
+            self._tell_refused("too many associations", address)
+            self._reject(association, TOO_MANY_SENDERS)
+
+    def _admit(self, association: Association) -> bool:
+        """Whether there is room for one more; connections that haven't asked for an association take none."""
+        with self._lock:
+            self._living()
+            self._admitted = [one for one in self._admitted if goes_on(one)]
+            if len(self._admitted) >= self.settings.limits.associations:
+                return False
+            self._admitted.append(association)
+            return True
+
+    @staticmethod
+    def _reject(association: Association, reason: tuple[int, int, int]) -> None:
+        association.acse.send_reject(*reason)
+        association.kill()
 
     def _tell_refused(self, reason: str, address: str) -> None:
         """Say that a sender was refused, once a minute for each address and reason."""

@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pynetdicom.association import Association
+from pynetdicom.events import Event
 from pynetdicom.transport import ThreadedAssociationServer
 
+from medcycle.node.entity import WAITING
 from medcycle.node.settings import NodeSettings
 
-__all__ = ["BoundedServer", "BoundedSocket"]
+__all__ = ["BoundedServer", "BoundedSocket", "goes_on", "wait_no_longer"]
 
 SPARE = 2**20
 """Bytes that one association may have sent beside an instance: what announces it, and what frames its parts."""
-
-WAITING = 8
-"""Connections that may not have said yet who they are, beside the associations that are allowed."""
 
 LONGEST_MESSAGE = 10
 """Times the silence that ends an association."""
@@ -87,3 +87,15 @@ class BoundedServer(ThreadedAssociationServer):
         """Accept no more connections, and let go of the port."""
         socketserver.BaseServer.shutdown(self)
         self.server_close()
+
+
+def goes_on(association: Association) -> bool:
+    """Whether an association has neither ended nor been refused."""
+    ended = association.is_released or association.is_aborted or association.is_rejected
+    return association.is_alive() and not ended
+
+
+def wait_no_longer(event: Event) -> None:
+    """A connection that has closed before it asked for an association leaves its thread at once, not seconds later."""
+    if event.assoc.requestor.primitive is None:
+        event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type]  # which stands for time that is up

@@ -11,6 +11,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage, EnhancedMRImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from medcycle.node.entity import WAITING
 from tests.node.support import Archive, Sender, head_series, running, wait_until, with_meta
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -127,6 +128,20 @@ def test_bytes_that_are_no_dicom_end_their_connection(content: bytes, node_and_l
             pass
     with Sender(node.port).association() as association:  # it goes on for others
         assert association.send_c_echo().Status == 0
+
+
+def test_connections_that_say_nothing_take_no_place_of_a_sender(tmp_path: Path) -> None:
+    """As port scanners and load balancers make them: closed at once, or left open."""
+    with running(tmp_path / "spool", 1, limits={"associations": 1}) as (node, _):
+        for _ in range(3 * WAITING):
+            socket.create_connection(("127.0.0.1", node.port)).close()
+            with Sender(node.port).association() as association:
+                assert association.send_c_echo().Status == 0
+        silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(WAITING // 2)]
+        with Sender(node.port).association() as association:
+            assert association.send_c_echo().Status == 0
+        for connection in silent:
+            connection.close()
 
 
 def test_more_than_fits_at_once_ends_the_connection(tmp_path: Path) -> None:
