@@ -175,6 +175,8 @@ def _settings(saved: SavedMethod, overrides: Sequence[str]) -> Config:
     own = saved.config.model_dump(mode="json")
     if own["method"]["name"] in {"unit", "munit"}:
         raise UsageError(f"models of method.name {own['method']['name']} can't be adapted; give another one")
+    if own["data"].get("source") == "cbct":
+        raise UsageError("models for CBCT can't be adapted; train one on registered pairs instead")
     if own["data"]["mr_normalisation"] == "nyul":
         raise UsageError(
             "models with data.mr_normalisation: nyul can't be adapted; their scale is that of all their MR"

@@ -88,8 +88,8 @@ def synthesize(
     """Make synthetic CT from MR, or MR from CT, on the image's own grid.
 
     Args:
-        image: the MR, or with `to="mr"` the CT in HU: a `Volume`, a path as for `read`, a nibabel or SimpleITK image,
-            or a three-dimensional array with an `affine`.
+        image: the MR, for a model for CBCT the CBCT in HU, or with `to="mr"` the CT in HU: a `Volume`, a path as for
+            `read`, a nibabel or SimpleITK image, or a three-dimensional array with an `affine`.
         model: a model from `load_model`, a run or checkpoint, or the name of a model that ships with medcycle; several
             are averaged.
         to: `ct` or `mr`.
@@ -114,9 +114,9 @@ def synthesize(
     from medcycle.inference import Options, Predictor, devices_of
 
     source, volume = image_of(image, affine)
-    vet(source, volume, SOURCE_OF[to])
     several = [model] if isinstance(model, str | os.PathLike) or not isinstance(model, Sequence) else list(model)
     models = [load_model(one, to=to) if isinstance(one, str | os.PathLike) else one for one in several]
+    vet(source, volume, models[0].config.data.values_of(SOURCE_OF[to]))
     options = Options(planes=planes, flips=flips, shifts=shifts, uncertainty=uncertainty)
     on = devices_of(device)[0] if device else None
     return Predictor(models, options, to=to, device=on, any_region=any_region).predict(volume, progress)

@@ -19,6 +19,7 @@ from medcycle.cli.parameters import (
     Overrides,
     Part,
     Scratch,
+    SourceFolder,
     chosen,
     config_names_like,
 )
@@ -59,7 +60,7 @@ def inspect(
 def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     store: Annotated[Path, typer.Argument(help="Folder for the prepared data (the store).")],
     ct: Annotated[Path, typer.Option(help="Folder of CT volumes, of the same patients as the MR or of others.")],
-    mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
+    mr: SourceFolder = None,
     config: Annotated[
         str,
         typer.Option(help="A configuration's name or file, or auto to plan one.", autocompletion=config_names_like),
@@ -130,7 +131,7 @@ def train(  # noqa: PLR0913, PLR0917 - the command's options
         ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the run.")],
-    mr: Annotated[Path | None, typer.Option(help="Folder of MR volumes; not needed by method randomized.")] = None,
+    mr: SourceFolder = None,
     ct: Annotated[Path | None, typer.Option(help="Folder of CT volumes.")] = None,
     store: Annotated[
         Path | None, typer.Option(help="A store written by `medcycle prepare`, instead of --mr and --ct.")

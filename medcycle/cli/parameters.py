@@ -41,6 +41,13 @@ Irregular = Annotated[
     ),
 ]
 
+SourceFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--mr", "--cbct", help="Folder of MR volumes, or of CBCT; not needed by method randomized and by cbct."
+    ),
+]
+
 CtOffset = Annotated[
     float,
     typer.Option("--ct-offset", metavar="HU", help="Subtract this from CT stored with an offset, such as 1024."),

@@ -34,7 +34,7 @@ PATIENTS_KNOWN_BY = "a patient is known by PatientID, a BIDS name (sub-01), or t
 PREPARATION_KEYS = {
     *("plane", "spacing", "hu_window", "soft_tissue"),
     *("mr_normalisation", "mr_percentile", "bias_correction"),
-    "pictures",
+    *("pictures", "source"),
 }
 """The settings that the stored arrays depend on; the rest only decide how they are sampled."""
 
@@ -105,8 +105,9 @@ def require_patients_in_both(cohort: Cohort) -> None:
 def preparation_of(config: DataConfig) -> dict[str, object]:
     """The settings that the stored arrays depend on, as plain values."""
     found = {name: value for name, value in config.model_dump(mode="json").items() if name in PREPARATION_KEYS}
-    if not config.pictures:  # older stores don't know the key
-        del found["pictures"]
+    for newer in ("pictures", "source"):  # older stores don't know the key
+        if found[newer] == DataConfig.model_fields[newer].default:
+            del found[newer]
     return found
 
 

@@ -82,7 +82,7 @@ def prepare_one(task: Task) -> StoredCase | DataError:
 def _prepared(task: Task) -> tuple[Volume, Prepared, Profile]:
     """A scan, vetted and prepared."""
     source, modality = task.source, task.modality
-    volume = read_trainable(source, modality)
+    volume = read_trainable(source, task.config.values_of(modality))
     prepared = prepare_volume(volume, modality, task.config, task.standard)
     if not prepared.body.array.any():
         raise DataError(f"{source.path}: no body found; check that it shows a patient")

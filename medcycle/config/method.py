@@ -132,6 +132,11 @@ class Pix2PixConfig(SupervisedConfig):
         """Nothing else is learned from but in a warm start."""
         return True
 
+    @property
+    def has_discriminators(self) -> bool:
+        """Not without a weight of the adversarial loss."""
+        return self.adversarial > 0
+
 
 class UnpairedConfig(MethodConfig):
     """Methods that learn from unpaired scans, and, with simulated pairs, from CT as well."""

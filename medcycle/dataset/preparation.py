@@ -58,6 +58,7 @@ def prepare_volume(
     Raises:
         DataError: if no body is found in an MR, or its signal is constant.
     """
+    modality = config.values_of(modality)
     spaced, found = _spaced(volume, modality, config)
     body = found.mask
     intensity = _intensity_map(spaced, body, modality, config, standard)

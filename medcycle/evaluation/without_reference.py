@@ -15,6 +15,7 @@ from medcycle.evaluation.head import head_regions
 from medcycle.evaluation.reference_free import bright_voids
 from medcycle.evaluation.surfaces import agreement, depths
 from medcycle.evaluation.tissues import BONE, TISSUES
+from medcycle.modality import modality_of_values
 from medcycle.resample import coarsen
 from medcycle.volume import Array, Volume
 
@@ -52,7 +53,7 @@ def assess_without_reference(
     expected error in 100 HU, where there is an uncertainty, and how far each measure is beyond its limit.
 
     Args:
-        mr: the source.
+        mr: the source, MR or CBCT.
         synthetic: HU, on the MR's grid.
         uncertainty: expected error, HU, on that grid.
         warnings: what the synthesis said.
@@ -66,13 +67,14 @@ def assess_without_reference(
     """
     mr, synthetic = mr.to_ras(), synthetic.to_ras()
     mr.grid.require_close(synthetic.grid, "MR and synthetic CT")
-    body, drawn = body_mask(mr, "mr"), body_mask(synthetic, "ct")
+    kind = modality_of_values(mr.array)  # or CBCT, which have the values of CT
+    body, drawn = body_mask(mr, kind), body_mask(synthetic, "ct")
     expected = _uncertainty(uncertainty.to_ras(), synthetic, drawn.array) if uncertainty else None
     measures = [
         *_outline(body, drawn),
         _cut_off(drawn),
         _edges(mr, synthetic, drawn),
-        _bright(mr, synthetic, drawn),
+        *([_bright(mr, synthetic, drawn)] if kind == "mr" else []),
         _flicker(mr, synthetic, drawn.array),
         *_shares(tissue_shares(synthetic, drawn.array), usual or {}, _millilitres(drawn)),
     ]

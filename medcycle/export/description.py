@@ -16,7 +16,7 @@ from medcycle.export.wrapper import Sizes
 from medcycle.inference import Windows
 from medcycle.inference.translator import neighbour_weights
 from medcycle.intensity import IntensityMap, MrLandmarks, MrPercentile, MrZScore
-from medcycle.methods.checkpoint import SavedMethod
+from medcycle.methods.checkpoint import SavedMethod, made_from
 from medcycle.modality import SOURCE_OF
 from medcycle.patch_geometry import DOWNSAMPLING, PatchGeometry
 
@@ -77,11 +77,11 @@ def describe(
         model_format: what it is written in.
         checkpoint: its name and hash.
     """
-    config, source = saved.config, SOURCE_OF[to]
+    config, source = saved.config, saved.config.data.values_of(SOURCE_OF[to])
     return {
         "format": FORMAT,
         "use": "research only: not for diagnosis or treatment",
-        "from": source,
+        "from": made_from(saved, to),
         "to": to,
         "model": {
             "file": file,

@@ -18,6 +18,7 @@ from medcycle.dataset.profile import Profiles, profile_of, ranges_of_tissues
 from medcycle.dataset.region import Region, region_of
 from medcycle.errors import DataError, UsageError, WrongRegion
 from medcycle.inference.device import best_device
+from medcycle.inference.directions import require_direction
 from medcycle.inference.fusion import Fusion
 from medcycle.inference.image_predictor import ImagePredictor, Style
 from medcycle.inference.options import Options, config_for
@@ -26,12 +27,12 @@ from medcycle.inference.quality import at_limit, seam_score, slice_continuity
 from medcycle.inference.translator import Floats
 from medcycle.inference.uncertainty import Calibration
 from medcycle.intensity import IntensityMap
-from medcycle.methods.checkpoint import SavedMethod
+from medcycle.methods.checkpoint import SavedMethod, made_from
 from medcycle.modality import SOURCE_OF
 from medcycle.resample import Interpolation, resample_mask, resample_to
 from medcycle.volume import Grid, Volume
 
-__all__ = ["Prediction", "Predictor", "require_direction"]
+__all__ = ["Prediction", "Predictor"]
 
 Progress = Callable[[float, str], None]
 
@@ -104,6 +105,8 @@ class Predictor:
             raise UsageError("no trained model was given")
         for one in self.models:
             require_direction(one, to)
+        if len({made_from(one, to) for one in self.models}) > 1:
+            raise UsageError("the models translate MR and CBCT; give models of one of them")
         self.options, self.to, self.style = options or Options(), to, style
         self.device = device or best_device()
         for one in self.models:
@@ -292,9 +295,3 @@ class _View:
         if known:
             found += known.unlike(profile_of(self.grid, self.prepared, self.plane))
         return [*found, *([self.region.problem] if self.region.problem else []), *self.region.warnings]
-
-
-def require_direction(saved: SavedMethod, to: Modality) -> None:
-    """Raise `UsageError` unless the method translates to that modality."""
-    if to == "mr" and not saved.method.two_way:
-        raise UsageError(f"method.name {saved.config.method.name} makes CT only; leave out --to mr")

@@ -58,6 +58,7 @@ class Facts:
         step: steps of training.
         mr: MR that were trained on.
         ct: CT that were trained on, without what was made of them.
+        source: what CT is made from; `cbct` takes the place of MR.
         score: the best in validation up to then, HU.
         kind: what that score is: "mae", the error of CT from registered MR; or "unpaired", put together without pairs.
         constant: the score that one CT number for all of the body, its mean, has in the same validation, HU.
@@ -69,6 +70,7 @@ class Facts:
     score: float | None = None
     kind: Literal["mae", "unpaired"] | None = None
     constant: float | None = None
+    source: Literal["mr", "cbct"] = "mr"
 
     @property
     def beats_a_constant(self) -> bool | None:
@@ -78,7 +80,7 @@ class Facts:
     @property
     def text(self) -> str:
         """In words."""
-        counts = " and ".join(f"{n} {kind}" for n, kind in ((self.mr, "MR"), (self.ct, "CT")) if n)
+        counts = " and ".join(f"{n} {kind}" for n, kind in ((self.mr, self.source.upper()), (self.ct, "CT")) if n)
         trained = f"{self.step} steps of training{f' on {counts}' if counts else ''}"
         if self.score is None:
             return f"{trained}; never validated" if counts else trained
@@ -122,9 +124,14 @@ class SavedMethod:
     learned: Mapping[str, Any] = field(default_factory=dict)
 
 
+def made_from(saved: SavedMethod, to: Modality) -> Literal["mr", "ct", "cbct"]:
+    """What a method makes a modality from."""
+    return saved.config.data.source if to == "ct" else "ct"
+
+
 def facts_of(saved: SavedMethod) -> Facts:
     """How much a method has learned, and from what."""
-    return Facts(saved.step, **saved.learned)
+    return Facts(saved.step, **saved.learned, source=saved.config.data.source)
 
 
 def without_places(config: Config) -> dict[str, Any]:

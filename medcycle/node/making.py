@@ -10,7 +10,7 @@ from medcycle import __version__
 from medcycle.cohort.vetting import vet
 from medcycle.errors import DataError, DefectiveSeries, EmptyFolder
 from medcycle.evaluation.head import body_part_of
-from medcycle.inference import Predictor, devices_of, require_direction
+from medcycle.inference import Predictor, devices_of, require_mr
 from medcycle.io.dicom.contours import names_of_rois
 from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.gate import DicomSeries, find_series
@@ -56,7 +56,7 @@ def translator_of(model: Path | str, *, device: str = "auto", any_region: bool =
     """
     checkpoint = checkpoint_of(Path(model), to="ct")
     method = load_method(checkpoint)
-    require_direction(method, "ct")
+    require_mr(method, Path(model))
     predictor = Predictor(method, device=devices_of(device)[0], any_region=any_region)
 
     def translate(volume: Volume, check: Callable[[], None], tell: Tell) -> Volume:

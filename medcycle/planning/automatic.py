@@ -57,9 +57,10 @@ def settings_for(
         DataError: if there is nothing to plan for.
     """
     settings, made = _settings(name, overrides, scans, known, init_from or {}, choice or Choice())
-    if settings.method.needs_mr and not scans.mr:
-        more = "prepare a store with MR" if isinstance(scans, Store) else "give --mr"
-        raise UsageError(f"method.name {settings.method.name} learns from MR; {more}, or train head_ct_only")
+    if settings.needs_source and not scans.mr:
+        kind, alone = ("MR", "head_ct_only") if settings.data.source == "mr" else ("CBCT", "cbct")
+        more = f"prepare a store with {kind}" if isinstance(scans, Store) else f"give --{kind.lower()}"
+        raise UsageError(f"method.name {settings.method.name} learns from {kind}; {more}, or train {alone}")
     return settings, made
 
 

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from medcycle.body import OUTSIDE, body_mask
 from medcycle.errors import RegistrationFailed
 from medcycle.evaluation.head import head_regions
-from medcycle.inference import Predictor
+from medcycle.inference import Predictor, require_mr
 from medcycle.io.files import sha256_of
 from medcycle.io.itk import matrix_of, to_itk, transform_of
 from medcycle.methods.checkpoint import checkpoint_of, load_method, told_of
@@ -128,7 +128,9 @@ class SecondReader:
         path = checkpoint_of(model)
         self.name, self.sha256 = told_of(path), sha256_of(path)
         self.knows_heads_only = path in map(shipped_file, shipped_names())
-        self.predictor = Predictor(load_method(path))
+        saved = load_method(path)
+        require_mr(saved, path)
+        self.predictor = Predictor(saved)
 
     def opinion(self, mr: Volume, ct: Volume, first: Matrix) -> SecondOpinion:
         """Register a CT again, from the end of the first registration.

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,12 +13,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from medcycle.dataset.preparation import Prepared
-from medcycle.dataset.store import Store, StoredCase, read_case, write_case
-from medcycle.errors import DataError, RegistrationFailed
+from medcycle.dataset.store import Store, StoredCase
+from medcycle.errors import RegistrationFailed
 from medcycle.io.files import remove_torn, write_text
 from medcycle.io.itk import from_itk, to_itk
 from medcycle.progress import ProgressLine, is_first_process
 from medcycle.resample import coarsen
+from medcycle.simulation.keeping import about, keep, kept, key_of, place_for, prepared_of
 from medcycle.volume import Array, Grid, Volume
 
 __all__ = ["deformed", "with_deformed_ct"]
@@ -90,7 +86,11 @@ def with_deformed_ct(store: Store, count: int, run: Path) -> Store:
                 failed.append(f"{told}: {error}")
             if _name(*couple) in new:
                 if not progress.done and len(new) > 1:
-                    progress.say(_announced(len(new), time.monotonic() - begun))
+                    length = about(len(new) * (time.monotonic() - begun))
+                    progress.say(
+                        f"preparing: deforming {len(new)} CT, {length}, before training's minutes begin; "
+                        "data.deformed_ct=0 leaves it out"
+                    )
                 progress.advance(told)
     if count and is_first_process():
         _tell(len(store.ct), made, failed)
@@ -100,14 +100,6 @@ def with_deformed_ct(store: Store, count: int, run: Path) -> Store:
 def _couples(cases: Sequence[StoredCase]) -> Iterator[tuple[StoredCase, StoredCase]]:
     for step in range(1, len(cases)):
         yield from ((one, cases[(number + step) % len(cases)]) for number, one in enumerate(cases))
-
-
-def _announced(count: int, seconds: float) -> str:
-    minutes = count * seconds / 60
-    length = f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute" if minutes > 0.5 else "seconds"
-    return (
-        f"preparing: deforming {count} CT, {length}, before training's minutes begin; data.deformed_ct=0 leaves it out"
-    )
 
 
 def _tell(cases: int, made: Sequence[StoredCase], failed: Sequence[str]) -> None:
@@ -124,62 +116,27 @@ def _kept(roots: tuple[Path, Path], moving: StoredCase, fixed: StoredCase, told:
     name = _name(moving, fixed)
     key = name.removeprefix(PREFIX)
     for root in roots:
-        if known := _read(root, name):
+        if known := kept(root, "ct", name, key):
             return known
         if (failure := root / FAILED / f"{name}.txt").is_file():
             raise RegistrationFailed(failure.read_text(encoding="utf-8"))
-    root = next((root for root in roots if _may_write(root / "ct")), roots[-1])
+    root = place_for(roots, "ct")
     try:
-        prepared = deformed(*(Prepared(*_volumes(case), case.intensity) for case in (moving, fixed)))
+        prepared = deformed(prepared_of(moving), prepared_of(fixed))
     except RegistrationFailed as error:
         write_text(root / FAILED / f"{name}.txt", str(error))
         raise
-    known_as = {"name": name, "patient": told, "sha256": key, "voxels": key, "key": key}
-    try:
-        write_case(root, prepared, modality="ct", profile=None, **known_as)
-    except OSError:
-        if made_meanwhile := _read(root, name):  # by another run, which reads it by now
-            return made_meanwhile
-        raise
-    if case := _read(root, name):
-        return case
-    raise DataError(f"{root / 'ct' / name} can't be read back; is there room on the disk?")
+    return keep(root, "ct", prepared, name=name, key=key, told=told)
 
 
 def _name(moving: StoredCase, fixed: StoredCase) -> str:
-    """Characters of a deformed CT's folder; the names of two cases may be longer."""
-    key = hashlib.sha256(json.dumps([VERSION, moving.record.key, fixed.record.key]).encode()).hexdigest()[:16]
-    return PREFIX + key
+    """Characters of a deformed CT's folder."""
+    return PREFIX + key_of(VERSION, moving.record.key, fixed.record.key)
 
 
 def _is_known(roots: tuple[Path, Path], name: str) -> bool:
     """Whether a deformed CT was made, or could not be."""
     return any((root / "ct" / name).exists() or (root / FAILED / f"{name}.txt").is_file() for root in roots)
-
-
-def _read(root: Path, name: str) -> StoredCase | None:
-    """A deformed CT whose files can all be opened; one whose files can't is removed, to be made again."""
-    if not (folder := root / "ct" / name).exists():
-        return None
-    with suppress(DataError):
-        case = read_case(root, "ct", name, name.removeprefix(PREFIX))
-        if case and case.image.shape == case.body.shape:
-            return case
-    shutil.rmtree(folder, ignore_errors=True)
-    return None
-
-
-def _may_write(folder: Path) -> bool:
-    """Whether something can be made in a folder that need not be there yet."""
-    while not folder.exists():
-        folder = folder.parent
-    return os.access(folder, os.W_OK)
-
-
-def _volumes(case: StoredCase) -> tuple[Volume, Volume]:
-    image: Array = np.asarray(case.image, dtype=np.float32)
-    grid = Grid(image.shape, np.array(case.record.affine))
-    return Volume(image, grid), Volume(np.asarray(case.body), grid)
 
 
 def deformed(moving: Prepared, fixed: Prepared) -> Prepared:

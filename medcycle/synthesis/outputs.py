@@ -138,7 +138,7 @@ def write_case(
         folder: the case's folder, absent so far.
         to: the modality that was made.
         outputs: what to write.
-        how: for `synthesis.json`: the key, the checkpoints and the options.
+        how: for `synthesis.json`: the key, what it was made from, the checkpoints and the options.
 
     Raises:
         UsageError: if the folder is there already.
@@ -160,6 +160,7 @@ def write_case(
                     __version__,
                     f"checkpoint of SHA-256 {made_by}",
                     recognised=body_part_of(prediction.volume) if to == "ct" else "WHOLEBODY",
+                    made_from=how["made_from"],
                 ),
                 rtstruct=outputs.rtstruct,
                 deidentify=outputs.deidentify,

@@ -22,7 +22,7 @@ from medcycle.io.files import sha256_of
 from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
 from medcycle.isolation import as_data_error
-from medcycle.methods.checkpoint import SavedMethod, facts_of
+from medcycle.methods.checkpoint import SavedMethod, facts_of, made_from
 from medcycle.modality import SOURCE_OF
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.order import Order, Task
@@ -117,7 +117,7 @@ class BatchRunner:
         if self._is_there(task, key):
             return _Read(key, None)
         volume = task.source.read()
-        vet(task.source, volume, SOURCE_OF[self.order.to])
+        vet(task.source, volume, self.models[0].config.data.values_of(SOURCE_OF[self.order.to]))
         return _Read(key, volume)
 
     def _is_there(self, task: Task, key: str) -> bool:
@@ -224,6 +224,7 @@ class BatchRunner:
         else:
             how = {
                 "key": key,
+                "made_from": made_from(self.models[0], self.order.to).upper(),
                 "made_with": self._made_with(task),
                 "checkpoints": self.described,
                 "options": self.order.options.to_dict(),

@@ -89,7 +89,7 @@ def begin(  # noqa: PLR0913 - what a training can be told
     if not plan:
         say(f"{told_briefly(config, settings, chosen)}all keys are saved in {output / 'config.yaml'}")
     initial, settings = (None, settings) if resume else start_of(settings, given, say)
-    if settings.method.needs_registered and isinstance(scans, Cohort):
+    if settings.method.needs_registered and settings.needs_source and isinstance(scans, Cohort):
         require_patients_in_both(scans)
     fabric = make_fabric(settings.training)  # from here on there are as many processes as devices
     with fabric.rank_zero_first():

@@ -118,8 +118,10 @@ class Turns(Sampler[int]):
 
 
 def typical_intensity(store: Store) -> dict[str, IntensityMap]:
-    """The map of all CT, and for MR the median range of the training volumes; without MR one of the right kind."""
-    if store.mr:
+    """The map of all CT, and of CBCT; for MR the median range of the training volumes, or one of the right kind."""
+    if store.data.get("source") == "cbct":
+        mr = store.ct[0].intensity
+    elif store.mr:
         mr = typical_map([case.intensity for case in store.mr])
     else:
         mr = MrZScore(-1.0, 1.0) if store.data["mr_normalisation"] == "z-score" else MrPercentile(0.0, 1.0)

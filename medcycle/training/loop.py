@@ -26,6 +26,7 @@ from medcycle.methods.checkpoint import LAST
 from medcycle.planning.cost import require_memory
 from medcycle.progress import ProgressLine
 from medcycle.simulation.deformed_ct import with_deformed_ct
+from medcycle.simulation.simulated_cbct import with_simulated_cbct
 from medcycle.training.feed import Feed
 from medcycle.training.initial_model import InitialModel
 from medcycle.training.journal import SKIPPED, Journal
@@ -120,8 +121,9 @@ def train(
     """
     if resume and init_from:
         raise UsageError(f"{run}: a resumed run keeps its own networks; leave out init_from")
-    if config.method.needs_mr and not store.mr:
-        raise UsageError(f"{store.root}: holds no MR, which method.name {config.method.name} needs; prepare some")
+    if config.needs_source and not store.mr:
+        kind = config.data.source.upper()
+        raise UsageError(f"{store.root}: holds no {kind}, which method.name {config.method.name} needs; prepare some")
     fabric = fabric or make_fabric(config.training)
     with locked(run) if fabric.is_global_zero else nullcontext():
         initial = InitialModel.load(init_from) if isinstance(init_from, Path) else init_from
@@ -164,6 +166,7 @@ class _Trainer:
         self.skipped = self.in_vain = 0
         with self.fabric.rank_zero_first():  # which makes them for all
             store = with_deformed_ct(learner.store, self.config.data.deformed_ct, self.run)
+            store = with_simulated_cbct(store, self.config.data.simulated_cbct, self.run)
         self.feed = Feed(learner.config, store, learner.pairs, learner.fabric)
         self.progress = ProgressLine("training", None)
         self.judge = Judge(learner, self._elapsed, lambda note: self.progress.reach(self._done(), note))

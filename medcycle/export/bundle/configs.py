@@ -65,7 +65,7 @@ def _before(saved: SavedMethod, to: Modality) -> list[dict[str, Any]]:
     prepare = {
         "_target_": "scripts.PrepareVolumed",
         "keys": "image",
-        "modality": SOURCE_OF[to],
+        "modality": data.values_of(SOURCE_OF[to]),
         "settings": settings,
         "standard": list(saved.intensity["mr"].corners[1]),
     }

@@ -12,7 +12,7 @@ import torch
 from medcycle import __version__
 from medcycle.body import OUTSIDE, Modality
 from medcycle.export.wrapper import Sizes
-from medcycle.methods.checkpoint import SavedMethod, facts_of
+from medcycle.methods.checkpoint import SavedMethod, facts_of, made_from
 from medcycle.modality import SOURCE_OF
 from medcycle.models import Description
 
@@ -44,8 +44,7 @@ def metadata_of(
         checkpoint: its name and hash.
         shipped: what is known of the model beside its checkpoint, if it has a description.
     """
-    source = SOURCE_OF[to]
-    names = {"ct": "CT", "mr": "MR"}
+    names, source = {"ct": "CT", "mr": "MR", "cbct": "CBCT"}, made_from(saved, to)
     made = {
         "schema": SCHEMA,
         "version": "1.0.0",
@@ -107,7 +106,7 @@ def _figures(shipped: Description | None) -> dict[str, dict[str, float]]:
 
 def _data_format(saved: SavedMethod, to: Modality, sizes: Sizes) -> dict[str, Any]:
     """What the network takes and gives, and what comes after the last step."""
-    source = SOURCE_OF[to]
+    source = saved.config.data.values_of(SOURCE_OF[to])
     shape = list(sizes.fixed or [f"{sizes.multiple}*n"] * sizes.dims)
     network = {"type": "image", "num_channels": sizes.channels, "spatial_shape": shape, "dtype": "float32"} | {
         "value_range": [-1, 1],

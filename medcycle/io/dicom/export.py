@@ -28,7 +28,6 @@ from medcycle.io.dicom.site import Site
 from medcycle.io.dicom.stack import stack_of
 from medcycle.io.dicom.writer import require_new, write_slices
 from medcycle.io.files import atomic_path
-from medcycle.modality import SOURCE_OF
 from medcycle.volume import Grid, Volume
 
 __all__ = ["STRUCTURE_SET", "write_dicom"]
@@ -67,7 +66,8 @@ def write_dicom(
         volume: synthetic CT in HU or MR signal, any orientation.
         folder: where to; must not exist, or be empty.
         modality: what the volume is.
-        reference: the series it was made from, MR for CT and CT for MR; `None` for a new study of an anonymous patient.
+        reference: the series it was made from, MR or CBCT for CT and CT for MR; `None` for a new study of an anonymous
+            patient.
         origin: what made the volume.
         rtstruct: a structure set that was drawn on the reference, to be retargeted; see `retarget`.
         deidentify: how to take the patient's identity out of everything that is written; `None` keeps it.
@@ -88,7 +88,7 @@ def write_dicom(
     _require_possible(modality, reference, rtstruct, deidentify, site)
     names = _names(reference, rtstruct) if reference and deidentify else None
     with hidden_names(names) if names else nullcontext():
-        headers = _headers(reference, volume.grid, modality) if reference else None
+        headers = _headers(reference, volume.grid, modality, origin) if reference else None
         structures = deidentifier = None
         if headers and rtstruct:
             structures = read_structure_set(rtstruct)
@@ -169,14 +169,14 @@ def _names(reference: DicomSeries, rtstruct: Path | None) -> dict[str, str]:
     return names_of(called | ({rtstruct: "the structure set"} if rtstruct else {}))
 
 
-def _headers(reference: DicomSeries, grid: Grid, modality: Modality) -> list[Dataset]:
+def _headers(reference: DicomSeries, grid: Grid, modality: Modality, origin: Origin) -> list[Dataset]:
     """The headers of a series that a volume on `grid` can have been made from."""
     where = reference.files[0].parent
-    source = SOURCE_OF[modality].upper()
-    if reference.modality != source:
+    source = origin.source_of(modality)
+    if reference.modality != source.removeprefix("CB"):
         raise WrongModality(
             f"{where}: a series of modality {reference.modality or 'unknown'}; a synthetic {modality.upper()} is made "
-            f"from {source}: give that series, or another --modality"
+            f"from {source}: give that series, or another --modality or --made-from"
         )
     if reference.verdict in ("refused", "skipped"):
         raise DefectiveSeries(f"{where}: {reference.problem}")

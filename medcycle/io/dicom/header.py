@@ -63,6 +63,7 @@ class Origin:
         body_part: DICOM term (PS3.16 annex L), such as `HEAD`; the source's if None. Where that is not one of the
             standard's unpaired parts, `recognised`.
         recognised: what the volume shows, by its looks.
+        made_from: `MR`, `CT` or `CBCT`; if empty, MR for CT and CT for MR.
         created: when; the header's dates.
     """
 
@@ -71,7 +72,12 @@ class Origin:
     series_description: str = ""
     body_part: str | None = None
     recognised: str = "WHOLEBODY"
+    made_from: str = ""
     created: datetime.datetime = field(default_factory=datetime.datetime.now)
+
+    def source_of(self, modality: Modality) -> str:
+        """What a volume of a modality was made from."""
+        return self.made_from or SOURCE_OF[modality].upper()
 
 
 def series_header(
@@ -166,7 +172,7 @@ def _mr_image(stack: AxialStack) -> Dataset:
 def _derivation(reference: Sequence[Dataset], stack: AxialStack, modality: Modality, origin: Origin) -> Dataset:
     """How the images came about, and from which."""
     result = Dataset()
-    description = f"Synthetic {modality.upper()} predicted from {SOURCE_OF[modality].upper()} by a neural network"
+    description = f"Synthetic {modality.upper()} predicted from {origin.source_of(modality)} by a neural network"
     scale = (
         "" if modality == "ct" else f"stored values are the signal (arbitrary units) times {stack.encoding.factor:g}"
     )
@@ -178,7 +184,7 @@ def _derivation(reference: Sequence[Dataset], stack: AxialStack, modality: Modal
     result.DerivationCodeSequence = [CodedConcept.from_code(code) for code in derivations]
     if reference:
         result.SourceImageSequence = [_source_image(dataset) for dataset in reference]
-    what = f"Synthesis of {modality.upper()} from {SOURCE_OF[modality].upper()}"
+    what = f"Synthesis of {modality.upper()} from {origin.source_of(modality)}"
     result.ContributingEquipmentSequence = [contributing_equipment(origin, what)]
     return result
 
