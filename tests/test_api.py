@@ -35,6 +35,7 @@ def test_the_names_are_these() -> None:
         "read",
         "register",
         "score_pictures",
+        "simulate_cbct",
         "synthesize",
         "train",
         "translate_pictures",

@@ -11,6 +11,7 @@ from medcycle.api.models import Progress, adapt, list_models, load_model, model_
 from medcycle.api.pairs import register
 from medcycle.api.pictures import score_pictures, translate_pictures
 from medcycle.api.scores import evaluate, judge
+from medcycle.api.simulations import simulate_cbct
 from medcycle.report import write_report
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "read",
     "register",
     "score_pictures",
+    "simulate_cbct",
     "synthesize",
     "train",
     "translate_pictures",

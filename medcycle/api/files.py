@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from medcycle.api.images import path_or_none
 from medcycle.body import Modality
@@ -60,6 +60,7 @@ def write_dicom(
     rtstruct: Path | str | None = None,
     deidentify: Deidentify | None = None,
     site: Path | str | None = None,
+    made_from: Literal["mr", "ct", "cbct"] | None = None,
 ) -> list[Path]:
     """Write a synthetic volume as a DICOM series in the study of the series it was made from.
 
@@ -71,6 +72,7 @@ def write_dicom(
         rtstruct: an RT structure set drawn on the source, to copy to the synthetic series.
         deidentify: how to de-identify; None keeps the patient's identity.
         site: a file in YAML with what the planning system of a site wants of a synthetic CT.
+        made_from: what the volume was made from; None for MR, or CT if it is MR.
 
     Returns:
         The files written.
@@ -91,7 +93,11 @@ def write_dicom(
         Path(folder),
         modality=modality,
         reference=None if reference is None else one_series(Path(reference)),
-        origin=Origin(__version__, recognised=body_part_of(volume) if modality == "ct" else "WHOLEBODY"),
+        origin=Origin(
+            __version__,
+            recognised=body_part_of(volume) if modality == "ct" else "WHOLEBODY",
+            made_from=(made_from or "").upper(),
+        ),
         rtstruct=path_or_none(rtstruct),
         deidentify=deidentify,
         site=read_site(Path(site)) if site else None,

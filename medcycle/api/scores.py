@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from medcycle.api.images import image_of, path_or_none
 from medcycle.errors import UsageError
@@ -62,13 +62,16 @@ def evaluate(
     return evaluation.Summary(known, {"volume": evaluation.score(true, made, region, known)})
 
 
-def judge(mr: Any, synthetic: Any, uncertainty: Any = None) -> dict[str, Any]:
+def judge(
+    mr: Any, synthetic: Any, uncertainty: Any = None, *, made_from: Literal["mr", "cbct"] = "mr"
+) -> dict[str, Any]:
     """Judge a synthetic CT by the MR that it was made from, where there is no true CT.
 
     Args:
         mr: the source, as for `synthesize`.
         synthetic: HU, on the MR's grid.
         uncertainty: the expected error of each voxel, HU, on that grid.
+        made_from: what the source is, MR or CBCT.
 
     Returns:
         `verdict` (`grade`: `no finding`, `check` or `do not use`; `score`, larger is worse; `reasons`), `measures` and
@@ -76,12 +79,12 @@ def judge(mr: Any, synthetic: Any, uncertainty: Any = None) -> dict[str, Any]:
 
     Raises:
         GridMismatch: if the grids differ.
-        WrongModality: if the first is no MR or the second no CT.
+        WrongModality: if the first is not what the second was made from, or the second no CT.
     """
-    from medcycle.evaluation.verdicts import require_mr_and_ct
+    from medcycle.evaluation.verdicts import require_source_and_ct
     from medcycle.evaluation.without_reference import assess_without_reference
 
     (source, first), (made, second) = image_of(mr), image_of(synthetic)
-    require_mr_and_ct(first, second, source.path, made.path)
+    require_source_and_ct(first, second, source.path, made.path, of_cbct=made_from == "cbct")
     expected = None if uncertainty is None else image_of(uncertainty)[1]
     return assess_without_reference(first, second, uncertainty=expected)

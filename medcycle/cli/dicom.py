@@ -21,6 +21,10 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
         typer.Option(metavar="SERIES", help="The source DICOM series; without it, the patient is anonymous."),
     ] = None,
     modality: Annotated[Literal["ct", "mr"], typer.Option(help="Modality of the volume.")] = "ct",
+    made_from: Annotated[
+        Literal["mr", "ct", "cbct"] | None,
+        typer.Option(help="What the volume was made from; by default MR, or CT if it is MR."),
+    ] = None,
     rtstruct: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="An RT structure set drawn on SERIES, to copy to the synthetic series."),
@@ -71,6 +75,7 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
             f"from a volume file of SHA-256 {sha256_of(volume)}",
             body_part=body_part,
             recognised=body_part_of(made) if modality == "ct" else "WHOLEBODY",
+            made_from=(made_from or "").upper(),
         ),
         rtstruct=rtstruct,
         deidentify=wanted,

@@ -19,7 +19,7 @@ from medcycle.io.opening import read_json
 from medcycle.modality import looks_like_ct
 from medcycle.volume import Volume
 
-__all__ = ["WITHOUT_REFERENCE", "judge_cases", "require_mr_and_ct"]
+__all__ = ["WITHOUT_REFERENCE", "judge_cases", "require_source_and_ct"]
 
 WITHOUT_REFERENCE = "without reference"
 
@@ -62,8 +62,8 @@ def judge_cases(
 
 def _assess(case: Case) -> dict[str, Any]:
     mr, synthetic = read_volume(case.real), read_volume(case.synthetic)
-    require_mr_and_ct(mr, synthetic, case.real, case.synthetic)
     told = _told(case.synthetic if case.synthetic.is_dir() else case.synthetic.parent)
+    require_source_and_ct(mr, synthetic, case.real, case.synthetic, of_cbct=told.get("made_from") == "CBCT")
     return assess_without_reference(
         mr,
         synthetic,
@@ -73,9 +73,11 @@ def _assess(case: Case) -> dict[str, Any]:
     )
 
 
-def require_mr_and_ct(mr: Volume, synthetic: Volume, first: Path, second: Path) -> None:
-    """Raise `WrongModality`, naming the place, unless these are an MR and a CT in Hounsfield units."""
-    if looks_like_ct(mr.array):
+def require_source_and_ct(source: Volume, synthetic: Volume, first: Path, second: Path, *, of_cbct: bool) -> None:
+    """Raise `WrongModality`, naming the place, unless these are an MR, or CBCT, and a CT in Hounsfield units."""
+    if of_cbct and not looks_like_ct(source.array):
+        raise WrongModality(f"{first}: not in Hounsfield units; give the CBCT that the synthetic CT was made from")
+    if not of_cbct and looks_like_ct(source.array):
         raise WrongModality(f"{first}: a CT in Hounsfield units; give the MR with --mr, or the true CT with --real")
     if not looks_like_ct(synthetic.array):
         raise WrongModality(f"{second}: not a CT in Hounsfield units; only synthetic CT can be judged")
