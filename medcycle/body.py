@@ -15,9 +15,12 @@ from medcycle.blank_slices import bridged
 from medcycle.resample import coarsen, resample_mask
 from medcycle.volume import Volume
 
-__all__ = ["OUTSIDE", "Body", "Modality", "body_mask", "find_body"]
+__all__ = ["OUTSIDE", "Body", "Kind", "Modality", "body_mask", "find_body", "values_of"]
 
 Modality = Literal["mr", "ct"]
+
+Kind = Literal["mr", "cbct"]
+"""What CT is made from."""
 
 OUTSIDE: dict[Modality, float] = {"ct": -1024.0, "mr": 0.0}
 """The value, in real units, of what lies outside the body or the field of view."""
@@ -111,6 +114,11 @@ class Body:
             f"something {self.left_out:.0%} as large as the body lies apart from it and is taken for air; check that "
             "it is no part of the patient"
         )
+
+
+def values_of(modality: Modality, source: Kind) -> Modality:
+    """Whose values a modality has: CBCT, which take the place of MR, are on the Hounsfield scale as CT are."""
+    return "ct" if source == "cbct" else modality
 
 
 def body_mask(volume: Volume, modality: Modality) -> Volume:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from medcycle.api.images import image_of, path_or_none
-from medcycle.body import Modality
+from medcycle.body import Modality, values_of
 from medcycle.cohort.vetting import vet
 from medcycle.modality import SOURCE_OF
 from medcycle.volume import Array
@@ -116,7 +116,7 @@ def synthesize(
     source, volume = image_of(image, affine)
     several = [model] if isinstance(model, str | os.PathLike) or not isinstance(model, Sequence) else list(model)
     models = [load_model(one, to=to) if isinstance(one, str | os.PathLike) else one for one in several]
-    vet(source, volume, models[0].config.data.values_of(SOURCE_OF[to]))
+    vet(source, volume, values_of(SOURCE_OF[to], models[0].config.data.source))
     options = Options(planes=planes, flips=flips, shifts=shifts, uncertainty=uncertainty)
     on = devices_of(device)[0] if device else None
     return Predictor(models, options, to=to, device=on, any_region=any_region).predict(volume, progress)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medcycle.body import Modality
+from medcycle.body import Modality, values_of
 from medcycle.cohort.cohort import case_key
 from medcycle.cohort.vetting import read_trainable
 from medcycle.config import DataConfig
@@ -82,7 +82,7 @@ def prepare_one(task: Task) -> StoredCase | DataError:
 def _prepared(task: Task) -> tuple[Volume, Prepared, Profile]:
     """A scan, vetted and prepared."""
     source, modality = task.source, task.modality
-    volume = read_trainable(source, task.config.values_of(modality))
+    volume = read_trainable(source, values_of(modality, task.config.source))
     prepared = prepare_volume(volume, modality, task.config, task.standard)
     if not prepared.body.array.any():
         raise DataError(f"{source.path}: no body found; check that it shows a patient")

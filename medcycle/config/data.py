@@ -116,10 +116,6 @@ class DataConfig(Section):
         """The names of what is translated into each other."""
         return self.names or ("mr", "ct")
 
-    def values_of(self, modality: Literal["mr", "ct"]) -> Literal["mr", "ct"]:
-        """Whose values a modality has: CBCT, which take the place of MR, are on the Hounsfield scale as CT are."""
-        return "ct" if self.source == "cbct" else modality
-
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:
         if self.plane == "all" and (None in self.spacing or len(set(self.spacing)) > 1):

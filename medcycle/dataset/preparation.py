@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import Orientation
 
 from medcycle.blank_slices import bridged
-from medcycle.body import Body, Modality, find_body
+from medcycle.body import Body, Modality, find_body, values_of
 from medcycle.config import DataConfig
 from medcycle.dataset.bias_field import correct_bias
 from medcycle.errors import DataError
@@ -58,7 +58,7 @@ def prepare_volume(
     Raises:
         DataError: if no body is found in an MR, or its signal is constant.
     """
-    modality = config.values_of(modality)
+    modality = values_of(modality, config.source)
     spaced, found = _spaced(volume, modality, config)
     body = found.mask
     intensity = _intensity_map(spaced, body, modality, config, standard)

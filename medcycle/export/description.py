@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from medcycle import __version__
-from medcycle.body import CT_THRESHOLD, OTSU_RANGE, OUTSIDE, WORKING_SPACING, Modality
+from medcycle.body import CT_THRESHOLD, OTSU_RANGE, OUTSIDE, WORKING_SPACING, Modality, values_of
 from medcycle.dataset.bias_field import ITERATIONS
 from medcycle.dataset.bias_field import WORKING_SPACING as BIAS_SPACING
 from medcycle.dataset.preparation import hounsfield_map
@@ -77,7 +77,7 @@ def describe(
         model_format: what it is written in.
         checkpoint: its name and hash.
     """
-    config, source = saved.config, saved.config.data.values_of(SOURCE_OF[to])
+    config, source = saved.config, values_of(SOURCE_OF[to], saved.config.data.source)
     return {
         "format": FORMAT,
         "use": "research only: not for diagnosis or treatment",

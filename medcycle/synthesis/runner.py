@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from medcycle.body import values_of
 from medcycle.cohort.vetting import vet
 from medcycle.errors import CaseFailed, DataError, InUse, MedcycleError, UsageError
 from medcycle.inference import Prediction, Predictor, best_device
@@ -117,7 +118,7 @@ class BatchRunner:
         if self._is_there(task, key):
             return _Read(key, None)
         volume = task.source.read()
-        vet(task.source, volume, self.models[0].config.data.values_of(SOURCE_OF[self.order.to]))
+        vet(task.source, volume, values_of(SOURCE_OF[self.order.to], self.models[0].config.data.source))
         return _Read(key, volume)
 
     def _is_there(self, task: Task, key: str) -> bool:

@@ -61,11 +61,12 @@ def _before(saved: SavedMethod, to: Modality) -> list[dict[str, Any]]:
         "mr_normalisation": data.mr_normalisation,
         "mr_percentile": data.mr_percentile,
         "bias_correction": data.bias_correction,
+        "source": data.source,
     }
     prepare = {
         "_target_": "scripts.PrepareVolumed",
         "keys": "image",
-        "modality": data.values_of(SOURCE_OF[to]),
+        "modality": SOURCE_OF[to],
         "settings": settings,
         "standard": list(saved.intensity["mr"].corners[1]),
     }

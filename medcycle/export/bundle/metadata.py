@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from medcycle import __version__
-from medcycle.body import OUTSIDE, Modality
+from medcycle.body import OUTSIDE, Modality, values_of
 from medcycle.export.wrapper import Sizes
 from medcycle.methods.checkpoint import SavedMethod, facts_of, made_from
 from medcycle.modality import SOURCE_OF
@@ -106,7 +106,7 @@ def _figures(shipped: Description | None) -> dict[str, dict[str, float]]:
 
 def _data_format(saved: SavedMethod, to: Modality, sizes: Sizes) -> dict[str, Any]:
     """What the network takes and gives, and what comes after the last step."""
-    source = saved.config.data.values_of(SOURCE_OF[to])
+    source = values_of(SOURCE_OF[to], saved.config.data.source)
     shape = list(sizes.fixed or [f"{sizes.multiple}*n"] * sizes.dims)
     network = {"type": "image", "num_channels": sizes.channels, "spatial_shape": shape, "dtype": "float32"} | {
         "value_range": [-1, 1],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from medcycle.body import Kind
 from medcycle.patch_geometry import Plane
 
 __all__ = ["DataConfig"]
@@ -21,3 +22,4 @@ class DataConfig:
     mr_normalisation: Literal["percentile", "z-score", "nyul"]
     mr_percentile: float
     bias_correction: bool
+    source: Kind
