@@ -111,7 +111,10 @@ def configuration() -> str:
 
 def site_keys() -> str:
     """The keys of a site's file."""
-    parts = [_keys("", SiteSection, only=[key for key in SiteSection.model_fields if key != "couch"]), "`couch` has keys of its own:"]
+    parts = [
+        _keys("", SiteSection, only=[key for key in SiteSection.model_fields if key != "couch"]),
+        "`couch` has keys of its own:",
+    ]
     return "\n\n".join([*parts, _keys("couch", CouchSection)])
 
 

@@ -10,7 +10,9 @@ from medcycle.converting.run import FILE_NAMES, SKULL_DESCRIPTION
 from medcycle.converting.wanted import TARGETS
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = "\n".join((DOCS / name).read_text(encoding="utf-8") for name in ("how-to/convert.md", "reference/conversions.md"))
+PAGE = "\n".join(
+    (DOCS / name).read_text(encoding="utf-8") for name in ("how-to/convert.md", "reference/conversions.md")
+)
 
 
 def row(name: str) -> list[float]:

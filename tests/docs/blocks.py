@@ -12,7 +12,7 @@ PAGES = [
 ]
 
 FENCE = re.compile(
-    r"(?:^[ ]*<!-- (?P<note>(?:not run|slow|runs in a shell)[^\n]*) -->\n\s*)?"
+    r"(?:^[ ]*<!-- (?P<note>(?:not run|slow, in a shell|slow|in a shell)[^\n]*) -->\n\s*)?"
     r"^(?P<indent>[ ]*)```(?P<kind>\w*)[ ]*(?:title=\"(?P<title>[^\"]+)\")?\n(?P<code>.*?)^(?P=indent)```[ ]*$",
     re.MULTILINE | re.DOTALL,
 )
@@ -40,6 +40,11 @@ class Block:
     def runs(self) -> bool:
         """Whether it is to be run."""
         return not self.note.startswith("not run")
+
+    @property
+    def slow(self) -> bool:
+        """Whether running it takes more than some seconds."""
+        return self.note.startswith("slow")
 
     def lines(self) -> list[str]:
         """Commands, with the lines that go on joined."""

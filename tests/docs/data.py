@@ -14,10 +14,18 @@ from tests.io.support import structure_set
 from tests.node.support import with_meta
 from tests.test_pictures import BLUE, RED, write_discs
 
-SHRUNK = ["--device=cpu", "--set=training.max_steps=2", "--set=training.validations=0", "--set=data.deformed_ct=0"]
+SHORT = {"training.max_steps": 2, "training.validations": 0, "data.deformed_ct": 0}
 """What makes a training short."""
 
-SPACING = (4.0, 4.0, 5.0)
+SMALL = {"network.filters": 4, "data.patch_size": [64, 64]}
+"""What makes its networks small."""
+
+SPACING = (4.0, 4.0, 9.0)
+
+
+def options(settings: dict[str, object]) -> list[str]:
+    """Settings as a command takes them."""
+    return [f"--set={key}={value}" for key, value in settings.items()]
 
 
 class Data:
@@ -30,16 +38,17 @@ class Data:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.makers: dict[str, Callable[[Path], object]] = {
-            **{name: self._heads("mr") for name in ("MR_FOLDER",)},
-            **{name: self._heads("ct") for name in ("CT_FOLDER",)},
-            **{name: self._heads("test/mr") for name in ("HEAD_MR", "NEW_MR", "ANY_MR", "PAIRED_MR", "REGISTERED_MR")},
-            **{name: self._heads("test/ct") for name in ("TRUE_CT", "NEW_CT", "PAIRED_CT", "REGISTERED_CT")},
+            "MR_FOLDER": self._heads("mr"),
+            "CT_FOLDER": self._heads("ct"),
+            **{name: self._heads("test/mr", 1) for name in ("HEAD_MR", "NEW_MR", "ANY_MR")},
+            **{name: self._heads("test/ct", 1) for name in ("TRUE_CT", "NEW_CT")},
+            **{name: self._heads("test/mr") for name in ("PAIRED_MR", "REGISTERED_MR")},
+            **{name: self._heads("test/ct") for name in ("PAIRED_CT", "REGISTERED_CT")},
             "mr.nii.gz": self._head("test/mr", 0),
             "ct.nii.gz": self._head("test/ct", 0),
             "sct.nii.gz": self._head("test/ct", 0),
             "smr.nii.gz": self._head("test/mr", 0),
-            "CT": self._head("ct", 0),
-            "OTHER_CT": self._head("ct", 1),
+            "other_ct.nii.gz": self._head("test/ct", 1),
             "MR_SERIES": self._series("MR"),
             "CT_SERIES": self._series("CT"),
             "PET_SERIES": self._series("CT"),
@@ -49,19 +58,18 @@ class Data:
             "scanner.csv": lambda path: path.write_text("HU,SPR\n-1000,0.001\n0,1.0\n3100,1.9\n"),
             **{name: lambda path: write_discs(path, RED, range(2)) for name in ("trainA", "testA")},
             **{name: lambda path: write_discs(path, BLUE, range(2)) for name in ("trainB", "testB")},
-            "runs/first": self._run("demo", "--mr", "MR_FOLDER", "--ct", "CT_FOLDER", "--set=data.patch_size=[32,32]"),
-            "runs/heads": self._run("head_ct_only", "--ct", "CT_FOLDER"),
-            "OUTPUT": lambda path: self._call("synthesize", self["head"], self["NEW_MR"], path),
-            **{name: self._scores for name in ("scores", "scores/cyclegan", "scores/cut")},
+            "runs/first": self._first,
+            "runs/heads": lambda path: self._train("head_ct_only", path, "--ct", self["CT_FOLDER"]),
+            "OUTPUT": lambda path: self._call("synthesize", self["runs/first"], self["NEW_MR"], path),
+            **dict.fromkeys(("scores", "scores/cyclegan", "scores/cut"), self._scores),
         }
 
     def __getitem__(self, name: str) -> Path:
         """The thing of this name, made if need be; one that can't be made is a name of its own, as `head`."""
         if name not in self.makers:
             return Path(name)
-        path = self.folder / name
+        path = self.folder / name.replace("/", "-")
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             self.makers[name](path)
         return path
 
@@ -84,8 +92,13 @@ class Data:
             write_cohort(cohort, patients=2, paired_cases=2, spacing=SPACING)
         return cohort
 
-    def _heads(self, part: str) -> Callable[[Path], object]:
-        return lambda path: shutil.copytree(self._cohort() / part, path)
+    def _heads(self, part: str, number: int = 2) -> Callable[[Path], object]:
+        def make(path: Path) -> None:
+            path.mkdir()
+            for file in sorted((self._cohort() / part).iterdir())[:number]:
+                shutil.copy(file, path)
+
+        return make
 
     def _head(self, part: str, number: int) -> Callable[[Path], object]:
         return lambda path: shutil.copy(sorted((self._cohort() / part).iterdir())[number], path)
@@ -110,11 +123,15 @@ class Data:
         ct = nib.load(self["ct.nii.gz"])
         nib.save(nib.Nifti1Image((ct.get_fdata() > 250).astype(np.uint8), ct.affine), path)
 
-    def _run(self, recipe: str, *given: str) -> Callable[[Path], object]:
-        return lambda path: self._call("train", recipe, *map(self._known, given), "--output", path, *SHRUNK)
+    def _first(self, path: Path) -> None:
+        """A run that has held out one MR."""
+        split = self.folder / "split.yaml"
+        split.write_text("mr000: train\nmr001: validation\n")
+        both = ("--mr", self["MR_FOLDER"], "--ct", self["CT_FOLDER"])
+        self._train("demo", path, *both, f"--set=data.split_file={split}")
 
-    def _known(self, name: str) -> object:
-        return self[name] if name in self.makers else name
+    def _train(self, recipe: str, path: Path, *given: object) -> None:
+        self._call("train", recipe, *given, "--output", path, "--device=cpu", *options(SHORT | SMALL))
 
     def _scores(self, path: Path) -> None:
         self._call("evaluate", "--real", self["TRUE_CT"], "--synthetic", self["OUTPUT"], "--output", path)

@@ -1,16 +1,18 @@
 """Runs the blocks of a page, one after the other, in a folder where the pages' data appear when they are asked for."""
 
 import ast
+import itertools
 import json
 import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,9 @@ import yaml
 import medcycle as mc
 from medcycle.cli.main import execute
 from tests.docs.blocks import ROOT, Block
-from tests.docs.data import SHRUNK, Data
+from tests.docs.data import SHORT, SMALL, Data, options
 
-SHRUNK_SETTINGS = {"training.max_steps": 2, "training.validations": 0, "data.deformed_ct": 0}
-
-OUTPUTS = {"synthesize": 1, "to-dicom": 1, "convert": 1, "export": 1, "register": 1, "prepare": 1}
+OUTPUTS = {"synthesize", "to-dicom", "convert", "export", "register", "prepare"}
 """Commands whose last arguments without an option are what they write."""
 
 WRITTEN = ("--output", "--json", "--deidentify-key")
@@ -45,23 +45,27 @@ class Page:
     def __init__(self, folder: Path, data: Data, patch: pytest.MonkeyPatch) -> None:
         self.folder, self.data, self.patch = folder, data, patch
         self.names: dict[str, Any] = {}
+        self.earlier: set[Path] = set()
         patch.chdir(folder)
         patch.setattr(mc, "train", self._train(mc.train))
 
-    def run(self, block: Block) -> None:
-        """Run a block; raises `AssertionError`, or what the block raises."""
+    def write(self, block: Block) -> None:
+        """Write the file that a block is, if it has a title."""
         if block.title:
             (self.folder / block.title).write_text(block.code, encoding="utf-8")
+
+    def run(self, block: Block) -> None:
+        """Run a block; raises `AssertionError`, or what the block raises."""
+        self.earlier = set(self.folder.rglob("*"))
+        if block.kind == "bash" and "in a shell" in block.note:
+            self._shell(block)
+            return
         match block.kind:
-            case "bash" if "in a shell" in block.note:
-                self._shell(block)
             case "bash":
                 for line in block.lines():
                     self._line(line, block.place)
-            case "python" if not block.title:
-                self._python(block)
             case "python":
-                compile(block.code, block.place, "exec")
+                self._python(block)
             case "yaml":
                 assert isinstance(yaml.safe_load(block.code), dict), block.place
             case "json":
@@ -94,31 +98,49 @@ class Page:
     def prepared(self, given: list[str]) -> list[str]:
         """A call with its inputs put into the folder, and made short."""
         command, *rest = given
-        written = {after for option, after in zip(rest, rest[1:], strict=False) if option in WRITTEN}
-        plain = [word for before, word in zip(["", *rest], rest, strict=False) if not before.startswith("--")]
-        if command in OUTPUTS and (own := [word for word in plain if not word.startswith("--")]):
+        written = {after for option, after in itertools.pairwise(rest) if option in WRITTEN}
+        plain = [word for before, word in itertools.pairwise(["", *rest]) if not before.startswith("--")]
+        own = [word for word in plain if not word.startswith("--")]
+        if command in OUTPUTS and own:
             written.add(own[-1])
+        for word in written - ({own[-1]} if command == "prepare" else set()):
+            self._make_room(word)
         for word in rest:
             if word not in written:
                 self.data.put(word, self.folder)
-        if command in ("train", "adapt"):
-            return [*given, *(SHRUNK if command == "train" else SHRUNK[1:2])]
+        if command == "train":
+            return [*given, "--device=cpu", *options(SHORT | SMALL)]
+        if command == "adapt":
+            return [*given, "--set=training.max_steps=2"]
         if command == "demo":
             return [*given, "--minutes=0.01"]
         return given
+
+    def _make_room(self, name: str) -> None:
+        """Blocks are alternatives: what an earlier one wrote under the same name goes."""
+        for path in (self.folder / name, self.folder / f"{name}-report"):
+            if path in self.earlier and path.is_dir():
+                shutil.rmtree(path)
+            elif path in self.earlier:
+                path.unlink(missing_ok=True)
 
     def _script(self, script: str, given: list[str]) -> None:
         for word in given:
             self.data.put(word, self.folder)
         path = script if (self.folder / script).exists() else str(ROOT / script)
-        with self.patch.context() as patch:
+        with self.patch.context() as patch, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*srun")  # Lightning's, where Slurm is installed
             patch.setattr(sys, "argv", [script, *given])
             runpy.run_path(path, run_name="__main__")
 
     def _python(self, block: Block) -> None:
+        if block.title:  # which a later block runs
+            return
         tree = ast.parse(block.code)
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        written = {text for call in calls if ast.unparse(call.func).split(".")[-1].startswith("write") for text in _texts(call)}
+        written = {
+            text for call in calls if ast.unparse(call.func).split(".")[-1].startswith("write") for text in _texts(call)
+        }
         for text in _texts(tree) - written:
             self.data.put(text, self.folder)
         exec(compile(tree, block.place, "exec"), self.names)
@@ -143,9 +165,9 @@ class Page:
     @staticmethod
     def _train(train: Callable[..., Any]) -> Callable[..., Any]:
         def short(*given: Any, settings: Any = None, **named: Any) -> Any:
-            return train(*given, settings=dict(settings or {}) | SHRUNK_SETTINGS, **named)
+            return train(*given, settings=dict(settings or {}) | SHORT | SMALL, **named)
 
-        return partial(short)
+        return short
 
 
 def _texts(tree: ast.AST) -> set[str]:

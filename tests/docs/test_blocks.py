@@ -1,10 +1,12 @@
-"""Every block of README and docs/ runs, on generated data and with trainings of two steps, or a comment says why not."""
+"""Every block of README and docs/ runs, on generated data and in trainings of two steps, or a comment says why not."""
 
 import re
-import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from medcycle.cli.main import app
 from tests.docs.blocks import PAGES, ROOT, Block, blocks_of
@@ -16,14 +18,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 BLOCKS = {page: blocks_of(page) for page in PAGES}
 
 
-def parts(*, slow: bool) -> list[pytest.param]:
-    """The pages that have something to run, with those marked slow or without."""
-    found = []
-    for page, blocks in BLOCKS.items():
-        is_slow = any(block.note.startswith("slow") or "; slow" in block.note for block in blocks)
-        if any(block.runs for block in blocks) and is_slow == slow:
-            found.append(pytest.param(page, id=str(page.relative_to(ROOT))))
-    return found
+def pages(*, slow: bool) -> list[pytest.param]:
+    """The pages that have something to run, or something slow."""
+    wanted = {page: [block for block in blocks if block.runs and block.slow >= slow] for page, blocks in BLOCKS.items()}
+    return [pytest.param(page, id=str(page.relative_to(ROOT))) for page, blocks in wanted.items() if blocks]
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +29,50 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return Data(tmp_path_factory.mktemp("data"))
 
 
-@pytest.mark.parametrize("page", parts(slow=False))
+@pytest.mark.parametrize("page", pages(slow=False))
 def test_blocks_run(page: Path, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(page, data, tmp_path, monkeypatch)
+    run([block for block in BLOCKS[page] if not block.slow], Page(tmp_path, data, monkeypatch))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", parts(slow=True))
+@pytest.mark.parametrize("page", pages(slow=True))
 def test_slow_blocks_run(page: Path, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(page, data, tmp_path, monkeypatch)
+    run([block for block in BLOCKS[page] if block.slow], Page(tmp_path, data, monkeypatch))
 
 
-def run(page: Path, data: Data, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """The blocks of a page, one after the other, in one folder."""
-    here = Page(folder, data, patch)
-    for block in BLOCKS[page]:
+def run(blocks: list[Block], page: Page) -> None:
+    """One after the other, in one folder, which has the files of all from the start."""
+    for block in blocks:
+        page.write(block)
+    for block in blocks:
         if block.runs:
-            here.run(block)
+            page.run(block)
+
+
+def test_a_block_that_does_not_run_says_why() -> None:
+    for block in (block for blocks in BLOCKS.values() for block in blocks if block.note):
+        _, colon, reason = block.note.partition(": ")
+        assert colon, block.place
+        assert len(reason.split()) > 1, block.place
+
+
+def test_commands_have_the_options_that_pages_name() -> None:
+    """Of blocks that don't run too."""
+    known = {name: options_of(command) for name, command in commands_of(get_command(app))}
+    for block in (block for blocks in BLOCKS.values() for block in blocks if block.kind == "bash"):
+        for line in block.lines():
+            for call in re.findall(r"\bmedcycle ((?:config|models)? ?[a-z][a-z-]*)((?: [^|&]*)?)", line):
+                name = call[0].strip()
+                assert name in known, f"{block.place}: no command {name}"
+                named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", call[1]))
+                assert named <= known[name], f"{block.place}: no option {sorted(named - known[name])}"
+
+
+def commands_of(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    yield name, command
+    for own, below in getattr(command, "commands", {}).items():
+        yield from commands_of(below, f"{name} {own}".strip())
+
+
+def options_of(command: Any) -> set[str]:
+    return {"--help", "--debug", *(flag for item in command.params for flag in (*item.opts, *item.secondary_opts))}
