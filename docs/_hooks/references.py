@@ -1,5 +1,6 @@
 """References that are made of the code when the site is built: commands, configuration, functions, messages."""
 
+import html
 import inspect
 import re
 import types
@@ -87,7 +88,8 @@ def _parameter(item: Any, context: Any) -> tuple[str, ...]:
     told, meaning = (" ".join(text.split()) for text in item.get_help_record(context))
     text, bracket, rest = meaning.rpartition("[")
     is_extra = bracket and re.match(r"(default|required|env|x[<>]|[\d.]+<)", rest)
-    return f"`{told}`", text.strip() if is_extra else meaning, rest.rstrip("]") if is_extra else ""
+    name = html.escape(told).replace("|", "&#124;<wbr>")  # long lists of choices may break after each
+    return f"<code>{name}</code>", text.strip() if is_extra else meaning, rest.rstrip("]") if is_extra else ""
 
 
 def configuration() -> str:
@@ -155,23 +157,25 @@ def _plain(value: Any) -> str:
 
 def _type(kind: Any, metadata: Any = ()) -> str:
     """A type as a user writes it, with its range."""
-    ends = "".join(_range(metadata))
     origin, inner = get_origin(kind), get_args(kind)
     if hasattr(kind, "__metadata__"):
         return _type(inner[0], [*metadata, *kind.__metadata__])
-    if origin is Literal:
-        return "one of " + ", ".join(f"`{value}`" for value in inner)
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(_type(item, metadata if item is not types.NoneType else ()) for item in inner))
     if origin is tuple:
-        one = _type(inner[0])
-        return f"list of {one}" if inner[-1] is Ellipsis else f"list of {len(inner)}: each {one}"
+        many = "list of" if inner[-1] is Ellipsis else f"list of {len(inner)}: each"
+        return f"{many} {_type(inner[0])}"
+    return _single(kind, origin, inner) + "".join(_range(metadata))
+
+
+def _single(kind: Any, origin: Any, inner: tuple[Any, ...]) -> str:
+    if origin is Literal:
+        return "one of " + ", ".join(f"`{value}`" for value in inner)
     if origin in (dict, Mapping):
         return "names and values"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "a section"
-    names = {int: "integer", float: "number", str: "text", bool: "true or false", types.NoneType: "null"}
-    return names.get(kind, str(kind)) + ends
+    return {int: "integer", float: "number", str: "text", bool: "true or false", types.NoneType: "null"}[kind]
 
 
 def _range(metadata: Any) -> Iterator[str]:
