@@ -125,16 +125,10 @@ def _keys(section: str, kind: type[BaseModel], only: Any = None) -> str:
     for key, field in kind.model_fields.items():
         if only is None or key in only:
             dotted = f"{section}.{key}" if section else key
-            rows.append(
-                (
-                    f"`{dotted}`",
-                    _type(field.annotation, field.metadata),
-                    _default(field),
-                    UNITS.get(dotted, ""),
-                    field.description or "",
-                )
-            )
-    return _table(("key", "type and range", "default", "unit", "meaning"), rows)
+            kind_told = _type(field.annotation, field.metadata)
+            told = (field.description or "", kind_told, _default(field), UNITS.get(dotted, ""))
+            rows.append((f"`{dotted}`", *told))
+    return _table(("key", "meaning", "type and range", "default", "unit"), rows)
 
 
 def _meaning(kind: Any) -> str:
@@ -185,7 +179,7 @@ def _range(metadata: Any) -> Iterator[str]:
         for name, sign in signs.items():
             if isinstance(part, getattr(annotated_types, name.capitalize())):
                 value = getattr(part, name)
-                yield f", {sign} {value:g}" if abs(value) < 1e6 else f", {sign} {value:.1e}"
+                yield f", {sign}\N{NO-BREAK SPACE}{value:g}"
 
 
 def functions() -> str:
