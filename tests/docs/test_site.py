@@ -82,3 +82,15 @@ def test_units_are_of_keys_that_there_are() -> None:
         sys.path.remove(hooks)
     told = configuration() + site_keys()
     assert [key for key in UNITS if f"| `{key}` |" not in told] == []
+
+
+def test_messages_are_quoted_as_the_code_has_them() -> None:
+    text = (ROOT / "docs" / "reference" / "messages.md").read_text(encoding="utf-8")
+    quoted = [
+        part for row in re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE) for part in re.findall(r"`([^`]+)`", row)
+    ]
+    assert len(quoted) > 15
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "medcycle").rglob("*.py"))
+    source = re.sub(r'"\s*f?"', "", source)  # strings over several lines
+    pieces = [piece.strip() for words in quoted for piece in re.split(r"\.\.\.|\d+", words) if len(piece.strip()) > 3]
+    assert [piece for piece in pieces if piece not in source] == []
