@@ -56,6 +56,14 @@ def test_a_block_that_does_not_run_says_why() -> None:
         assert len(reason.split()) > 1, block.place
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_of_the_repository(page: Path) -> None:
+    """As GitHub shows pages; `test_site.py` has the site's, with anchors."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", text) + re.findall(r'<img src="([^"]+)"', text)
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
 def test_commands_have_the_options_that_pages_name() -> None:
     """Of blocks that don't run too."""
     known = {name: options_of(command) for name, command in commands_of(get_command(app))}
