@@ -10,17 +10,18 @@ READY := $(VENV)/.ready
 OLDEST := .venv-oldest
 OLDEST_PYTHON ?= python3.11
 
-.PHONY: help setup demo test test-all test-oldest lint bench clean
+.PHONY: help setup demo docs test test-all test-oldest lint bench clean
 
 help:
 	@echo "make demo      the whole way on generated heads, 6 minutes on 2 cores, and 3 to install; writes demo/"
+	@echo "make docs      the documentation as a site that needs no network, in site/"
 	@echo "make test      the quick tests, eight minutes on 2 cores"
 	@echo "make test-all  the slow ones too, about 25 minutes"
 	@echo "make test-oldest  the quick tests with the oldest dependencies that are allowed, in $(OLDEST)"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     speeds, side by side"
 	@echo "make setup     only install, into $(VENV)"
-	@echo "make clean     remove $(VENV), $(OLDEST), .venv-dose, demo/ and what npm brought"
+	@echo "make clean     remove $(VENV), $(OLDEST), .venv-dose, demo/, site/ and what npm brought"
 
 setup: $(READY)
 
@@ -33,6 +34,9 @@ $(READY): pyproject.toml hatch_build.py .ci/constraints.txt
 demo: setup
 	rm -rf demo
 	$(BIN)/medcycle demo --output demo
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 test: setup
 	$(PYTEST) -m 'not slow'
@@ -59,4 +63,4 @@ bench: setup
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .venv-dose demo medcycle/report/vendor tests/report/vendor
+	rm -rf $(VENV) $(OLDEST) .venv-dose demo site medcycle/report/vendor tests/report/vendor

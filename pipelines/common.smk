@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-# What jobs need beyond their volumes, MiB, and for each voxel of the largest volume, bytes; docs/scaling.md has the
+# What jobs need beyond their volumes, MiB, and for each voxel of the largest volume, bytes; docs/why/scaling.md has the
 # measurements.
 BASE_MIB = 1500
 PREPARE_BYTES, SYNTHESIZE_BYTES, EVALUATE_BYTES = 80, 80, 160

@@ -16,7 +16,7 @@ from medcycle.io.dicom.site import Couch, Outline, Site
 from medcycle.io.files import require_exists
 from medcycle.words import quoted
 
-__all__ = ["read_site"]
+__all__ = ["CouchSection", "SiteSection", "read_site"]
 
 ShortText = Annotated[str, Field(max_length=16, pattern=r"^[ -\[\]-~]*$")]
 """What a short string of DICOM (SH) holds: no backslash, letters of ASCII."""
@@ -24,26 +24,34 @@ ShortText = Annotated[str, Field(max_length=16, pattern=r"^[ -\[\]-~]*$")]
 LongText = Annotated[str, Field(max_length=64, pattern=r"^[ -\[\]-~]*$")]
 
 
-class _Couch(Section):
-    width: float = Field(530.0, ge=50, le=1000)
-    thickness: float = Field(50.0, ge=2, le=300)
-    shell: float = Field(2.0, gt=0, le=50)
-    shell_hu: Hounsfield = -300.0
-    core_hu: Hounsfield = -960.0
-    gap: float = Field(0.0, ge=0, le=200)
+class CouchSection(Section):
+    """A flat couch."""
+
+    width: float = Field(530.0, ge=50, le=1000, description="width of the couch, right to left")
+    thickness: float = Field(50.0, ge=2, le=300, description="thickness of shell and core together")
+    shell: float = Field(2.0, gt=0, le=50, description="thickness of the shell")
+    shell_hu: Hounsfield = Field(-300.0, description="CT number of the shell")
+    core_hu: Hounsfield = Field(-960.0, description="CT number of the core")
+    gap: float = Field(0.0, ge=0, le=200, description="distance between patient and couch")
 
 
-class _Site(Section):
-    station_name: ShortText = ""
-    device_serial_number: LongText = ""
-    convolution_kernel: ShortText = ""
-    institution_name: LongText = ""
-    kvp: float | None = Field(None, ge=10, le=500)
-    square_matrix: bool = False
-    slice_spacing: float | None = Field(None, ge=0.2, le=20)
-    outlines: tuple[Outline, ...] = ()
-    couch: _Couch | None = None
-    overrides: dict[str, Hounsfield] = Field(default_factory=dict)
+class SiteSection(Section):
+    """All keys of a site's file."""
+
+    station_name: ShortText = Field("", description="StationName; planning systems choose the density table by it")
+    device_serial_number: LongText = Field("", description="DeviceSerialNumber, for the same purpose")
+    convolution_kernel: ShortText = Field("", description="ConvolutionKernel, for the same purpose")
+    institution_name: LongText = Field("", description="InstitutionName")
+    kvp: float | None = Field(None, ge=10, le=500, description="KVP; empty by default, since no tube made the CT")
+    square_matrix: bool = Field(False, description="add air on both sides until there are as many columns as rows")
+    slice_spacing: float | None = Field(
+        None, ge=0.2, le=20, description="spacing to average thinner slices to; null: keep the slices"
+    )
+    outlines: tuple[Outline, ...] = Field((), description="contours to write into outlines.dcm")
+    couch: CouchSection | None = Field(None, description="a couch to add; null for none")
+    overrides: dict[str, Hounsfield] = Field(
+        default_factory=dict, description="CT number for all voxels of each of these structures of --rtstruct"
+    )
 
 
 def read_site(path: Path) -> Site:
@@ -61,7 +69,7 @@ def read_site(path: Path) -> Site:
         values = read_yaml(path)
         if not isinstance(values, dict):
             raise ConfigError(f"{path}: no keys and values; write such as station_name: CT_SIM_1")
-        found = _Site.model_validate(values)
+        found = SiteSection.model_validate(values)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a text in YAML ({' '.join(str(error).split())}); correct it") from error
     except ValidationError as error:
@@ -76,6 +84,6 @@ def _explained(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         return f"{key}: {first['msg']}, not {quoted(first['input'])}"
-    known = list((_Couch if len(first["loc"]) > 1 else _Site).model_fields)
+    known = list((CouchSection if len(first["loc"]) > 1 else SiteSection).model_fields)
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
     return f"unknown key {key}; {f'did you mean {near[0]}?' if near else f'there are {chr(44).join(known)}'}"

@@ -58,8 +58,8 @@ def assess(case: Cropped, *, misregistration: bool = True) -> Figures:
         misregistration: whether the two are registered, which takes some seconds.
 
     Returns:
-        Plain values; those in HU are of HU clipped to [-1024, 3000]. `docs/evaluation.md` describes them. `warnings`
-        say what could not be measured.
+        Plain values; those in HU are of HU clipped to [-1024, 3000]. `docs/reference/metrics.md` describes them.
+        `warnings` say what could not be measured.
     """
     real, synthetic, region = case.real.array, case.synthetic.array, case.region
     grid = case.real.grid

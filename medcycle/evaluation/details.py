@@ -63,7 +63,7 @@ class Details:
     """Of one case.
 
     Args:
-        figures: plain values, as `docs/evaluation.md` describes them.
+        figures: plain values, as `docs/reference/metrics.md` describes them.
         radiographs: digitally reconstructed ones by view.
     """
 

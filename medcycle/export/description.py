@@ -1,4 +1,4 @@
-"""What has to be known to use an exported network without medcycle; docs/export.md describes every key."""
+"""What an exported network needs without medcycle; docs/reference/exported-models.md describes every key."""
 
 from __future__ import annotations
 

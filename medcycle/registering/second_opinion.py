@@ -31,7 +31,8 @@ __all__ = ["MAX_SHIFT", "SecondOpinion", "SecondReader", "refined"]
 Matrix = npt.NDArray[np.float64]
 
 MAX_SHIFT = 3.0
-"""mm, mean over the body, between two opinions; see docs/experiments.md for what right and wrong ones have."""
+"""mm, mean over the body, between two opinions; docs/why/experiments/registration.md has those of right and
+wrong ones."""
 
 FITTING = 0.75
 """The correlation of synthetic and true CT from which the model fits the scans. Below, the synthetic CT can show bone

@@ -1,4 +1,4 @@
-"""The page about conversions names the files and has the numbers of the code."""
+"""The pages about conversions name the files and has the numbers of the code."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,10 @@ from medcycle.converting.description import SKULL_FILES
 from medcycle.converting.run import FILE_NAMES, SKULL_DESCRIPTION
 from medcycle.converting.wanted import TARGETS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "convert.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = "\n".join(
+    (DOCS / name).read_text(encoding="utf-8") for name in ("how-to/convert.md", "reference/conversions.md")
+)
 
 
 def row(name: str) -> list[float]:

@@ -11,7 +11,7 @@ from medcycle.export.description import describe
 from medcycle.export.wrapper import sizes_of
 from tests.export.test_formats import untrained
 
-PAGE = Path(__file__).parents[2] / "docs" / "export.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "exported-models.md"
 
 NYUL = "data.mr_normalisation=nyul"
 VOLUMES = ["network.spatial_dims=3", "data.patch_size=[32, 32, 32]"]

@@ -1,4 +1,4 @@
-"""The set-up of docs/node.md, as it is written there: Orthanc gives the node DICOMweb."""
+"""The set-up of docs/how-to/orthanc.md, as it is written there: Orthanc gives the node DICOMweb."""
 
 import json
 import re
@@ -23,7 +23,8 @@ from tests.ports import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "node.md"
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+DOCUMENT = HOW_TO / "orthanc.md"
 
 
 def blocks(kind: str) -> list[str]:
@@ -111,7 +112,8 @@ def test_structure_sets_go_along(tmp_path: Path) -> None:
 def test_the_document_names_the_options_there_are(capfd: pytest.CaptureFixture[str]) -> None:
     assert execute(["node", "--help"]) == 0
     known = set(re.findall(r"--[a-z][a-z-]+", capfd.readouterr().out))
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", DOCUMENT.read_text(encoding="utf-8")))
+    pages = [DOCUMENT.read_text(encoding="utf-8"), (HOW_TO / "node.md").read_text(encoding="utf-8")]
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", " ".join(pages)))
     assert named - known <= {"--format"}
 
 
