@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import logging
 import re
 import reprlib
 import traceback
+from collections.abc import Iterable
 
 __all__ = [
     "LONGEST_MESSAGE",
     "LONGEST_VALUE",
     "cell",
+    "duration",
+    "meant",
+    "pace",
     "quoted",
     "reason_of",
     "shown",
     "shown_traceback",
+    "size",
     "told",
     "told_in_a_line",
     "warn_plainly",
@@ -98,6 +104,60 @@ def reason_of(error: OSError) -> str:
 def shown_traceback(error: BaseException) -> str:
     """The traceback of an error, fit to be shown."""
     return shown("".join(traceback.format_exception(error)))
+
+
+def meant(given: str, known: Iterable[str], *, most: int = 1) -> str:
+    """A question for what a mistyped name may have been; nothing if no name is like it.
+
+    >>> meant("trian", ["train", "adapt"])
+    'did you mean train?'
+    """
+    near = difflib.get_close_matches(given, list(known), n=most, cutoff=0.5)
+    return f"did you mean {', '.join(near[:-1])}{' or ' if near[1:] else ''}{near[-1]}?" if near else ""
+
+
+def duration(seconds: float) -> str:
+    """A time in the two largest units that it has.
+
+    >>> [duration(value) for value in (0.04, 42.3, 200, 7500, 200_000)]
+    ['0.04 s', '42 s', '3 min 20 s', '2 h 5 min', '2 days 8 h']
+    """
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    for large, small, unit, smaller in ((86400, 3600, "days", "h"), (3600, 60, "h", "min"), (60, 1, "min", "s")):
+        count, rest = divmod(round(seconds / small), large // small)
+        if count:
+            named = "day" if (count, unit) == (1, "days") else unit
+            return f"{count} {named} {rest} {smaller}" if rest else f"{count} {named}"
+    return f"{seconds:.0f} s"
+
+
+def pace(a_second: float) -> str:
+    """A rate in a unit of time in which it is more than one, if there is such.
+
+    >>> [pace(value) for value in (250, 2.13, 0.4, 0.01)]
+    ['250 a second', '2.1 a second', '24 a minute', '36 an hour']
+    """
+    for seconds, unit in ((1, "a second"), (60, "a minute"), (3600, "an hour")):
+        if (rate := a_second * seconds) >= 1:
+            break
+    return f"{rate:.0f} {unit}" if rate >= 10 else f"{rate:.2g} {unit}"
+
+
+def size(count: int) -> str:
+    """A number of bytes, in powers of 1000 as file managers have them.
+
+    >>> [size(value) for value in (999, 45_300, 4_312_000, 25_000_000_000)]
+    ['999 bytes', '45 kB', '4.3 MB', '25 GB']
+    """
+    if count < 1000:
+        return f"{count} bytes"
+    amount = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        amount /= 1000
+        if amount < 999.5 or unit == "TB":
+            break
+    return f"{amount:.0f} {unit}" if amount >= 9.95 else f"{amount:.1f} {unit}"
 
 
 class _Plainly(logging.Formatter):

@@ -11,7 +11,7 @@ from torch import nn
 PACKAGE = Path(__file__).parents[1] / "medcycle"
 
 LAYERS = [
-    {"errors", "processors", "tuning", "words"},
+    {"errors", "processors", "shipped", "tuning", "words"},
     {"isolation", "progress", "shards"},
     {"parallel"},
     {"volume"},

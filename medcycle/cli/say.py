@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import typer
 
+from medcycle.progress import is_quiet
 from medcycle.words import shown
 
-__all__ = ["say"]
+__all__ = ["RESEARCH_ONLY", "answer", "answer_json", "say", "say_error", "say_written"]
+
+RESEARCH_ONLY = "For research only: not for diagnosis or treatment."
 
 
 def say(text: str, *, err: bool = False, newline: bool = True) -> None:
-    """Print a text, on standard output or standard error, with control characters in it written out."""
+    """Print a remark, on standard output or standard error, with control characters in it written out.
+
+    With --quiet, remarks on standard output are left out.
+    """
+    if err or not is_quiet():
+        answer(text, err=err, newline=newline)
+
+
+def answer(text: str, *, err: bool = False, newline: bool = True) -> None:
+    """Print what a command was asked for, with --quiet too."""
     typer.echo(shown(text), nl=newline, err=err)
+
+
+def answer_json(value: Any) -> None:
+    """Print a value for scripts, on standard output."""
+    answer(json.dumps(value, indent=1, allow_nan=False, default=str))
+
+
+def say_error(text: str) -> None:
+    """Print why a command failed, a line on standard error, its first word in red on terminals that have colours."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        console.print(Text.assemble(("error:", "bold red"), f" {shown(text)}"), soft_wrap=True)
+    else:
+        answer(f"error: {text}", err=True)
+
+
+def say_written(what: Path | str, following: str = "") -> None:
+    """Print the last line of a command: what it wrote and where, and what to do next."""
+    say(f"wrote {what}{f'; next: {following}' if following else ''}")
