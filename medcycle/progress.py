@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 from medcycle.words import LONGEST_VALUE, duration, pace, shown
 
-__all__ = ["ProgressLine", "is_first_process", "is_quiet", "quietly"]
+__all__ = ["ProgressLine", "is_first_process", "is_quiet", "quietly", "remark"]
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -53,6 +53,12 @@ def quietly() -> Iterator[None]:
     finally:
         if not was:
             _quiet.clear()
+
+
+def remark(text: str) -> None:
+    """Say a line besides the results, on standard error, such as what is kept of earlier work."""
+    if is_first_process() and not is_quiet():
+        print(shown(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Rate:
@@ -133,7 +139,7 @@ class ProgressLine:
         self._rate.note(self.done)
         rate = self._rate.a_second
         left = _left((self.total or 0) - self.done, rate)
-        note = _joined(note, pace(rate) if rate else "", left)
+        note = _joined(note, pace(rate) if rate > 0 and self.total != 1 else "", left)
         if self._bar:
             self._bar.update(self._bar.task_ids[0], completed=self.done, note=note)
         else:
@@ -156,7 +162,7 @@ class ProgressLine:
 
 
 def _left(rest: float, a_second: float) -> str:
-    return f"{duration(max(1.0, rest / a_second))} left" if rest > 0 and a_second > 0 else ""
+    return f"{duration(max(1.0, round(rest / a_second)))} left" if rest > 0 and a_second > 0 else ""
 
 
 def _joined(note: str, *more: str) -> str:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import difflib
 import errno
 import logging
+import os
 import re
 import reprlib
+import sys
 import traceback
 from collections.abc import Iterable
+from typing import TextIO
 
 __all__ = [
     "LONGEST_MESSAGE",
     "LONGEST_VALUE",
+    "RED",
+    "YELLOW",
     "cell",
+    "coloured",
+    "counted",
     "duration",
     "meant",
     "pace",
@@ -32,6 +39,9 @@ LONGEST_VALUE = 200
 
 LONGEST_MESSAGE = 2000
 """Characters of a message in one line."""
+
+RED, YELLOW = 31, 33
+"""Colours, as terminals number them."""
 
 CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but for tab and line feed, C1
@@ -106,6 +116,12 @@ def shown_traceback(error: BaseException) -> str:
     return shown("".join(traceback.format_exception(error)))
 
 
+def coloured(text: str, code: int, stream: TextIO) -> str:
+    """A text in a colour, if the stream is a terminal and NO_COLOR is not set."""
+    plain = not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return text if plain else f"\x1b[{code}m{text}\x1b[0m"
+
+
 def meant(given: str, known: Iterable[str], *, most: int = 1) -> str:
     """A question for what a mistyped name may have been; nothing if no name is like it.
 
@@ -114,6 +130,15 @@ def meant(given: str, known: Iterable[str], *, most: int = 1) -> str:
     """
     near = difflib.get_close_matches(given, list(known), n=most, cutoff=0.5)
     return f"did you mean {', '.join(near[:-1])}{' or ' if near[1:] else ''}{near[-1]}?" if near else ""
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things, in the plural if it is not one.
+
+    >>> counted(1, "case"), counted(2, "case")
+    ('1 case', '2 cases')
+    """
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
 
 
 def duration(seconds: float) -> str:
@@ -138,9 +163,8 @@ def pace(a_second: float) -> str:
     >>> [pace(value) for value in (250, 2.13, 0.4, 0.01)]
     ['250 a second', '2.1 a second', '24 a minute', '36 an hour']
     """
-    for seconds, unit in ((1, "a second"), (60, "a minute"), (3600, "an hour")):
-        if (rate := a_second * seconds) >= 1:
-            break
+    seconds, unit = (1, "a second") if a_second >= 1 else (60, "a minute") if a_second >= 1 / 60 else (3600, "an hour")
+    rate = a_second * seconds
     return f"{rate:.0f} {unit}" if rate >= 10 else f"{rate:.2g} {unit}"
 
 
@@ -165,7 +189,8 @@ class _Plainly(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """In one line, after its level."""
-        return f"{record.levelname.lower()}: {told_in_a_line(record.getMessage())}"
+        level = coloured(f"{record.levelname.lower()}:", YELLOW, sys.stderr)
+        return f"{level} {told_in_a_line(record.getMessage())}"
 
 
 class _Once(logging.Filter):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from medcycle.cli.parameters import Irregular, SiteFile, model_names_like
-from medcycle.cli.say import say
+from medcycle.cli.say import RESEARCH_ONLY, say
 
 __all__ = ["node"]
 
@@ -86,7 +86,7 @@ def node(  # noqa: PLR0913, PLR0917 - the command's options
             associations=max_associations,
         ),
     )
-    say("Synthetic images, for research only: not for diagnosis or treatment.")
+    say(RESEARCH_ONLY)
     serve(
         model,
         settings,

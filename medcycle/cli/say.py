@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from medcycle.progress import is_quiet
-from medcycle.words import shown
+from medcycle.words import RED, coloured, shown
 
 __all__ = ["RESEARCH_ONLY", "answer", "answer_json", "say", "say_error", "say_written"]
 
@@ -36,15 +37,8 @@ def answer_json(value: Any) -> None:
 
 
 def say_error(text: str) -> None:
-    """Print why a command failed, a line on standard error, its first word in red on terminals that have colours."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        console.print(Text.assemble(("error:", "bold red"), f" {shown(text)}"), soft_wrap=True)
-    else:
-        answer(f"error: {text}", err=True)
+    """Print why a command failed, in a line on standard error."""
+    typer.echo(f"{coloured('error:', RED, sys.stderr)} {shown(text)}", err=True, color=True)
 
 
 def say_written(what: Path | str, following: str = "") -> None:

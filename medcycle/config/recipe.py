@@ -145,8 +145,8 @@ def _path_of(name_or_file: str) -> Path:
         raise ConfigError(f"{name_or_file}: now {now}")
     hint = meant(name_or_file, shipped, most=3)
     raise ConfigError(
-        f"{name_or_file}: no such configuration; {f'{hint} ' if hint else ''}give a file or a name that `medcycle config "
-        "list` prints; `prepare` and `train` also take auto, which plans one"
+        f"{name_or_file}: no such configuration; {hint}{' ' if hint else ''}give a file or a name that `medcycle "
+        "config list` prints; `prepare` and `train` also take auto, which plans one"
     )
 
 

@@ -194,8 +194,8 @@ def checkpoint_of(run_or_checkpoint: Path, *, to: Modality = "ct") -> Path:
         return shipped_file(run_or_checkpoint.name)
     names, hint = ", ".join(shipped_names()), meant(str(run_or_checkpoint), shipped_names())
     raise UsageError(
-        f"{path}: no such checkpoint; {f'{hint} ' if hint else ''}give a run folder, a .pt file that `medcycle train` wrote"
-        f"{f', or a model that ships with medcycle: {names}' if names else ''}"
+        f"{path}: no such checkpoint; {hint}{' ' if hint else ''}give a run folder, a .pt file that `medcycle train` "
+        f"wrote{f', or a model that ships with medcycle: {names}' if names else ''}"
     )
 
 

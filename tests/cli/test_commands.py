@@ -172,7 +172,7 @@ def test_runs_are_listed(run: Path, tmp_path: Path, capfd) -> None:
     assert execute(["runs", str(tmp_path)]) == 0
     told = capfd.readouterr().out
     # four steps are saved, whatever the log says
-    assert re.search(r"one .* cyclegan .* 2D .* 2, 2 .* 4 .* 2\.0 .* 0\.25 .* 90\.0 HU at step 2 .* yes", told)
+    assert re.search(r"one .* cyclegan .* 2D .* 2, 2 .* 4 .* 2 min .* 0\.25 .* 90\.0 HU at step 2 .* yes", told)
     assert re.search(r"torn .* 9 .* 120\.0 at step 2 .* damaged", told)
     assert re.search(r"two .* 9 .* none yet", told)
     assert re.search(r"broken .* damaged", told)
@@ -202,8 +202,9 @@ def test_configurations(capfd, tmp_path: Path) -> None:
     assert "GFLOP" in shown.splitlines()[-1]
     (tmp_path / "mine.yaml").write_text(shown)
     assert execute(["config", "check", str(tmp_path / "mine.yaml")]) == 0
+    assert "correct; next: medcycle train" in capfd.readouterr().out
     assert execute(["config", "schema"]) == 0
-    assert json.loads(capfd.readouterr().out.split("correct\n")[-1])["additionalProperties"] is False
+    assert json.loads(capfd.readouterr().out)["additionalProperties"] is False
 
 
 def test_help_and_version(capfd) -> None:
