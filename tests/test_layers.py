@@ -1,6 +1,7 @@
 """The architecture: modules import only from layers to their left, and some never import torch."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,19 @@ def test_inspect_loads_no_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 10, done.stderr  # 1: the folder is empty
+
+
+@pytest.mark.parametrize("line", ["medcycle train he", "medcycle synthesize he", "medcycle models info he"])
+def test_completion_imports_nothing_heavy(line: str) -> None:
+    code = (
+        "import sys; from medcycle.cli.main import execute; status = execute([]); "
+        "sys.exit(status or any(name in sys.modules for name in ('torch', 'numpy', 'yaml', 'medcycle.config')))"
+    )
+    asked = {"_MEDCYCLE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, check=False, capture_output=True, env={**os.environ, **asked}, text=True)
+    assert done.returncode == 0
+    assert "head" in done.stdout
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medcycle.cli.parameters import AsJson, common_options, model_names_like, show_help_alone
+from medcycle.cli.parameters import AsJson, common_options, shipped_names_like, show_help_alone
 from medcycle.cli.say import answer, answer_json, say, say_written
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Trained models that ship with medcycle.", rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(help="A model's name.", autocompletion=model_names_like)]
+Name = Annotated[str, typer.Argument(help="A model's name.", autocompletion=shipped_names_like)]
 
 
 @app.callback(invoke_without_command=True)

@@ -37,6 +37,7 @@ __all__ = [
     "common_options",
     "config_names_like",
     "model_names_like",
+    "shipped_names_like",
     "show_help_alone",
 ]
 
@@ -60,6 +61,11 @@ def common_options(function: Callable[..., None]) -> Callable[..., None]:
     command.__annotations__ = function.__annotations__ | common
     command.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]
     return command
+
+
+def shipped_names_like(incomplete: str) -> list[str]:
+    """The models that ship with medcycle whose names begin so, for shells."""
+    return [name for name in shipped_names() if name.startswith(incomplete)]
 
 
 def model_names_like(incomplete: str) -> list[str]:

@@ -14,7 +14,7 @@ from medcycle.cohort.findings import Finding
 from medcycle.evaluation.statistics import PairedDifference
 from medcycle.evaluation.tables import Summary
 from medcycle.models import Description
-from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, counted, duration, shown
+from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, duration, shown
 
 if TYPE_CHECKING:
     from medcycle.training.runs import DamagedRun, RunSummary
@@ -150,7 +150,7 @@ def _console() -> Console:
 def print_summary(summary: Summary) -> None:
     """A row for every case and one for the mean; a line where no case was scored."""
     if not summary.cases:
-        _console().print(f"none of {counted(len(summary.failed), 'case')} could be scored", highlight=False)
+        _console().print(f"no case scored; {len(summary.failed)} failed", highlight=False)
         return
     table = Table("case", *summary.metrics, title=f"protocol {summary.protocol}")
     for name, values in [*summary.cases.items(), ("mean", summary.mean)]:

@@ -39,7 +39,10 @@ def test_training_on_raw_folders_prepares_once(cohort: Path, run: Path, capfd) -
     assert "preparing" not in said.err
     assert "2 steps" in said.out
     assert execute([*train, *SMALL, "--set=training.max_steps=3", "--resume"]) == 0
-    assert "3 steps" in capfd.readouterr().out
+    said = capfd.readouterr()
+    assert "3 steps" in said.out
+    assert f"next: medcycle synthesize {second} INPUT OUTPUT" in said.out
+    assert "resumed at step 2, after" in said.err
 
 
 @pytest.fixture(scope="module", params=["head_ct_only", "body_ct_only"])
@@ -247,14 +250,21 @@ def test_the_plan_is_no_configuration_to_show(command: str, capfd) -> None:
     ("line", "names"),
     [
         ("medcycle syn", ["synthesize"]),
-        ("medcycle train head", ["head_ct_only", "head_mr_ct"]),
+        ("medcycle train head", ["head_ct_only", "head_mr_ct", "heads.yaml"]),
         ("medcycle train head_mr_ct --method c", ["cyclegan", "cut"]),
         ("medcycle config show au", ["auto"]),
         ("medcycle prepare --config dem", ["demo"]),
         ("medcycle models info he", ["head"]),
+        ("medcycle synthesize he", ["head", "heads.yaml", "heart/"]),
+        ("medcycle export he", ["head", "heads.yaml", "heart/"]),
+        ("medcycle synthesize heads", []),  # a shell looks for files itself
+        ("medcycle runs --qu", ["--quiet"]),
     ],
 )
-def test_a_shell_completes_commands_and_names(line: str, names: list[str], monkeypatch, capfd) -> None:
+def test_a_shell_completes_commands_and_names(line: str, names: list[str], monkeypatch, capfd, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "heart").mkdir()
+    (tmp_path / "heads.yaml").touch()
     monkeypatch.setenv("_MEDCYCLE_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", line)
     monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
