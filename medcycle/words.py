@@ -122,13 +122,13 @@ def coloured(text: str, code: int, stream: TextIO) -> str:
     return text if plain else f"\x1b[{code}m{text}\x1b[0m"
 
 
-def meant(given: str, known: Iterable[str], *, most: int = 1) -> str:
-    """A question for what a mistyped name may have been; nothing if no name is like it.
+def meant(given: str, known: Iterable[str], *, most: int = 1, likeness: float = 0.6) -> str:
+    """A question for what a mistyped name may have been; nothing if no name is so like it, 0 to 1 (see `difflib`).
 
     >>> meant("trian", ["train", "adapt"])
     'did you mean train?'
     """
-    near = difflib.get_close_matches(given, list(known), n=most, cutoff=0.5)
+    near = difflib.get_close_matches(given, list(known), n=most, cutoff=likeness)
     return f"did you mean {', '.join(near[:-1])}{' or ' if near[1:] else ''}{near[-1]}?" if near else ""
 
 
