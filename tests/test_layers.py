@@ -2,6 +2,7 @@
 
 import ast
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,16 @@ def test_completion_imports_nothing_heavy(line: str) -> None:
     done = subprocess.run(call, check=False, capture_output=True, env={**os.environ, **asked}, text=True)
     assert done.returncode == 0
     assert "head" in done.stdout
+
+
+def test_help_takes_less_than_four_tenths_of_a_second() -> None:
+    def seconds() -> float:  # of the processor: other work on the machine takes none of it
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "medcycle", "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.4
 
 
 def test_help_imports_nothing_heavy() -> None:
