@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from medcycle.cli.parameters import Irregular, SiteFile, model_names_like
-from medcycle.cli.say import RESEARCH_ONLY, say
+from medcycle.cli.say import RESEARCH_ONLY, answer, say
 
 __all__ = ["node"]
 
@@ -90,7 +90,7 @@ def node(  # noqa: PLR0913, PLR0917 - the command's options
     serve(
         model,
         settings,
-        say=lambda line: say(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}"),
+        say=lambda line: answer(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}"),
         device=device,
         any_region=any_region,
     )

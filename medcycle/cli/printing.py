@@ -163,7 +163,7 @@ def print_verdicts(summary: Summary) -> None:
     table = Table("case", "verdict", "score", Column("reasons", overflow="fold"), title="Without a true CT")
     for name, verdict in summary.verdicts.items():
         reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
-        grade = f"[{GRADE_COLOURS[verdict.grade]}]{verdict.grade}[/]"
+        grade = f"[{GRADE_COLOURS.get(verdict.grade, 'red')}]{_cell(verdict.grade)}[/]"
         table.add_row(_cell(name), grade, _figure(verdict.score, 2), _cell(reasons))
     _print(table)
 

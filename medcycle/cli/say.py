@@ -32,8 +32,9 @@ def answer(text: str, *, err: bool = False, newline: bool = True) -> None:
 
 
 def answer_json(value: Any) -> None:
-    """Print a value for scripts, on standard output."""
-    answer(json.dumps(value, indent=1, allow_nan=False, default=str))
+    """Print a value for scripts, on standard output; what JSON has no number for is null."""
+    finite = json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
+    answer(json.dumps(finite, indent=1))
 
 
 def say_error(text: str) -> None:

@@ -154,7 +154,10 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
     say(RESEARCH_ONLY)
     where = str(made[0]) if len(made) == 1 else f"{len(made)} cases to {output}"
     scores = f"medcycle evaluate --real TRUE_{to.upper()} --synthetic {output} --output SCORES"
-    say_written(f"{where}, and {page}" if page else where, "open it in a browser" if page else scores)
+    if page:
+        say_written(f"{where}, and {page}", "open it in a browser")
+    else:
+        say_written(where, scores if made else "")
 
 
 def _translate_pictures(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from medcycle.cli.main import EXAMPLES, execute
+from medcycle.cli.say import answer_json
 from medcycle.evaluation import scoring
 from medcycle.evaluation.cases import Case
 from medcycle.progress import is_quiet
@@ -32,6 +33,7 @@ CALL_WRONG = 2
         ("synthesize head . out --shifts 9", "less than or equal to 4. See"),
         ("synthesize haed . out", "did you mean head?"),
         ("models info haed", "did you mean head?"),
+        ("synthesize head . out --format dicom --deidentify --retain datez", "did you mean dates?"),
         ("config show head_mr", "did you mean head_mr_ct or head_ct_only?"),
         ("config show demo --set trainig.max_steps=1", "did you mean training?"),
         ("config show demo --set training.max_step=1", "did you mean training.max_steps?"),
@@ -207,3 +209,8 @@ def test_resumed_work_is_told(cohort: Path, tmp_path: Path, capfd) -> None:
     for turn in range(2):
         assert execute(call) == 0
         assert ("1 of 1 were registered by an earlier call" in capfd.readouterr().err) == (turn == 1)
+
+
+def test_what_json_has_no_number_for_is_null(capsys) -> None:
+    answer_json({"loss": float("nan"), "psnr": [float("inf"), 2.5], "folder": Path("run")})
+    assert json.loads(capsys.readouterr().out) == {"loss": None, "psnr": [None, 2.5], "folder": "run"}
