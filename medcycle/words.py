@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import logging
+import os
 import re
 import reprlib
+import sys
 import traceback
+from collections.abc import Iterable
+from typing import TextIO
 
 __all__ = [
     "LONGEST_MESSAGE",
     "LONGEST_VALUE",
+    "RED",
+    "YELLOW",
     "cell",
+    "coloured",
+    "counted",
+    "duration",
+    "meant",
+    "pace",
     "quoted",
     "reason_of",
     "shown",
     "shown_traceback",
+    "size",
     "told",
     "told_in_a_line",
     "warn_plainly",
@@ -26,6 +39,9 @@ LONGEST_VALUE = 200
 
 LONGEST_MESSAGE = 2000
 """Characters of a message in one line."""
+
+RED, YELLOW = 31, 33
+"""Colours, as terminals number them."""
 
 CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but for tab and line feed, C1
@@ -100,12 +116,81 @@ def shown_traceback(error: BaseException) -> str:
     return shown("".join(traceback.format_exception(error)))
 
 
+def coloured(text: str, code: int, stream: TextIO) -> str:
+    """A text in a colour, if the stream is a terminal and NO_COLOR is not set."""
+    plain = not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return text if plain else f"\x1b[{code}m{text}\x1b[0m"
+
+
+def meant(given: str, known: Iterable[str], *, most: int = 1, likeness: float = 0.6) -> str:
+    """A question for what a mistyped name may have been; nothing if no name is so like it, 0 to 1 (see `difflib`).
+
+    >>> meant("trian", ["train", "adapt"])
+    'did you mean train?'
+    """
+    near = difflib.get_close_matches(given, list(known), n=most, cutoff=likeness)
+    return f"did you mean {', '.join(near[:-1])}{' or ' if near[1:] else ''}{near[-1]}?" if near else ""
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things, in the plural if it is not one.
+
+    >>> counted(1, "case"), counted(2, "case")
+    ('1 case', '2 cases')
+    """
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
+
+
+def duration(seconds: float) -> str:
+    """A time in the two largest units that it has.
+
+    >>> [duration(value) for value in (0.04, 42.3, 200, 7500, 200_000)]
+    ['0.04 s', '42 s', '3 min 20 s', '2 h 5 min', '2 days 8 h']
+    """
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    for large, small, unit, smaller in ((86400, 3600, "days", "h"), (3600, 60, "h", "min"), (60, 1, "min", "s")):
+        count, rest = divmod(round(seconds / small), large // small)
+        if count:
+            named = "day" if (count, unit) == (1, "days") else unit
+            return f"{count} {named} {rest} {smaller}" if rest else f"{count} {named}"
+    return f"{seconds:.0f} s"
+
+
+def pace(a_second: float) -> str:
+    """A rate in a unit of time in which it is more than one, if there is such.
+
+    >>> [pace(value) for value in (250, 2.13, 0.4, 0.01)]
+    ['250 a second', '2.1 a second', '24 a minute', '36 an hour']
+    """
+    seconds, unit = (1, "a second") if a_second >= 1 else (60, "a minute") if a_second >= 1 / 60 else (3600, "an hour")
+    rate = a_second * seconds
+    return f"{rate:.0f} {unit}" if rate >= 10 else f"{rate:.2g} {unit}"
+
+
+def size(count: int) -> str:
+    """A number of bytes, in powers of 1000 as file managers have them.
+
+    >>> [size(value) for value in (999, 45_300, 4_312_000, 25_000_000_000)]
+    ['999 bytes', '45 kB', '4.3 MB', '25 GB']
+    """
+    if count < 1000:
+        return f"{count} bytes"
+    amount = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        amount /= 1000
+        if amount < 999.5 or unit == "TB":
+            break
+    return f"{amount:.0f} {unit}" if amount >= 9.95 else f"{amount:.1f} {unit}"
+
+
 class _Plainly(logging.Formatter):
     """Formats a record as a line fit to be shown."""
 
     def format(self, record: logging.LogRecord) -> str:
         """In one line, after its level."""
-        return f"{record.levelname.lower()}: {told_in_a_line(record.getMessage())}"
+        level = coloured(f"{record.levelname.lower()}:", YELLOW, sys.stderr)
+        return f"{level} {told_in_a_line(record.getMessage())}"
 
 
 class _Once(logging.Filter):

@@ -1,6 +1,8 @@
 """The architecture: modules import only from layers to their left, and some never import torch."""
 
 import ast
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from torch import nn
 PACKAGE = Path(__file__).parents[1] / "medcycle"
 
 LAYERS = [
-    {"errors", "processors", "tuning", "words"},
+    {"errors", "processors", "shipped", "tuning", "words"},
     {"isolation", "progress", "shards"},
     {"parallel"},
     {"volume"},
@@ -112,6 +114,29 @@ def test_inspect_loads_no_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 10, done.stderr  # 1: the folder is empty
+
+
+@pytest.mark.parametrize("line", ["medcycle train he", "medcycle synthesize he", "medcycle models info he"])
+def test_completion_imports_nothing_heavy(line: str) -> None:
+    code = (
+        "import sys; from medcycle.cli.main import execute; status = execute([]); "
+        "sys.exit(status or any(name in sys.modules for name in ('torch', 'numpy', 'yaml', 'medcycle.config')))"
+    )
+    asked = {"_MEDCYCLE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, check=False, capture_output=True, env={**os.environ, **asked}, text=True)
+    assert done.returncode == 0
+    assert "head" in done.stdout
+
+
+def test_help_takes_less_than_four_tenths_of_a_second() -> None:
+    def seconds() -> float:  # of the processor: other work on the machine takes none of it
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "medcycle", "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.4
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -1,8 +1,5 @@
-"""What users install, and the example they copy."""
+"""The examples that users copy."""
 
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import nibabel as nib
@@ -11,26 +8,11 @@ from matplotlib import image
 
 from examples import show_result, show_windows
 from examples.from_python import main
-from medcycle.config import config_names, load_config
+from medcycle.config import load_config
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
 from medcycle.methods.checkpoint import SavedMethod, save_method
 from tests.sizes import TINY
-
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.mark.slow
-def test_a_wheel_holds_the_configurations(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {f"medcycle/_configs/{name}.yaml" for name in config_names()} <= set(names)
-    assert "medcycle/py.typed" in names
-    assert {"medcycle/report/vendor/niivue.umd.js", "medcycle/report/vendor/plotly-cartesian.min.js"} <= set(names)
-    assert {"medcycle/report/vendor/plotly.licence.txt", "medcycle/report/assets/page.html"} <= set(names)
-    assert not any(name.startswith(("tests", "examples")) for name in names)
 
 
 def test_the_example_runs(checkpoint: Path, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medcycle.words import LONGEST_MESSAGE, quoted, shown, told, told_in_a_line, warn_plainly
+from medcycle.words import (
+    LONGEST_MESSAGE,
+    duration,
+    meant,
+    pace,
+    quoted,
+    shown,
+    size,
+    told,
+    told_in_a_line,
+    warn_plainly,
+)
 
 
 @given(st.text(st.characters(categories=["L", "M", "N", "P", "Sm", "Zs"])))
@@ -62,3 +73,35 @@ def test_warnings_are_shown_plainly(capsys) -> None:
     finally:
         logger.handlers, logger.propagate = before
     assert capsys.readouterr().err == "warning: a\\x1b]0;b\\x07: c d\n"
+
+
+@given(st.floats(0, 10**9))
+def test_durations_are_near_what_they_tell(seconds: float) -> None:
+    units = {"s": 1, "min": 60, "h": 3600, "day": 86400, "days": 86400}
+    words = duration(seconds).split()
+    told = sum(float(count) * units[unit] for count, unit in zip(words[::2], words[1::2], strict=True))
+    assert told == pytest.approx(seconds, rel=0.06)
+    assert len(words) <= 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(59.7, "1 min"), (61, "1 min 1 s"), (3599.9, "1 h"), (86399, "1 day"), (90000, "1 day 1 h")]
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@given(st.integers(0, 10**15))
+def test_sizes_are_near_what_they_tell(count: int) -> None:
+    number, unit = size(count).split()
+    factor = {"bytes": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}[unit]
+    assert float(number) * factor == pytest.approx(count, rel=0.06)
+    assert len(number) <= 4
+
+
+def test_rates_and_names() -> None:
+    assert [pace(rate) for rate in (1000.0, 1.0, 0.999, 1 / 61)] == [
+        "1000 a second", "1 a second", "60 a minute", "59 an hour",
+    ]  # fmt: skip
+    assert meant("tran", ["train", "brain", "adapt"], most=2) == "did you mean train or brain?"
+    assert meant("x", ["train"]) == ""

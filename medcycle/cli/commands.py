@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from medcycle.cli.parameters import (
+    AsJson,
     CtOffset,
     Dims,
     For,
@@ -23,15 +26,19 @@ from medcycle.cli.parameters import (
     chosen,
     config_names_like,
 )
-from medcycle.cli.say import say
+from medcycle.cli.say import RESEARCH_ONLY, answer_json, say, say_written
 from medcycle.errors import CaseFailed, DataError, UsageError
 from medcycle.processors import available_processors
+from medcycle.words import duration
 
 if TYPE_CHECKING:
     from medcycle.training.loop import TrainingResult
 
 __all__ = ["GO_ON", "demo", "export", "inspect", "prepare", "runs", "train"]
 
+
+PRINTED = Path("-")
+"""The file that stands for standard output."""
 
 GO_ON = 75
 """The exit status of a run that a signal ended: it is saved and goes on with --resume; EX_TEMPFAIL of sysexits.h."""
@@ -40,7 +47,8 @@ GO_ON = 75
 def inspect(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders to inspect.")],
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings to FILE.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the findings to FILE; - prints them instead."),
     ] = None,
     ct_offset: CtOffset = 0.0,
     headers: Annotated[bool, typer.Option("--headers", help="Read headers only: faster, with fewer checks.")] = False,
@@ -51,10 +59,25 @@ def inspect(
     from medcycle.cohort.findings import inspect_paths, write_findings
 
     findings = inspect_paths(paths, workers=workers, voxels=not headers, ct_offset=ct_offset)
-    if json_file:
+    if json_file == PRINTED:
+        answer_json([asdict(one) for one in findings])
+    else:
+        print_findings(findings)
+    if json_file and json_file != PRINTED:
         write_findings(findings, json_file)
-    print_findings(findings)
+        say_written(json_file)
+    if json_file != PRINTED and (following := _use_of({one.modality for one in findings if one.verdict == "sound"})):
+        say(f"next: {following}")
     _require_none_failed([f"{one.path}: {one.reason}" for one in findings if one.verdict == "failed"], len(findings))
+
+
+def _use_of(kinds: set[str]) -> str:
+    """What can be done next with sound scans of these modalities."""
+    if {"mr", "ct"} <= kinds:
+        return "medcycle train auto --mr MR_FOLDER --ct CT_FOLDER --output RUN"
+    if "ct" in kinds:
+        return "medcycle train head_ct_only --ct CT_FOLDER --output RUN, or body_ct_only"
+    return "medcycle synthesize head HEAD_MR OUTPUT" if "mr" in kinds else ""
 
 
 def prepare(  # noqa: PLR0913, PLR0917 - the command's options
@@ -112,7 +135,8 @@ def prepare(  # noqa: PLR0913, PLR0917 - the command's options
     elif config == "auto" and (overrides or choice.flags):
         options = " ".join(filter(None, [choice.flags, "--set" if overrides else ""]))
         say(f"{store / 'config.yaml'}: earlier plan kept; also give {options} to `medcycle train`")
-    say(f"{store}: {made.contents} prepared")
+    same = " ".join(filter(None, [config, choice.flags, *(f"--set {shlex.quote(item)}" for item in overrides or ())]))
+    say(f"{store}: {made.contents} prepared; next: medcycle train {same} --store {store} --output RUN")
     _require_none_failed([str(error) for error in failed], len(cohort))
 
 
@@ -190,19 +214,22 @@ def _tell_end(result: TrainingResult, output: Path) -> None:
     if result.skipped:
         told = output / "skipped.csv"
         say(f"{result.skipped} steps skipped because of exploding gradients; see {told}", err=True)
-    say(
-        f"{result.step} steps in {result.elapsed_seconds / 60:.1f} minutes (ended by {result.stopped_by}); "
-        f"saved in {result.checkpoint}, previews in {output / 'previews'}"
-    )
     if result.best:
         step, score = result.best
         named, best = score_in_words(output, score), output / "checkpoints" / "best.pt"
         say(f"best validation: step {step}, {named}, saved in {best}")
+    following = "the same call with --resume" if result.by_signal else f"medcycle synthesize {output} INPUT OUTPUT"
+    say(
+        f"{result.step} steps in {duration(result.elapsed_seconds)} (ended by {result.stopped_by}); "
+        f"saved in {result.checkpoint}, previews in {output / 'previews'}; next: {following}"
+    )
     if result.by_signal:
         raise typer.Exit(GO_ON)
 
 
-def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.")]) -> None:
+def runs(
+    folder: Annotated[Path, typer.Argument(help="A run's folder, or a folder of runs.")], as_json: AsJson = False
+) -> None:
     """List training runs, their progress and best scores.
 
     Lower scores are better.
@@ -210,7 +237,11 @@ def runs(folder: Annotated[Path, typer.Argument(help="A run's folder, or a folde
     from medcycle.cli.printing import print_runs
     from medcycle.training.runs import find_runs
 
-    print_runs(find_runs(folder))
+    found = find_runs(folder)
+    if as_json:
+        answer_json([asdict(run) for run in found])
+    else:
+        print_runs(found)
 
 
 def export(
@@ -239,8 +270,8 @@ def export(
     else:
         difference = export_model(run_or_checkpoint, output, to=to, model_format=model_format, style_input=style_input)
         written = f"{output} and {description_of(output)}"
-    say(f"wrote {written}; on random images its output differs by at most {difference:.1g}")
-    say("For research only: not for diagnosis or treatment.")
+    say(RESEARCH_ONLY)
+    say_written(f"{written}; on random images its output differs by at most {difference:.1g}")
 
 
 def demo(

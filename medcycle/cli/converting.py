@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from medcycle.cli.parameters import CtOffset, Irregular
-from medcycle.cli.say import say
+from medcycle.cli.say import RESEARCH_ONLY, say, say_written
 
 __all__ = ["convert"]
 
@@ -56,6 +56,7 @@ def convert(  # noqa: PLR0913, PLR0917 - the command's options
     """
     from medcycle.converting import convert as converted
 
+    written: list[Path] = []
     converted(
         ct,
         output,
@@ -69,6 +70,8 @@ def convert(  # noqa: PLR0913, PLR0917 - the command's options
         acoustics=acoustics,
         resample_irregular=resample_irregular,
         ct_offset=ct_offset,
-        on_written=lambda path: say(f"wrote {path}"),
+        on_written=written.append,
     )
-    say("For research only: not for diagnosis or treatment.")
+    say(RESEARCH_ONLY)
+    for path in written:
+        say_written(path)

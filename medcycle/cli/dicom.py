@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from medcycle.cli.parameters import Retain, SiteFile
-from medcycle.cli.say import say
+from medcycle.cli.say import RESEARCH_ONLY, say, say_written
 
 __all__ = ["to_dicom"]
 
@@ -81,5 +81,5 @@ def to_dicom(  # noqa: PLR0913, PLR0917 - the command's options
         deidentify=wanted,
         site=read_site(site) if site else None,
     )
-    say(f"wrote {len(files)} files to {output}")
-    say("Synthetic images, for research only: not for diagnosis or treatment.")
+    say(RESEARCH_ONLY)
+    say_written(f"{len(files)} files to {output}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from medcycle.cli.say import say
+from medcycle.cli.say import answer, say, say_written
 
 __all__ = ["dose"]
 
@@ -71,23 +71,23 @@ def dose(  # noqa: PLR0913, PLR0917 - the command's options
         say=say,
     )
     _print(found)
-    say(f"wrote {output}; for a page of it: medcycle report {output} --output dose.html")
+    say_written(output, f"medcycle report {output} --output dose.html")
 
 
 def _print(found: dict[str, Any]) -> None:
     if plan := found["plan"]:
-        say(
+        answer(
             f"{plan['radiation']}, {len(plan['gantry'])} beams, {plan['dose']:g} Gy in {plan['fractions']} fractions "
             f"to {plan['target']}; {plan['pencil_beams']} pencil beams, {plan['seconds']:.0f} s"
         )
     names = [*found["structures"]]
     if names:
         width = max(map(len, names))
-        say("Gy on the real CT, and what the synthetic CT differs by:")
-        say(f"{'':{width}}      D98     D95      D2    mean D0.03cc")
+        answer("Gy on the real CT, and what the synthetic CT differs by:")
+        answer(f"{'':{width}}      D98     D95      D2    mean D0.03cc")
     for name in names:
         one = found["structures"][name]
         for label, values, form in ((name, one["real"], "7.2f"), ("", one["difference"], "+7.2f")):
-            say(f"{label:{width}}  " + " ".join(f"{value:{form}}" for value in values.values()))
+            answer(f"{label:{width}}  " + " ".join(f"{value:{form}}" for value in values.values()))
     for criterion, passed in found["gamma"].items():
-        say(f"gamma {criterion}: {passed['pass_percent']:.1f} % of {passed['voxels']} voxels pass")
+        answer(f"gamma {criterion}: {passed['pass_percent']:.1f} % of {passed['voxels']} voxels pass")

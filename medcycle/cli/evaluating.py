@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medcycle.cli.parameters import CtOffset, KeepGoing, Part
-from medcycle.cli.say import say
+from medcycle.cli.parameters import AsJson, CtOffset, KeepGoing, Part
+from medcycle.cli.say import answer_json, say, say_written
 from medcycle.errors import UsageError
 
 if TYPE_CHECKING:
     from medcycle.evaluation.cases import Case
     from medcycle.evaluation.details import DetailOptions
-    from medcycle.evaluation.tables import EvaluationFolder
+    from medcycle.evaluation.tables import EvaluationFolder, Summary
     from medcycle.shards import Shard
 
 __all__ = ["compare", "evaluate"]
@@ -65,13 +65,14 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     ct_offset: CtOffset = 0.0,
     shard: Part = None,
     keep_going: KeepGoing = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score synthetic volumes against the true ones.
 
     Without true CT, synthetic CT are judged by their MR. With --shard, the process that is done last writes the tables.
-    With --keep-going, real volumes without a synthetic one are failed cases, which `summary.json` lists.
+    With --keep-going, real volumes without a synthetic one are failed cases, which `summary.json` lists; lack of memory
+    is still an error.
     """
-    from medcycle.cli.printing import print_summary, print_verdicts
     from medcycle.evaluation import scoring
     from medcycle.evaluation.cases import match_cases
     from medcycle.evaluation.verdicts import judge_cases
@@ -93,7 +94,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     }
     _require_fitting(real, brief, of_truth, of_details, (real_labels, synthetic_labels))
     if real and holds_pictures(real):
-        _score_pictures(real, synthetic, output, of_truth | of_details | {"--shard": shard}, keep_going=keep_going)
+        _score_pictures(
+            real, synthetic, output, of_truth | of_details | {"--shard": shard}, keep_going=keep_going, as_json=as_json
+        )
         return
     names, lenient = own_names(synthetic), keep_going or shard is not None
     how = {name: str(value) for name, value in (of_details | of_truth | {"ct_offset": ct_offset}).items()}
@@ -122,21 +125,32 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
                 may_all_fail=lenient,
             )
             summary = written.finish(summary, with_details=not brief)
-        print_summary(summary)
     elif mr:
         matched = match_cases(mr, synthetic, None, names, keep_going=keep_going)
         with _place(output, matched, shard, how) as written:
             judged = judge_cases(written.cases, on_details=written.on_details, may_all_fail=lenient)
             summary = written.finish(judged)
-        print_verdicts(summary)
     else:
         raise UsageError("nothing to compare with; give the true volumes with --real, or else the MR with --mr")
+    _show(summary, as_json=as_json)
     if not written.is_finished:
-        say(f"shard {shard} is done; the process that is done last writes the tables of all {len(matched)} cases")
+        told = f"shard {shard} is done; the process that is done last writes the tables of all {len(matched)} cases"
+        say(told, err=as_json)
         return
-    _say_written(output, brief=brief)
-    if not keep_going:
-        summary.require_all()
+    if not as_json:
+        _tell_files(output, brief=brief)
+    summary.require_all(but_refused=keep_going)
+
+
+def _show(summary: Summary, *, as_json: bool) -> None:
+    from medcycle.cli.printing import print_summary, print_verdicts
+
+    if as_json:
+        answer_json(summary.to_json())
+    elif summary.verdicts:
+        print_verdicts(summary)
+    else:
+        print_summary(summary)
 
 
 def _require_fitting(
@@ -156,9 +170,8 @@ def _require_fitting(
 
 
 def _score_pictures(
-    real: Path, synthetic: Path, output: Path, of_scans: Mapping[str, object], *, keep_going: bool
+    real: Path, synthetic: Path, output: Path, of_scans: Mapping[str, object], *, keep_going: bool, as_json: bool
 ) -> None:
-    from medcycle.cli.printing import print_summary
     from medcycle.evaluation.pictures import score_pictures
     from medcycle.evaluation.tables import require_folder, write_tables
 
@@ -166,16 +179,16 @@ def _score_pictures(
     require_folder(output)
     summary = score_pictures(real, synthetic)
     write_tables(summary, output)
-    print_summary(summary)
-    _say_written(output, brief=True)
-    if not keep_going:
-        summary.require_all()
+    _show(summary, as_json=as_json)
+    if not as_json:
+        _tell_files(output, brief=True)
+    summary.require_all(but_refused=keep_going)
 
 
-def _say_written(output: Path, *, brief: bool) -> None:
-    say(f"wrote {output / 'cases.csv'} and {output / 'summary.json'}")
-    if not brief:
-        say(f"details of each case are in {output / 'cases'}; next: medcycle report {output} --output report.html")
+def _tell_files(output: Path, *, brief: bool) -> None:
+    details = "" if brief else f", and details of each case to {output / 'cases'}"
+    written = f"{output / 'cases.csv'} and {output / 'summary.json'}{details}"
+    say_written(written, f"medcycle report {output} --output report.html")
 
 
 def _place(
@@ -211,6 +224,7 @@ def compare(
         list[Path], typer.Argument(metavar="EVALUATION...", help="Folders that `evaluate` wrote, one for each model.")
     ],
     output: Annotated[Path, typer.Option(help="Folder for the tables.")],
+    as_json: AsJson = False,
 ) -> None:
     """Compare two or more models on the same patients."""
     from medcycle.cli.printing import print_differences
@@ -218,5 +232,9 @@ def compare(
 
     found = compare_evaluations(evaluations)
     write_comparison(found, output)
+    if as_json:
+        answer_json([one._asdict() for one in found.differences()])
+        return
     print_differences(found.differences())
-    say(f"wrote {output / 'comparison.md'}, and the same as .csv, .json and .tex")
+    written = f"{output / 'comparison.md'}, and the same as .csv, .json and .tex"
+    say_written(written, f"medcycle report {' '.join(map(str, evaluations))} --output report.html")

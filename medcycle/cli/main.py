@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import logging
 import sys
@@ -11,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 
 import typer
-from typer.exceptions import TyperException
 
 from medcycle import __version__
 from medcycle.cli import (
@@ -27,12 +25,12 @@ from medcycle.cli import (
     reporting,
     synthesize,
 )
-from medcycle.cli.parameters import show_help_alone
-from medcycle.cli.say import say
-from medcycle.errors import MedcycleError, UsageError
+from medcycle.cli.ending import INTERRUPTED, INTERRUPTION, explain
+from medcycle.cli.parameters import DEBUG, QUIET, common_options, show_help_alone
+from medcycle.cli.say import answer, say_error
 from medcycle.processors import share_processors
-from medcycle.progress import is_first_process
-from medcycle.words import shown_traceback, told, told_in_a_line, warn_plainly
+from medcycle.progress import is_first_process, quietly
+from medcycle.words import shown_traceback, told_in_a_line, warn_plainly
 
 __all__ = ["app", "execute", "run"]
 
@@ -41,7 +39,7 @@ NAME = "medcycle"
 app = typer.Typer(
     name=NAME,
     help="Synthetic CT from MR, and MR from CT. Research use only.",
-    epilog="Add --debug to any command to see the traceback of an error.",
+    epilog="Every command takes --quiet and --debug.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -72,18 +70,14 @@ EXAMPLES: dict[str, tuple[Callable[..., None], str]] = {
 """The commands, each with a call that its help shows."""
 
 for command, (function, example) in EXAMPLES.items():
-    app.command(command, epilog=f"Example: {example}")(function)
+    app.command(command, epilog=f"Example: {example}")(common_options(function))
 app.add_typer(configs.app, name="config")
 app.add_typer(models.app, name="models")
 
 
-INTERRUPTED = 130
-"""The exit status of a command that Ctrl-C ended, as shells have it; typer returns it too."""
-
-
 def _version(show: bool) -> None:
     if show:
-        say(__version__)
+        answer(__version__)
         raise typer.Exit
 
 
@@ -106,49 +100,26 @@ def run() -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status: 0 done, 1 the data or the run failed, 2 the call is wrong."""
-    debug = "--debug" in arguments
+    debug, quiet = DEBUG in arguments, QUIET in arguments
     _configure_logging()
     try:
-        with nullcontext() if is_first_process() else redirect_stdout(io.StringIO()):
-            given = [item for item in arguments if item != "--debug"]
+        with (
+            nullcontext() if is_first_process() else redirect_stdout(io.StringIO()),
+            quietly() if quiet else nullcontext(),
+        ):
+            given = [item for item in arguments if item not in (DEBUG, QUIET)]  # wherever they stand
             status = app(given, prog_name=NAME, standalone_mode=False)
         if status == INTERRUPTED:
-            say("error: interrupted; finished results are kept", err=True)
+            say_error(INTERRUPTION)
         return status if isinstance(status, int) else 0
     except SystemExit as ended:  # how typer ends what a shell asks for to complete a line
         return int(ended.code or 0)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where every error ends
-        message, status = _explain(error)
+        message, status = explain(error, NAME)
         if debug:
-            say(shown_traceback(error), err=True)
-        say(f"error: {told_in_a_line(message)}", err=True)
+            answer(shown_traceback(error), err=True)
+        say_error(told_in_a_line(message))
         return status
-
-
-def _explain(error: BaseException) -> tuple[str, int]:
-    """What to say of an error, and the exit status."""
-    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # Python's word for it up to 3.12
-        error = OSError(errno.ELOOP, str(error))
-    if isinstance(error, UnicodeEncodeError):  # of a path with half a surrogate pair
-        error = UsageError(f"{error.object!r}: not a name that a file can have; correct it")
-    match error:
-        case MedcycleError():
-            return str(error), error.exit_status
-        case TyperException():
-            context = getattr(error, "ctx", None)  # of the command whose call is wrong
-            return f"{error.format_message()} See `{context.command_path if context else NAME} --help`.", 2
-        case KeyboardInterrupt() | typer.Abort():
-            return "interrupted; finished results are kept", INTERRUPTED
-        case MemoryError():
-            return f"out of memory ({error}); lower training.batch_size or raise data.spacing", 1
-        case OSError():
-            status = 2 if isinstance(error, NotADirectoryError | IsADirectoryError | FileExistsError) else 1
-            return told(error), status
-        case _:
-            return (
-                f"{type(error).__name__}: {error}; a bug in medcycle: run again with --debug and report it",
-                1,
-            )
 
 
 def _configure_logging() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from medcycle.cli.parameters import Irregular, SiteFile, model_names_like
-from medcycle.cli.say import say
+from medcycle.cli.say import RESEARCH_ONLY, answer, say
 
 __all__ = ["node"]
 
@@ -86,11 +86,11 @@ def node(  # noqa: PLR0913, PLR0917 - the command's options
             associations=max_associations,
         ),
     )
-    say("Synthetic images, for research only: not for diagnosis or treatment.")
+    say(RESEARCH_ONLY)
     serve(
         model,
         settings,
-        say=lambda line: say(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}"),
+        say=lambda line: answer(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}"),
         device=device,
         any_region=any_region,
     )

@@ -9,8 +9,9 @@ import typer
 
 from medcycle.cli.commands import GO_ON
 from medcycle.cli.parameters import CtOffset, Irregular, Model, Overrides, model_names_like
-from medcycle.cli.say import say
+from medcycle.cli.say import say, say_written
 from medcycle.errors import UsageError
+from medcycle.words import counted
 
 __all__ = ["adapt", "register"]
 
@@ -52,9 +53,10 @@ def register(
         ct_offset=ct_offset,
         say=say,
     )
-    for path in written:
-        say(f"wrote {path}")
-    say(f"quality measures are in {output / 'registration.json'}; check the pictures beside it")
+    say_written(
+        f"{counted(len(written), 'registered volume')} to {output}, and quality measures to registration.json there",
+        "check the pictures beside them",
+    )
 
 
 def adapt(
@@ -85,6 +87,7 @@ def adapt(
         ct_offset=ct_offset,
         say=say,
     )
-    say(f"{made.text}; saved in {made.checkpoint}")
+    following = "the same call with --resume" if made.share is None else f"medcycle synthesize {output} MR OUTPUT"
+    say(f"{made.text}; saved in {made.checkpoint}; next: {following}")
     if made.share is None:
         raise typer.Exit(GO_ON)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from medcycle.shards import Shard
+from medcycle.shipped import config_names, shipped_names
 
 if TYPE_CHECKING:
     from medcycle.config import Choice
 
 __all__ = [
+    "DEBUG",
+    "QUIET",
+    "AsJson",
     "CtOffset",
     "Dims",
     "For",
@@ -26,12 +34,65 @@ __all__ = [
     "Scratch",
     "SiteFile",
     "chosen",
+    "common_options",
     "config_names_like",
     "model_names_like",
+    "shipped_names_like",
     "show_help_alone",
 ]
 
-Model = Annotated[Path, typer.Argument(help="A run's folder, a checkpoint, or a model that ships with medcycle.")]
+QUIET, DEBUG = "--quiet", "--debug"
+"""Options of every command, which `execute` takes out of the call."""
+
+
+def common_options(function: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options that all take, which its help shows and a shell completes."""
+    own = inspect.signature(function, eval_str=True)
+    common = {
+        "quiet": Annotated[bool, typer.Option(QUIET, help="Print results, warnings and errors only.")],
+        "debug": Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error.")],
+    }
+    added = [Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=kind) for name, kind in common.items()]
+
+    @wraps(function)
+    def command(**options: Any) -> None:
+        function(**{name: value for name, value in options.items() if name not in common})
+
+    command.__annotations__ = function.__annotations__ | common
+    command.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]
+    return command
+
+
+def shipped_names_like(incomplete: str) -> list[str]:
+    """The models that ship with medcycle whose names begin so, for shells."""
+    return [name for name in shipped_names() if name.startswith(incomplete)]
+
+
+def model_names_like(incomplete: str) -> list[str]:
+    """The models that ship with medcycle whose names begin so, and files and folders beside them, for shells."""
+    return _completed(incomplete, shipped_names())
+
+
+def config_names_like(incomplete: str) -> list[str]:
+    """The names that a configuration's beginning can be completed to, for shells."""
+    return _completed(incomplete, ["auto", *config_names()])
+
+
+def _completed(incomplete: str, names: list[str]) -> list[str]:
+    """The names that begin so; with files and folders that do, which a shell looks for itself only where nothing is."""
+    found = [name for name in names if name.startswith(incomplete)]
+    beside = [path for path in sorted(Path().iterdir()) if path.name.startswith(incomplete)] if found else []
+    return found + [f"{path}/" if path.is_dir() else f"{path}" for path in beside if path.name[:1] != "."]
+
+
+Model = Annotated[
+    Path,
+    typer.Argument(
+        help="A run's folder, a checkpoint, or a model that ships with medcycle.", autocompletion=model_names_like
+    ),
+]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead, for scripts.")]
 
 Irregular = Annotated[
     bool,
@@ -122,20 +183,6 @@ def chosen(method: str | None, dims: str | None, device: Literal["cpu", "gpu"] |
     from medcycle.planning.plan import chosen_here
 
     return chosen_here(Choice(method, float(dims) if dims else None, device))
-
-
-def model_names_like(incomplete: str) -> list[str]:
-    """The models that ship with medcycle whose names begin so, for shells."""
-    from medcycle.models import shipped_names
-
-    return [name for name in shipped_names() if name.startswith(incomplete)]
-
-
-def config_names_like(incomplete: str) -> list[str]:
-    """The names that a configuration's beginning can be completed to, for shells."""
-    from medcycle.config import config_names
-
-    return [name for name in ("auto", *config_names()) if name.startswith(incomplete)]
 
 
 def show_help_alone(context: typer.Context) -> None:

@@ -14,7 +14,7 @@ from medcycle.cohort.findings import Finding
 from medcycle.evaluation.statistics import PairedDifference
 from medcycle.evaluation.tables import Summary
 from medcycle.models import Description
-from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, shown
+from medcycle.words import LONGEST_MESSAGE, LONGEST_VALUE, duration, shown
 
 if TYPE_CHECKING:
     from medcycle.training.runs import DamagedRun, RunSummary
@@ -29,6 +29,8 @@ __all__ = [
     "print_verdicts",
 ]
 
+GRADE_COLOURS = {"no finding": "green", "check": "yellow", "do not use": "red"}
+
 FILE_WIDTH = 180
 """Characters a line where the output is no terminal."""
 
@@ -42,10 +44,10 @@ def print_findings(findings: Sequence[Finding]) -> None:
         verdict = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
         patient = found.patient if found.patient != found.name else ""
         who = ", ".join(shown(text, LONGEST_VALUE) for text in (patient, found.description) if text)
-        cells = (found.name, who, found.modality or "?", _grid(found), "; ".join([verdict, *found.notes]))
-        table.add_row(*map(_cell, cells))
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
+        cells = (found.name, who, found.modality or "?", _grid(found))
+        told = _cell("; ".join([verdict, *found.notes]))
+        table.add_row(*map(_cell, cells), f"[{'green' if found.verdict == 'sound' else 'red'}]{told}[/]")
+    console = _console()
     console.print(table)
     for reason, names in _by_reason(findings).items():
         examples = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -91,7 +93,7 @@ def print_runs(runs: Sequence[RunSummary | DamagedRun]) -> None:
     """
     from medcycle.training.runs import DamagedRun
 
-    table = Table("run", "method", "dimensions", "MR, CT", "steps", "minutes", "loss", "best score", "checkpoint")
+    table = Table("run", "method", "dimensions", "MR, CT", "steps", "trained for", "loss", "best score", "checkpoint")
     for run in runs:
         if isinstance(run, DamagedRun):
             table.add_row(_cell(str(run.folder)), *[""] * 7, "damaged")
@@ -99,10 +101,18 @@ def print_runs(runs: Sequence[RunSummary | DamagedRun]) -> None:
         loss = f"{run.loss:.3g}" if run.losses else ""
         best = f"{run.best[1]:.1f}{' HU' * run.score_is_error} at step {run.best[0]}" if run.best else ""
         counts = f"{run.cases[0]}, {run.cases[1]}"
-        cells = (str(run.folder), run.method, run.dimensions, counts, str(run.step), f"{run.minutes:.1f}", loss, best)
+        cells = (
+            str(run.folder),
+            run.method,
+            run.dimensions,
+            counts,
+            str(run.step),
+            duration(60 * run.minutes),
+            loss,
+            best,
+        )
         table.add_row(*map(_cell, cells), run.checkpoint)
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
+    console = _console()
     console.print(table)
     for run in runs:
         if isinstance(run, DamagedRun):
@@ -128,17 +138,24 @@ def print_models(models: Sequence[Description]) -> None:
 
 
 def _print(table: Table) -> None:
-    """In lines as wide as the terminal, or of `FILE_WIDTH` where there is none."""
+    _console().print(table)
+
+
+def _console() -> Console:
+    """Standard output, in lines as wide as the terminal, or of `FILE_WIDTH` where there is none."""
     terminal = Console()
-    (terminal if terminal.is_terminal else Console(width=FILE_WIDTH)).print(table)
+    return terminal if terminal.is_terminal else Console(width=FILE_WIDTH)
 
 
 def print_summary(summary: Summary) -> None:
-    """A row for every case and one for the mean."""
+    """A row for every case and one for the mean; a line where no case was scored."""
+    if not summary.cases:
+        _console().print(f"no case scored; {len(summary.failed)} failed", highlight=False)
+        return
     table = Table("case", *summary.metrics, title=f"protocol {summary.protocol}")
     for name, values in [*summary.cases.items(), ("mean", summary.mean)]:
         table.add_row(_cell(name), *(_figure(values[metric]) for metric in summary.metrics))
-    Console().print(table)
+    _print(table)
 
 
 def print_verdicts(summary: Summary) -> None:
@@ -146,8 +163,9 @@ def print_verdicts(summary: Summary) -> None:
     table = Table("case", "verdict", "score", Column("reasons", overflow="fold"), title="Without a true CT")
     for name, verdict in summary.verdicts.items():
         reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
-        table.add_row(_cell(name), verdict.grade, _figure(verdict.score, 2), _cell(reasons))
-    Console().print(table)
+        grade = f"[{GRADE_COLOURS.get(verdict.grade, 'red')}]{_cell(verdict.grade)}[/]"
+        table.add_row(_cell(name), grade, _figure(verdict.score, 2), _cell(reasons))
+    _print(table)
 
 
 def _figure(value: float | None, digits: int = 3) -> str:
@@ -161,4 +179,4 @@ def print_differences(differences: Sequence[PairedDifference]) -> None:
         interval = f"{_figure(one.low)} to {_figure(one.high)}" if one.low is not None else "–"
         row = (one.first, one.second, one.metric, str(one.n), _figure(one.mean), interval, _figure(one.p_holm, 4))
         table.add_row(*map(_cell, row))
-    Console().print(table)
+    _print(table)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from medcycle.cli.say import say
+from medcycle.cli.say import RESEARCH_ONLY, say, say_written
+from medcycle.words import size
 
 __all__ = ["report", "report_synthesis"]
 
@@ -38,10 +39,10 @@ def report(
     from medcycle.report import write_report
 
     written = write_report(paths, output, mr=mr, identifiers=identifiers, title=title)
-    say(f"wrote {written} ({written.stat().st_size / 1e6:.1f} MB)")
     if identifiers:
         say("the page shows names of cases and folders; mind who gets it")
-    say("For research only: not for diagnosis or treatment.")
+    say(RESEARCH_ONLY)
+    say_written(f"{written} ({size(written.stat().st_size)})", "open it in a browser")
 
 
 def report_synthesis(source: Path, made: Path) -> Path:

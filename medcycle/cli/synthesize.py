@@ -10,7 +10,7 @@ import typer
 
 from medcycle.cli.parameters import CtOffset, Irregular, KeepGoing, Model, Part, Retain, SiteFile
 from medcycle.cli.reporting import report_synthesis
-from medcycle.cli.say import say
+from medcycle.cli.say import RESEARCH_ONLY, say, say_written
 from medcycle.errors import UsageError
 
 __all__ = ["synthesize"]
@@ -149,11 +149,15 @@ def synthesize(  # noqa: PLR0913, PLR0917 - the command's options
         raise UsageError("--report is of all cases; leave out --shard, or use `medcycle report OUTPUT` afterwards")
     if report and to == "mr":
         raise UsageError("--report judges synthetic CT; for MR use `medcycle report OUTPUT` afterwards")
-    for path in synthesize_path(run_or_checkpoint, input_path, output, order, say=say):
-        say(f"wrote {path}")
-    if report:
-        say(f"wrote {report_synthesis(input_path, output)}")
-    say("Synthetic images, for research only: not for diagnosis or treatment.")
+    made = synthesize_path(run_or_checkpoint, input_path, output, order, say=say)
+    page = report_synthesis(input_path, output) if report else None
+    say(RESEARCH_ONLY)
+    where = str(made[0]) if len(made) == 1 else f"{len(made)} cases to {output}"
+    scores = f"medcycle evaluate --real TRUE_{to.upper()} --synthetic {output} --output SCORES"
+    if page:
+        say_written(f"{where}, and {page}", "open it in a browser")
+    else:
+        say_written(where, scores if made else "")
 
 
 def _translate_pictures(
@@ -164,5 +168,5 @@ def _translate_pictures(
     if wrong := next((name for name, value in of_scans.items() if value), ""):
         raise UsageError(f"{wrong} is for scans, and {given} holds pictures; leave it out")
     made = translate_pictures(model, given, output, to=to, device=device, say=say)
-    say(f"wrote {len(made)} pictures to {output}")
-    say("Synthetic images, for research only: not for diagnosis or treatment.")
+    say(RESEARCH_ONLY)
+    say_written(f"{len(made)} pictures to {output}")

@@ -28,7 +28,7 @@ from medcycle.io.files import write_text
 from medcycle.io.locks import locked
 from medcycle.parallel import KILLED, parallel_map
 from medcycle.processors import available_processors
-from medcycle.progress import ProgressLine
+from medcycle.progress import ProgressLine, remark
 
 __all__ = [
     "prepare_cohort",
@@ -76,6 +76,7 @@ def prepare_cohort(
     key = cohort_key(cohort, config)
     if store := store_as_it_is(root, key, config):
         _record_split(store, config)
+        remark(f"{root}: prepared by an earlier call, from the same scans with the same settings; it is kept")
         return store
     workers = _enough(len(cohort)) if workers is None else workers
     if config.mr_normalisation == "nyul" and not cohort.mr:
@@ -140,6 +141,8 @@ def _room(root: Path) -> Iterator[None]:
         shutil.rmtree(torn)
     if not (root / "store.json").is_file():
         mark_unfinished(root)
+    if any(root.glob("*/*/")):
+        remark(f"{root}: begun earlier; scans that are prepared and have not changed are kept")
     try:
         yield
     except WorkerLost:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from medcycle.config.bounds import Because, Section
 from medcycle.config.removed import REMOVED, REMOVED_KINDS, SUPERSEDED_KEYS
 from medcycle.config.sections import KINDS, Config
-from medcycle.words import quoted
+from medcycle.words import meant, quoted
 
 __all__ = ["explain", "unknown_key"]
 
@@ -81,11 +81,11 @@ def unknown_key(key: str, kind: str = "") -> str:
     if kind:
         section, _, name = key.partition(".")
         kinds, own = KINDS[section], _keys_of(KINDS[section][kind])
-        meant, _, meant_name = near[0].partition(".") if near else (section, "", "")
+        other_section, _, other_name = near[0].partition(".") if near else (section, "", "")
         of_other = any(name in other.model_fields for other in kinds.values())
-        if of_other or (meant == section and meant_name not in own):
+        if of_other or (other_section == section and other_name not in own):
             return f"{key}: {kind} has no such key; it has {', '.join(own)}"
-    suggestion = f"did you mean {near[0]}?" if near else f"the sections are {', '.join(Config.model_fields)}"
+    suggestion = meant(key, _keys(), likeness=0.5) or f"the sections are {', '.join(Config.model_fields)}"
     return f"unknown key {key}; {suggestion}"
 
 
@@ -99,9 +99,8 @@ def _no_such_kind(section: str, fault: ErrorDetails) -> str:
     given, names = fault["ctx"]["tag"], list(KINDS[section])
     if instead := REMOVED_KINDS.get((section, given)):
         return f"{section}.name {given}: no longer there; {instead}"
-    near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    meant = f"did you mean {near[0]}? " if near else ""
-    return f"{section}.name: there is no {section} {given}; {meant}there are {', '.join(names)}"
+    hint = meant(given, names, likeness=0.5)
+    return f"{section}.name: there is no {section} {given}; {f'{hint} ' if hint else ''}there are {', '.join(names)}"
 
 
 def _keys() -> Iterator[str]:

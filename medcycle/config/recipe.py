@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from medcycle.config.plain import read_yaml
 from medcycle.config.removed import REMOVED_RECIPES
 from medcycle.config.sections import KINDS, Config
 from medcycle.errors import ConfigError
-from medcycle.words import quoted
+from medcycle.shipped import config_names
+from medcycle.words import meant, quoted
 
 __all__ = ["Recipe", "config_names", "read_recipe", "recipe_layers"]
 
@@ -63,15 +63,6 @@ class Recipe:
     base: str
     description: str
     variants: tuple[Variant, ...]
-
-
-def config_names() -> dict[str, Path]:
-    """The shipped recipes: name to file."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "_configs", package.parent / "configs"):  # in a wheel; in a checkout
-        if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    return {}
 
 
 def recipe_layers(name_or_file: str, choice: Choice) -> list[dict[str, Any]]:
@@ -152,11 +143,10 @@ def _path_of(name_or_file: str) -> Path:
         return path
     if now := REMOVED_RECIPES.get(name_or_file):
         raise ConfigError(f"{name_or_file}: now {now}")
-    near = difflib.get_close_matches(name_or_file, shipped, n=3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    hint = meant(name_or_file, shipped, most=3, likeness=0.5)
     raise ConfigError(
-        f"{name_or_file}: no such configuration; {meant}give a file or a name that `medcycle config "
-        "list` prints; `prepare` and `train` also take auto, which plans one"
+        f"{name_or_file}: no such configuration; {hint}{' ' if hint else ''}give a file or a name that `medcycle "
+        "config list` prints; `prepare` and `train` also take auto, which plans one"
     )
 
 

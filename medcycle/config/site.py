@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from medcycle.config.plain import read_yaml
 from medcycle.errors import ConfigError
 from medcycle.io.dicom.site import Couch, Outline, Site
 from medcycle.io.files import require_exists
-from medcycle.words import quoted
+from medcycle.words import meant, quoted
 
 __all__ = ["CouchSection", "SiteSection", "read_site"]
 
@@ -85,5 +84,4 @@ def _explained(error: ValidationError) -> str:
     if first["type"] != "extra_forbidden":
         return f"{key}: {first['msg']}, not {quoted(first['input'])}"
     known = list((CouchSection if len(first["loc"]) > 1 else SiteSection).model_fields)
-    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-    return f"unknown key {key}; {f'did you mean {near[0]}?' if near else f'there are {chr(44).join(known)}'}"
+    return f"unknown key {key}; {meant(str(first['loc'][-1]), known) or f'there are {chr(44).join(known)}'}"

@@ -93,6 +93,7 @@ def _write_part(summary: Summary, folder: Path, shard: Shard, cases: Sequence[Ca
         "modality": summary.modality,
         "cases": {name: dict(values) for name, values in summary.cases.items()},
         "failed": dict(summary.failed),
+        "faults": sorted(summary.faults),
         "verdicts": verdicts,
     }
     write_text(shard.marker_in(folder), json.dumps(told))  # with NaN and Infinity, which Python reads again
@@ -124,6 +125,7 @@ def _merged(folder: Path, shard: Shard, cases: Sequence[Case], how: object) -> S
         {name: failed[name] for name in order if name in failed},
         modality,
         {name: verdicts[name] for name in order if name in verdicts},
+        frozenset(name for part in parts for name in part.get("faults", ())),
     )
 
 

@@ -14,6 +14,7 @@ from medcycle.errors import ConfigError, DataError
 from medcycle.evaluation import metrics
 from medcycle.evaluation.metrics import Window
 from medcycle.volume import Array, Volume
+from medcycle.words import meant
 
 __all__ = [
     "CT_WINDOW",
@@ -246,7 +247,9 @@ def scores_of(case: Compared, protocol: str) -> Scores:
 def require_protocol(protocol: str) -> None:
     """Raise `ConfigError` if there is no protocol of that name."""
     if protocol not in PROTOCOLS:
-        raise ConfigError(f"no evaluation protocol is named {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+        hint = meant(protocol, PROTOCOLS)
+        choose = f"{hint}{' ' if hint else ''}choose one of {', '.join(PROTOCOLS)}"
+        raise ConfigError(f"no evaluation protocol is named {protocol!r}; {choose}")
 
 
 def _require_finite(volume: Volume, what: str) -> None:

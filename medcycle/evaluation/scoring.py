@@ -88,11 +88,25 @@ def evaluate(
         judged.update(one["name"] for one in more.figures.get("tolerances", ()))
         return found, more
 
-    scores, failed = each_case(cases, scored, on_case, on_details, may_all_fail=may_all_fail)
+    scores, failed, faults = each_case(cases, scored, on_case, on_details, may_all_fail=may_all_fail)
     if options and options.tolerances != read_tolerances():
         for unused in (one for one in options.tolerances if one.name not in judged):
             log.warning("tolerance %s: no case has %s; check its key", quoted(unused.name), unused.key)
-    return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, failed, modality or "ct")
+    return Summary(protocol or DEFAULT_PROTOCOL["ct"], scores, failed, modality or "ct", faults=faults)
+
+
+class Worked(NamedTuple):
+    """What became of cases.
+
+    Args:
+        done: the scores of each that did not fail.
+        failed: the reasons of those that did.
+        faults: names of those that failed of something else than what their files hold, as lack of memory.
+    """
+
+    done: dict[str, dict[str, float]]
+    failed: dict[str, str]
+    faults: frozenset[str]
 
 
 def each_case(
@@ -102,7 +116,7 @@ def each_case(
     on_details: OnDetails | None = None,
     *,
     may_all_fail: bool = False,
-) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+) -> Worked:
     """Work on the cases one after the other; one that fails stops none of the others.
 
     Args:
@@ -114,7 +128,7 @@ def each_case(
         may_all_fail: it is no error if all fail.
 
     Returns:
-        The scores of each that did not fail, and the reasons of those that did, which are logged as well.
+        The scores and the reasons of failures, which are logged as well.
 
     Raises:
         DataError: if all fail, unless they may, as of the first one; its message begins with the case's name.
@@ -141,7 +155,7 @@ def each_case(
     reasons = {name: str(error) for name, error in failed.items()}
     for name, reason in reasons.items():
         log.warning("not scored: case %s: %s", name, reason)
-    return done, reasons
+    return Worked(done, reasons, frozenset(name for name, error in failed.items() if isinstance(error, CaseFailed)))
 
 
 def _details(case: Case, pair: Compared, protocol: str, scores: dict[str, float], options: DetailOptions) -> Details:

@@ -41,6 +41,8 @@ class Summary:
         failed: why others could not be scored, by case name.
         modality: of the volumes.
         verdicts: by case name, where there was no true volume.
+        faults: names of those in `failed` that failed for lack of memory, by a disk or by a fault of medcycle, and not
+            of what their files hold.
     """
 
     protocol: str
@@ -48,6 +50,7 @@ class Summary:
     failed: Mapping[str, str] = field(default_factory=dict)
     modality: Modality = "ct"
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    faults: frozenset[str] = frozenset()
 
     @property
     def metrics(self) -> list[str]:
@@ -76,13 +79,19 @@ class Summary:
         if self.verdicts:
             verdicts = {name: one._asdict() for name, one in self.verdicts.items()}
             told |= {"kind": "without reference", "verdicts": verdicts}
-        return told | {"failed": dict(self.failed)} if self.failed else told
+        if self.failed:
+            told["failed"] = dict(self.failed)
+        if self.faults:
+            told["faults"] = sorted(self.faults)
+        return told
 
-    def require_all(self) -> None:
-        """Raise `DataError` if a case could not be scored."""
-        for name, reason in self.failed.items():
+    def require_all(self, *, but_refused: bool = False) -> None:
+        """Raise `DataError` if a case could not be scored; or only if one failed of something else than its files."""
+        missing = [name for name in self.failed if name in self.faults or not but_refused]
+        for name in missing:
             count = len(self.cases) + len(self.failed)
-            raise DataError(f"{len(self.failed)} of {count} cases not scored; first failure: case {name}: {reason}")
+            first = f"first failure: case {name}: {self.failed[name]}"
+            raise DataError(f"{len(missing)} of {count} cases not scored; {first}")
 
 
 def write_tables(summary: Summary, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import yaml
 from medcycle.config.plain import read_yaml
 from medcycle.errors import ConfigError
 from medcycle.io.files import require_exists
-from medcycle.words import quoted
+from medcycle.words import meant, quoted
 
 __all__ = ["DEFAULT_TOLERANCES", "Kind", "Tolerance", "judge", "read_tolerances"]
 
@@ -168,8 +167,8 @@ def _limit(item: Mapping[str, Any], where: str) -> tuple[Kind, float]:
 
 
 def _meant(given: Any, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(str(given), known, n=1)
-    return f"{f'did you mean {near[0]}? ' if near else ''}choose from {', '.join(known)}"
+    hint = meant(str(given), known)
+    return f"{f'{hint} ' if hint else ''}choose from {', '.join(known)}"
 
 
 def _is_number(value: Any) -> bool:

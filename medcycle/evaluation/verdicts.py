@@ -54,10 +54,10 @@ def judge_cases(
         scores = {"score": verdict.score} | measures
         return scores, Details(begun(WITHOUT_REFERENCE, "ct", WITHOUT_REFERENCE, scores) | found)
 
-    done, failed = each_case(cases, judged, on_case, on_details, may_all_fail=may_all_fail)
+    done, failed, faults = each_case(cases, judged, on_case, on_details, may_all_fail=may_all_fail)
     columns = list(dict.fromkeys(key for scores in done.values() for key in scores))
     alike = {name: {key: scores.get(key, math.nan) for key in columns} for name, scores in done.items()}
-    return Summary(WITHOUT_REFERENCE, alike, failed, "ct", verdicts)
+    return Summary(WITHOUT_REFERENCE, alike, failed, "ct", verdicts, faults)
 
 
 def _assess(case: Case) -> dict[str, Any]:

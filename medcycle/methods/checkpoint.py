@@ -23,6 +23,7 @@ from medcycle.methods.checkpoint_contents import checked, require_fitting_weight
 from medcycle.methods.model_file import read_model
 from medcycle.models import model_in, shipped_file, shipped_names
 from medcycle.models.description import SUFFIX as DESCRIPTION
+from medcycle.words import meant
 
 __all__ = [
     "BEST",
@@ -198,10 +199,10 @@ def checkpoint_of(run_or_checkpoint: Path, *, to: Modality = "ct") -> Path:
         return path
     if run_or_checkpoint.name == str(run_or_checkpoint) and run_or_checkpoint.name in shipped_names():
         return shipped_file(run_or_checkpoint.name)
-    names = ", ".join(shipped_names())
+    names, hint = ", ".join(shipped_names()), meant(str(run_or_checkpoint), shipped_names())
     raise UsageError(
-        f"{path}: no such checkpoint; give a run folder, a .pt file that `medcycle train` wrote"
-        f"{f', or a model that ships with medcycle: {names}' if names else ''}"
+        f"{path}: no such checkpoint; {hint}{' ' if hint else ''}give a run folder, a .pt file that `medcycle train` "
+        f"wrote{f', or a model that ships with medcycle: {names}' if names else ''}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -13,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from medcycle.errors import BadCheckpoint, UsageError
 from medcycle.io.files import sha256_of
 from medcycle.io.opening import read_text
+from medcycle.shipped import MODEL_SUFFIX, MODELS, shipped_names
+from medcycle.words import meant
 
 __all__ = [
     "FORMAT",
@@ -29,10 +30,8 @@ __all__ = [
 
 FORMAT = "medcycle model 1"
 
-SUFFIX = ".json"
+SUFFIX = MODEL_SUFFIX
 """Of descriptions; the weights beside them end in .safetensors."""
-
-HERE = Path(__file__).parent
 
 AGAIN = "install medcycle again, or copy both files again"
 """What to do about a file that is not as it was."""
@@ -165,11 +164,6 @@ def _foreign(path: Path, reason: str) -> BadCheckpoint:
     )
 
 
-def shipped_names() -> list[str]:
-    """The names of the models that ship with medcycle."""
-    return sorted(path.stem for path in HERE.glob(f"*/*{SUFFIX}"))
-
-
 def shipped_file(name: str) -> Path:
     """The description of a model that ships with medcycle.
 
@@ -178,10 +172,9 @@ def shipped_file(name: str) -> Path:
     """
     names = shipped_names()
     if name in names:
-        return HERE / name / f"{name}{SUFFIX}"
-    close = difflib.get_close_matches(name, names, 1)
-    hint = f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(names) or 'none'}"
-    raise UsageError(f"{name}: no model of that name ships with medcycle{hint}")
+        return MODELS / name / f"{name}{SUFFIX}"
+    hint = meant(name, names) or f"there are: {', '.join(names) or 'none'}"
+    raise UsageError(f"{name}: no model of that name ships with medcycle; {hint}")
 
 
 def model_in(folder: Path) -> Path | None:

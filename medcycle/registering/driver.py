@@ -15,7 +15,7 @@ from medcycle.io.discover import Source, registered_name
 from medcycle.io.files import PARTIAL, remove_torn, write_text
 from medcycle.io.locks import locked
 from medcycle.io.opening import read_json
-from medcycle.progress import ProgressLine
+from medcycle.progress import ProgressLine, remark
 from medcycle.registering.one_pair import line_of, register_pair
 from medcycle.registering.second_opinion import SecondReader
 
@@ -88,6 +88,7 @@ def _register_all(
     found = _told_before(output)
     write_text(output / REPORT, json.dumps(found, indent=1, allow_nan=False))  # the mark of a call that has begun
     remove_torn(output)
+    kept = 0
     with ProgressLine("registering", len(pairs)) as progress:
         for fixed, moving in pairs:
             target = output / registered_name(fixed.name, onto)
@@ -96,12 +97,12 @@ def _register_all(
                 _remove_earlier(target, found, fixed.name)
                 found[fixed.name] = {"key": key} | register_pair(fixed, moving, output, onto, reader)
                 write_text(output / REPORT, json.dumps(found, indent=1, allow_nan=False))
+            else:
+                kept += 1
             progress.advance(fixed.name)
-    for fixed, _ in pairs:
-        if line := line_of(found[fixed.name]):
-            say(f"{fixed.name}: {line}")
-        if remark := found[fixed.name].get("remark"):
-            log.warning("%s: %s", fixed.name, remark)
+    if kept:
+        remark(f"{kept} of {len(pairs)} were registered by an earlier call, from the same scans; they are kept")
+    _tell_each(found, pairs, say)
     refused |= {fixed.name: found[fixed.name]["refused"] for fixed, _ in pairs if found[fixed.name]["refused"]}
     for name, reason in refused.items():
         log.warning("refused: %s: %s", name, reason)
@@ -112,6 +113,17 @@ def _register_all(
             f"{len(refused)} of {len(written) + len(refused)} not registered, {len(written)} written; {name}: {reason}"
         )
     return written
+
+
+def _tell_each(
+    found: Mapping[str, dict[str, Any]], pairs: Sequence[tuple[Source, Source]], say: Callable[[str], None]
+) -> None:
+    """The measures of each pair, and what to mind of it."""
+    for fixed, _ in pairs:
+        if line := line_of(found[fixed.name]):
+            say(f"{fixed.name}: {line}")
+        if to_mind := found[fixed.name].get("remark"):
+            log.warning("%s: %s", fixed.name, to_mind)
 
 
 def _remove_earlier(target: Path, told: Mapping[str, object], name: str) -> None:

@@ -49,7 +49,9 @@ def case_link(label: str, number: int) -> Html:
 
 
 def case_table(evaluation: Evaluation, labels: Sequence[str], ranks: Sequence[float], first: int) -> Html:
-    """A row a case, sorted by a click on a heading."""
+    """A row a case, sorted by a click on a heading; nothing where no case was scored."""
+    if not evaluation.cases:
+        return Html("")
     main = main_metrics(evaluation)
     metrics = [*main, *(name for name in evaluation.metrics if name not in main)]
     marks = {name: outliers(evaluation.values(name)) for name in metrics}

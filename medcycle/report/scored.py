@@ -110,7 +110,7 @@ def _figures(evaluation: Evaluation) -> Html:
         unit = element("span", f" {metric.unit}", class_="unit") if metric.unit else Html("")
         interval = element("span", _interval(name, found), class_="interval")
         cards.append(element("li", term(name, metric), element("span", value, unit, class_="value"), interval))
-    return element("ul", *cards, class_="figures")
+    return element("ul", *cards, class_="figures") if cards else Html("")
 
 
 def _tolerances(evaluation: Evaluation, names: Names) -> Html:

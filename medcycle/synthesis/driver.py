@@ -20,6 +20,7 @@ from medcycle.io.files import remove_torn, require_absent, require_writable
 from medcycle.io.locks import locked
 from medcycle.methods.checkpoint import SavedMethod, checkpoint_of, facts_of, load_method, told_of
 from medcycle.methods.held_out import held_out_names
+from medcycle.progress import remark
 from medcycle.synthesis.order import Order, Task, is_file
 from medcycle.synthesis.outputs import Outputs, is_output
 from medcycle.synthesis.pseudonyms import pseudonymous, told_as, write_names
@@ -152,7 +153,7 @@ def _held_out(sources: Sequence[Source], run: Path, order: Order) -> list[Source
 def _reported(runner: BatchRunner, total: int) -> dict[str, str]:
     """What was kept and what failed, said; and the reasons of the latter by the names of their sources."""
     if runner.kept:
-        log.warning("%d of %d exist already, made from the same data with the same settings", runner.kept, total)
+        remark(f"{runner.kept} of {total} exist already, made from the same data with the same settings; they are kept")
     if any(isinstance(error, WrongRegion) for error in runner.failed.values()):
         log.warning("scans of another region are refused; --any-region translates them all the same")
     reasons = {task.source.name: str(error) for task, error in runner.failed.items()}

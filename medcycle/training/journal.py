@@ -18,6 +18,7 @@ from medcycle.training.csv_log import CsvLog
 from medcycle.training.runs import METRICS, VALIDATION, loss_of_generators
 from medcycle.training.trackers import Tracker
 from medcycle.training.validation import Validation
+from medcycle.words import duration
 
 __all__ = ["SKIPPED", "Journal"]
 
@@ -93,8 +94,8 @@ class Journal:
         self._show("validation", step, values)
 
     def standing(self, step: int, elapsed_seconds: float) -> str:
-        """How far the run is, for people: `step 500, 4.2 min, 0.50 s a step, loss 1.23`, and memory of a GPU."""
-        parts = [f"step {step}", f"{elapsed_seconds / 60:.1f} min", f"{elapsed_seconds / step:.2g} s a step"]
+        """How far the run is, for people: `step 500, 4 min 10 s, 0.50 s a step, loss 1.23`, and memory of a GPU."""
+        parts = [f"step {step}", duration(elapsed_seconds), f"{elapsed_seconds / step:.2g} s a step"]
         if self._latest:
             parts.append(f"loss {loss_of_generators(self._latest):.3g}")
         if torch.cuda.is_available():

@@ -42,6 +42,7 @@ from medcycle.training.run_folder import (
 from medcycle.training.runtime import largest, make_fabric
 from medcycle.training.signals import StopRequest
 from medcycle.training.trackers import trackers_for
+from medcycle.words import duration
 
 __all__ = ["TrainingResult", "train"]
 
@@ -182,6 +183,8 @@ class _Trainer:
         self.begun = time.monotonic()
         stopped = ""
         with StopRequest() as stop, self.progress:
+            if learner.step:
+                self.progress.say(f"resumed at step {learner.step:,}, after {duration(learner.elapsed)} of training")
             self.judge.prepare()
             for batches in self._saved_if_lost(self.feed.steps(learner.step, lambda: learner.progress)):
                 if stopped or learner.progress >= 1:

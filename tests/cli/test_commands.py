@@ -39,7 +39,10 @@ def test_training_on_raw_folders_prepares_once(cohort: Path, run: Path, capfd) -
     assert "preparing" not in said.err
     assert "2 steps" in said.out
     assert execute([*train, *SMALL, "--set=training.max_steps=3", "--resume"]) == 0
-    assert "3 steps" in capfd.readouterr().out
+    said = capfd.readouterr()
+    assert "3 steps" in said.out
+    assert f"next: medcycle synthesize {second} INPUT OUTPUT" in said.out
+    assert "resumed at step 2, after" in said.err
 
 
 @pytest.fixture(scope="module", params=["head_ct_only", "body_ct_only"])
@@ -172,7 +175,7 @@ def test_runs_are_listed(run: Path, tmp_path: Path, capfd) -> None:
     assert execute(["runs", str(tmp_path)]) == 0
     told = capfd.readouterr().out
     # four steps are saved, whatever the log says
-    assert re.search(r"one .* cyclegan .* 2D .* 2, 2 .* 4 .* 2\.0 .* 0\.25 .* 90\.0 HU at step 2 .* yes", told)
+    assert re.search(r"one .* cyclegan .* 2D .* 2, 2 .* 4 .* 2 min .* 0\.25 .* 90\.0 HU at step 2 .* yes", told)
     assert re.search(r"torn .* 9 .* 120\.0 at step 2 .* damaged", told)
     assert re.search(r"two .* 9 .* none yet", told)
     assert re.search(r"broken .* damaged", told)
@@ -202,8 +205,9 @@ def test_configurations(capfd, tmp_path: Path) -> None:
     assert "GFLOP" in shown.splitlines()[-1]
     (tmp_path / "mine.yaml").write_text(shown)
     assert execute(["config", "check", str(tmp_path / "mine.yaml")]) == 0
+    assert "correct; next: medcycle train" in capfd.readouterr().out
     assert execute(["config", "schema"]) == 0
-    assert json.loads(capfd.readouterr().out.split("correct\n")[-1])["additionalProperties"] is False
+    assert json.loads(capfd.readouterr().out)["additionalProperties"] is False
 
 
 def test_help_and_version(capfd) -> None:
@@ -246,14 +250,21 @@ def test_the_plan_is_no_configuration_to_show(command: str, capfd) -> None:
     ("line", "names"),
     [
         ("medcycle syn", ["synthesize"]),
-        ("medcycle train head", ["head_ct_only", "head_mr_ct"]),
+        ("medcycle train head", ["head_ct_only", "head_mr_ct", "heads.yaml"]),
         ("medcycle train head_mr_ct --method c", ["cyclegan", "cut"]),
         ("medcycle config show au", ["auto"]),
         ("medcycle prepare --config dem", ["demo"]),
         ("medcycle models info he", ["head"]),
+        ("medcycle synthesize he", ["head", "heads.yaml", "heart/"]),
+        ("medcycle export he", ["head", "heads.yaml", "heart/"]),
+        ("medcycle synthesize heads", []),  # a shell looks for files itself
+        ("medcycle runs --qu", ["--quiet"]),
     ],
 )
-def test_a_shell_completes_commands_and_names(line: str, names: list[str], monkeypatch, capfd) -> None:
+def test_a_shell_completes_commands_and_names(line: str, names: list[str], monkeypatch, capfd, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "heart").mkdir()
+    (tmp_path / "heads.yaml").touch()
     monkeypatch.setenv("_MEDCYCLE_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", line)
     monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))

@@ -44,7 +44,7 @@ def test_a_second_call_does_nothing(checkpoint: Path, cohort: Path, tmp_path: Pa
     for turn in range(2):
         assert synthesized(checkpoint, cohort / "mr", tmp_path / "out") == 0
         output = capfd.readouterr()
-        assert output.out.count("wrote") == 2
+        assert f"wrote 2 cases to {tmp_path / 'out'}; next: medcycle evaluate" in output.out
         assert ("2 of 2 exist already" in output.err) == (turn == 1)
 
 

@@ -113,7 +113,7 @@ REFUSALS = {
     "an unknown thing retained": (
         "to-dicom sct.nii.gz out --reference mr --deidentify --retain names",
         CALL_WRONG,
-        "--retain names: unknown; choose from device",
+        "--retain names: unknown; did you mean roi-names? choose from device",
     ),
     "a short key": (
         "to-dicom sct.nii.gz out --reference mr --deidentify --deidentify-key short.key",

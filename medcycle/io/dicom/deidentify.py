@@ -29,6 +29,7 @@ from medcycle.io.dicom.cleaning import DUMMY, checked, coded, concept, is_known_
 from medcycle.io.dicom.confidentiality import RETAINED, Retained, action_on, codes_of, kept_terms, keyword_of
 from medcycle.io.dicom.frames import quiet_pydicom
 from medcycle.io.dicom.roi_names import is_standard
+from medcycle.words import meant
 
 __all__ = ["Deidentifier", "Deidentify", "read_key"]
 
@@ -85,7 +86,9 @@ class Deidentify:
 
     def __post_init__(self) -> None:
         if unknown := set(self.retain) - set(RETAINED):
-            raise UsageError(f"--retain {sorted(unknown)[0]}: unknown; choose from {', '.join(RETAINED)}")
+            hint = meant(sorted(unknown)[0], RETAINED)
+            choose = f"{hint}{' ' if hint else ''}choose from {', '.join(RETAINED)}"
+            raise UsageError(f"--retain {sorted(unknown)[0]}: unknown; {choose}")
         object.__setattr__(self, "lasting", bool(self.key))
         if not self.key:
             object.__setattr__(self, "key", secrets.token_hex(32))
