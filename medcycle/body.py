@@ -19,9 +19,7 @@ __all__ = ["OUTSIDE", "Body", "Kind", "Modality", "body_mask", "find_body", "val
 
 Modality = Literal["mr", "ct"]
 
-Kind = Literal["mr", "cbct"]
-"""What CT is made from."""
-
+Kind = Literal["mr", "cbct"]  # what CT is made from
 OUTSIDE: dict[Modality, float] = {"ct": -1024.0, "mr": 0.0}
 """The value, in real units, of what lies outside the body or the field of view."""
 

@@ -44,6 +44,7 @@ class Data:
             **{name: self._heads("test/ct", 1) for name in ("TRUE_CT", "NEW_CT")},
             **{name: self._heads("test/mr") for name in ("PAIRED_MR", "REGISTERED_MR")},
             **{name: self._heads("test/ct") for name in ("PAIRED_CT", "REGISTERED_CT")},
+            "CBCT_FOLDER": self._heads("test/ct"),
             "mr.nii.gz": self._head("test/mr", 0),
             "ct.nii.gz": self._head("test/ct", 0),
             "sct.nii.gz": self._head("test/ct", 0),

@@ -109,7 +109,8 @@ class Page:
             if word not in written:
                 self.data.put(word, self.folder)
         if command == "train":
-            return [*given, "--device=cpu", *options(SHORT | SMALL)]
+            one_cbct = ["--set=data.simulated_cbct=1"] if "cbct" in given else []
+            return [*given, "--device=cpu", *options(SHORT | SMALL), *one_cbct]
         if command == "adapt":
             return [*given, "--set=training.max_steps=2"]
         if command == "demo":
