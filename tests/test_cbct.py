@@ -10,6 +10,7 @@ import pytest
 import medcycle as mc
 from medcycle.cli.main import execute
 from medcycle.config import Choice, load_config
+from medcycle.dataset.store import Store
 from medcycle.errors import ConfigError, UsageError, WrongModality
 from medcycle.methods.checkpoint import facts_of, load_method
 from medcycle.phantom import HeadPhantom, head_grid
@@ -130,6 +131,17 @@ def test_cbct_of_patients_are_learned_from_by_the_methods_for_two_folders(folder
     assert facts_of(mc.load_model(tmp_path / "run")).text.startswith("2 steps of training on 1 CBCT and 2 CT")
 
 
+def test_an_offset_is_taken_off_cbct_too(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cbct = mc.read(folder / "new" / "head.nii.gz")
+    mc.write_nifti(cbct.with_array(cbct.array + 1024), tmp_path / "cbct" / "head.nii.gz")
+    given = ["--cbct", str(tmp_path / "cbct"), "--ct", str(folder / "ct"), "--config", "cbct", "--method", "cyclegan"]
+    assert execute(["prepare", str(tmp_path / "refused"), *given]) == 1
+    assert "pass --ct-offset 1024 to take it off" in capsys.readouterr().err
+    assert execute(["prepare", str(tmp_path / "store"), *given, "--ct-offset", "1024"]) == 0
+    (prepared,) = Store.open(tmp_path / "store").mr
+    assert np.median(prepared.intensity.inverse(np.asarray(prepared.image)[np.asarray(prepared.body)])) < 300
+
+
 def test_settings_that_do_not_fit_are_told() -> None:
     with pytest.raises(ConfigError, match="simulated MR is not for data"):
         load_config("head_ct_only", ["data.source=cbct"])
@@ -143,8 +155,10 @@ def test_settings_that_do_not_fit_are_told() -> None:
 
 
 def test_no_cbct_and_none_simulated_is_told(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="learns from CBCT; give --cbct, or train cbct"):
+    with pytest.raises(UsageError, match="learns from CBCT; give --cbct, or set data"):
         mc.train("cbct", method="cyclegan", ct=folder / "ct", output=tmp_path / "run")
+    with pytest.raises(UsageError, match="for CBCT, train cbct"):
+        mc.train("auto", ct=folder / "ct", output=tmp_path / "run", settings={"data.source": "cbct"})
 
 
 def test_simulated_from_python(folder: Path) -> None:

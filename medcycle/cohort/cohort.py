@@ -67,10 +67,10 @@ def find_cohort(
     """The volumes of both folders.
 
     Args:
-        mr: a folder of MR; None to do without.
+        mr: a folder of MR, or CBCT; None to do without.
         ct: a folder of CT.
         resample_irregular: rebuild DICOM series with gaps or varying slice distances instead of refusing them.
-        ct_offset: what to take off CT that have something added to their HU.
+        ct_offset: what to take off CT and CBCT that have something added to their HU.
         pictures: look for pictures instead of volumes.
 
     Raises:
@@ -82,12 +82,12 @@ def find_cohort(
     if pictures:
         first = () if mr is None else tuple(find_pictures(mr))
         return Cohort(first, tuple(find_pictures(ct)), (ct,) if mr is None else (mr, ct))
-    of_mr = () if mr is None else _volumes(mr, "MR", resample_irregular)
+    of_mr = () if mr is None else _volumes(mr, "MR", resample_irregular, ct_offset)
     of_ct = _volumes(ct, "CT", resample_irregular, ct_offset)
     return Cohort(of_mr, of_ct, (ct,) if mr is None else (mr, ct))
 
 
-def _volumes(folder: Path, kind: str, resample_irregular: bool, ct_offset: float = 0.0) -> tuple[Source, ...]:
+def _volumes(folder: Path, kind: str, resample_irregular: bool, ct_offset: float) -> tuple[Source, ...]:
     require_exists(folder, f"a folder of {kind} volumes")
     found = discover(folder, resample_irregular=resample_irregular, ct_offset=ct_offset)
     if not found:

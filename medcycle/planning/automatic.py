@@ -26,9 +26,14 @@ PLAN = "config.yaml"
 
 
 def require_readable(name: str, overrides: Sequence[str], choice: Choice) -> None:
-    """Raise `ConfigError` for a configuration that can't be read, before folders of scans are looked through."""
+    """Raise `ConfigError` for a configuration that can't be read, before folders of scans are looked through.
+
+    Also raises `UsageError` if `auto` is to plan for CBCT.
+    """
     if name != AUTO:
         load_config(name, overrides, choice)
+    elif dict(check_override(override) for override in overrides).get("data.source") == "cbct":
+        raise UsageError("auto plans for MR only; for CBCT, train cbct")
 
 
 def settings_for(
@@ -58,9 +63,10 @@ def settings_for(
     """
     settings, made = _settings(name, overrides, scans, known, init_from or {}, choice or Choice())
     if settings.needs_source and not scans.mr:
-        kind, alone = ("MR", "head_ct_only") if settings.data.source == "mr" else ("CBCT", "cbct")
-        more = f"prepare a store with {kind}" if isinstance(scans, Store) else f"give --{kind.lower()}"
-        raise UsageError(f"method.name {settings.method.name} learns from {kind}; {more}, or train {alone}")
+        kind = settings.data.source
+        other = "train head_ct_only" if kind == "mr" else "set data.simulated_cbct above 0"
+        more = f"prepare a store with {kind.upper()}" if isinstance(scans, Store) else f"give --{kind}"
+        raise UsageError(f"method.name {settings.method.name} learns from {kind.upper()}; {more}, or {other}")
     return settings, made
 
 
