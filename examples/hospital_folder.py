@@ -78,6 +78,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, metavar="FOLDER")
     parser.add_argument("--steps", type=int, default=20, help="of training, unless --minutes is given")
     parser.add_argument("--minutes", type=float, help="of training")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as for medcycle train")
     parser.add_argument("--spacing", type=float, nargs=3, default=(2.0, 2.0, 3.0), help="of generated scans, mm")
     given = parser.parse_args()
     folders = [given.mr, given.ct, given.new_mr, given.true_ct]
@@ -87,7 +88,7 @@ def main() -> None:
     elif not all(folders[:3]):
         parser.error("give --mr, --ct and --new-mr, or none")
     length = f"training.max_minutes={given.minutes}" if given.minutes else f"training.max_steps={given.steps}"
-    print(f"\nopen {process(given.output, folders, [length])} in a browser")
+    print(f"\nopen {process(given.output, folders, [length, *given.set])} in a browser")
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ Research use only.
 # %%
 from pathlib import Path
 
-from IPython.display import display
 from ipyniivue import NiiVue, SliceType
+from IPython.display import display
 
 import medcycle as mc
 from medcycle.phantom import HeadPhantom, head_grid

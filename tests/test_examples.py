@@ -1,5 +1,6 @@
 """The examples that users copy; those that draw pictures of the documentation run with its pages, too."""
 
+import ast
 import base64
 import json
 import re
@@ -10,7 +11,15 @@ import nibabel as nib
 import pytest
 from matplotlib import image
 
-from examples import compare_methods, first_result, from_python, hospital_folder, show_result, show_windows
+from examples import (
+    compare_methods,
+    first_result,
+    from_python,
+    hospital_folder,
+    show_result,
+    show_simulated_cbct,
+    show_windows,
+)
 from medcycle.config import load_config
 from medcycle.intensity import HounsfieldWindow, MrPercentile
 from medcycle.methods.build import build_method
@@ -23,30 +32,45 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+def test_each_is_in_the_table() -> None:
+    rows = re.findall(r"^\| \[?`([\w/]+(?:\.py)?)", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    there = {*(path.name for path in EXAMPLES.glob("*.py")), "slicer/"}
+    assert sorted(rows) == sorted(there)
+
+
 def test_a_first_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first_result.main(tmp_path / "generated", spacing=(4.0, 4.0, 9.0))
-    mr, made = (nib.load(tmp_path / "generated" / name) for name in ("mr.nii.gz", "sct.nii.gz"))
-    assert made.shape == mr.shape
-    assert image.imread(tmp_path / "generated" / "result.png")[..., :3].std() > 0.1
+    mr = first_result.generated(tmp_path / "mr.nii.gz", (4.0, 4.0, 12.0))
+    first_result.main(tmp_path / "made", tmp_path / "mr.nii.gz")
+    assert nib.load(tmp_path / "made" / "sct.nii.gz").shape == mr.grid.shape
+    assert image.imread(tmp_path / "made" / "result.png")[..., :3].std() > 0.1
     assert re.search(r"verdict:\n  (no finding|check|do not use)", capsys.readouterr().out)
 
 
 @pytest.mark.slow
-def test_a_hospital_folder(tmp_path: Path) -> None:
+def test_a_hospital_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is used and what is not is known, since the export is generated."""
-    folders = hospital_folder.write_export(tmp_path / "export", (4.0, 4.0, 9.0))
-    short = ["training.max_steps=2", "training.validations=0", "data.deformed_ct=0", "data.patch_size=[64, 64]"]
-    report = hospital_folder.process(tmp_path, folders, [*short, "network.filters=4"])
+    small = ["training.validations=0", "data.deformed_ct=0", "data.patch_size=[64, 64]", "network.filters=4"]
+    given = ["--steps=2", "--spacing", "4", "4", "9", *(f"--set={one}" for one in small)]
+    monkeypatch.setattr(sys, "argv", ["hospital_folder.py", str(tmp_path), *given])
+    hospital_folder.main()
     found = json.loads((tmp_path / "findings.json").read_text())
+    used = {"PATIENT0", "PATIENT2", "PATIENT3", "PATIENT5"}
     verdicts = {one["patient"]: one["verdict"] for one in found if one["patient"]}
-    sound = dict.fromkeys(("PATIENT0", "PATIENT2", "PATIENT3", "PATIENT5"), "sound")
-    assert verdicts == sound | {"PATIENT1": "irregular", "PATIENT4": "refused"}
+    assert verdicts == dict.fromkeys(used, "sound") | {"PATIENT1": "irregular", "PATIENT4": "refused"}
     skipped = {one["name"] for one in found if one["verdict"] == "skipped"}
     assert skipped == {"Series 1", "readme.txt", "VERSION", "DICOMDIR", "capture.dcm", "raw.dcm"}
+    split = json.loads((tmp_path / "run" / "manifest.json").read_text())["split"]
+    assert {one["patient"] for side in split.values() for scans in side.values() for one in scans} == used
     made = tmp_path / "synthetic" / "PATIENT6"
     assert nib.load(made / "sct.nii.gz").shape[2] == len(list((made / "dicom").iterdir()))
     assert set(json.loads((tmp_path / "scores" / "summary.json").read_text())["mean"]) >= {"mae", "ssim"}
-    assert "</html>" in report.read_text(encoding="utf-8")[-100:]
+    assert "</html>" in (tmp_path / "report.html").read_text(encoding="utf-8")[-100:]
+
+
+def test_a_hospital_folder_needs_mr_to_translate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["hospital_folder.py", str(tmp_path / "made"), "--mr=mr", "--ct=ct"])
+    with pytest.raises(SystemExit, match="2"):
+        hospital_folder.main()
 
 
 def test_from_python(checkpoint: Path, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +78,12 @@ def test_from_python(checkpoint: Path, cohort: Path, tmp_path: Path, capsys: pyt
     from_python.main(str(checkpoint), str(source), str(tmp_path / "sct.nii.gz"))
     assert nib.load(tmp_path / "sct.nii.gz").shape == nib.load(source).shape
     assert "above 250 HU" in capsys.readouterr().out
+
+
+def test_python_is_short() -> None:
+    tree = ast.parse((EXAMPLES / "from_python.py").read_text(encoding="utf-8"))
+    lines = ast.unparse(ast.Module(tree.body[1:], [])).splitlines()  # without its docstring, comments and blank lines
+    assert len([line for line in lines if line.strip()]) <= 20
 
 
 @pytest.mark.slow
@@ -93,6 +123,12 @@ def test_the_picture_of_a_result(checkpoint: Path, tmp_path: Path, capsys: pytes
     show_result.main(tmp_path / "result.png", checkpoint, width=5.0)
     assert image.imread(tmp_path / "result.png")[..., :3].std() > 0.1
     assert "HU in the body" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_picture_of_simulated_cbct(cohort: Path, tmp_path: Path) -> None:
+    show_simulated_cbct.main(tmp_path / "cbct.png", ct_file=cohort / "ct" / "ct000.nii.gz")
+    assert image.imread(tmp_path / "cbct.png")[..., :3].std() > 0.1
 
 
 @pytest.mark.slow
