@@ -94,7 +94,7 @@ def test_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ipykernel")
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    notebook = jupytext.read(EXAMPLES / "notebook.py")
+    notebook = jupytext.read(EXAMPLES / "show_in_notebook.py")
     nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     (widgets,) = notebook.metadata["widgets"].values()
     volumes = [one for one in widgets["state"].values() if one["state"].get("_anywidget_id", "").endswith(".Volume")]
