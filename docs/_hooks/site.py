@@ -18,6 +18,7 @@ OUTSIDE = {
     "CHANGELOG.md": "reference/changelog.md",
     "CONTRIBUTING.md": "why/contributing.md",
     "SECURITY.md": "reference/security.md",
+    "examples/README.md": "how-to/examples.md",
     "examples/slicer/README.md": "how-to/slicer.md",
 }
 """Files of the repository that are pages of the site, and where."""

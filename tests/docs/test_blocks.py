@@ -56,6 +56,11 @@ def test_a_block_that_does_not_run_says_why() -> None:
         assert len(reason.split()) > 1, block.place
 
 
+def test_the_readme_is_short() -> None:
+    shown, _, _ = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Developing")
+    assert len(shown.split()) < 500
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files_of_the_repository(page: Path) -> None:
     """As GitHub shows pages; `test_site.py` has the site's, with anchors."""
