@@ -113,7 +113,8 @@ class Config(Section):
         if len(self.data.patch_size) != self.network.spatial_dims:
             raise ValueError(
                 f"data.patch_size has {len(self.data.patch_size)} sizes, network.spatial_dims is "
-                f"{self.network.spatial_dims}; give one size per dimension"
+                f"{self.network.spatial_dims}; give one size per dimension, or "
+                "choose --dims instead"
             )
         if any(size % 4 or size < 32 for size in self.data.patch_size):
             raise ValueError(f"data.patch_size {list(self.data.patch_size)} needs multiples of 4, each at least 32")

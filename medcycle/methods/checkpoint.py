@@ -96,7 +96,8 @@ class Facts:
         if self.beats_a_constant is False:
             return f"no better than a single CT number for the whole body ({self.text}); train for longer"
         if self.score is None and (self.mr or self.ct):
-            return f"it is unknown whether the model has learned anything ({self.text}); train until it is validated"
+            advice = "train until it is validated" if self.source == "mr" else "score it by `medcycle evaluate`"
+            return f"it is unknown whether the model has learned anything ({self.text}); {advice}"
         return ""
 
 

@@ -12,6 +12,7 @@ from medcycle.body import Modality
 from medcycle.errors import DataError, EmptyFolder, UsageError, WrongRegion
 from medcycle.failures import write_failures
 from medcycle.inference import require_direction
+from medcycle.io.dicom.export import require_site_possible
 from medcycle.io.dicom.hidden import hidden_names
 from medcycle.io.dicom.pixels import read_dataset
 from medcycle.io.dicom.rtstruct import read_structure_set, require_same_space
@@ -86,6 +87,8 @@ def _synthesized(
 ) -> list[Path]:
     targets = _targets(sources, output, order)
     _require_series(sources, given, order.outputs)
+    if site := order.outputs.site:
+        require_site_possible(site, order.to, order.outputs.rtstruct, order.outputs.deidentify)
     require_writable(output)
     remove_torn(output)
     if owners:

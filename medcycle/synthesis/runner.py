@@ -130,8 +130,8 @@ class BatchRunner:
         if found and self.order.replace:
             return False
         raise DataError(
-            f"{task.target}: already exists, but {differences(task.target, self._made_with(task))}; delete it, or "
-            "give another output"
+            f"{task.target}: already exists, but {differences(task.target, self._made_with(task))}; delete it, "
+            "pass --replace, or give another output"
         )
 
     def _made_with(self, task: Task) -> dict[str, Any]:

@@ -236,7 +236,7 @@ def test_a_wrong_file_is_told_by_its_key(text: str, says: str, tmp_path: Path) -
 def test_what_does_not_go_with_a_site_is_refused(tmp_path: Path) -> None:
     made, series = source_series(tmp_path / "source")
     given = {"reference": series, "origin": Origin("1")}
-    with pytest.raises(UsageError, match="which de-identification takes out"):
+    with pytest.raises(UsageError, match="which --deidentify removes"):
         write_dicom(
             made, tmp_path / "a", modality="ct", deidentify=Deidentify(), site=Site(station_name="CT1"), **given
         )

@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from medcycle.cli.main import execute
 from medcycle.errors import DataError, UsageError
 from medcycle.inference import Options, Windows, devices_of
 from medcycle.io.nifti import read_nifti, write_nifti
@@ -23,6 +24,7 @@ from medcycle.synthesis.driver import synthesize_path
 from medcycle.synthesis.order import Order
 from medcycle.synthesis.outputs import Outputs
 from medcycle.volume import Grid, Volume
+from tests.io.support import source_series
 
 
 @pytest.fixture
@@ -280,3 +282,15 @@ def test_devices_are_named() -> None:
     for wrong in ("gpu", "cuda:77", "meta", ""):
         with pytest.raises(UsageError, match="no such device"):
             devices_of(wrong)
+
+
+def test_a_station_and_deidentification_exclude_each_other(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which is said before anything is computed, or a patient is written down."""
+    source_series(tmp_path / "mr")
+    (tmp_path / "site.yaml").write_text("station_name: SCT_HEAD\n")
+    call = ["synthesize", checkpoint, tmp_path / "mr", tmp_path / "out", "--format", "dicom", "--deidentify"]
+    assert execute([*map(str, call), "--site", str(tmp_path / "site.yaml")]) == 2
+    assert "which --deidentify removes" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mr", "site.yaml"]

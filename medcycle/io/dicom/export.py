@@ -30,7 +30,7 @@ from medcycle.io.dicom.writer import require_new, write_slices
 from medcycle.io.files import atomic_path
 from medcycle.volume import Grid, Volume
 
-__all__ = ["STRUCTURE_SET", "write_dicom"]
+__all__ = ["STRUCTURE_SET", "require_site_possible", "write_dicom"]
 
 STRUCTURE_SET = "rtstruct.dcm"
 
@@ -116,14 +116,18 @@ def _require_possible(
     """Raise `UsageError` where what is wanted needs what is not given, or excludes it."""
     if reference is None and (rtstruct or deidentify):
         raise UsageError("a structure set or de-identification needs the source series; give it with --reference")
-    if not site:
-        return
+    if site:
+        require_site_possible(site, modality, rtstruct, deidentify)
+
+
+def require_site_possible(site: Site, modality: Modality, rtstruct: Path | None, deidentify: Deidentify | None) -> None:
+    """Raise `UsageError` where what a site's file says doesn't fit what else is given."""
     if modality != "ct":
         raise UsageError("a site's file is for synthetic CT; leave it out")
     if deidentify and site.names_equipment:
         raise UsageError(
-            "the site's file names a station, a device or an institution, which de-identification takes out; "
-            "leave one of them out"
+            "the site's file names a station, a device or an institution, which --deidentify removes; delete these "
+            "keys, or leave out --deidentify"
         )
     if site.overrides and not rtstruct:
         raise UsageError("overrides are of named structures; give the structure set with --rtstruct")
