@@ -18,6 +18,7 @@ __all__ = [
     "LONGEST_VALUE",
     "RED",
     "YELLOW",
+    "about",
     "cell",
     "coloured",
     "counted",
@@ -122,13 +123,13 @@ def coloured(text: str, code: int, stream: TextIO) -> str:
     return text if plain else f"\x1b[{code}m{text}\x1b[0m"
 
 
-def meant(given: str, known: Iterable[str], *, most: int = 1, likeness: float = 0.6) -> str:
-    """A question for what a mistyped name may have been; nothing if no name is so like it, 0 to 1 (see `difflib`).
+def meant(given: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> str:
+    """A question for what a mistyped name may have been; nothing if none is similar; `cutoff`, 0 to 1, as in `difflib`.
 
     >>> meant("trian", ["train", "adapt"])
     'did you mean train?'
     """
-    near = difflib.get_close_matches(given, list(known), n=most, cutoff=likeness)
+    near = difflib.get_close_matches(given, list(known), n=most, cutoff=cutoff)
     return f"did you mean {', '.join(near[:-1])}{' or ' if near[1:] else ''}{near[-1]}?" if near else ""
 
 
@@ -155,6 +156,12 @@ def duration(seconds: float) -> str:
             named = "day" if (count, unit) == (1, "days") else unit
             return f"{count} {named} {rest} {smaller}" if rest else f"{count} {named}"
     return f"{seconds:.0f} s"
+
+
+def about(seconds: float) -> str:
+    """How long something takes, roughly and in words."""
+    minutes = seconds / 60
+    return f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute" if minutes > 0.5 else "seconds"
 
 
 def pace(a_second: float) -> str:

@@ -85,7 +85,7 @@ def unknown_key(key: str, kind: str = "") -> str:
         of_other = any(name in other.model_fields for other in kinds.values())
         if of_other or (other_section == section and other_name not in own):
             return f"{key}: {kind} has no such key; it has {', '.join(own)}"
-    suggestion = meant(key, _keys(), likeness=0.5) or f"the sections are {', '.join(Config.model_fields)}"
+    suggestion = meant(key, _keys(), cutoff=0.5) or f"the sections are {', '.join(Config.model_fields)}"
     return f"unknown key {key}; {suggestion}"
 
 
@@ -99,7 +99,7 @@ def _no_such_kind(section: str, fault: ErrorDetails) -> str:
     given, names = fault["ctx"]["tag"], list(KINDS[section])
     if instead := REMOVED_KINDS.get((section, given)):
         return f"{section}.name {given}: no longer there; {instead}"
-    hint = meant(given, names, likeness=0.5)
+    hint = meant(given, names, cutoff=0.5)
     return f"{section}.name: there is no {section} {given}; {f'{hint} ' if hint else ''}there are {', '.join(names)}"
 
 

@@ -143,7 +143,7 @@ def _path_of(name_or_file: str) -> Path:
         return path
     if now := REMOVED_RECIPES.get(name_or_file):
         raise ConfigError(f"{name_or_file}: now {now}")
-    hint = meant(name_or_file, shipped, most=3, likeness=0.5)
+    hint = meant(name_or_file, shipped, most=3, cutoff=0.5)
     raise ConfigError(
         f"{name_or_file}: no such configuration; {hint}{' ' if hint else ''}give a file or a name that `medcycle "
         "config list` prints; `prepare` and `train` also take auto, which plans one"

@@ -19,8 +19,9 @@ from medcycle.io.files import remove_torn, write_text
 from medcycle.io.itk import from_itk, to_itk
 from medcycle.progress import ProgressLine, is_first_process
 from medcycle.resample import coarsen
-from medcycle.simulation.keeping import about, keep, kept, key_of, place_for, prepared_of
+from medcycle.simulation.keeping import keep, kept, key_of, place_for, prepared_of
 from medcycle.volume import Array, Grid, Volume
+from medcycle.words import about
 
 __all__ = ["deformed", "with_deformed_ct"]
 

@@ -17,7 +17,7 @@ from medcycle.dataset.store import StoredCase, read_case, write_case
 from medcycle.errors import DataError
 from medcycle.volume import Array, Grid, Volume
 
-__all__ = ["about", "keep", "kept", "key_of", "place_for", "prepared_of"]
+__all__ = ["keep", "kept", "key_of", "place_for", "prepared_of"]
 
 
 def key_of(*made_of: object) -> str:
@@ -81,9 +81,3 @@ def _may_write(folder: Path) -> bool:
     while not folder.exists():
         folder = folder.parent
     return os.access(folder, os.W_OK)
-
-
-def about(seconds: float) -> str:
-    """How long something takes, roughly and in words."""
-    minutes = seconds / 60
-    return f"about {minutes:.0f} minutes" if minutes >= 1.5 else "about a minute" if minutes > 0.5 else "seconds"

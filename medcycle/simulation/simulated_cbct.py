@@ -15,8 +15,9 @@ from medcycle.errors import DataError
 from medcycle.io.files import remove_torn
 from medcycle.progress import ProgressLine, is_first_process
 from medcycle.simulation.cbct import simulate_cbct
-from medcycle.simulation.keeping import about, keep, kept, key_of, place_for, prepared_of
+from medcycle.simulation.keeping import keep, kept, key_of, place_for, prepared_of
 from medcycle.volume import Volume
+from medcycle.words import about
 
 __all__ = ["with_simulated_cbct"]
 
