@@ -167,3 +167,10 @@ def test_simulated_from_python(folder: Path) -> None:
     assert cbct.grid.shape == shown.grid.shape == ct.grid.shape
     inside = (ct.array > -100) & (ct.array < 100)
     assert 5 < np.abs(cbct.array - shown.array)[inside].mean() < 400
+
+
+def test_mr_in_the_place_of_cbct_are_refused_as_such(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mr").mkdir()
+    (tmp_path / "mr" / "head.nii.gz").symlink_to(folder / "mr.nii.gz")
+    with pytest.raises(WrongModality, match=r"no CBCT can be used; 1 refused, the first: .*is it an MR"):
+        mc.train("cbct", method="cyclegan", mr=tmp_path / "mr", ct=folder / "ct", output=tmp_path / "run")

@@ -187,7 +187,8 @@ def _prepare_all(
     for modality, reasons in refused.items():
         if modality in wanted and not any(case.record.modality == modality for case in cases):
             kind = WrongModality if all(isinstance(error, WrongModality) for error in reasons) else DataError
-            raise kind(f"no {modality.upper()} can be used; {len(reasons)} refused, the first: {reasons[0]}")
+            named = tasks[0].config.source if modality == "mr" else modality
+            raise kind(f"no {named.upper()} can be used; {len(reasons)} refused, the first: {reasons[0]}")
         for reason in reasons:
             log.warning("refused: %s", reason)
     single = _without_duplicates(sorted(cases, key=lambda case: case.record.name))
