@@ -135,8 +135,10 @@ def test_training_and_scoring(cohort: Path, tmp_path: Path) -> None:
     assert (result.step, result.stopped_by, len(told)) == (3, "steps", 3)
     assert told[-1][0] == 1
     assert "step 3" in told[-1][1]
-    with pytest.raises(mc.UsageError, match="not empty"):
+    with pytest.raises(mc.UsageError, match="holds a run; pass --resume"):
         mc.train("demo", output=tmp_path / "run", **folders)
+    with pytest.raises(mc.UsageError, match="not empty, and holds no run"):
+        mc.train("demo", output=cohort, **folders)
     with pytest.raises(mc.ConfigError, match="did you mean training"):
         mc.train("demo", output=tmp_path / "other", **folders, settings={"training.max_step": 3})
     pair = cohort / "test"

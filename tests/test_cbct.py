@@ -1,8 +1,11 @@
 """From CT alone to a model that makes CT of CBCT: trained, used and refused through the command line."""
 
+import base64
+import gzip
 import json
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -15,6 +18,8 @@ from medcycle.errors import ConfigError, UsageError, WrongModality
 from medcycle.methods.checkpoint import facts_of, load_method
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.phantom.dicom_series import write_series
+from medcycle.report.page import _viewed
+from medcycle.report.volumes import Files, pack_case
 from medcycle.simulation import simulated_cbct
 from medcycle.simulation.cbct import CbctPair
 from medcycle.volume import Volume
@@ -87,6 +92,21 @@ def test_its_report_without_a_true_ct_judges_what_can_be_judged(run: Path, folde
     (judged,) = json.loads((tmp_path / "judged" / "summary.json").read_text())["cases"].values()
     assert "bright_voids" not in judged
     assert judged["edges"] is not None
+    details = json.loads((tmp_path / "judged" / "cases" / "head.json").read_text())
+    assert "flicker of axial slices against that of the CBCT" in [one["name"] for one in details["measures"]]
+    assert any("whether the model has learned anything" in text for text in details["warnings"])
+    assert details["verdict"]["grade"] != "no finding"
+
+
+def test_the_page_shows_cbct_in_hounsfield_units(run: Path, folder: Path, tmp_path: Path) -> None:
+    made = mc.synthesize(mc.read(folder / "new" / "head.nii.gz"), run)
+    mc.write_nifti(made.volume, tmp_path / "sct.nii.gz")
+    files = Files(source=folder / "new" / "head.nii.gz", synthetic=tmp_path / "sct.nii.gz")
+    packed = pack_case(files, "ct", 10**6, str)
+    (source,) = [one for one in _viewed(0, "ct", packed)["panels"] if one["role"] == "source"]
+    assert (source["label"], source["unit"], source["hounsfield"]) == ("Source CBCT", "HU", True)
+    shown = nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(packed.panels["source"].data))).get_fdata()
+    assert shown.min() < -900
 
 
 def test_the_dicom_series_says_what_it_was_made_from(run: Path, folder: Path, tmp_path: Path) -> None:

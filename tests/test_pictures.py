@@ -11,7 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import medcycle as mc
 from medcycle.cli.main import execute
-from medcycle.config import load_config
+from medcycle.config import Choice, load_config
 from medcycle.dataset.pictures import prepared_picture
 from medcycle.errors import ConfigError, EmptyFolder, GridMismatch, UnreadableFile, UsageError
 from medcycle.evaluation.pictures import score_picture
@@ -160,6 +160,8 @@ def test_keys_of_scans_are_refused(override: str, says: str) -> None:
     assert says in str(caught.value)
     with pytest.raises(ConfigError, match=r"data\.names are of data\.pictures"):
         load_config("head_mr_ct", ["data.names=[a, b]"])
+    with pytest.raises(ConfigError, match="--dims 3 is for scans"):
+        load_config("images_2d", choice=Choice(dims=3))
 
 
 def test_from_folders_to_scores(tmp_path: Path, capsys) -> None:

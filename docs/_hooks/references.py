@@ -18,6 +18,7 @@ from medcycle import errors
 from medcycle.cli.main import app
 from medcycle.config import METHODS, NETWORKS, Config
 from medcycle.config.site import CouchSection, SiteSection
+from medcycle.report.metrics import METRICS
 
 __all__ = ["GENERATED"]
 
@@ -201,6 +202,15 @@ def exceptions() -> str:
     return _table(("exception", "is a", "exit status", "meaning"), rows)
 
 
+def metrics() -> str:
+    """All metrics that have names of their own."""
+    rows = [
+        (one.label, f"`{name}`", one.unit, one.range, one.better.replace("neither", "–"), one.meaning)
+        for name, one in METRICS.items()
+    ]
+    return _table(("in the report", "in tables", "unit", "range", "better", "meaning"), rows)
+
+
 def _table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     cells = [[" ".join(cell.replace("|", "\\|").split()) for cell in row] for row in (heading, *rows)]
     lines = [f"| {' | '.join(row)} |" for row in cells]
@@ -213,5 +223,6 @@ GENERATED: dict[str, Callable[[], str]] = {
     "site keys": site_keys,
     "functions": functions,
     "exceptions": exceptions,
+    "metrics": metrics,
 }
 """What a comment `<!-- generated: NAME -->` in a page stands for."""

@@ -234,4 +234,4 @@ def _mismatch(source: Source, values: Array, expected: Modality) -> str:
     if expected == "ct":
         missing = " and ".join(missing_of_ct(values))
         return f"{source.path}: not a CT in Hounsfield units ({span}, {missing}); is it an MR?"
-    return f"{source.path}: not an MR ({span}, as of a CT in Hounsfield units); are MR and CT swapped?"
+    return f"{source.path}: not an MR ({span}, as of a CT or CBCT); are MR and CT swapped?"

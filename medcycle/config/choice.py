@@ -82,7 +82,12 @@ class Choice:
 
         Args:
             below: the sections that they are set above.
+
+        Raises:
+            ConfigError: if they are of pictures and dimensions are chosen.
         """
+        if self.dims and _value(below, "data.pictures"):
+            raise ConfigError(f"--dims {self.dims:g} is for scans, and pictures have two dimensions; leave --dims out")
         chosen: dict[str, dict[str, Any]] = {}
         if self.method:
             chosen["method"] = {"name": self.method}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -75,6 +75,10 @@ class Measure:
     @property
     def _limits(self) -> list[float]:
         return [self.check] if self.reject is None else [self.check, self.reject]
+
+    def of_cbct(self) -> Measure:
+        """The same of a CT that was made from CBCT, in words too."""
+        return replace(self, name=self.name.replace("MR", "CBCT"), why=self.why.replace("MR", "CBCT"))
 
     def to_json(self) -> dict[str, Any]:
         """As the file of a case holds it."""

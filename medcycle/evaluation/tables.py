@@ -23,6 +23,7 @@ from medcycle.evaluation.printable import statistics_table, to_latex, to_markdow
 from medcycle.evaluation.statistics import of_values
 from medcycle.io.files import write_text
 from medcycle.io.locks import locked
+from medcycle.progress import remark
 from medcycle.words import cell
 
 __all__ = ["EvaluationFolder", "OnDetails", "Summary", "evaluation_in", "require_folder", "write_tables"]
@@ -100,6 +101,8 @@ def write_tables(summary: Summary, folder: Path) -> None:
     `cases.csv` has a row a case, `summary.json` all scores and statistics, `summary.md` and `summary.tex` the
     statistics to print. The folder is made when it does not exist; tables of an earlier run in it are replaced.
     """
+    if (folder / "cases.csv").exists():
+        remark(f"{folder}: the scores of an earlier evaluation are replaced")
     rows = io.StringIO()
     columns = ["case", *["grade"] * bool(summary.verdicts), *summary.metrics]
     writer = csv.DictWriter(rows, columns, lineterminator="\n")

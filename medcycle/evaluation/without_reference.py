@@ -90,6 +90,8 @@ def assess_without_reference(
                 "the passes of the network disagree; held-out scans with this disagreement had errors of this size",
             )
         )
+    if kind == "ct":
+        measures = [one.of_cbct() for one in measures]
     return {
         "verdict": _verdict(measures, warnings, expected)._asdict(),
         "measures": [measure.to_json() for measure in measures],

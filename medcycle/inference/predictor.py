@@ -27,7 +27,7 @@ from medcycle.inference.quality import at_limit, seam_score, slice_continuity
 from medcycle.inference.translator import Floats
 from medcycle.inference.uncertainty import Calibration
 from medcycle.intensity import IntensityMap
-from medcycle.methods.checkpoint import SavedMethod, made_from
+from medcycle.methods.checkpoint import SavedMethod, doubts_of, made_from
 from medcycle.modality import SOURCE_OF
 from medcycle.resample import Interpolation, resample_mask, resample_to
 from medcycle.volume import Grid, Volume
@@ -111,6 +111,7 @@ class Predictor:
         self.device = device or best_device()
         for one in self.models:
             one.method.to(self.device).eval()
+        self._doubts = doubts_of(self.models, to)
 
     def predict(self, volume: Volume, progress: Progress | None = None) -> Prediction:
         """Translate one volume, slice by slice (2D) or with a sliding window (3D).
@@ -174,7 +175,7 @@ class Predictor:
             passes=fusion.counted,
             seams=found.seams,
             continuity=found.continuity,
-            warnings=[*found.warnings, *(at_limit(made, met_on, highest) if self.to == "ct" else ())],
+            warnings=[*self._doubts, *found.warnings, *(at_limit(made, met_on, highest) if self.to == "ct" else ())],
             training_ct=ranges_of_tissues(self.models[0].profiles.get("ct", ())),
         )
 

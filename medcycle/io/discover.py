@@ -13,6 +13,7 @@ from pathlib import Path
 
 from medcycle.body import Modality
 from medcycle.errors import DataError, EmptyFolder, UnreadableFile
+from medcycle.io.dicom.beside import OUTLINES, STRUCTURE_SET
 from medcycle.io.dicom.frames import NOT_DICOM, ImageFile, Skipped, read_image_file
 from medcycle.io.dicom.gate import DicomSeries, gate
 from medcycle.io.files import require_exists
@@ -69,10 +70,14 @@ class Survey:
     skipped: tuple[Skipped, ...]
 
     def warn_of_skipped(self) -> None:
-        """Log a warning for every reason to skip DICOM files, and what looks like them but can't be read."""
+        """Log a warning for every reason to skip DICOM files, and what looks like them but can't be read.
+
+        Structure sets that medcycle writes beside its slices are as they should be.
+        """
         by_reason: dict[str, list[Path]] = {}
         for item in self.skipped:
-            if item.reason != NOT_DICOM:
+            own = item.path.name in {OUTLINES, STRUCTURE_SET} and not item.damaged
+            if item.reason != NOT_DICOM and not own:
                 by_reason.setdefault(item.reason, []).append(item.path)
         for reason, (first, *more) in by_reason.items():
             log.warning("skipped: %s%s: %s", first, f" and {len(more)} more" if more else "", reason)

@@ -32,6 +32,7 @@ __all__ = [
     "Facts",
     "SavedMethod",
     "checkpoint_of",
+    "doubts_of",
     "facts_of",
     "load_method",
     "read_checkpoint",
@@ -134,6 +135,11 @@ def made_from(saved: SavedMethod, to: Modality) -> Literal["mr", "ct", "cbct"]:
 def facts_of(saved: SavedMethod) -> Facts:
     """How much a method has learned, and from what."""
     return Facts(saved.step, **saved.learned, source=saved.config.data.source)
+
+
+def doubts_of(models: Sequence[SavedMethod], to: Modality) -> list[str]:
+    """Why models may have learned nothing; empty where that is not known to be so. What they learn is scored on CT."""
+    return list(dict.fromkeys(filter(None, (facts_of(one).warning for one in models)))) if to == "ct" else []
 
 
 def without_places(config: Config) -> dict[str, Any]:

@@ -141,10 +141,13 @@ def _viewed(number: int, modality: str, packed: Packed) -> dict[str, Any]:
     for name, label in PANELS[modality].items():
         panel = panels.get(name) or (panels.get("real") if name == "error" and name not in missing else None)
         one: dict[str, Any] = {"role": name, "label": label, "unit": _unit(name, modality)}
+        is_cbct = name == "source" and packed.of_cbct
+        if is_cbct:
+            one |= {"label": "Source CBCT", "unit": "HU"}
         if panel is None:
             one["missing"] = missing.get(name, "not there")
         else:
-            one |= {"low": panel.low, "high": panel.high, "hounsfield": _is_ct(name, modality)}
+            one |= {"low": panel.low, "high": panel.high, "hounsfield": is_cbct or _is_ct(name, modality)}
         described.append(one)
     return {"id": number, "modality": modality, "spacing": packed.spacing, "panels": described}
 

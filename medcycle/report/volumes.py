@@ -14,6 +14,7 @@ import numpy as np
 from medcycle.body import Modality, body_mask
 from medcycle.errors import MedcycleError
 from medcycle.io.discover import one_source
+from medcycle.modality import looks_like_ct
 from medcycle.resample import coarsen, resample_mask, resample_to
 from medcycle.volume import Array, Grid, Volume
 
@@ -79,11 +80,13 @@ class Packed:
         panels: by what they show: `real`, `synthetic`, `source`, `uncertainty`, and `mask`.
         missing: why others are not there, by the same names.
         spacing: mm, of the coarsest axis.
+        of_cbct: whether the source of a synthetic CT is in HU itself.
     """
 
     panels: Mapping[str, Panel] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     spacing: float = 0.0
+    of_cbct: bool = False
 
     @property
     def size(self) -> int:
@@ -114,8 +117,10 @@ def pack_case(files: Files, modality: Modality, budget: int, told: Callable[[str
     finest = max(SPACINGS[0], min(base.grid.spacing))
     fitting = [one for one in SPACINGS if one >= finest - 1e-3] or [finest]
     spacing = next((one for one in fitting if _estimate(cut, modality, one) <= 1.2 * budget), fitting[-1])
+    of_cbct = modality == "ct" and "source" in volumes and looks_like_ct(volumes["source"].array)
     while True:
-        packed = Packed(_panels(cut, modality, spacing), missing, round(max(spacing, *base.grid.spacing), 2))
+        coarsest = round(max(spacing, *base.grid.spacing), 2)
+        packed = Packed(_panels(cut, modality, spacing, of_cbct=of_cbct), missing, coarsest, of_cbct)
         if packed.size <= budget or spacing == fitting[-1]:
             return packed
         enough = 0.98 * spacing * (packed.size / budget) ** (1 / 3)  # as if all voxels took the same
@@ -141,9 +146,10 @@ def _read(files: Files, modality: Modality, told: Callable[[str], str]) -> tuple
         except (MedcycleError, OSError) as error:
             missing[name] = f"can't be read: {told(str(error))}"
             continue
+        around = AIR if name == "source" and modality == "ct" and looks_like_ct(volume.array) else background
         base = next(iter(found.values()), volume)
         on_base = volume.grid.is_close(base.grid)
-        found[name] = volume if on_base else resample_to(volume, base.grid, background=background)
+        found[name] = volume if on_base else resample_to(volume, base.grid, background=around)
     return found, missing
 
 
@@ -198,7 +204,7 @@ def _kind(name: str, modality: Modality) -> str:
     return modality if name in ("real", "synthetic") else {"ct": "mr", "mr": "ct"}[modality]
 
 
-def _panels(volumes: Mapping[str, Volume], modality: Modality, spacing: float) -> dict[str, Panel]:
+def _panels(volumes: Mapping[str, Volume], modality: Modality, spacing: float, *, of_cbct: bool) -> dict[str, Panel]:
     coarse = coarsen(volumes["mask"].with_array(volumes["mask"].array.astype(np.float32)), spacing)
     mask = coarse.array > 0.5
     panels = {"mask": Panel(_nifti(mask.astype(np.uint8), coarse.grid, 1.0), 0.0, 1.0)}
@@ -206,7 +212,7 @@ def _panels(volumes: Mapping[str, Volume], modality: Modality, spacing: float) -
         if name == "mask":
             continue
         values, kind = coarsen(volume, spacing).array, _kind(name, modality)
-        if kind == "ct":
+        if kind == "ct" or (name == "source" and of_cbct):
             panels[name] = Panel(_nifti(_hounsfield(values, mask), coarse.grid, 1.0), -160.0, 240.0)
             continue
         low, high = 0.0, float(np.percentile(values[mask], 99.8)) if mask.any() else float(values.max())

@@ -23,7 +23,7 @@ from medcycle.io.files import sha256_of
 from medcycle.io.locks import locked
 from medcycle.io.nifti import write_nifti
 from medcycle.isolation import as_data_error
-from medcycle.methods.checkpoint import SavedMethod, facts_of, made_from
+from medcycle.methods.checkpoint import SavedMethod, doubts_of, facts_of, made_from
 from medcycle.modality import SOURCE_OF
 from medcycle.progress import ProgressLine
 from medcycle.synthesis.order import Order, Task
@@ -67,6 +67,7 @@ class BatchRunner:
             {"path": path.name, "sha256": sha256_of(path), **asdict(facts_of(model))}
             for path, model in zip(checkpoints, models, strict=True)
         ]
+        self._told = doubts_of(models, order.to)  # once, when the models were loaded
         self.failed: dict[Task, MedcycleError] = {}
         self.kept = 0
         self._lock = threading.Lock()
@@ -201,7 +202,7 @@ class BatchRunner:
             made = predicted(read.taken(), models, self.order, task.style, device, told)
         except DataError as error:
             raise type(error)(f"{task.source.path}: {error}") from error
-        for warning in made.warnings:
+        for warning in (text for text in made.warnings if text not in self._told):
             log.warning("%s: %s", task.source.name, warning)
         return made
 

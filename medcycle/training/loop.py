@@ -223,11 +223,12 @@ class _Trainer:
         """Say so where nothing can have been learned."""
         if result.by_signal or result.step >= TOO_FEW or self.learner.pairs.trained or not self.fabric.is_global_zero:
             return
-        more = f"training.max_steps={ENOUGH} or more"
+        more = f"train for more (training.max_steps={ENOUGH} or above)"
         if result.stopped_by == "minutes":
             minutes = math.ceil(ENOUGH * result.elapsed_seconds / result.step / 60)
-            more = f"training.max_minutes={minutes}, which is about {ENOUGH} steps here, or a smaller network"
-        log.warning("%d steps are too few to learn anything; increase %s", result.step, more)
+            steps = f"training.max_minutes={minutes} is about {ENOUGH} steps here"
+            more = f"train for longer ({steps}) or use a smaller network"
+        log.warning("only %d steps, too few to learn anything; %s", result.step, more)
 
     def _elapsed(self) -> float:
         """Seconds spent training, earlier parts of a resumed run included."""

@@ -51,7 +51,9 @@ def require_run_folder(run: Path, *, resume: bool) -> None:
         raise UsageError(f"{run / LAST}: nothing to resume; leave out --resume")
     began = (run / MANIFEST).is_file() and not (run / LAST).is_file()  # and ended before its first checkpoint
     if not resume and run.is_dir() and any(run.iterdir()) and not began:
-        raise UsageError(f"{run}: not empty; pass --resume to resume the run in it, or give another --output")
+        if not (run / LAST).is_file():
+            raise UsageError(f"{run}: not empty, and holds no run; give another --output")
+        raise UsageError(f"{run}: holds a run; pass --resume to resume it, or give another --output")
 
 
 def store_of_run(run: Path) -> Path:

@@ -161,8 +161,11 @@ def test_what_a_model_has_learned_is_said(checkpoint, cohort, tmp_path, capfd, l
     assert ("on 7 MR and 6 CT" in said.out) == bool(learned)
     assert ("HU" in said.out.split("translating with")[1].split("wrote")[0]) == (learned.get("kind") == "mae")
     assert (warned in said.err) if warned else ("CT number" not in said.err)
-    (described,) = json.loads((tmp_path / "out" / "mr000" / "synthesis.json").read_text())["checkpoints"]
-    assert described["score"] == learned.get("score")
+    described = json.loads((tmp_path / "out" / "mr000" / "synthesis.json").read_text())
+    assert described["checkpoints"][0]["score"] == learned.get("score")
+    doubts = [text for text in described["warnings"] if "CT number" in text or "unknown" in text]
+    assert len(doubts) == bool(warned)
+    assert all(warned in text and said.err.count(text) == 1 for text in doubts)
 
 
 def test_one_mr_and_one_ct_go_all_the_way(cohort: Path, tmp_path: Path, capfd) -> None:

@@ -142,7 +142,7 @@ def test_ambiguity_and_absence_are_refused(tmp_path: Path) -> None:
         match_cases(tmp_path / "nowhere", tmp_path / "twice")
 
 
-def test_tables_hold_every_case_and_the_mean(tmp_path: Path) -> None:
+def test_tables_hold_every_case_and_the_mean(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name, error in (("a", 10), ("b", 30), ("c", 0)):
         save(tmp_path / "ct" / f"{name}.nii.gz", 40)
         save(tmp_path / "out" / name / "sct.nii.gz", 40 + error)
@@ -150,6 +150,9 @@ def test_tables_hold_every_case_and_the_mean(tmp_path: Path) -> None:
     cases = match_cases(tmp_path / "ct", tmp_path / "out")
     summary = evaluate(cases, "medcycle", on_case=lambda name, _: heard.append(name))
     write_tables(summary, tmp_path / "scores")
+    assert "are replaced" not in capfd.readouterr().err
+    write_tables(summary, tmp_path / "scores")
+    assert "the scores of an earlier evaluation are replaced" in capfd.readouterr().err
     write_tables(summary, tmp_path / "scores")
     assert heard == ["a", "b", "c"]
     assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == [

@@ -1,5 +1,6 @@
 """Series as a planning system wants them: attributes, matrix, slices, couch, densities, outlines."""
 
+import logging
 import subprocess
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from medcycle.io.dicom.export import write_dicom
 from medcycle.io.dicom.header import Origin
 from medcycle.io.dicom.series import grid_of, read_headers
 from medcycle.io.dicom.site import Couch, Site
+from medcycle.io.discover import discover
 from medcycle.io.nifti import read_nifti, write_nifti
 from medcycle.phantom import HeadPhantom, head_grid
 from medcycle.volume import Grid, Volume
@@ -160,9 +162,12 @@ def read_slices(files: list[Path]) -> np.ndarray:
     return np.stack(pixels, axis=-1)
 
 
-def test_outlines_are_those_of_the_ct(tmp_path: Path) -> None:
+def test_outlines_are_those_of_the_ct(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Read back as masks, they are the thresholds' voxels, but for specks; every contour has its slice."""
     _, files = written(tmp_path, Site(outlines=("external", "bone", "air")), "anisotropic")
+    with caplog.at_level(logging.WARNING):
+        assert len(discover(tmp_path / "made")) == 1
+    assert "outlines.dcm" not in caplog.text  # it belongs to the series
     outlines = pydicom.dcmread(tmp_path / "made" / "outlines.dcm")
     assert [item.ROIName for item in outlines.StructureSetROISequence] == ["External", "Bone", "Air"]
     kinds = [item.RTROIInterpretedType for item in outlines.RTROIObservationsSequence]

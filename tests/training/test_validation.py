@@ -349,7 +349,9 @@ def test_a_run_of_minutes_ends_in_time_and_has_a_best_checkpoint(
     has_a_best = (tmp_path / "run" / BEST).is_file()
     assert has_a_best == bool(result.best) == (minutes < 600)
     assert ("no validation, which would take about" in caplog.text) != has_a_best
-    assert f"{result.step} steps are too few to learn anything; increase training.max_minutes=" in caplog.text
+    assert (
+        f"only {result.step} steps, too few to learn anything; train for longer (training.max_minutes=" in caplog.text
+    )
     assert "contrast inversion" not in caplog.text
     assert not has_a_best or float(rows(tmp_path / "run")[-1]["elapsed_seconds"]) <= clock.now + 0.05  # rounded
 
@@ -417,13 +419,17 @@ def test_nothing_is_alarming_before_networks_know_anything(
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"), [([], "training.max_steps=1000"), (["training.max_minutes=1e-9"], "training.max_minutes=")]
+    ("overrides", "words"),
+    [
+        ([], "train for more (training.max_steps=1000 or above)"),
+        (["training.max_minutes=1e-9"], "train for longer (training.max_minutes="),
+    ],
 )
 def test_a_run_that_is_too_short_says_so(
     store: Store, tmp_path: Path, monkeypatch, caplog, overrides: list[str], words: str
 ) -> None:
     trained(store, tmp_path / "short", *overrides, "training.validations=0")
-    assert "too few to learn anything; increase " + words in caplog.text
+    assert "too few to learn anything; " + words in caplog.text
     caplog.clear()
     monkeypatch.setattr(loop, "TOO_FEW", 1)
     trained(store, tmp_path / "long", *overrides, "training.validations=0")

@@ -13,6 +13,7 @@ from pydicom import Dataset
 from medcycle.body import Modality
 from medcycle.errors import DataError, DefectiveSeries, UsageError, WrongModality
 from medcycle.io.dicom.axial import axial_volume
+from medcycle.io.dicom.beside import OUTLINES, STRUCTURE_SET
 from medcycle.io.dicom.companion import write_deidentified
 from medcycle.io.dicom.deidentify import Deidentifier, Deidentify
 from medcycle.io.dicom.encoding import HU_RANGE
@@ -30,12 +31,7 @@ from medcycle.io.dicom.writer import require_new, write_slices
 from medcycle.io.files import atomic_path
 from medcycle.volume import Grid, Volume
 
-__all__ = ["STRUCTURE_SET", "require_site_possible", "write_dicom"]
-
-STRUCTURE_SET = "rtstruct.dcm"
-
-OUTLINES = "outlines.dcm"
-"""The structure set of the synthetic CT's own outlines."""
+__all__ = ["require_site_possible", "write_dicom"]
 
 SOURCE_FOLDER = "source"
 
