@@ -17,6 +17,7 @@ from examples import (
     first_result,
     from_python,
     hospital_folder,
+    show_outputs,
     show_result,
     show_simulated_cbct,
     show_windows,
@@ -66,6 +67,12 @@ def test_a_hospital_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert nib.load(made / "sct.nii.gz").shape[2] == len(list((made / "dicom").iterdir()))
     assert set(json.loads((tmp_path / "scores" / "summary.json").read_text())["mean"]) >= {"mae", "ssim"}
     assert "</html>" in (tmp_path / "report.html").read_text(encoding="utf-8")[-100:]
+
+
+def test_outputs_are_drawn(tmp_path: Path) -> None:
+    show_outputs.main(tmp_path, (4.0, 4.0, 6.0))
+    for name in ("uncertainty", "maps", "outlines", "registration", "radiograph"):
+        assert image.imread(tmp_path / f"{name}.png")[..., :3].std() > 0.05, name
 
 
 def test_a_hospital_folder_needs_mr_to_translate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
