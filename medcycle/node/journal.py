@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -113,17 +113,20 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        except sqlite3.Error as error:
-            raise DataError(f"{path}: not a journal, or damaged ({error}); give another --spool") from error
-        if version not in (0, VERSION):
-            raise DataError(f"{path}: a journal of another version of medcycle; give another --spool")
+        with ExitStack() as unless_opened:
+            try:
+                self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+                unless_opened.callback(self._db.close)
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+                (version,) = self._db.execute("PRAGMA user_version").fetchone()
+                if version == 0:
+                    self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            except sqlite3.Error as error:
+                raise DataError(f"{path}: not a journal, or damaged ({error}); give another --spool") from error
+            if version not in (0, VERSION):
+                raise DataError(f"{path}: a journal of another version of medcycle; give another --spool")
+            unless_opened.pop_all()
 
     def close(self) -> None:
         """Close the file; nothing can be asked or said any more."""

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ def item(name: str, digest: str = "d") -> Arrived:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal")
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = Journal(tmp_path / "journal")
+    yield opened
+    opened.close()
 
 
 def test_a_job_goes_on_only_as_it_was_seen(journal: Journal) -> None:
@@ -74,6 +77,7 @@ def test_another_connection_sees_all_that_was_said(journal: Journal, tmp_path: P
     assert later.job(job.number).sender == "broke off"
     journal.release([job.number])
     assert later.job(job.number).sender == "ended"
+    later.close()
 
 
 def test_a_change_that_fails_leaves_nothing(journal: Journal) -> None:
