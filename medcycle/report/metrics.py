@@ -81,7 +81,7 @@ METRICS: dict[str, Metric] = {
         "Structural similarity of small neighbourhoods: 1 where mean, contrast and pattern are the same.",
     ),
     "ms_ssim": Metric(
-        *("MS-SSIM", "", 3, "higher", "−1 to 1", BODY), "Structural similarity over several resolutions together."
+        *("MS-SSIM", "", 3, "higher", "0 to 1", BODY), "Structural similarity over several resolutions together."
     ),
     "ncc": Metric(
         *("NCC", "", 3, "higher", "−1 to 1", BODY),
