@@ -137,7 +137,7 @@ def _meaning(kind: Any) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True)
+    value = field.get_default(call_default_factory=True, validated_data={})
     return "required" if value is PydanticUndefined else f"`{_plain(value)}`"
 
 

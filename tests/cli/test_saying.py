@@ -30,7 +30,7 @@ CALL_WRONG = 2
         ("train demo --method cutt", "did you mean cut?"),
         ("synthesize head . out --format dicm", "did you mean dicom?"),
         ("synthesize head . out --format x", "'nifti', 'dicom', 'both'. See"),
-        ("synthesize head . out --shifts 9", "less than or equal to 4. See"),
+        ("synthesize head . out --shifts 9", "4. See"),
         ("synthesize haed . out", "did you mean head?"),
         ("models info haed", "did you mean head?"),
         ("synthesize head . out --format dicom --deidentify --retain datez", "did you mean dates?"),
