@@ -20,12 +20,13 @@ def bone_shift(real: Volume, made: Volume) -> tuple[float, float, float]:
     one, other = (np.clip(volume.array, BONE_HU, DENSE_HU) - BONE_HU for volume in (real, made))
     signs = np.sign(np.diag(real.grid.affine)[:3])
     return tuple(
-        float(sign * width * _shift(one, other, axis))
+        float(sign * width * shift_between(one, other, axis))
         for axis, (sign, width) in enumerate(zip(signs, real.grid.spacing, strict=True))
     )  # type: ignore[return-value]
 
 
-def _shift(one: Array, other: Array, axis: int) -> float:
+def shift_between(one: Array, other: Array, axis: int) -> float:
+    """What an image is moved by along an axis against the first one, in voxels."""
     steps = range(-REACH, REACH + 1)
     found = [_correlation(one, other, axis, step) for step in steps]
     best = min(max(int(np.argmax(found)), 1), len(found) - 2)
