@@ -2,14 +2,12 @@
 
     python pipelines/train_head_model.py CT_FOLDER WORK --minutes 60
     python pipelines/train_head_model.py CT_FOLDER WORK --minutes 120 --resume
-    python pipelines/train_head_model.py CT_FOLDER WORK --minutes 60 --init-from head
     python pipelines/train_head_model.py CT_FOLDER WORK --write medcycle/models/head
 
 CT_FOLDER holds the scans that head_model.yaml lists. Each also takes the shape of the others and of generated heads,
 and each of these is tilted forwards and backwards as well.
-Training can be done in parts: --minutes counts all of them, and --resume goes on. --init-from starts from a model that
-was trained before. --write calibrates the uncertainty of the model, scores it on generated heads in four contrasts and
-writes the description, the weights and the model card.
+Training can be done in parts: --minutes counts all of them, and --resume goes on. --write calibrates the uncertainty of
+the model, scores it on generated heads in four contrasts and writes the description, the weights and the model card.
 """
 
 from __future__ import annotations
@@ -54,7 +52,7 @@ MANIFEST = Path(__file__).with_name("head_model.yaml")
 
 RECIPE = "head_ct_only"
 
-SHAPES = range(9000, 9012)
+SHAPES = range(9000, 9006)
 """Seeds of the generated heads whose shapes the scans take."""
 
 HELD_OUT = (4242, 4243, 4244)
@@ -92,7 +90,6 @@ def main() -> None:
     parser.add_argument("work", type=Path, metavar="WORK")
     parser.add_argument("--minutes", type=float, default=60, help="of training, all parts together")
     parser.add_argument("--resume", action="store_true", help="go on with the run in WORK")
-    parser.add_argument("--init-from", metavar="MODEL", help="a run, or a shipped model, to start from")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the trained model's files there")
     given = parser.parse_args()
     used = scans(given.ct)
@@ -102,8 +99,7 @@ def main() -> None:
         return
     cohort = in_all_shapes(list(used), given.work / "ct")
     settings = {"training.max_minutes": given.minutes, "data.deformed_ct": 0}
-    start: dict[str, Any] = {"init_from": given.init_from} if given.init_from else {"from_scratch": True}
-    mc.train(RECIPE, ct=cohort, output=run, settings=settings, resume=given.resume, **start)
+    mc.train(RECIPE, ct=cohort, output=run, settings=settings, from_scratch=True, resume=given.resume)
 
 
 def scans(folder: Path) -> dict[Path, dict[str, str]]:
