@@ -105,7 +105,7 @@ def pack_case(files: Files, modality: Modality, budget: int, told: Callable[[str
         budget: characters in the page, about.
         told: makes messages fit to be shown.
     """
-    volumes, missing = _read(files, modality, told)
+    volumes, missing, of_cbct = _read(files, modality, told)
     base = volumes.get("real") or volumes.get("synthetic")
     if base is None:
         return Packed(missing=missing)
@@ -117,7 +117,6 @@ def pack_case(files: Files, modality: Modality, budget: int, told: Callable[[str
     finest = max(SPACINGS[0], min(base.grid.spacing))
     fitting = [one for one in SPACINGS if one >= finest - 1e-3] or [finest]
     spacing = next((one for one in fitting if _estimate(cut, modality, one) <= 1.2 * budget), fitting[-1])
-    of_cbct = modality == "ct" and "source" in volumes and looks_like_ct(volumes["source"].array)
     while True:
         coarsest = round(max(spacing, *base.grid.spacing), 2)
         packed = Packed(_panels(cut, modality, spacing, of_cbct=of_cbct), missing, coarsest, of_cbct)
@@ -127,10 +126,13 @@ def pack_case(files: Files, modality: Modality, budget: int, told: Callable[[str
         spacing = next((one for one in fitting if one > spacing and one >= enough), fitting[-1])
 
 
-def _read(files: Files, modality: Modality, told: Callable[[str], str]) -> tuple[dict[str, Volume], dict[str, str]]:
-    """The volumes that there are, on one grid with axes near RAS, and why others are not there."""
+def _read(
+    files: Files, modality: Modality, told: Callable[[str], str]
+) -> tuple[dict[str, Volume], dict[str, str], bool]:
+    """The volumes that there are, on one grid with axes near RAS; why others are not there; whether CT is of CBCT."""
     found: dict[str, Volume] = {}
     missing: dict[str, str] = {}
+    of_cbct = False
     outside = AIR if modality == "ct" else 0.0
     for name, path, background in (
         ("real", files.real, outside),
@@ -146,11 +148,13 @@ def _read(files: Files, modality: Modality, told: Callable[[str], str]) -> tuple
         except (MedcycleError, OSError) as error:
             missing[name] = f"can't be read: {told(str(error))}"
             continue
-        around = AIR if name == "source" and modality == "ct" and looks_like_ct(volume.array) else background
+        if name == "source" and modality == "ct":
+            of_cbct = looks_like_ct(volume.array)
         base = next(iter(found.values()), volume)
         on_base = volume.grid.is_close(base.grid)
+        around = AIR if name == "source" and of_cbct else background
         found[name] = volume if on_base else resample_to(volume, base.grid, background=around)
-    return found, missing
+    return found, missing, of_cbct
 
 
 def _mask(path: Path | None, base: Volume, modality: Modality) -> tuple[Volume, str]:
